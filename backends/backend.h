@@ -1,0 +1,79 @@
+/* What every backend offers. A backend sees only kernels and programs (ir/kernel.h, ir/program.h), never the graph, and
+ * never another backend. It is one const vtable and one row in backend.c. It is done when tests/conform passes against
+ * the reference. */
+#ifndef TN_BACKENDS_BACKEND_H
+#define TN_BACKENDS_BACKEND_H
+
+#include "ir/program.h"
+
+/* The machine code is made for. Filled by the backend's probe from -march, --triple and the host. */
+typedef struct tn_target {
+  const char *backend;  /* "cpu" */
+  const char *triple;   /* "x86_64-pc-linux-gnu" */
+  const char *cpu;      /* as asked ("native", "haswell", "x86-64-v4", ...), resolved in cpu_resolved */
+  const char *cpu_resolved;
+  const char *features; /* "+avx512f,..." */
+  uint32_t vector_bits; /* width of explicit vectors: 512, 256 or 128 */
+  uint32_t n_vector_registers;
+  bool has_fma;
+  uint64_t l1_bytes, l2_bytes;
+  uint32_t opt_level; /* 0 .. 3 */
+} tn_target;
+
+/* What schedule decides for one kernel, before memory planning. */
+typedef struct tn_schedule {
+  const char *strategy;        /* "gemm 14x32", "map", ... for reports */
+  const tn_dim *scratch_bytes; /* per part; constant 0 when none */
+  uint32_t parts;              /* how far the work may be divided among threads; at least 1 */
+  const char *const *formats;  /* one an argument: packed format for constants, or NULL */
+  double cost_seconds;         /* estimate for one thread, symbols at their lower bound or 64 */
+} tn_schedule;
+
+/* A sink for bytes in order; false = stop, already reported. */
+typedef struct tn_sink {
+  bool (*write)(void *user, const void *data, size_t bytes);
+  void *user;
+} tn_sink;
+
+/* One relocatable object in memory. */
+typedef struct tn_object_part {
+  const void *data;
+  size_t bytes;
+} tn_object_part;
+
+typedef struct tn_emit_options {
+  const char *prefix;   /* C symbol prefix: <prefix>_run, ... */
+  bool with_main;       /* also the symbol tnrt_main_model, for executables */
+  uint32_t n_workers;   /* processes for code generation; 0 = in this process */
+  uint32_t n_threads;   /* 1 = never call the pool */
+  bool debug_info;
+  const char *sanitize; /* "address", "thread" or NULL */
+} tn_emit_options;
+
+typedef enum tn_emit_text { TN_EMIT_TILES, TN_EMIT_LLVM, TN_EMIT_ASM } tn_emit_text;
+
+typedef struct tn_backend {
+  const char *name;
+  const char *doc;
+  /* Fills target from cpu and triple ("" or NULL = the host). False when reported. */
+  bool (*probe)(tn_ctx *ctx, const char *cpu, const char *triple, tn_target *out);
+  /* Pure: the same kernel and target give the same schedule. */
+  bool (*schedule)(const tn_target *target, const tn_kernel *kernel, tn_arena *arena, tn_schedule *out);
+  /* Size and bytes of a constant in a packed format that schedule named. format NULL = as stored. */
+  uint64_t (*packed_bytes)(const tn_target *target, const tn_buffer *buffer);
+  bool (*pack)(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink);
+  /* Machine code of a planned program: relocatable objects that refer to the weights by the symbol <prefix>_weights and
+   * define what runtime/abi.h says. */
+  bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+               tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
+  /* The program as text of one level. */
+  bool (*emit_text)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+                    tn_emit_text what, tn_buf *out);
+} tn_backend;
+
+/* NULL when there is none of that name. */
+const tn_backend *tn_backend_find(const char *name);
+extern const tn_backend *const tn_backends[];
+extern const uint32_t tn_n_backends;
+
+#endif

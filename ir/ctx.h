@@ -1,0 +1,54 @@
+/* The session: everything that lives as long as one run of the compiler. Passed first to nearly every function;
+ * there is no other state. */
+#ifndef TN_IR_CTX_H
+#define TN_IR_CTX_H
+
+#include "ir/support/arena.h"
+#include "ir/support/diag.h"
+#include "ir/support/map.h"
+#include "ir/support/str.h"
+#include "ir/support/vec.h"
+
+typedef struct tn_ctx {
+  tn_arena *arena;       /* session lifetime */
+  tn_interner *strings;  /* names */
+  TN_VEC(tn_diag) diags; /* in the order reported */
+  size_t n_errors;
+  size_t max_errors;         /* stop recording past this many (default 100); counting goes on */
+  TN_VEC(tn_loc_info) locs;  /* index 0 is TN_LOC_NONE */
+  tn_map loc_index;          /* content hash -> index, so equal places are one loc */
+  TN_VEC(tn_loc) loc_stack;  /* current location of builders */
+  tn_map dims;               /* content hash -> chain of tn_dim */
+  tn_map types;              /* content hash -> chain of tn_type */
+  tn_map symbols;            /* interned name -> tn_symbol (symbols of the module level) */
+  uint32_t n_symbols;        /* ever made; gives each its id */
+  uint64_t memory_limit;     /* bytes of constants and evaluation together; see --memory-limit */
+} tn_ctx;
+
+tn_ctx *tn_ctx_create(tn_oom oom);
+void tn_ctx_destroy(tn_ctx *ctx);
+
+/* Interned copy of text. */
+const char *tn_name(tn_ctx *ctx, const char *text);
+/* Interned result of the format. */
+const char *tn_namef(tn_ctx *ctx, const char *format, ...) TN_PRINTF(2, 3);
+
+/* Locations: interned by content. */
+tn_loc tn_loc_file(tn_ctx *ctx, const char *file);
+tn_loc tn_loc_span(tn_ctx *ctx, const char *file, uint32_t line, uint32_t column, uint32_t end_line,
+                   uint32_t end_column);
+/* As tn_loc_info's ONNX fields; scope, name and op may be "". */
+tn_loc tn_loc_onnx(tn_ctx *ctx, const char *file, const char *scope, int64_t node_index,
+                   const char *node_name, const char *node_op, int64_t version);
+/* The union of both, origins flattened, in order, without repeats, cut at TN_LOC_MAX_ORIGINS. */
+tn_loc tn_loc_join(tn_ctx *ctx, tn_loc a, tn_loc b);
+const tn_loc_info *tn_loc_get(const tn_ctx *ctx, tn_loc loc);
+/* "mlp.tn:7:12", "m.onnx: node 17 'fc1' (MatMul, opset 13)"; the first origin of a set. */
+void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
+
+/* The current location, used by every builder that is given none. */
+void tn_loc_push(tn_ctx *ctx, tn_loc loc);
+void tn_loc_pop(tn_ctx *ctx);
+tn_loc tn_loc_current(const tn_ctx *ctx);
+
+#endif

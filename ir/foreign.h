@@ -1,0 +1,73 @@
+/* A node of another format, as import functions of ops see it. ir/ never sees protobuf: frontend/onnx fills one of these
+ * from a NodeProto, and the op's import builds nodes and sets outputs. Missing trailing inputs and inputs named "" are
+ * NULL. Import functions return false when they reported an error. */
+#ifndef TN_IR_FOREIGN_H
+#define TN_IR_FOREIGN_H
+
+#include "ir/build.h"
+
+typedef enum tn_foreign_kind {
+  TN_FOREIGN_INT,
+  TN_FOREIGN_FLOAT,
+  TN_FOREIGN_STRING,
+  TN_FOREIGN_TENSOR,
+  TN_FOREIGN_GRAPH,
+  TN_FOREIGN_INTS,
+  TN_FOREIGN_FLOATS,
+  TN_FOREIGN_STRINGS,
+  TN_FOREIGN_OTHER
+} tn_foreign_kind;
+
+typedef struct tn_foreign_attr {
+  const char *name;
+  tn_foreign_kind kind;
+  int64_t i;
+  double f;
+  const char *s; /* NUL-terminated; s_length bytes */
+  size_t s_length;
+  uint32_t n;
+  const int64_t *ints;
+  const double *floats;
+  const char *const *strings;
+  tn_const *tensor;
+  void *graph; /* opaque; for tn_foreign_region */
+} tn_foreign_attr;
+
+typedef struct tn_foreign_node {
+  tn_build *build;
+  const char *domain, *op; /* "" and "Conv" */
+  int64_t version;         /* of the operator's domain in this model */
+  tn_loc loc;
+  tn_value *const *inputs;
+  uint32_t n_inputs;
+  const tn_foreign_attr *attrs;
+  uint32_t n_attrs;
+  uint32_t n_outputs;
+  const bool *wanted;  /* output i has a name that something may use */
+  tn_value **outputs;  /* out; preset to NULL; those wanted must be set */
+  /* Imports the graph of an attribute as a region's body: params are given the values' types. */
+  bool (*import_graph)(struct tn_foreign_node *node, void *graph, tn_block *into);
+  void *importer;
+} tn_foreign_node;
+
+/* NULL when not there; a kind that differs from `kind` is TN_E_ATTR (and gives NULL with *ok = false). */
+const tn_foreign_attr *tn_foreign_find(const tn_foreign_node *node, const char *name);
+bool tn_foreign_int(const tn_foreign_node *node, const char *name, int64_t fallback, int64_t *out);
+bool tn_foreign_float(const tn_foreign_node *node, const char *name, double fallback, double *out);
+bool tn_foreign_string(const tn_foreign_node *node, const char *name, const char *fallback, const char **out);
+/* *out_n = 0 and true when absent. */
+bool tn_foreign_ints(const tn_foreign_node *node, const char *name, const int64_t **out, uint32_t *out_n);
+/* The input, or NULL when omitted. */
+tn_value *tn_foreign_input(const tn_foreign_node *node, uint32_t index);
+/* The input; TN_E_ARITY when it is omitted. */
+tn_value *tn_foreign_need(const tn_foreign_node *node, uint32_t index);
+/* Input index as a compile-time list of integers (constant or known index value with constant contents): *out_known =
+ * false when its contents are not known at compile time. Allocated in the module's arena. */
+bool tn_foreign_const_ints(const tn_foreign_node *node, uint32_t index, const int64_t **out, uint32_t *out_n,
+                           bool *out_known);
+/* Like it for a scalar or one-element float constant. */
+bool tn_foreign_const_float(const tn_foreign_node *node, uint32_t index, double *out, bool *out_known);
+/* The error for something the operator allows and tenon does not do yet: TN_E_ONNX_UNSUPPORTED with node's place. */
+bool tn_foreign_unsupported(const tn_foreign_node *node, const char *format, ...) TN_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,70 @@
+/* The program level: when and where things are computed (ir/IR.md section 9). One per entry point and target. */
+#ifndef TN_IR_PROGRAM_H
+#define TN_IR_PROGRAM_H
+
+#include "ir/kernel.h"
+
+typedef struct tn_program tn_program;
+
+typedef enum tn_buffer_kind {
+  TN_BUFFER_INPUT,  /* argument `index` of the entry: the caller's memory, dense row-major */
+  TN_BUFFER_OUTPUT, /* result `index` of the entry: the caller's memory, dense row-major */
+  TN_BUFFER_CONST,  /* weights, placed in the object */
+  TN_BUFFER_ARENA   /* inside the arena, at `offset` */
+} tn_buffer_kind;
+
+typedef struct tn_buffer {
+  tn_buffer_kind kind;
+  const char *name;
+  uint32_t id;               /* position in program->buffers */
+  uint32_t index;            /* INPUT, OUTPUT */
+  const tn_type *type;
+  const tn_storage *storage;
+  tn_const *constant;        /* CONST */
+  const tn_dim *bytes;       /* ARENA: size, over size symbols; CONST: after packing */
+  const tn_dim *offset;      /* ARENA, CONST: from the arena's or the weights' start; NULL before planning */
+  uint32_t live_first, live_last; /* ARENA: steps, inclusive */
+  const char *format;        /* CONST: packed format chosen by schedule, or NULL = as stored */
+} tn_buffer;
+
+typedef enum tn_step_kind {
+  TN_STEP_KERNEL,
+  TN_STEP_COPY /* args[0] -> args[1], same type and storage */
+} tn_step_kind;
+
+typedef struct tn_step {
+  tn_step_kind kind;
+  tn_kernel *kernel;
+  TN_VEC(tn_buffer *) args; /* one a kernel argument, same order */
+  tn_loc loc;
+  const tn_dim *scratch_bytes; /* per part, from schedule */
+  tn_buffer *scratch;          /* arena buffer of scratch, or NULL */
+  uint32_t parts;              /* fixed partition of the work; 1 = not divided */
+} tn_step;
+
+/* How an entry's size symbols are found: symbol = extent of axis of input. */
+typedef struct tn_binding {
+  const tn_symbol *symbol;
+  uint32_t input, axis;
+} tn_binding;
+
+struct tn_program {
+  tn_module *module;
+  tn_func *func;
+  const char *name;
+  const char *target; /* "x86-64-v4"; NULL before a target was chosen */
+  TN_VEC(tn_binding) bindings; /* in slot order: symbol->slot = position */
+  TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs */
+  TN_VEC(tn_buffer *) buffers;
+  TN_VEC(tn_step *) steps;
+  const tn_dim *arena_bytes;   /* NULL before planning */
+  const tn_dim *arena_lower_bound; /* largest sum of buffers live at one step */
+  uint64_t weights_bytes;
+};
+
+tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name);
+tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const char *name, const tn_type *type,
+                                 const tn_storage *storage);
+tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc);
+
+#endif

@@ -1,0 +1,114 @@
+/* The contract between compiled code and the runtime: plain structs with fixed offsets, the only header that both sides
+ * include. Everything here is C99 and C++ clean. A change of any layout raises TNRT_ABI. */
+#ifndef TNRT_ABI_H
+#define TNRT_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TNRT_ABI 1u
+
+/* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
+typedef enum tnrt_dtype {
+  TNRT_F64, TNRT_F32, TNRT_F16, TNRT_BF16, TNRT_F8E4M3, TNRT_F8E5M2, TNRT_F8E4M3UZ, TNRT_F8E5M2UZ, TNRT_F8E8M0,
+  TNRT_F4E2M1, TNRT_I64, TNRT_I32, TNRT_I16, TNRT_I8, TNRT_I4, TNRT_I2, TNRT_U64, TNRT_U32, TNRT_U16, TNRT_U8, TNRT_U4,
+  TNRT_U2, TNRT_BOOL, TNRT_STR
+} tnrt_dtype;
+
+#define TNRT_MAX_NDIM 16
+
+/* Status of calls. The text of a failure stands in the context. */
+typedef enum tnrt_status {
+  TNRT_OK = 0,
+  TNRT_BAD_SHAPE = 1,  /* a size was refused; the message names it */
+  TNRT_BAD_INPUT = 2,  /* a file or value of the user's is wrong */
+  TNRT_INDEX = 3,      /* an index pointed outside a tensor; results hold the clamped element's value */
+  TNRT_NO_MEMORY = 4,
+  TNRT_IO = 5,
+  TNRT_CPU = 6         /* the processor lacks what the code needs */
+} tnrt_status;
+
+/* One input or output of the model. */
+typedef struct tnrt_port {
+  const char *name;
+  const char *shape; /* "[B,3,224,224]", for messages and info */
+  uint32_t dtype;    /* tnrt_dtype */
+  uint32_t ndim;
+} tnrt_port;
+
+typedef struct tnrt_symbol {
+  const char *name;
+  int64_t lo, hi; /* inclusive; hi INT64_MAX = no bound */
+  uint32_t input, axis; /* bound by this axis of this input */
+} tnrt_symbol;
+
+/* A condition on sizes that could not be proved when compiling. */
+typedef struct tnrt_guard {
+  const char *text;  /* "input 'x' axis 1: expected 3" */
+  const char *place; /* "model.onnx: node 17 'conv1' (Conv, opset 13)" */
+} tnrt_guard;
+
+/* One runtime action, for profiles and reports. */
+typedef struct tnrt_step {
+  const char *name;  /* kernel name */
+  const char *place; /* the model's own names */
+  const char *strategy;
+} tnrt_step;
+
+/* fn(frame, lo, hi) for the parts lo .. hi-1 of [0, n_parts). Returns when all are done. */
+typedef void (*tnrt_part_fn)(const void *frame, int64_t lo, int64_t hi, int64_t worker);
+typedef struct tnrt_pool tnrt_pool;
+typedef void (*tnrt_parallel_fn)(tnrt_pool *pool, tnrt_part_fn fn, const void *frame, int64_t n_parts);
+
+/* What one call of the emitted run function gets. */
+typedef struct tnrt_call {
+  const int64_t *symbols;     /* n_symbols values, from bind */
+  const void *const *inputs;  /* n_inputs dense row-major tensors, aligned to their element */
+  void *const *outputs;       /* n_outputs, dense row-major */
+  uint8_t *arena;             /* arena_bytes(symbols), aligned to 64 */
+  const uint8_t *weights;     /* aligned to 64 */
+  tnrt_pool *pool;            /* NULL: single thread */
+  tnrt_parallel_fn parallel;  /* NULL: single thread */
+  int64_t *step_ns;           /* NULL, or n_steps + 1 timestamps to fill */
+  int64_t (*clock_ns)(void);  /* with step_ns */
+  int32_t status;             /* out: TNRT_OK or TNRT_INDEX */
+  int32_t status_step;        /* out: the step that set it */
+} tnrt_call;
+
+/* The descriptor of a compiled model: symbol <prefix>_model; in executables also tnrt_main_model. */
+typedef struct tnrt_model {
+  uint32_t abi;  /* TNRT_ABI */
+  uint32_t size; /* sizeof(tnrt_model) */
+  const char *name;
+  const char *producer;  /* "tenon 0.1.0" */
+  const char *target;    /* "x86_64-pc-linux-gnu znver4" */
+  const char *cpu_needs; /* comma-separated features checked against cpuid before the first run, e.g. "avx512f,fma" */
+  uint32_t n_symbols, n_inputs, n_outputs, n_guards, n_steps, reserved;
+  const tnrt_symbol *symbols;
+  const tnrt_port *inputs;
+  const tnrt_port *outputs;
+  const tnrt_guard *guards;
+  const tnrt_step *steps;
+  const uint8_t *weights;
+  uint64_t weights_bytes;
+  /* in_extents[i]: ndim extents of input i. Sets out_symbols. 0 = right; g > 0: guard g-1 failed, *out_expected and
+   * *out_found say how. Symbols are bound from their input's axis and checked against [lo, hi] by guards too. */
+  int32_t (*bind)(const int64_t *const *in_extents, int64_t *out_symbols, int64_t *out_expected, int64_t *out_found);
+  /* Extents of all outputs, one after the other. */
+  void (*out_extents)(const int64_t *symbols, int64_t *out);
+  /* Bytes of arena for these symbols; -1 when it does not fit 63 bits. */
+  int64_t (*arena_bytes)(const int64_t *symbols);
+  void (*run)(tnrt_call *call);
+} tnrt_model;
+
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && UINTPTR_MAX == UINT64_MAX
+_Static_assert(sizeof(tnrt_port) == 24, "abi");
+_Static_assert(sizeof(tnrt_symbol) == 32, "abi");
+_Static_assert(sizeof(tnrt_guard) == 16, "abi");
+_Static_assert(sizeof(tnrt_step) == 24, "abi");
+_Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
+_Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 152, "abi");
+#endif
+
+#endif
