@@ -1,0 +1,31 @@
+/* The functions behind the rows of pipeline.c. Each returns false when it reported an error. */
+#ifndef TN_PASSES_PASSES_H
+#define TN_PASSES_PASSES_H
+
+#include "passes/pass.h"
+
+/* Graph level. */
+bool tn_pass_infer(tn_pass_context *context);    /* types and index values again, in order */
+bool tn_pass_fold(tn_pass_context *context);     /* nodes of constants become constants */
+bool tn_pass_simplify(tn_pass_context *context); /* rewrite rules of passes/rules to a fixpoint */
+bool tn_pass_cse(tn_pass_context *context);      /* equal nodes become one */
+bool tn_pass_dce(tn_pass_context *context);      /* nodes without uses or effects go */
+bool tn_pass_expand(tn_pass_context *context);   /* composites become primitives */
+bool tn_pass_group(tn_pass_context *context);    /* which nodes form one kernel */
+bool tn_pass_layout(tn_pass_context *context);   /* storage of every value that is kept in memory */
+
+/* From graph to kernels and program. */
+bool tn_pass_lower(tn_pass_context *context);    /* groups become kernels, steps and buffers */
+bool tn_pass_schedule(tn_pass_context *context); /* the backend chooses strategies, formats and scratch */
+bool tn_pass_plan(tn_pass_context *context);     /* arena offsets */
+
+/* Shared by group, layout and lower (group.c). */
+
+/* True when the value is kept in memory: a parameter, a constant of more than one element, or the result of its group's
+ * last node. Others are computed inside the kernels that use them. */
+bool tn_value_is_materialised(const tn_value *value);
+/* True for ops that only say where elements come from (reshape, transpose, broadcast, slice, ...), which kernels absorb
+ * into index expressions. */
+bool tn_op_is_view(const tn_opdef *op);
+
+#endif

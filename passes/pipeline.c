@@ -1,0 +1,98 @@
+/* The table of passes, in the order they run, and the code that runs it. */
+#include "passes/pass.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "ir/text.h"
+#include "ir/verify.h"
+#include "passes/passes.h"
+
+const tn_pass tn_passes[] = {
+    {"infer", TN_PASS_GRAPH, tn_pass_infer, true, "compute types and the contents of shape values again"},
+    {"fold", TN_PASS_GRAPH, tn_pass_fold, false, "evaluate what depends on constants only"},
+    {"simplify", TN_PASS_GRAPH, tn_pass_simplify, false, "apply the rewrite rules"},
+    {"expand", TN_PASS_GRAPH, tn_pass_expand, true, "replace composites by primitives"},
+    {"fold-primitives", TN_PASS_GRAPH, tn_pass_fold, false, "fold what expansion made"},
+    {"simplify-primitives", TN_PASS_GRAPH, tn_pass_simplify, false, "rewrite what expansion made"},
+    {"cse", TN_PASS_GRAPH, tn_pass_cse, false, "share equal nodes"},
+    {"dce", TN_PASS_GRAPH, tn_pass_dce, false, "remove nodes that nothing needs"},
+    {"group", TN_PASS_GRAPH, tn_pass_group, true, "choose which nodes form one kernel"},
+    {"layout", TN_PASS_GRAPH, tn_pass_layout, true, "choose where the elements of each kept value lie"},
+    {"lower", TN_PASS_KERNELS, tn_pass_lower, true, "make kernels, buffers and steps"},
+    {"schedule", TN_PASS_PROGRAM, tn_pass_schedule, true, "let the backend choose strategies and weight formats"},
+    {"plan", TN_PASS_PROGRAM, tn_pass_plan, true, "place buffers in the arena"},
+};
+const uint32_t tn_n_passes = TN_ARRAY_LEN(tn_passes);
+
+const tn_pass_order tn_pass_orders[] = {
+    {"infer", "fold", "folding reads types and index values"},
+    {"fold", "simplify", "rules match constants that folding makes"},
+    {"simplify", "expand", "batch_norm and gemm are folded into weights while they are one node"},
+    {"expand", "fold-primitives", "expansions build shape arithmetic on constants"},
+    {"fold-primitives", "simplify-primitives", "rules match constants that folding makes"},
+    {"simplify-primitives", "cse", "rules bring equal nodes to one form"},
+    {"cse", "dce", "sharing leaves nodes without uses"},
+    {"expand", "group", "groups are made of primitives"},
+    {"dce", "group", "a dead node would look like a second consumer"},
+    {"group", "layout", "only values between groups have a storage"},
+    {"layout", "lower", "kernels are made for the storage of their arguments"},
+    {"lower", "schedule", "the backend sees only kernels"},
+    {"schedule", "plan", "scratch and packed weights have sizes after scheduling"},
+};
+const uint32_t tn_n_pass_orders = TN_ARRAY_LEN(tn_pass_orders);
+
+static bool listed(const char *const *names, const char *name) {
+  if (!names) return false;
+  for (; *names; names++)
+    if (strcmp(*names, name) == 0 || strcmp(*names, "all") == 0) return true;
+  return false;
+}
+
+static bool chosen(const tn_pipeline_options *options, const tn_pass *pass) {
+  if (options->only && !listed(options->only, pass->name)) return false;
+  return pass->needed || !listed(options->skip, pass->name);
+}
+
+static void dump(const tn_pass_context *context, const tn_pipeline_options *options, const tn_pass *pass,
+                 double milliseconds) {
+  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
+  tn_buf text = tn_buf_create(scratch);
+  if (options->time_passes) {
+    tn_buf_printf(&text, "%-20s %10.3f ms\n", pass->name, milliseconds);
+    options->dump(options->user, pass->name, text.data, text.n);
+  }
+  if (listed(options->dump_after, pass->name)) {
+    text = tn_buf_create(scratch);
+    tn_text_print(context->module, TN_TEXT_ALL, &text);
+    options->dump(options->user, pass->name, text.data, text.n);
+  }
+  tn_arena_destroy(scratch);
+}
+
+static double milliseconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *options, const char **out_failed_pass,
+                     bool *out_is_fault) {
+  *out_failed_pass = NULL;
+  *out_is_fault = false;
+  for (uint32_t i = 0; i < tn_n_passes; i++) {
+    const tn_pass *pass = &tn_passes[i];
+    if (!chosen(options, pass)) continue;
+    double start = milliseconds_now();
+    *out_failed_pass = pass->name;
+    if (!pass->run(context)) return false;
+    dump(context, options, pass, milliseconds_now() - start);
+    if (options->verify_each && !tn_verify(context->module)) {
+      *out_is_fault = true;
+      return false;
+    }
+    *out_failed_pass = NULL;
+    if (options->stop_after && strcmp(options->stop_after, pass->name) == 0) break;
+  }
+  return true;
+}
