@@ -50,7 +50,7 @@ typedef struct tn_foreign_node {
   void *importer;
 } tn_foreign_node;
 
-/* NULL when not there; a kind that differs from `kind` is TN_E_ATTR (and gives NULL with *ok = false). */
+/* NULL when not there. The readers below give the fallback then; an attribute of another kind is TN_E_ATTR. */
 const tn_foreign_attr *tn_foreign_find(const tn_foreign_node *node, const char *name);
 bool tn_foreign_int(const tn_foreign_node *node, const char *name, int64_t fallback, int64_t *out);
 bool tn_foreign_float(const tn_foreign_node *node, const char *name, double fallback, double *out);

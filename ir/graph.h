@@ -168,18 +168,24 @@ tn_const *tn_const_data(tn_module *module, const char *name, const tn_type *type
 tn_const *tn_const_splat(tn_module *module, const char *name, const tn_type *type, const void *element);
 tn_const *tn_const_recipe_transpose(tn_module *module, tn_const *base, const uint8_t *perm);
 tn_const *tn_const_recipe_reshape(tn_module *module, tn_const *base, const tn_type *type);
+tn_const *tn_const_recipe_cast(tn_module *module, tn_const *base, tn_dtype dtype);
 size_t tn_const_bytes(const tn_const *constant);
 /* All bytes, row-major, materialised into arena when they do not lie ready (splat, recipe). */
 const void *tn_const_read(const tn_const *constant, tn_arena *arena);
 
-/* Nodes. The results' types come from the op's infer; NULL when that failed (reported). attrs: parallel to op->attrs,
+/* Nodes. Trailing optional operands not given become NULL entries. The results' types come from the op's infer; NULL when that failed (reported). attrs: parallel to op->attrs,
  * NULL for an op without; omitted ones with a default are filled in. Appended before `before` (NULL = end of block).
  * regions may be filled by the caller after creation through tn_node_add_region, then tn_node_infer is called again. */
 tn_node *tn_node_create(tn_block *block, tn_node *before, const tn_opdef *op, tn_value *const *operands,
                         uint32_t n_operands, const tn_attr *attrs);
 tn_block *tn_node_add_region(tn_node *node);
-/* Runs infer again, after operands changed; false when it failed. */
+/* Runs infer again, after operands changed; false when it failed. Checks what the op's record says, then calls its
+ * infer (ir/infer.c). */
 bool tn_node_infer(tn_node *node);
+/* The types infer would give now, without changing node; out has room for TN_MAX_RESULTS. Guards may be recorded. */
+bool tn_node_infer_types(const tn_node *node, const tn_type **out_types, uint32_t *out_n);
+/* For infer.c: makes the results, or gives those that exist their new types. */
+bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32_t n);
 void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value);
 /* Unlinks node; its results must have no uses (asserted). */
 void tn_node_remove(tn_node *node);

@@ -70,6 +70,7 @@ struct tn_knode {
   uint32_t n_index;
   tn_number constant;    /* CONST */
   const tn_symbol *value_symbol; /* set when an index expression uses this node's value; else NULL */
+  tn_knode *next_same_hash;      /* of the table of equal nodes */
 };
 
 /* What the group is built around; a hint for the choice of strategy, always derivable from the nodes. */
@@ -83,12 +84,14 @@ struct tn_kernel {
   TN_VEC(tn_karg) args;  /* inputs and outputs, in the order of the call */
   TN_VEC(tn_knode *) nodes; /* operands before users; writes last */
   TN_VEC(const tn_symbol *) symbols; /* size symbols that the kernel uses, in order of id: its run-time dims */
+  tn_map by_content;        /* content hash -> chain of nodes, while building */
   tn_loc loc;
   uint64_t signature; /* content hash without names and locations: equal kernels are emitted once */
 };
 
+/* Names get a suffix when taken; bytes that are no part of an identifier become '_'. */
 tn_kernel *tn_kernel_create(tn_module *module, const char *name);
-/* Adds an axis with a new symbol. */
+/* Adds an axis with a new symbol; at most TN_KERNEL_MAX_AXES (asserted). */
 const tn_symbol *tn_kernel_add_axis(tn_kernel *kernel, const char *name, const tn_dim *extent, tn_axis_kind kind);
 uint32_t tn_kernel_add_arg(tn_kernel *kernel, const char *name, const tn_type *type, const tn_storage *storage,
                            bool is_output);
@@ -103,9 +106,15 @@ tn_knode *tn_kernel_argfold(tn_kernel *kernel, tn_fold fold, tn_knode *in, uint3
 tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *index, tn_knode *value);
 /* The symbol standing for an integer node's value in index expressions; its range is [lo, hi]. */
 const tn_symbol *tn_kernel_value_symbol(tn_kernel *kernel, tn_knode *node, int64_t lo, int64_t hi);
-/* Computes axes of nodes, symbols, anchor and signature; drops dead nodes. Call once when built. */
+/* Computes axes of nodes, symbols, anchor and signature; drops dead nodes and puts writes last. Call once when built. */
 void tn_kernel_finish(tn_kernel *kernel);
-/* Operations: additions and multiplications count one each, as a dim over the kernel's symbols. */
+/* The axes that index varies over: its axis symbols, and those of the nodes whose values it uses. */
+uint32_t tn_kernel_index_axes(const tn_kernel *kernel, const tn_dim *const *index, uint32_t n);
+/* The axes node varies over, from its own fields and its operands' axes. */
+uint32_t tn_knode_axes(const tn_kernel *kernel, const tn_knode *node);
+const char *tn_fold_name(tn_fold fold); /* "sum", ... */
+/* Operations, as a dim over the kernel's symbols: each scalar op but casts, selects and comparisons counts one, a fused
+ * multiply-add two, and each point of a fold one. */
 const tn_dim *tn_kernel_flops(const tn_kernel *kernel);
 
 /* The slow reference of a kernel (ir/eval_kernel.c): inputs and outputs as logical tensors, in the order of args; output

@@ -1,0 +1,42 @@
+/* Programs: plain constructors. */
+#include "ir/program.h"
+
+tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name) {
+  tn_program *program = TN_NEW(module->arena, tn_program);
+  program->module = module;
+  program->func = func;
+  program->name = tn_name(module->ctx, name);
+  TN_VEC_PUSH(module->arena, &module->programs, program);
+  return program;
+}
+
+static bool name_is_taken(const tn_program *program, const char *name) {
+  for (size_t i = 0; i < program->buffers.n; i++)
+    if (program->buffers.data[i]->name == name) return true;
+  return false;
+}
+
+tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const char *name, const tn_type *type,
+                                 const tn_storage *storage) {
+  tn_module *module = program->module;
+  tn_buffer *buffer = TN_NEW(module->arena, tn_buffer);
+  const char *base = tn_name(module->ctx, name && name[0] ? name : "buf");
+  buffer->kind = kind;
+  buffer->name = base;
+  for (uint32_t i = 2; name_is_taken(program, buffer->name); i++)
+    buffer->name = tn_namef(module->ctx, "%s_%u", base, i);
+  buffer->id = (uint32_t)program->buffers.n;
+  buffer->type = type;
+  buffer->storage = storage ? storage : tn_storage_row_major(module, type->ndim);
+  TN_VEC_PUSH(module->arena, &program->buffers, buffer);
+  return buffer;
+}
+
+tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc) {
+  tn_step *step = TN_NEW(program->module->arena, tn_step);
+  step->kind = kind;
+  step->loc = loc;
+  step->parts = 1;
+  TN_VEC_PUSH(program->module->arena, &program->steps, step);
+  return step;
+}
