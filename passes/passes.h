@@ -19,13 +19,4 @@ bool tn_pass_lower(tn_pass_context *context);    /* groups become kernels, steps
 bool tn_pass_schedule(tn_pass_context *context); /* the backend chooses strategies, formats and scratch */
 bool tn_pass_plan(tn_pass_context *context);     /* arena offsets */
 
-/* Shared by group, layout and lower (group.c). */
-
-/* True when the value is kept in memory: a parameter, a constant of more than one element, or the result of its group's
- * last node. Others are computed inside the kernels that use them. */
-bool tn_value_is_materialised(const tn_value *value);
-/* True for ops that only say where elements come from (reshape, transpose, broadcast, slice, ...), which kernels absorb
- * into index expressions. */
-bool tn_op_is_view(const tn_opdef *op);
-
 #endif

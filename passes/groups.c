@@ -1,0 +1,46 @@
+/* What node->group says, read back; see groups.h. */
+#include "passes/groups.h"
+
+bool tn_node_is_view(const tn_node *node) {
+  static const tn_opdef *const views[] = {&tn_op_reshape, &tn_op_transpose, &tn_op_broadcast, &tn_op_slice,
+                                          &tn_op_pad,     &tn_op_iota,      &tn_op_const,     &tn_op_dim_value};
+  for (size_t i = 0; i < TN_ARRAY_LEN(views); i++)
+    if (node->op == views[i]) return true;
+  return false;
+}
+
+tn_group_anchor tn_node_anchor(const tn_node *node) {
+  const tn_opdef *op = node->op;
+  if (op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx) return TN_GROUP_CONTRACT;
+  if (op == &tn_op_window) return TN_GROUP_WINDOW;
+  if (op == &tn_op_reduce) return TN_GROUP_REDUCE;
+  if (op == &tn_op_concat) return TN_GROUP_CONCAT;
+  if (op == &tn_op_argreduce || op == &tn_op_cumulate || op == &tn_op_sort || op == &tn_op_scatter)
+    return TN_GROUP_OTHER;
+  return TN_GROUP_MAP;
+}
+
+tn_groups tn_groups_of(const tn_func *func, tn_arena *arena) {
+  tn_groups groups = {0};
+  for (const tn_node *node = func->body->first; node; node = node->next)
+    if (node->group >= 0 && (uint32_t)node->group >= groups.n) groups.n = (uint32_t)node->group + 1;
+  groups.groups = TN_NEW_N(arena, tn_group, groups.n);
+  for (tn_node *node = func->body->first; node; node = node->next) {
+    if (node->group < 0) continue;
+    tn_group *group = &groups.groups[node->group];
+    group->root = node;
+    group->n_nodes++;
+    tn_group_anchor anchor = tn_node_anchor(node);
+    if (anchor == TN_GROUP_MAP) continue;
+    group->anchor_node = node;
+    group->anchor = anchor;
+  }
+  return groups;
+}
+
+bool tn_groups_materialised(const tn_groups *groups, const tn_value *value) {
+  const tn_node *def = value->def;
+  if (!def) return true;
+  if (def->op == &tn_op_const) return tn_type_static_count(value->type) != 1;
+  return def->group >= 0 && groups->groups[def->group].root == def;
+}

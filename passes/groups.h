@@ -1,0 +1,42 @@
+/* Fused groups, shared by the passes that make and read them (group, layout, lower).
+ *
+ * A group is the set of nodes with one node->group number; its root is the last of them, and only the root's result is
+ * kept in memory. Views (nodes that only say where elements come from) belong to no group unless they are a root: every
+ * kernel that reads through them absorbs them into its index expressions. */
+#ifndef TN_PASSES_GROUPS_H
+#define TN_PASSES_GROUPS_H
+
+#include "ir/graph.h"
+#include "ir/primitives.h"
+
+typedef enum tn_group_anchor {
+  TN_GROUP_MAP,      /* elementwise only */
+  TN_GROUP_ROWS,     /* reductions whose operand has the root's dims: folded, then used again */
+  TN_GROUP_REDUCE,   /* reductions whose results have the root's dims */
+  TN_GROUP_CONTRACT, /* one dot, conv or conv_dx with its epilogue */
+  TN_GROUP_WINDOW,   /* one pooling with its epilogue */
+  TN_GROUP_CONCAT,   /* parts written by their producers */
+  TN_GROUP_OTHER     /* argreduce, cumulate, sort, scatter: alone, or with a prologue */
+} tn_group_anchor;
+
+typedef struct tn_group {
+  tn_node *root;
+  tn_node *anchor_node; /* the contraction, window, ...; the last reduction; NULL for MAP */
+  tn_group_anchor anchor;
+  uint32_t n_nodes;
+} tn_group;
+
+typedef struct tn_groups {
+  uint32_t n;
+  tn_group *groups; /* by number; numbers follow the order of the roots */
+} tn_groups;
+
+/* The groups that node->group says. */
+tn_groups tn_groups_of(const tn_func *func, tn_arena *arena);
+tn_group_anchor tn_node_anchor(const tn_node *node);
+/* True for ops that only say where elements come from. */
+bool tn_node_is_view(const tn_node *node);
+/* True when the value is kept in memory: a parameter, a constant that is not one number, or a root's result. */
+bool tn_groups_materialised(const tn_groups *groups, const tn_value *value);
+
+#endif

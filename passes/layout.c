@@ -1,0 +1,151 @@
+/* Layout: where the elements of each value kept in memory lie.
+ *
+ * Every kept value takes the order that its kernel makes naturally: convolutions write channels last (the vector axis is
+ * the output channel), matrix products row-major, elementwise and pooling kernels the order of what they read, concat that
+ * of its parts. Entry arguments and results are row-major. So a CNN has no reorder between its input and its output: the
+ * first convolution reads the caller's order, the last one is read channels last.
+ *
+ * A channels-last tensor whose pixels lie a multiple of 4 KB apart is padded by one cache line: the rows of a register
+ * tile would otherwise fall into one set of the first-level cache. */
+#include "passes/memory_view.h"
+#include "passes/passes.h"
+
+#define CACHE_ALIAS_BYTES 4096
+#define CACHE_LINE_BYTES 64
+
+typedef struct layout {
+  tn_module *module;
+  tn_groups groups;
+} layout;
+
+static bool known_storage(void *user, const tn_value *value, tn_memory_view *out) {
+  layout *l = user;
+  out->type = value->type;
+  out->storage = value->storage ? value->storage : tn_storage_row_major(l->module, value->type->ndim);
+  return true;
+}
+
+static const tn_storage *channels_last(tn_module *module, const tn_type *type) {
+  tn_storage storage = {.ndim = type->ndim, .align_elements = 1};
+  for (uint32_t k = 0; k < type->ndim; k++) storage.order[k] = (uint8_t)(k == 0 ? 0 : k + 1 < type->ndim ? k + 1 : 1);
+  size_t element = tn_dtype_bytes(type->dtype);
+  const tn_dim *channels = type->dims[1];
+  if (tn_dim_is_const(channels) && tn_dim_value(channels) > 0 &&
+      (uint64_t)tn_dim_value(channels) * element % CACHE_ALIAS_BYTES == 0)
+    storage.pad_elements = (int64_t)(CACHE_LINE_BYTES / element);
+  return tn_storage_intern(module, &storage);
+}
+
+static bool is_row_major(const tn_storage *storage) {
+  for (uint32_t k = 0; k < storage->ndim; k++)
+    if (storage->order[k] != k) return false;
+  return true;
+}
+
+/* The order of storage without its padding. */
+static const tn_storage *order_only(tn_module *module, const tn_storage *storage) {
+  tn_storage plain = *storage;
+  plain.pad_elements = 0;
+  plain.align_elements = 1;
+  return tn_storage_intern(module, &plain);
+}
+
+static bool same_dims(const tn_type *a, const tn_type *b) {
+  if (a->ndim != b->ndim) return false;
+  for (uint32_t i = 0; i < a->ndim; i++)
+    if (a->dims[i] != b->dims[i]) return false;
+  return true;
+}
+
+/* The order of the first operand with these dims, among the group's nodes, that is kept in an order of its own. */
+static const tn_storage *order_of_inputs(layout *l, const tn_group *group, const tn_type *type) {
+  for (tn_node *node = group->root; node; node = node->previous) {
+    if (node->group != group->root->group) continue;
+    for (uint32_t i = 0; i < node->n_operands; i++) {
+      const tn_value *operand = node->operands[i].value;
+      tn_memory_view view;
+      if (!operand || !same_dims(operand->type, type)) continue;
+      if (!tn_memory_view_find(l->module, &l->groups, operand, known_storage, l, &view)) continue;
+      if (!is_row_major(view.storage)) return order_only(l->module, view.storage);
+    }
+  }
+  return NULL;
+}
+
+/* The order of a reduction's operand, less the axes that are folded away. */
+static const tn_storage *order_of_reduce(layout *l, const tn_group *group) {
+  const tn_node *reduce = group->anchor_node;
+  const tn_storage *from = order_of_inputs(l, group, reduce->operands[0].value->type);
+  if (!from) return NULL;
+  const tn_attr *axes = tn_node_attr(reduce, "axes");
+  tn_storage result = {.align_elements = 1};
+  for (uint32_t k = 0; k < from->ndim; k++) {
+    uint8_t axis = from->order[k], below = 0;
+    bool folded = false;
+    for (uint32_t i = 0; i < axes->u.list.n; i++) {
+      folded |= axes->u.list.ints[i] == axis;
+      below = (uint8_t)(below + (axes->u.list.ints[i] < axis));
+    }
+    if (!folded) result.order[result.ndim++] = (uint8_t)(axis - below);
+  }
+  return tn_storage_intern(l->module, &result);
+}
+
+/* What the kernel of the group writes with vectors of neighbours, or NULL for row-major. */
+static const tn_storage *natural_order(layout *l, const tn_group *group) {
+  const tn_node *anchor = group->anchor_node;
+  const tn_value *result = group->root->results[0];
+  switch (group->anchor) {
+    case TN_GROUP_CONTRACT:
+      if (anchor->op == &tn_op_dot) return NULL;
+      return tn_storage_follow(l->module, anchor->results[0], channels_last(l->module, anchor->results[0]->type),
+                               result);
+    case TN_GROUP_WINDOW: {
+      tn_memory_view view;
+      if (!tn_memory_view_find(l->module, &l->groups, anchor->operands[0].value, known_storage, l, &view)) return NULL;
+      return tn_storage_follow(l->module, anchor->results[0], order_only(l->module, view.storage), result);
+    }
+    case TN_GROUP_REDUCE: {
+      const tn_storage *order = order_of_reduce(l, group);
+      return order ? tn_storage_follow(l->module, anchor->results[0], order, result) : NULL;
+    }
+    case TN_GROUP_MAP:
+    case TN_GROUP_ROWS:
+    case TN_GROUP_CONCAT: return order_of_inputs(l, group, result->type);
+    case TN_GROUP_OTHER: return NULL;
+  }
+  return NULL;
+}
+
+/* Concat reads operands whose dims differ along its axis: the order most of them have. */
+static const tn_storage *order_of_parts(layout *l, const tn_node *concat) {
+  const tn_storage *found = NULL;
+  for (uint32_t i = 0; i < concat->n_operands && !found; i++) {
+    tn_memory_view view;
+    if (!tn_memory_view_find(l->module, &l->groups, concat->operands[i].value, known_storage, l, &view)) continue;
+    if (!is_row_major(view.storage)) found = order_only(l->module, view.storage);
+  }
+  return found;
+}
+
+bool tn_pass_layout(tn_pass_context *context) {
+  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
+  layout l = {context->module, tn_groups_of(context->entry, scratch)};
+  for (uint32_t i = 0; i < l.groups.n; i++) {
+    tn_group *group = &l.groups.groups[i];
+    for (uint32_t k = 0; k < group->root->n_results; k++) {
+      tn_value *value = group->root->results[k];
+      value->storage = tn_storage_row_major(context->module, value->type->ndim);
+    }
+    const tn_storage *natural =
+        group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
+    if (natural) group->root->results[0]->storage = natural;
+  }
+  const tn_node *end = context->entry->body->last;
+  for (uint32_t i = 0; i < end->n_operands; i++) {
+    tn_value *value = end->operands[i].value;
+    if (value->def) value->storage = tn_storage_row_major(context->module, value->type->ndim);
+  }
+  tn_arena_destroy(scratch);
+  return true;
+}
