@@ -1,0 +1,296 @@
+/* Emission of views, reads and elementwise nodes; see emission.h. */
+#include <string.h>
+
+#include "ir/eval.h"
+#include "passes/emission.h"
+#include "passes/passes.h"
+#include "passes/views.h"
+
+typedef struct memo_entry {
+  const tn_value *value;
+  const tn_dim **index;
+  tn_knode *node;
+  struct memo_entry *next;
+} memo_entry;
+
+static uint64_t memo_key(const tn_value *value, const tn_dim *const *index) {
+  uint64_t hash = tn_hash_bytes(0, &value, sizeof(value));
+  return tn_hash_bytes(hash, index, sizeof(*index) * value->type->ndim);
+}
+
+static memo_entry *memo_find(emission *e, const tn_value *value, const tn_dim *const *index) {
+  memo_entry *entry = tn_map_get_u64(&e->memo, memo_key(value, index));
+  size_t bytes = sizeof(*index) * value->type->ndim;
+  for (; entry; entry = entry->next)
+    if (entry->value == value && (!bytes || memcmp(entry->index, index, bytes) == 0)) return entry;
+  return NULL;
+}
+
+static void memo_add(emission *e, const tn_value *value, const tn_dim *const *index, tn_knode *node) {
+  uint64_t key = memo_key(value, index);
+  memo_entry *entry = TN_NEW(e->scratch, memo_entry);
+  entry->value = value;
+  entry->index = tn_arena_copy(e->scratch, index, sizeof(*index) * value->type->ndim);
+  entry->node = node;
+  entry->next = tn_map_get_u64(&e->memo, key);
+  tn_map_set_u64(&e->memo, key, entry);
+}
+
+tn_knode *tn_emit_number(emission *e, tn_dtype dtype, double f, int64_t i) {
+  tn_number number;
+  if (tn_dtype_is_float(dtype))
+    number.f = f;
+  else
+    number.i = i;
+  return tn_kernel_const(e->kernel, dtype, number);
+}
+
+tn_knode *tn_emit_scalar2(emission *e, tn_scalar scalar, tn_dtype dtype, tn_knode *a, tn_knode *b) {
+  tn_knode *in[] = {a, b};
+  return tn_kernel_scalar(e->kernel, scalar, dtype, in, 2);
+}
+
+tn_knode *tn_emit_cast(emission *e, tn_knode *node, tn_dtype dtype) {
+  if (!node || node->dtype == dtype) return node;
+  return tn_kernel_scalar(e->kernel, TN_CAST, dtype, &node, 1);
+}
+
+/* The argument for a kept value seen as (type, storage); one for each distinct view. */
+static uint32_t argument(emission *e, const void *key, const tn_value *value, const tn_type *type,
+                         const tn_storage *storage, tn_const *constant) {
+  for (uint32_t i = 0; i < e->arg_keys.n; i++) {
+    const tn_karg *arg = &e->kernel->args.data[i];
+    if (e->arg_keys.data[i] == key && arg->type == type && arg->storage == storage) return i;
+  }
+  uint32_t number = tn_kernel_add_arg(e->kernel, tn_namef(e->ctx, "a%u", (unsigned)e->kernel->args.n), type, storage,
+                                      false);
+  e->kernel->args.data[number].constant = constant;
+  e->kernel->args.data[number].part_axis = -1;
+  TN_VEC_PUSH(e->scratch, &e->arg_keys, key);
+  TN_VEC_PUSH(e->scratch, &e->arg_values, value);
+  TN_VEC_PUSH(e->scratch, &e->constants, constant);
+  return number;
+}
+
+static tn_knode *read_constant(emission *e, tn_const *constant, const tn_dim *const *index, tn_knode *outside) {
+  if (tn_type_static_count(constant->type) == 1 && !outside) {
+    const void *bytes = tn_const_read(constant, e->scratch);
+    return tn_kernel_const(e->kernel, constant->type->dtype, tn_number_load(constant->type->dtype, bytes));
+  }
+  if (constant->kind == TN_CONST_SPLAT && !outside)
+    return tn_kernel_const(e->kernel, constant->type->dtype, tn_number_load(constant->type->dtype, constant->data));
+  const tn_storage *storage = tn_storage_row_major(e->module, constant->type->ndim);
+  uint32_t arg = argument(e, constant, NULL, constant->type, storage, constant);
+  return tn_kernel_read(e->kernel, arg, index, outside);
+}
+
+/* A read of memory that value is, directly or through reshapes and transposes; NULL when it is not such memory. */
+static tn_knode *read_memory(emission *e, const tn_value *value, const tn_dim *const *index, tn_knode *outside) {
+  tn_memory_view view;
+  if (value->def && value->def == e->root) return NULL;
+  tn_const *constant = tn_value_const(value);
+  if (constant) return read_constant(e, constant, index, outside);
+  if (!tn_memory_view_find(e->module, e->groups, value, e->base, e->base_user, &view)) return NULL;
+  if (e->root && view.base->def == e->root) return NULL;
+  const tn_dim *at[TN_MAX_NDIM];
+  if (view.is_part && outside) return NULL; /* the bounds of the part are not those of the buffer */
+  for (uint32_t i = 0; i < view.type->ndim; i++)
+    at[i] = view.is_part && view.shift[i] ? tn_dim_add(e->ctx, index[i], view.shift[i]) : index[i];
+  constant = tn_value_const(view.base);
+  uint32_t arg = argument(e, constant ? (const void *)constant : view.base, constant ? NULL : view.base, view.type,
+                          view.storage, constant);
+  return tn_kernel_read(e->kernel, arg, at, outside);
+}
+
+static bool proved_in_range(emission *e, const tn_dim *index, const tn_dim *extent, bool *below, bool *above) {
+  *below = !tn_dim_proves_le(e->ctx, tn_dim_const(e->ctx, 0), index);
+  *above = !tn_dim_proves_le(e->ctx, tn_dim_add_i(e->ctx, index, 1), extent);
+  return !*below && !*above;
+}
+
+tn_knode *tn_emit_in_range(emission *e, const tn_dim *const *index, const tn_type *type) {
+  tn_knode *all = NULL;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    bool below, above;
+    if (proved_in_range(e, index[i], type->dims[i], &below, &above)) continue;
+    tn_knode *at = tn_kernel_index(e->kernel, TN_I64, index[i]);
+    tn_knode *tests[2] = {
+        below ? tn_emit_scalar2(e, TN_GE, TN_BOOL, at, tn_emit_number(e, TN_I64, 0, 0)) : NULL,
+        above ? tn_emit_scalar2(e, TN_LT, TN_BOOL, at, tn_kernel_index(e->kernel, TN_I64, type->dims[i])) : NULL};
+    for (int k = 0; k < 2; k++)
+      if (tests[k]) all = all ? tn_emit_scalar2(e, TN_AND, TN_BOOL, all, tests[k]) : tests[k];
+  }
+  return all;
+}
+
+tn_knode *tn_emit_padded(emission *e, const tn_value *value, const tn_dim *const *index, tn_number fill) {
+  tn_knode *condition = tn_emit_in_range(e, index, value->type);
+  if (!condition) return tn_emit(e, value, index);
+  tn_knode *outside = tn_kernel_const(e->kernel, value->type->dtype, fill);
+  tn_knode *direct = read_memory(e, value, index, outside);
+  if (direct) return direct;
+  const tn_dim *clamped[TN_MAX_NDIM], *zero = tn_dim_const(e->ctx, 0);
+  for (uint32_t i = 0; i < value->type->ndim; i++)
+    clamped[i] = tn_dim_max(e->ctx, zero,
+                            tn_dim_min(e->ctx, index[i], tn_dim_add_i(e->ctx, value->type->dims[i], -1)));
+  tn_knode *inside = tn_emit(e, value, clamped);
+  if (!inside) return NULL;
+  tn_knode *in[] = {condition, inside, outside};
+  return tn_kernel_scalar(e->kernel, TN_SELECT, value->type->dtype, in, 3);
+}
+
+static tn_knode *emit_transpose(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const int64_t *perm = tn_node_attr(node, "perm")->u.list.ints;
+  const tn_dim *at[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < node->results[0]->type->ndim; i++) at[perm[i]] = index[i];
+  return tn_emit(e, node->operands[0].value, at);
+}
+
+static tn_knode *emit_reshape(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_dim *at[TN_MAX_NDIM];
+  tn_reshape_index(e->ctx, node->results[0]->type, node->operands[0].value->type, index, at);
+  return tn_emit(e, node->operands[0].value, at);
+}
+
+/* An extent that may turn out to be 1 is read with stride 0 then: its index is multiplied by min(extent - 1, 1). */
+static tn_knode *emit_broadcast(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_value *x = node->operands[0].value;
+  const tn_attr *map = tn_node_attr(node, "map");
+  const tn_dim *at[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    const tn_dim *extent = x->type->dims[i], *to = index[map->u.list.ints[i]];
+    if (tn_dim_is(extent, 1))
+      at[i] = tn_dim_const(e->ctx, 0);
+    else if (extent == node->results[0]->type->dims[map->u.list.ints[i]] || extent->lo > 1)
+      at[i] = to;
+    else
+      at[i] = tn_dim_mul(e->ctx, to, tn_dim_min(e->ctx, tn_dim_add_i(e->ctx, extent, -1), tn_dim_const(e->ctx, 1)));
+  }
+  return tn_emit(e, x, at);
+}
+
+static tn_knode *emit_slice(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_attr *start = tn_node_attr(node, "start"), *step = tn_node_attr(node, "step");
+  const tn_dim *at[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < node->results[0]->type->ndim; i++) {
+    int64_t stride = step->u.list.n ? step->u.list.ints[i] : 1;
+    at[i] = tn_dim_add(e->ctx, start->u.list.dims[i], tn_dim_mul_i(e->ctx, index[i], stride));
+  }
+  return tn_emit(e, node->operands[0].value, at);
+}
+
+/* Copies between neighbours: only every (inner+1)-th coordinate holds an element of x. */
+static tn_knode *emit_inner_pad(emission *e, const tn_node *node, const tn_dim **at, tn_number fill) {
+  const tn_value *x = node->operands[0].value;
+  const tn_attr *inner = tn_node_attr(node, "inner");
+  tn_knode *condition = NULL;
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    if (!inner->u.list.n || inner->u.list.ints[i] == 0) continue;
+    const tn_dim *period = tn_dim_const(e->ctx, inner->u.list.ints[i] + 1);
+    tn_knode *rest = tn_kernel_index(e->kernel, TN_I64, tn_dim_mod(e->ctx, at[i], period));
+    tn_knode *hit = tn_emit_scalar2(e, TN_EQ, TN_BOOL, rest, tn_emit_number(e, TN_I64, 0, 0));
+    condition = condition ? tn_emit_scalar2(e, TN_AND, TN_BOOL, condition, hit) : hit;
+    at[i] = tn_dim_floordiv(e->ctx, at[i], period);
+  }
+  tn_knode *value = tn_emit_padded(e, x, at, fill);
+  if (!condition || !value) return value;
+  tn_knode *in[] = {condition, value, tn_kernel_const(e->kernel, x->type->dtype, fill)};
+  return tn_kernel_scalar(e->kernel, TN_SELECT, x->type->dtype, in, 3);
+}
+
+static tn_knode *emit_pad(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_attr *lo = tn_node_attr(node, "lo");
+  const tn_dim *at[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < node->results[0]->type->ndim; i++) at[i] = tn_dim_sub(e->ctx, index[i], lo->u.list.dims[i]);
+  const tn_value *fill = node->operands[1].value;
+  tn_const *constant = tn_value_const(fill);
+  if (constant) {
+    tn_number number = tn_number_load(fill->type->dtype, tn_const_read(constant, e->scratch));
+    return emit_inner_pad(e, node, at, number);
+  }
+  /* A fill value computed at run time: select between it and the elements. */
+  tn_knode *condition = tn_emit_in_range(e, at, node->operands[0].value->type);
+  tn_number zero = {.i = 0};
+  tn_knode *inside = emit_inner_pad(e, node, at, zero);
+  tn_knode *outside = tn_emit(e, fill, NULL);
+  if (!condition || !inside || !outside) return inside;
+  tn_knode *in[] = {condition, inside, outside};
+  return tn_kernel_scalar(e->kernel, TN_SELECT, inside->dtype, in, 3);
+}
+
+static tn_knode *emit_gather(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_value *x = node->operands[0].value;
+  const tn_attr *axes = tn_node_attr(node, "axes");
+  uint32_t n_leading = node->operands[1].value->type->ndim, next = n_leading;
+  const tn_dim *at[TN_MAX_NDIM] = {0};
+  for (uint32_t k = 0; k < axes->u.list.n; k++) {
+    tn_knode *position = tn_emit(e, node->operands[1 + k].value, index);
+    if (!position) return NULL;
+    const tn_dim *extent = x->type->dims[axes->u.list.ints[k]];
+    int64_t hi = extent->hi == TN_DIM_INF ? TN_DIM_INF : extent->hi - 1;
+    at[axes->u.list.ints[k]] =
+        tn_dim_symbol(e->ctx, tn_kernel_value_symbol(e->kernel, position, 0, hi < 0 ? 0 : hi));
+  }
+  for (uint32_t i = 0; i < x->type->ndim; i++)
+    if (!at[i]) at[i] = index[next++];
+  return tn_emit(e, x, at);
+}
+
+/* The dims as a table: a chain of selects on the position. */
+static tn_knode *emit_dim_value(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_attr *dims = tn_node_attr(node, "dims");
+  tn_knode *result = NULL;
+  for (uint32_t i = dims->u.list.n; i-- > 0;) {
+    tn_knode *value = tn_kernel_index(e->kernel, TN_I64, dims->u.list.dims[i]);
+    if (!result || tn_dim_is(index[0], i)) {
+      result = value;
+      continue;
+    }
+    tn_knode *at = tn_kernel_index(e->kernel, TN_I64, index[0]);
+    tn_knode *in[] = {tn_emit_scalar2(e, TN_EQ, TN_BOOL, at, tn_emit_number(e, TN_I64, 0, i)), value, result};
+    result = tn_kernel_scalar(e->kernel, TN_SELECT, TN_I64, in, 3);
+  }
+  return result ? result : tn_emit_number(e, TN_I64, 0, 0);
+}
+
+static tn_knode *emit_scalar(emission *e, const tn_node *node, const tn_dim *const *index) {
+  tn_knode *in[3];
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    in[i] = tn_emit(e, node->operands[i].value, index);
+    if (!in[i]) return NULL;
+  }
+  return tn_kernel_scalar(e->kernel, node->op->scalar, node->results[0]->type->dtype, in, node->n_operands);
+}
+
+static tn_knode *emit_node(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_opdef *op = node->op;
+  if (op->kind == TN_OP_SCALAR) return emit_scalar(e, node, index);
+  if (op == &tn_op_reshape) return emit_reshape(e, node, index);
+  if (op == &tn_op_transpose) return emit_transpose(e, node, index);
+  if (op == &tn_op_broadcast) return emit_broadcast(e, node, index);
+  if (op == &tn_op_slice) return emit_slice(e, node, index);
+  if (op == &tn_op_pad) return emit_pad(e, node, index);
+  if (op == &tn_op_gather) return emit_gather(e, node, index);
+  if (op == &tn_op_fence) return tn_emit(e, node->operands[0].value, index);
+  if (op == &tn_op_dim_value) return emit_dim_value(e, node, index);
+  if (op == &tn_op_iota) {
+    int64_t axis = tn_node_attr(node, "axis")->u.i;
+    tn_dtype dtype = node->results[0]->type->dtype;
+    tn_knode *at = tn_kernel_index(e->kernel, tn_dtype_is_float(dtype) ? TN_I64 : dtype, index[axis]);
+    return tn_emit_cast(e, at, dtype);
+  }
+  return tn_emit_fold(e, node, index);
+}
+
+tn_knode *tn_emit(emission *e, const tn_value *value, const tn_dim *const *index) {
+  memo_entry *entry = memo_find(e, value, index);
+  if (entry) return entry->node;
+  tn_knode *node = read_memory(e, value, index, NULL);
+  if (!node) {
+    tn_loc_push(e->ctx, value->def->loc);
+    node = emit_node(e, value->def, index);
+    tn_loc_pop(e->ctx);
+  }
+  if (node) memo_add(e, value, index, node);
+  return node;
+}
