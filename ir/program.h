@@ -37,8 +37,9 @@ typedef struct tn_step {
   tn_kernel *kernel;
   TN_VEC(tn_buffer *) args; /* one a kernel argument, same order */
   tn_loc loc;
-  const tn_dim *scratch_bytes; /* per part, from schedule */
+  const tn_dim *scratch_bytes; /* of one worker, from schedule */
   tn_buffer *scratch;          /* arena buffer of scratch, or NULL */
+  const char *strategy;        /* from schedule, for reports */
   uint32_t parts;              /* fixed partition of the work; 1 = not divided */
 } tn_step;
 
@@ -53,7 +54,7 @@ struct tn_program {
   tn_func *func;
   const char *name;
   const char *target; /* "x86-64-v4"; NULL before a target was chosen */
-  TN_VEC(tn_binding) bindings; /* in slot order: symbol->slot = position */
+  TN_VEC(tn_binding) bindings; /* the position of a symbol here is its run-time slot */
   TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs */
   TN_VEC(tn_buffer *) buffers;
   TN_VEC(tn_step *) steps;

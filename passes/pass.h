@@ -15,7 +15,8 @@ typedef struct tn_pass_context {
   const tn_backend *backend;
   const tn_target *target;
   uint32_t opt_level;
-  uint64_t memory_budget; /* 0 = none */
+  uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
+  uint32_t max_workers;   /* threads that one call may use; at least 1 */
   tn_program *program;    /* made by the lower pass */
 } tn_pass_context;
 

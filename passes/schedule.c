@@ -31,7 +31,9 @@ static bool schedule_step(tn_pass_context *context, tn_step *step) {
     if (schedule.formats && schedule.formats[i] && step->args.data[i]->kind == TN_BUFFER_CONST)
       step->args.data[i] = buffer_in_format(program, step->args.data[i], schedule.formats[i]);
   if (schedule.scratch_bytes && !tn_dim_is(schedule.scratch_bytes, 0)) {
-    const tn_dim *elements = tn_dim_ceildiv(context->ctx, schedule.scratch_bytes, 4);
+    /* One piece a worker, each on cache lines of its own. */
+    const tn_dim *lines = tn_dim_ceildiv(context->ctx, schedule.scratch_bytes, 64);
+    const tn_dim *elements = tn_dim_mul_i(context->ctx, lines, 16 * (int64_t)context->max_workers);
     const tn_type *type = tn_type_tensor(context->ctx, TN_F32, 1, &elements);
     step->scratch = tn_program_add_buffer(program, TN_BUFFER_ARENA, tn_namef(context->ctx, "scratch.%s", step->kernel->name),
                                           type, tn_storage_row_major(context->module, 1));
@@ -40,14 +42,14 @@ static bool schedule_step(tn_pass_context *context, tn_step *step) {
 }
 
 /* Constants that no step reads any more (all its readers took packed ones) are not placed. */
-static void drop_unused_constants(tn_program *program) {
+static void drop_unused_constants(tn_program *program, tn_arena *scratch) {
+  bool *used = TN_NEW_N(scratch, bool, program->buffers.n);
+  for (size_t s = 0; s < program->steps.n; s++)
+    for (size_t a = 0; a < program->steps.data[s]->args.n; a++) used[program->steps.data[s]->args.data[a]->id] = true;
   size_t kept = 0;
   for (size_t i = 0; i < program->buffers.n; i++) {
     tn_buffer *buffer = program->buffers.data[i];
-    bool used = buffer->kind != TN_BUFFER_CONST;
-    for (size_t s = 0; s < program->steps.n && !used; s++)
-      for (size_t a = 0; a < program->steps.data[s]->args.n; a++) used |= program->steps.data[s]->args.data[a] == buffer;
-    if (!used) continue;
+    if (buffer->kind == TN_BUFFER_CONST && !used[buffer->id]) continue;
     buffer->id = (uint32_t)kept;
     program->buffers.data[kept++] = buffer;
   }
@@ -59,6 +61,8 @@ bool tn_pass_schedule(tn_pass_context *context) {
   program->target = context->target->cpu_resolved;
   bool ok = true;
   for (size_t i = 0; i < program->steps.n; i++) ok &= schedule_step(context, program->steps.data[i]);
-  drop_unused_constants(program);
+  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
+  drop_unused_constants(program, scratch);
+  tn_arena_destroy(scratch);
   return ok;
 }

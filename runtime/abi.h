@@ -83,7 +83,8 @@ typedef struct tnrt_model {
   const char *producer;  /* "tenon 0.1.0" */
   const char *target;    /* "x86_64-pc-linux-gnu znver4" */
   const char *cpu_needs; /* comma-separated features checked against cpuid before the first run, e.g. "avx512f,fma" */
-  uint32_t n_symbols, n_inputs, n_outputs, n_guards, n_steps, reserved;
+  uint32_t n_symbols, n_inputs, n_outputs, n_guards, n_steps;
+  uint32_t max_workers; /* threads one call may use, the caller's included: worker < max_workers */
   const tnrt_symbol *symbols;
   const tnrt_port *inputs;
   const tnrt_port *outputs;

@@ -1,0 +1,259 @@
+/* The memory plan: offsets of buffers in the arena and of constants in the weights.
+ *
+ * Static sizes: buffers are placed largest first into the smallest gap between those alive at the same time ("greedy by
+ * size for offset calculation", Pisarchyk and Lee, arXiv:2001.03288), in several orders, and the best is kept. Sizes that
+ * depend on symbols: buffers share slots ("greedy by size for shared objects", same source), a slot being as large as its
+ * largest member for any value of the symbols, so that the plan is right for all of them; which buffers share is decided
+ * at a representative size. ir/verify_program.c proves the result by other means. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/passes.h"
+
+#define ALIGN_BYTES 64
+#define REPRESENTATIVE_EXTENT 64
+#define N_LARGEST 5
+
+typedef struct block {
+  tn_buffer *buffer;
+  int64_t bytes;  /* static, or at the representative size; rounded to ALIGN_BYTES */
+  int64_t offset; /* -1 = not placed */
+} block;
+
+typedef struct slot {
+  const tn_dim *bytes;
+  TN_VEC(tn_buffer *) members;
+} slot;
+
+typedef struct plan {
+  tn_pass_context *context;
+  tn_ctx *ctx;
+  tn_program *program;
+  tn_arena *scratch;
+  block *blocks;
+  size_t n;
+  bool is_static;
+} plan;
+
+static void see(tn_buffer *buffer, uint32_t step) {
+  if (!buffer || buffer->kind != TN_BUFFER_ARENA) return;
+  if (buffer->live_first == UINT32_MAX) buffer->live_first = step;
+  buffer->live_last = step;
+}
+
+static void find_lives(tn_program *program) {
+  for (size_t i = 0; i < program->buffers.n; i++) program->buffers.data[i]->live_first = UINT32_MAX;
+  for (size_t s = 0; s < program->steps.n; s++) {
+    const tn_step *step = program->steps.data[s];
+    for (size_t a = 0; a < step->args.n; a++) see(step->args.data[a], (uint32_t)s);
+    see(step->scratch, (uint32_t)s);
+  }
+}
+
+static bool representative(const void *user, const tn_symbol *symbol, int64_t *out) {
+  (void)user;
+  *out = symbol->lo > REPRESENTATIVE_EXTENT   ? symbol->lo
+         : symbol->hi < REPRESENTATIVE_EXTENT ? symbol->hi
+                                              : REPRESENTATIVE_EXTENT;
+  return true;
+}
+
+static bool size_buffer(plan *p, tn_buffer *buffer) {
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  tn_storage_strides(p->ctx, buffer->type, buffer->storage, strides, &total);
+  const tn_dim *bytes = tn_dim_mul_i(p->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
+  buffer->bytes = tn_dim_mul_i(p->ctx, tn_dim_ceildiv(p->ctx, bytes, ALIGN_BYTES), ALIGN_BYTES);
+  block *b = &p->blocks[p->n++];
+  *b = (block){buffer, 0, -1};
+  if (!tn_dim_is_const(buffer->bytes)) p->is_static = false;
+  if (!tn_dim_evaluate(buffer->bytes, representative, NULL, &b->bytes) || b->bytes < 0)
+    return tn_error(p->ctx, p->program->func->body->last->loc, TN_E_LIMIT, "buffer '%s' is larger than 63 bits can say",
+                    buffer->name);
+  return true;
+}
+
+static bool overlap(const tn_buffer *a, const tn_buffer *b) {
+  return a->live_first <= b->live_last && b->live_first <= a->live_last;
+}
+
+/* The lowest end of the smallest gap that holds b between the placed blocks that live with it; placed: by offset. */
+static int64_t best_gap(block *const *placed, size_t n_placed, const block *b) {
+  int64_t end = 0, best = -1, best_size = INT64_MAX;
+  for (size_t i = 0; i < n_placed; i++) {
+    if (!overlap(placed[i]->buffer, b->buffer)) continue;
+    int64_t gap = placed[i]->offset - end;
+    if (gap >= b->bytes && gap < best_size) {
+      best = end;
+      best_size = gap;
+    }
+    if (placed[i]->offset + placed[i]->bytes > end) end = placed[i]->offset + placed[i]->bytes;
+  }
+  return best >= 0 ? best : end;
+}
+
+/* Places all blocks in the given order; returns the arena's size. */
+static int64_t place_in_order(plan *p, block **order, block **placed) {
+  int64_t total = 0;
+  for (size_t i = 0; i < p->n; i++) {
+    block *b = order[i];
+    b->offset = best_gap(placed, i, b);
+    if (b->offset + b->bytes > total) total = b->offset + b->bytes;
+    size_t at = i;
+    for (; at > 0 && placed[at - 1]->offset > b->offset; at--) placed[at] = placed[at - 1];
+    placed[at] = b;
+  }
+  return total;
+}
+
+static int64_t life(const block *b) { return (int64_t)b->buffer->live_last - b->buffer->live_first + 1; }
+
+static int by_number(const block *a, const block *b) { return a->buffer->id < b->buffer->id ? -1 : 1; }
+
+static int by_size(const void *x, const void *y) {
+  const block *a = *(block *const *)x, *b = *(block *const *)y;
+  return a->bytes != b->bytes ? (a->bytes > b->bytes ? -1 : 1) : by_number(a, b);
+}
+
+static int by_area(const void *x, const void *y) {
+  const block *a = *(block *const *)x, *b = *(block *const *)y;
+  double p = (double)a->bytes * (double)life(a), q = (double)b->bytes * (double)life(b);
+  return p != q ? (p > q ? -1 : 1) : by_number(a, b);
+}
+
+static int by_time(const void *x, const void *y) {
+  const block *a = *(block *const *)x, *b = *(block *const *)y;
+  uint32_t p = a->buffer->live_first, q = b->buffer->live_first;
+  return p != q ? (p < q ? -1 : 1) : by_size(x, y);
+}
+
+static int by_life(const void *x, const void *y) {
+  const block *a = *(block *const *)x, *b = *(block *const *)y;
+  return life(a) != life(b) ? (life(a) > life(b) ? -1 : 1) : by_size(x, y);
+}
+
+static block **block_pointers(plan *p) {
+  block **order = TN_NEW_N(p->scratch, block *, p->n);
+  for (size_t i = 0; i < p->n; i++) order[i] = &p->blocks[i];
+  return order;
+}
+
+static void plan_static(plan *p) {
+  static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_time, by_life};
+  block **order = block_pointers(p), **placed = block_pointers(p);
+  int64_t *best = TN_NEW_N(p->scratch, int64_t, p->n), best_total = INT64_MAX;
+  for (size_t k = 0; k < TN_ARRAY_LEN(orders); k++) {
+    qsort(order, p->n, sizeof(*order), orders[k]);
+    int64_t total = place_in_order(p, order, placed);
+    if (total >= best_total) continue;
+    best_total = total;
+    for (size_t i = 0; i < p->n; i++) best[i] = p->blocks[i].offset;
+  }
+  for (size_t i = 0; i < p->n; i++) p->blocks[i].buffer->offset = tn_dim_const(p->ctx, best[i]);
+  p->program->arena_bytes = tn_dim_const(p->ctx, p->n ? best_total : 0);
+}
+
+static bool fits_slot(const slot *s, const tn_buffer *buffer) {
+  for (size_t i = 0; i < s->members.n; i++)
+    if (overlap(s->members.data[i], buffer)) return false;
+  return true;
+}
+
+static void plan_symbolic(plan *p) {
+  block **order = block_pointers(p);
+  qsort(order, p->n, sizeof(*order), by_size);
+  TN_VEC(slot) slots = {0};
+  for (size_t i = 0; i < p->n; i++) {
+    tn_buffer *buffer = order[i]->buffer;
+    slot *found = NULL;
+    for (size_t s = 0; s < slots.n && !found; s++)
+      if (fits_slot(&slots.data[s], buffer)) found = &slots.data[s];
+    if (!found) {
+      TN_VEC_PUSH(p->scratch, &slots, ((slot){.bytes = buffer->bytes}));
+      found = &slots.data[slots.n - 1];
+    }
+    found->bytes = tn_dim_max(p->ctx, found->bytes, buffer->bytes);
+    TN_VEC_PUSH(p->scratch, &found->members, buffer);
+  }
+  const tn_dim *offset = tn_dim_const(p->ctx, 0);
+  for (size_t s = 0; s < slots.n; s++) {
+    for (size_t i = 0; i < slots.data[s].members.n; i++) slots.data[s].members.data[i]->offset = offset;
+    offset = tn_dim_add(p->ctx, offset, slots.data[s].bytes);
+  }
+  p->program->arena_bytes = offset;
+}
+
+/* Bytes alive at the step where most are; *out_step is which. */
+static int64_t lower_bound(const plan *p, uint32_t *out_step) {
+  int64_t most = 0;
+  *out_step = 0;
+  for (uint32_t s = 0; s < p->program->steps.n; s++) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < p->n; i++)
+      if (p->blocks[i].buffer->live_first <= s && s <= p->blocks[i].buffer->live_last) sum += p->blocks[i].bytes;
+    if (sum <= most) continue;
+    most = sum;
+    *out_step = s;
+  }
+  return most;
+}
+
+static bool check_budget(plan *p, uint32_t step) {
+  uint64_t budget = p->context->memory_budget;
+  const tn_dim *total = p->program->arena_bytes;
+  if (!budget || (total->hi != TN_DIM_INF && (uint64_t)total->hi <= budget)) return true;
+  if (total->hi == TN_DIM_INF)
+    tn_error(p->ctx, p->program->func->body->last->loc, TN_E_BUDGET,
+             "the memory plan has no upper bound: bound the symbolic dims with --dim to use a budget of %llu bytes",
+             (unsigned long long)budget);
+  else
+    tn_error(p->ctx, p->program->func->body->last->loc, TN_E_BUDGET,
+             "the memory plan needs %lld bytes, the budget is %llu", (long long)total->hi, (unsigned long long)budget);
+  block **order = block_pointers(p);
+  qsort(order, p->n, sizeof(*order), by_size);
+  for (size_t i = 0, shown = 0; i < p->n && shown < N_LARGEST; i++) {
+    const tn_buffer *buffer = order[i]->buffer;
+    if (buffer->live_first > step || buffer->live_last < step) continue;
+    tn_note(p->ctx, p->program->steps.data[buffer->live_first]->loc, "'%s' takes %lld bytes at the fullest step",
+            buffer->name, (long long)order[i]->bytes);
+    shown++;
+  }
+  return false;
+}
+
+static bool place_constants(plan *p) {
+  int64_t offset = 0;
+  for (size_t i = 0; i < p->program->buffers.n; i++) {
+    tn_buffer *buffer = p->program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_CONST) continue;
+    uint64_t bytes = p->context->backend->packed_bytes(p->context->target, buffer);
+    buffer->bytes = tn_dim_const(p->ctx, (int64_t)bytes);
+    buffer->offset = tn_dim_const(p->ctx, offset);
+    uint64_t rounded = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+    if (rounded > INT64_MAX || !tn_add_i64(offset, (int64_t)rounded, &offset))
+      return tn_error(p->ctx, TN_LOC_NONE, TN_E_LIMIT, "the constants together are larger than 63 bits can say");
+  }
+  p->program->weights_bytes = (uint64_t)offset;
+  return true;
+}
+
+bool tn_pass_plan(tn_pass_context *context) {
+  plan p = {.context = context, .ctx = context->ctx, .program = context->program, .is_static = true,
+            .scratch = tn_arena_create_scratch(context->ctx->arena)};
+  find_lives(p.program);
+  p.blocks = TN_NEW_N(p.scratch, block, p.program->buffers.n);
+  bool ok = place_constants(&p);
+  for (size_t i = 0; i < p.program->buffers.n; i++)
+    if (p.program->buffers.data[i]->kind == TN_BUFFER_ARENA) ok &= size_buffer(&p, p.program->buffers.data[i]);
+  if (ok) {
+    if (p.is_static)
+      plan_static(&p);
+    else
+      plan_symbolic(&p);
+    uint32_t step;
+    int64_t bound = lower_bound(&p, &step);
+    p.program->arena_lower_bound = p.is_static ? tn_dim_const(p.ctx, bound) : NULL;
+    ok = check_budget(&p, step);
+  }
+  tn_arena_destroy(p.scratch);
+  return ok;
+}
