@@ -6,7 +6,19 @@
  *
  * Every node has a set of axes it varies over (`axes`, a bit per space axis): a read's are the axes in its index, a
  * scalar op's the union of its operands', a fold's its operand's less those folded away. A `row` axis is folded and
- * then used again: values over it live until the kernel's last use of them. */
+ * then used again (written over, or folded a second time with values that depend on the first fold): values over it live
+ * until the kernel's last use of them.
+ *
+ * What passes/lower.c makes, and a backend may rely on for speed (never for correctness, which the verifier decides):
+ * - axes of extent 1 do not exist: such a coordinate is the constant 0. Two folds over one axis of a row kernel share the
+ *   axis (softmax: max and sum over j, then a write over j).
+ * - a contraction's par axes are its result's dims in order (dot: batch, free of a, free of b; conv: n, channel, spatial),
+ *   a grouped convolution's channel being two axes (group, channel within); its sum axes are input channel and taps.
+ * - argument types are as the kernel reads them: a reshape or transpose that strides can express is in the argument's
+ *   (type, storage), not in the index; what remains is floordiv and mod.
+ * - an index with a TN_SYM_VALUE symbol may be wrong at run time: backends clamp that coordinate to [0, extent) and set the
+ *   call's status to INDEX. All other coordinates are proved in range or the read has `outside`.
+ * - an extent that may turn out to be 1 (broadcast of a symbolic dim) multiplies its axis by min(extent - 1, 1). */
 #ifndef TN_IR_KERNEL_H
 #define TN_IR_KERNEL_H
 
