@@ -17,10 +17,17 @@ typedef struct chunk {
   size_t unused_to_align;
 } chunk;
 
+typedef struct release {
+  struct release *next;
+  void (*call)(void *user);
+  void *user;
+} release;
+
 struct tn_arena {
   tn_oom oom;
   size_t limit_bytes, total_bytes, next_chunk;
   chunk *chunks;
+  release *releases;
 };
 
 static void out_of_memory(const tn_arena *arena, size_t wanted) {
@@ -45,11 +52,18 @@ tn_arena *tn_arena_create_scratch(const tn_arena *parent) { return tn_arena_crea
 
 void tn_arena_destroy(tn_arena *arena) {
   if (!arena) return;
+  for (release *r = arena->releases; r; r = r->next) r->call(r->user);
   for (chunk *c = arena->chunks, *next; c; c = next) {
     next = c->next;
     free(c);
   }
   free(arena);
+}
+
+void tn_arena_on_destroy(tn_arena *arena, void (*call)(void *user), void *user) {
+  release *r = tn_arena_alloc(arena, sizeof(*r));
+  *r = (release){arena->releases, call, user};
+  arena->releases = r;
 }
 
 /* A chunk of its own for large requests, behind the current one, which keeps its free space. */

@@ -22,6 +22,9 @@ tn_arena *tn_arena_create(tn_oom oom, size_t limit_bytes);
 /* A scratch arena that reports exhaustion to the same handler as parent. */
 tn_arena *tn_arena_create_scratch(const tn_arena *parent);
 void tn_arena_destroy(tn_arena *arena);
+/* Has release(user) called when the arena is destroyed, before its memory goes: for what is no memory, such as mapped
+ * files. Later ones are called first. */
+void tn_arena_on_destroy(tn_arena *arena, void (*release)(void *user), void *user);
 
 /* Zeroed, aligned to 16 bytes. A size of 0 gives a valid pointer. */
 void *tn_arena_alloc(tn_arena *arena, size_t bytes);
