@@ -33,6 +33,15 @@ typedef struct tn_foreign_attr {
   void *graph; /* opaque; for tn_foreign_region */
 } tn_foreign_attr;
 
+/* What an op must know of a body before it builds the node that holds it: regions are isolated, so what the body uses
+ * from outside becomes operands of the node and, in this order, the last parameters of the region's block. Constants of
+ * enclosing graphs are not among the captures; the importer makes them again inside. */
+typedef struct tn_foreign_graph {
+  uint32_t n_inputs, n_outputs; /* of the graph itself */
+  tn_value *const *captures;
+  uint32_t n_captures;
+} tn_foreign_graph;
+
 typedef struct tn_foreign_node {
   tn_build *build;
   const char *domain, *op; /* "" and "Conv" */
@@ -45,7 +54,10 @@ typedef struct tn_foreign_node {
   uint32_t n_outputs;
   const bool *wanted;  /* output i has a name that something may use */
   tn_value **outputs;  /* out; preset to NULL; those wanted must be set */
-  /* Imports the graph of an attribute as a region's body: params are given the values' types. */
+  /* False when a captured value could not be made (reported before). */
+  bool (*describe_graph)(struct tn_foreign_node *node, void *graph, tn_foreign_graph *out);
+  /* Imports the graph of an attribute as a region's body, ended by a yield of the graph's outputs. The block's params,
+   * made by the caller, are the graph's inputs (fewer or more than it has is TN_E_ARITY) and then its captures. */
   bool (*import_graph)(struct tn_foreign_node *node, void *graph, tn_block *into);
   void *importer;
 } tn_foreign_node;

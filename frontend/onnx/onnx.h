@@ -1,0 +1,53 @@
+/* Loading ONNX models: a file (or bytes) becomes a module whose entry function holds the graph in tenon's operators.
+ *
+ * The file is mapped; weights stay where they lie in it, so the mapping lives as long as the session. All errors of a
+ * model are collected in one run: unsupported operators grouped by name, wrong nodes each with their inputs and the
+ * producers of those. What is read: IR versions 3 and up, opsets 7 to 28 of the standard domain, model-local functions
+ * (inlined), external data under the model's folder. */
+#ifndef TN_FRONTEND_ONNX_ONNX_H
+#define TN_FRONTEND_ONNX_ONNX_H
+
+#include "ir/graph.h"
+
+#define TN_ONNX_MIN_OPSET 7
+#define TN_ONNX_MAX_OPSET 28
+
+/* --dim NAME=LO..HI or NAME=N (lo == hi): fixes or bounds the dim that inputs call NAME (hi may be TN_DIM_INF). */
+typedef struct tn_onnx_dim {
+  const char *name;
+  int64_t lo, hi;
+} tn_onnx_dim;
+
+/* --input-shape INPUT:D,D,...: the input's dims, each a number, a name, or "?" for an unknown of its own. */
+typedef struct tn_onnx_shape {
+  const char *input;
+  uint32_t ndim;
+  const char *const *dims;
+} tn_onnx_shape;
+
+typedef TN_VEC(const char *) tn_onnx_files;
+
+/* All zero: nothing overridden, all outputs, entry "run". */
+typedef struct tn_onnx_options {
+  const tn_onnx_dim *dims;
+  uint32_t n_dims;
+  const tn_onnx_shape *shapes;
+  uint32_t n_shapes;
+  const char *const *outputs; /* names of tensors to compute; any tensor of the main graph; n = 0: the graph's outputs */
+  uint32_t n_outputs;
+  const char *data_root;      /* folder in which external data may follow symbolic links; NULL = the model's, no links */
+  const char *entry;          /* NULL = "run" */
+  tn_onnx_files *files;       /* paths of all files read are added, for depfiles; NULL = not wanted */
+} tn_onnx_options;
+
+/* path "-": standard input. options may be NULL. NULL when an error was reported. */
+tn_module *tn_onnx_load(tn_ctx *ctx, const char *path, const tn_onnx_options *options);
+/* name is used in messages; data must outlive the module. External data is found only through options->data_root. */
+tn_module *tn_onnx_load_bytes(tn_ctx *ctx, const char *name, const void *data, size_t bytes,
+                              const tn_onnx_options *options);
+
+/* Reads the text of an option ("seq=1..512", "B=4", "B=1.."; "x:1,3,224,224", the last colon parts); TN_E_OPTION. */
+bool tn_onnx_parse_dim(tn_ctx *ctx, const char *text, tn_onnx_dim *out);
+bool tn_onnx_parse_shape(tn_ctx *ctx, const char *text, tn_onnx_shape *out);
+
+#endif
