@@ -6,6 +6,8 @@
 #ifndef TN_BACKENDS_OBJECT_H
 #define TN_BACKENDS_OBJECT_H
 
+#include <signal.h>
+
 #include "backends/backend.h"
 
 /* A section of data to stream behind the code: the weights. */
@@ -23,23 +25,38 @@ typedef struct tn_object_request {
   uint32_t n_parts;
   const tn_object_data *data;
   uint32_t n_data;
-  const char *const *globals;  /* symbols that stay global, sorted; all other definitions become local */
+  const char *const *globals;  /* symbols that stay global; each must be defined; all other definitions become local */
   uint32_t n_globals;
+  /* ar archives with a symbol index (the runtime's). A member is a further part when it defines a symbol that the parts
+   * leave undefined or that is in globals, as with a linker. */
+  const tn_object_part *archives;
+  uint32_t n_archives;
 } tn_object_request;
 
 /* Merges parts (as ld -r: sections of one name joined, symbols resolved between parts, relocations kept) and streams the
- * data. Two strong definitions of one symbol are an error (TN_E_OBJECT). COMDAT groups and mergeable strings are kept
- * correct but need not be merged. */
+ * data. Two strong definitions of one symbol are an error (TN_E_OBJECT), as is everything malformed in a part. Of equal
+ * COMDAT groups the first is kept; as its symbols become local, the result has no groups. Read-only strings are joined,
+ * not shared. The bytes depend on the request alone. */
+typedef struct tn_object tn_object;
+/* Reads and lays out; the parts must stay as long as the object is used. NULL when reported. */
+tn_object *tn_object_merge(tn_ctx *ctx, const tn_object_request *request, tn_arena *arena);
+/* Size of the whole file, known before any data is streamed. */
+uint64_t tn_object_bytes(const tn_object *object);
+bool tn_object_stream(const tn_object *object, tn_sink sink);
+/* All three at once. */
 bool tn_object_write(tn_ctx *ctx, const tn_object_request *request, tn_sink sink);
 
-/* A GNU ar archive with a symbol index, of one member; deterministic (no times, owners). object_bytes from a temporary
- * file descriptor. */
-bool tn_archive_write(tn_ctx *ctx, const char *member_name, int object_fd, const char *const *symbols,
+/* A GNU ar archive with a symbol index, of one member, deterministic (no times, owners). TN_E_LIMIT when the member does
+ * not fit the format's ten digits. */
+bool tn_archive_write(tn_ctx *ctx, const char *member_name, const tn_object *object, const char *const *symbols,
                       uint32_t n_symbols, tn_sink sink);
 
-/* Atomic output. path "-" is stdout. */
+/* Atomic output. path "-" is stdout; what exists and is no regular file (/dev/null, a pipe) is written in place. */
 typedef struct tn_output tn_output;
 tn_output *tn_output_open(tn_ctx *ctx, const char *path, unsigned mode /* 0644, 0755 */);
+/* The temporary that tn_output_open(path) will use in this process, so that a signal handler can remove it; NULL when
+ * path is written in place. Symbolic links are followed. */
+const char *tn_output_temporary_name(tn_ctx *ctx, const char *path);
 tn_sink tn_output_sink(tn_output *output);
 int tn_output_fd(tn_output *output);
 const char *tn_output_temporary(const tn_output *output); /* path while open, for the linker to write to */
@@ -55,13 +72,22 @@ typedef struct tn_link_request {
   const char *const *extra;      /* runtime objects by path, then -l -L -Wl, as given */
   uint32_t n_extra;
   const char *sysroot;
+  const char *triple;            /* NULL or one of another machine than this: <triple>-gcc is tried instead of cc */
   const char *const *exports;    /* SHARED: the symbols to export */
   uint32_t n_exports;
   bool print_only;               /* -###: print the command, run nothing */
+  volatile sig_atomic_t *running; /* NULL, or set to the linker's process group while it runs, else 0 */
 } tn_link_request;
+/* out_command (or NULL): the command, shell-quoted, one line. */
 bool tn_link(tn_ctx *ctx, const tn_link_request *request, tn_buf *out_command);
+/* Appends text as one word of a POSIX shell. */
+void tn_shell_quote(tn_buf *buf, const char *text);
 
-/* The C header of a program: driver.md "C interface", C99 and C++ clean, only <stdint.h> and <stddef.h>. */
+/* The C header of a program: the typed level of driver.md "C interface", C99 and C++ clean, only <stdint.h> and
+ * <stddef.h>. prefix is a C identifier. The functions are defined by the backend's emit. */
 bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_buf *out);
+/* The symbols that a library of this prefix exports, sorted. */
+#define TN_HEADER_SYMBOLS 6
+void tn_header_symbols(tn_ctx *ctx, const char *prefix, const char *out[TN_HEADER_SYMBOLS]);
 
 #endif
