@@ -116,20 +116,25 @@ static bool content_equal(const tn_knode *a, const tn_knode *b) {
   return true;
 }
 
+tn_knode *tn_kernel_append(tn_kernel *kernel, const tn_knode *node) {
+  tn_arena *arena = kernel->module->arena;
+  tn_knode *added = tn_arena_copy(arena, node, sizeof(*node));
+  if (node->n_index > 0) added->index = tn_arena_copy(arena, node->index, node->n_index * sizeof(*node->index));
+  added->id = (uint32_t)kernel->nodes.n;
+  added->loc = tn_loc_current(kernel->module->ctx);
+  added->axes = tn_knode_axes(kernel, added);
+  TN_VEC_PUSH(arena, &kernel->nodes, added);
+  return added;
+}
+
 /* The node equal to this one, which is appended when there is none yet. */
 static tn_knode *add(tn_kernel *kernel, tn_knode node) {
-  tn_arena *arena = kernel->module->arena;
   uint64_t hash = content_hash(&node);
   tn_knode *first = tn_map_get_u64(&kernel->by_content, hash);
   for (tn_knode *same = first; same && node.kind != TN_K_WRITE; same = same->next_same_hash)
     if (content_equal(same, &node)) return same;
-  tn_knode *added = tn_arena_copy(arena, &node, sizeof(node));
-  if (node.n_index > 0) added->index = tn_arena_copy(arena, node.index, node.n_index * sizeof(*node.index));
-  added->id = (uint32_t)kernel->nodes.n;
-  added->loc = tn_loc_current(kernel->module->ctx);
-  added->axes = tn_knode_axes(kernel, added);
+  tn_knode *added = tn_kernel_append(kernel, &node);
   added->next_same_hash = first;
-  TN_VEC_PUSH(arena, &kernel->nodes, added);
   tn_map_set_u64(&kernel->by_content, hash, added);
   return added;
 }

@@ -116,6 +116,8 @@ tn_knode *tn_kernel_fold(tn_kernel *kernel, tn_fold fold, tn_dtype dtype, tn_kno
 tn_knode *tn_kernel_contract(tn_kernel *kernel, tn_dtype dtype, tn_knode *a, tn_knode *b, uint32_t over);
 tn_knode *tn_kernel_argfold(tn_kernel *kernel, tn_fold fold, tn_knode *in, uint32_t over, bool last);
 tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *index, tn_knode *value);
+/* Appends a copy of node as it is, also where an equal one exists: for the reader of the text form. */
+tn_knode *tn_kernel_append(tn_kernel *kernel, const tn_knode *node);
 /* The symbol standing for an integer node's value in index expressions; its range is [lo, hi]. */
 const tn_symbol *tn_kernel_value_symbol(tn_kernel *kernel, tn_knode *node, int64_t lo, int64_t hi);
 /* Computes axes of nodes, symbols, anchor and signature; drops dead nodes and puts writes last. Call once when built. */

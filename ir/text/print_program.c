@@ -1,0 +1,80 @@
+/* Prints programs. */
+#include "ir/text/print.h"
+
+static void print_dim_field(tn_printer *p, const char *name, const tn_dim *dim) {
+  if (!dim) return;
+  tn_buf_printf(p->out, " %s ", name);
+  tn_dim_print(dim, p->out);
+}
+
+static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
+  tn_buf_puts(p->out, "  buf ");
+  tn_print_name(p, '%', buffer->name);
+  tn_buf_puts(p->out, ": ");
+  tn_print_type(p, buffer->type, buffer->storage);
+  switch (buffer->kind) {
+    case TN_BUFFER_INPUT: tn_buf_printf(p->out, " in %u", buffer->index); break;
+    case TN_BUFFER_OUTPUT: tn_buf_printf(p->out, " out %u", buffer->index); break;
+    case TN_BUFFER_ARENA: tn_buf_printf(p->out, " arena live %u..%u", buffer->live_first, buffer->live_last); break;
+    case TN_BUFFER_CONST:
+      tn_buf_puts(p->out, " const ");
+      tn_print_name(p, '@', buffer->constant->name);
+      break;
+  }
+  print_dim_field(p, "bytes", buffer->bytes);
+  print_dim_field(p, "offset", buffer->offset);
+  if (buffer->format) {
+    tn_buf_puts(p->out, " packed ");
+    tn_print_quoted(p, buffer->format);
+  }
+  tn_buf_putc(p->out, '\n');
+}
+
+static void print_step(tn_printer *p, const tn_step *step, size_t index) {
+  tn_buf_printf(p->out, "  step %zu ", index);
+  if (step->kind == TN_STEP_COPY) tn_buf_puts(p->out, "copy");
+  else tn_buf_printf(p->out, "kernel @%s", step->kernel->name);
+  tn_buf_puts(p->out, " (");
+  for (size_t i = 0; i < step->args.n; i++) {
+    if (i > 0) tn_buf_puts(p->out, ", ");
+    tn_print_name(p, '%', step->args.data[i]->name);
+  }
+  tn_buf_printf(p->out, ") parts %u", step->parts);
+  print_dim_field(p, "scratch", step->scratch_bytes);
+  if (step->scratch) {
+    tn_buf_puts(p->out, " in ");
+    tn_print_name(p, '%', step->scratch->name);
+  }
+  tn_print_loc_ref(p, step->loc);
+  tn_buf_putc(p->out, '\n');
+}
+
+void tn_print_program(tn_printer *p, const tn_program *program) {
+  tn_buf_puts(p->out, "program ");
+  tn_print_name(p, '@', program->name);
+  if (program->func) {
+    tn_buf_puts(p->out, " of ");
+    tn_print_name(p, '@', program->func->name);
+  }
+  if (program->target) {
+    tn_buf_puts(p->out, " target ");
+    tn_print_quoted(p, program->target);
+  }
+  tn_buf_puts(p->out, " {\n");
+  for (size_t i = 0; i < program->bindings.n; i++) {
+    const tn_binding *binding = &program->bindings.data[i];
+    tn_buf_printf(p->out, "  bind %s = extent(in %u, %u)\n", binding->symbol->name, binding->input, binding->axis);
+  }
+  p->indent++;
+  for (size_t i = 0; i < program->guards.n; i++) tn_print_guard(p, &program->guards.data[i]);
+  p->indent--;
+  for (size_t i = 0; i < program->buffers.n; i++) print_buffer(p, program->buffers.data[i]);
+  if (program->arena_bytes || program->arena_lower_bound || program->weights_bytes) {
+    tn_buf_printf(p->out, "  memory weights %llu", (unsigned long long)program->weights_bytes);
+    print_dim_field(p, "arena", program->arena_bytes);
+    print_dim_field(p, "least", program->arena_lower_bound);
+    tn_buf_putc(p->out, '\n');
+  }
+  for (size_t i = 0; i < program->steps.n; i++) print_step(p, program->steps.data[i], i);
+  tn_buf_puts(p->out, "}\n");
+}
