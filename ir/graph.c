@@ -1,5 +1,5 @@
-/* Modules, functions, blocks, values and nodes: creation, uses and positions. Inference is in infer.c, guards in guard.c,
- * constants in const.c, storages in storage.c. */
+/* Modules, functions, blocks, values and nodes: creation, uses and positions. Inference is in infer.c, guards in
+ * guard.c, constants in const.c, storages in storage.c. */
 #include "ir/graph.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Tokens of the text form. Newlines, semicolons and comments (# to the end of the line) separate and mean nothing else. */
+/* Tokens of the text form. Newlines, semicolons and comments (# to the end of the line) only separate. */
 #ifndef TN_IR_TEXT_LEX_H
 #define TN_IR_TEXT_LEX_H
 

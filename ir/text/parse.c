@@ -121,7 +121,7 @@ static bool parse_magnitude(tn_parser *p, uint64_t *out) {
 bool tn_parse_int(tn_parser *p, int64_t *out) {
   const tn_token *start = tn_parse_peek(p);
   bool negative = tn_parse_take_char(p, '-');
-  uint64_t magnitude, limit = (uint64_t)INT64_MAX + negative;
+  uint64_t magnitude = 0, limit = (uint64_t)INT64_MAX + negative;
   if (!parse_magnitude(p, &magnitude)) return false;
   if (magnitude > limit) return tn_parse_fail(p, start, "an integer of more than 64 bits");
   *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;

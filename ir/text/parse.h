@@ -1,5 +1,5 @@
-/* Shared state of the parser of the text form: recursive descent over a list of tokens. A function that returns false has
- * reported; its caller goes on at the next line, so that many errors of a file are found in one run. */
+/* Shared state of the parser of the text form: recursive descent over a list of tokens. A function that returns false
+ * has reported; its caller goes on at the next line, so that many errors of a file are found in one run. */
 #ifndef TN_IR_TEXT_PARSE_H
 #define TN_IR_TEXT_PARSE_H
 
