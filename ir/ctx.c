@@ -14,6 +14,7 @@ tn_ctx *tn_ctx_create(tn_oom oom) {
   ctx->max_errors = MAX_ERRORS;
   ctx->loc_index = tn_map_create(arena);
   ctx->dims = tn_map_create(arena);
+  ctx->atoms = tn_map_create(arena);
   ctx->types = tn_map_create(arena);
   ctx->symbols = tn_map_create(arena);
   ctx->memory_limit = (uint64_t)16 << 30;

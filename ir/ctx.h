@@ -19,6 +19,7 @@ typedef struct tn_ctx {
   tn_map loc_index;          /* content hash -> index, so equal places are one loc */
   TN_VEC(tn_loc) loc_stack;  /* current location of builders */
   tn_map dims;               /* content hash -> chain of tn_dim */
+  tn_map atoms;              /* content hash -> chain of tn_atom */
   tn_map types;              /* content hash -> chain of tn_type */
   tn_map symbols;            /* interned name -> tn_symbol (symbols of the module level) */
   uint32_t n_symbols;        /* ever made; gives each its id */

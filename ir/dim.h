@@ -46,6 +46,9 @@ typedef struct tn_atom {
   tn_atom_kind kind;
   const tn_symbol *symbol;
   const tn_dim *p, *q;
+  int64_t lo, hi; /* range, as of tn_dim */
+  uint64_t hash;
+  const struct tn_atom *next_same_hash;
 } tn_atom;
 
 typedef struct tn_term {

@@ -1,0 +1,155 @@
+/* Dims: what can be proved for all values of the symbols; see dim.h.
+ *
+ * p >= 0 is tried in turn by: the interval of p; the signs of its coefficients once every symbol is written as its lower
+ * bound plus something nonnegative; and replacing one atom by a bound that makes p smaller (an axis by an end of its range,
+ * floordiv by its rational bounds, min and max by an operand), up to a depth. */
+#include "ir/dim_internal.h"
+
+#define MAX_DEPTH 8
+
+static bool proves(tn_ctx *ctx, const tn_dim *p, int depth);
+
+/* p with every atom a that has a finite lower bound written as lo + a', a' >= 0: then no negative coefficient is enough.
+ * a' reuses a's name, which is only looked at for signs. */
+static bool signs_prove(tn_ctx *ctx, const tn_dim *p) {
+  const tn_dim *shifted = tn_dim_const(ctx, 0);
+  if (p->n_terms > 32) return false;
+  for (uint32_t i = 0; i < p->n_terms; i++) {
+    const tn_term *term = &p->terms[i];
+    const tn_dim *product = tn_dim_const(ctx, term->coefficient);
+    if (term->n_atoms > 8) return false;
+    for (uint32_t k = 0; k < term->n_atoms; k++) {
+      const tn_atom *atom = term->atoms[k];
+      if (atom->lo == TN_DIM_MINUS_INF || atom->lo > INT32_MAX || atom->lo < INT32_MIN) return false;
+      tn_term single = {1, 1, &term->atoms[k]};
+      product = tn_dim_mul(ctx, product, tn_dim_add_i(ctx, tn_dim_of_terms(ctx, &single, 1), atom->lo));
+    }
+    shifted = tn_dim_add(ctx, shifted, product);
+  }
+  for (uint32_t i = 0; i < shifted->n_terms; i++)
+    if (shifted->terms[i].coefficient < 0) return false;
+  return true;
+}
+
+/* p as c * atom + rest where no other term holds atom; false when atom stands in a product with others. */
+static bool isolate(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int64_t *out_coefficient, const tn_dim **out_rest) {
+  *out_coefficient = 0;
+  *out_rest = p;
+  for (uint32_t i = 0; i < p->n_terms; i++) {
+    const tn_term *term = &p->terms[i];
+    bool holds = false;
+    for (uint32_t k = 0; k < term->n_atoms; k++) holds |= term->atoms[k] == atom;
+    if (!holds) continue;
+    if (term->n_atoms != 1) return false;
+    tn_term single = *term;
+    *out_coefficient = term->coefficient;
+    *out_rest = tn_dim_sub(ctx, p, tn_dim_of_terms(ctx, &single, 1));
+  }
+  return true;
+}
+
+/* The axis at 0 where p grows with it, at extent - 1 where it falls; needs a coefficient of known sign. */
+static bool axis_proves(tn_ctx *ctx, const tn_dim *p, const tn_symbol *axis, int depth) {
+  const tn_dim *coefficient, *rest;
+  if (!tn_dim_linear(ctx, p, axis, &coefficient, &rest)) return false;
+  if (coefficient->lo >= 0) return proves(ctx, rest, depth);
+  if (coefficient->hi > 0) return false;
+  const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1);
+  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul(ctx, coefficient, last)), depth);
+}
+
+/* (x - (q-1)) / q <= floordiv(x, q) <= x / q; p is an integer, so q*p > -q is enough. */
+static bool floordiv_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+  int64_t c;
+  const tn_dim *rest;
+  if (!tn_dim_is_const(atom->q) || atom->q->lo < 1 || atom->q->lo > INT32_MAX) return false;
+  if (!isolate(ctx, p, atom, &c, &rest)) return false;
+  int64_t q = atom->q->lo;
+  const tn_dim *bound = c > 0 ? tn_dim_add_i(ctx, atom->p, 1 - q) : atom->p;
+  const tn_dim *scaled = tn_dim_add(ctx, tn_dim_mul_i(ctx, rest, q), tn_dim_mul_i(ctx, bound, c));
+  return proves(ctx, tn_dim_add_i(ctx, scaled, q - 1), depth);
+}
+
+/* max(a, b) is at least either; -min(a, b) is at least minus either; the other signs need both. */
+static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+  int64_t c;
+  const tn_dim *rest;
+  if (!isolate(ctx, p, atom, &c, &rest)) return false;
+  bool either = (atom->kind == TN_ATOM_MAX) == (c > 0) && atom->kind != TN_ATOM_BCAST;
+  bool first = proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->p, c)), depth);
+  if (either && first) return true;
+  if (!either && !first) return false;
+  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth);
+}
+
+static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+  switch (atom->kind) {
+    case TN_ATOM_SYMBOL: return atom->symbol->kind == TN_SYM_AXIS && axis_proves(ctx, p, atom->symbol, depth);
+    case TN_ATOM_FLOORDIV: return floordiv_proves(ctx, p, atom, depth);
+    case TN_ATOM_MIN:
+    case TN_ATOM_MAX:
+    case TN_ATOM_BCAST: return extremum_proves(ctx, p, atom, depth);
+    case TN_ATOM_MOD: return false;
+  }
+  return false;
+}
+
+/* Overflow while proving is no error of the input's: it only means "not proved". */
+static bool proves(tn_ctx *ctx, const tn_dim *p, int depth) {
+  if (p->lo >= 0) return true;
+  if (p->hi < 0) return false;
+  if (signs_prove(ctx, p)) return true;
+  if (depth == 0) return false;
+  for (uint32_t i = 0; i < p->n_terms; i++)
+    for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
+      const tn_atom *atom = p->terms[i].atoms[k];
+      /* The first atom that a bound exists for decides; trying all orders would be exponential. */
+      bool has_bound = atom->kind != TN_ATOM_MOD &&
+                       (atom->kind != TN_ATOM_SYMBOL || (atom->symbol->kind == TN_SYM_AXIS && atom->symbol->extent));
+      if (has_bound && atom_proves(ctx, p, atom, depth - 1)) return true;
+      if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;
+    }
+  return false;
+}
+
+bool tn_dim_proves_nonnegative(tn_ctx *ctx, const tn_dim *p) {
+  if (p->lo >= 0) return true;
+  if (p->hi < 0) return false;
+  size_t n_errors = ctx->n_errors, n_diags = ctx->diags.n;
+  bool proved = proves(ctx, p, MAX_DEPTH);
+  if (ctx->n_errors != n_errors) proved = false;
+  ctx->n_errors = n_errors;
+  ctx->diags.n = n_diags;
+  return proved;
+}
+
+bool tn_dim_proves_le(tn_ctx *ctx, const tn_dim *p, const tn_dim *q) {
+  return tn_dim_proves_nonnegative(ctx, tn_dim_sub(ctx, q, p));
+}
+
+/* Every coefficient but the constant's is a multiple of some g > 1 that does not divide the constant. */
+static bool never_zero_modulo(const tn_dim *p) {
+  int64_t factor = 0, constant = 0;
+  for (uint32_t i = 0; i < p->n_terms; i++) {
+    int64_t c = p->terms[i].coefficient;
+    if (!p->terms[i].n_atoms) {
+      constant = c;
+      continue;
+    }
+    if (c == INT64_MIN) return false;
+    for (int64_t b = c < 0 ? -c : c; b;) {
+      int64_t rest = factor % b;
+      factor = b;
+      b = rest;
+    }
+  }
+  return factor > 1 && constant % factor != 0;
+}
+
+tn_dim_order tn_dim_compare(tn_ctx *ctx, const tn_dim *p, const tn_dim *q) {
+  if (p == q) return TN_DIM_EQUAL;
+  const tn_dim *difference = tn_dim_sub(ctx, p, q);
+  if (tn_dim_proves_nonnegative(ctx, tn_dim_add_i(ctx, difference, -1))) return TN_DIM_GREATER;
+  if (tn_dim_proves_nonnegative(ctx, tn_dim_add_i(ctx, tn_dim_sub(ctx, q, p), -1))) return TN_DIM_LESS;
+  return never_zero_modulo(difference) ? TN_DIM_DIFFERENT : TN_DIM_UNKNOWN;
+}
