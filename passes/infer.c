@@ -1,0 +1,10 @@
+/* Inference again, in order: types, guards and index values of every node from those of its operands. */
+#include "passes/passes.h"
+
+bool tn_pass_infer(tn_pass_context *context) {
+  bool ok = true;
+  for (size_t f = 0; f < context->module->funcs.n; f++)
+    for (tn_node *node = context->module->funcs.data[f]->body->first; node; node = node->next)
+      if (node->op->kind != TN_OP_TERMINATOR) ok &= tn_node_infer(node);
+  return ok;
+}
