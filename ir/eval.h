@@ -15,6 +15,7 @@ typedef struct tn_tensor {
   int64_t extents[TN_MAX_NDIM];
   int64_t count;
   tn_number *data; /* row-major */
+  tn_arena *own;   /* large tensors: the arena of data alone, so that dead values can go; else NULL */
 } tn_tensor;
 
 typedef enum tn_eval_mode { TN_EVAL_EXACT, TN_EVAL_WIDE } tn_eval_mode;
@@ -27,7 +28,15 @@ typedef struct tn_eval {
   tn_map symbols; /* tn_symbol* -> boxed int64 */
   uint64_t limit_elements; /* 0 = none; TN_E_LIMIT past it */
   uint64_t used_elements;
+  tn_map remaining;        /* tn_value* -> boxed number of uses still to come; a large value is freed after its last */
+  TN_VEC(tn_tensor *) owned; /* tensors with an arena of their own */
+  const tn_func *func;     /* whose guards are checked as symbols become known, or NULL */
 } tn_eval;
+
+/* An evaluation of single nodes (tn_eval_node), for folding; limit_elements 0 = none. Ended by tn_eval_end, which frees
+ * what does not lie in arena. */
+tn_eval tn_eval_begin(tn_ctx *ctx, tn_arena *arena, tn_eval_mode mode, uint64_t limit_elements);
+void tn_eval_end(tn_eval *eval);
 
 /* Evaluates func. Input extents bind its symbols; guards are checked (TN_E_SHAPE naming the guard's text). outputs has
  * room for the function's results. False when reported. */
@@ -55,6 +64,11 @@ tn_number tn_scalar_apply(tn_scalar scalar, tn_dtype dtype, tn_dtype to, bool ex
 double tn_number_round_float(tn_dtype dtype, double v);
 tn_number tn_number_cast(tn_dtype from, tn_dtype to, tn_number v);
 /* Between stored bytes (little-endian, below 8 bits one element a byte) and numbers. */
+/* Both with the choice of what overflow gives in f8 types: the largest finite value, or infinity or NaN. */
+double tn_number_round_saturating(tn_dtype dtype, double v, bool saturate);
+tn_number tn_number_cast_saturating(tn_dtype from, tn_dtype to, tn_number v, bool saturate);
+/* The low bits of an integer, extended by sign or zero; bool: v != 0. */
+tn_number tn_number_wrap(tn_dtype dtype, tn_number v);
 tn_number tn_number_load(tn_dtype dtype, const void *bytes);
 void tn_number_store(tn_dtype dtype, tn_number v, void *bytes);
 
@@ -68,5 +82,12 @@ void *tn_tensor_to_bytes(tn_arena *arena, const tn_tensor *tensor, size_t *out_b
 /* Row-major index helpers. */
 void tn_tensor_unravel(const tn_tensor *tensor, int64_t flat, int64_t *out_index);
 int64_t tn_tensor_ravel(const tn_tensor *tensor, const int64_t *index);
+void tn_tensor_strides(const tn_tensor *tensor, int64_t *out_strides);
+/* Product of extents, or -1 when one is negative or it overflows. */
+int64_t tn_tensor_count_of(uint32_t ndim, const int64_t *extents);
+/* The next index in row-major order; false (and all zero again) after the last. n = 0: false at once. */
+bool tn_index_next(int64_t *index, const int64_t *extents, uint32_t n);
+/* out[i..] = from->data[base + sum of i * strides], over all of out. */
+void tn_tensor_view(tn_tensor *out, const tn_tensor *from, int64_t base, const int64_t *strides);
 
 #endif
