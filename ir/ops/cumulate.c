@@ -1,0 +1,85 @@
+/* cumulate: a running fold along an axis. */
+#include "ir/ops/fold.h"
+
+enum { OP, AXIS, REVERSE, EXCLUSIVE };
+static const char *const ops[] = {"sum", "prod", "max", "min", NULL}; /* as the first of tn_fold */
+
+static bool infer_cumulate(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  if (!tn_infer_axis(infer, "axis", infer->attrs[AXIS].u.i, x->ndim)) return false;
+  infer->types[0] = x;
+  return true;
+}
+
+static bool eval_cumulate(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  uint32_t axis = (uint32_t)node->attrs[AXIS].u.i;
+  tn_fold fold = (tn_fold)node->attrs[OP].u.i;
+  bool reverse = node->attrs[REVERSE].u.i != 0, exclusive = node->attrs[EXCLUSIVE].u.i != 0;
+  bool exact = eval->mode == TN_EVAL_EXACT;
+  tn_dtype acc = tn_dtype_acc(x->dtype);
+  int64_t inner = 1, extent = x->extents[axis];
+  for (uint32_t i = axis + 1; i < x->ndim; i++) inner *= x->extents[i];
+  if (x->count == 0) return true;
+  for (int64_t row = 0; row < x->count / extent; row++) {
+    int64_t base = row / inner * inner * extent + row % inner;
+    tn_number total = tn_fold_identity(fold, acc);
+    for (int64_t i = 0; i < extent; i++) {
+      int64_t at = base + (reverse ? extent - 1 - i : i) * inner;
+      if (exclusive) out->data[at] = tn_eval_round(eval, out->dtype, total);
+      total = tn_fold_step(fold, acc, exact, total, x->data[at]);
+      if (!exclusive) out->data[at] = tn_eval_round(eval, out->dtype, total);
+    }
+  }
+  return true;
+}
+
+/* CumSum, CumProd: the axis is an input, which must be known when compiling. */
+static bool import_cumulate(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t reverse, exclusive;
+  const int64_t *axes;
+  uint32_t n, axis;
+  bool known;
+  if (x == NULL || tn_foreign_need(node, 1) == NULL || !tn_foreign_int(node, "reverse", 0, &reverse) ||
+      !tn_foreign_int(node, "exclusive", 0, &exclusive) || !tn_foreign_const_ints(node, 1, &axes, &n, &known))
+    return false;
+  if (!known) return tn_foreign_unsupported(node, "an axis computed at run time");
+  if (n != 1) return tn_foreign_error(node, TN_E_SHAPE, "axis: expected one number, found %u", n);
+  if (!tn_build_axis(b, axes[0], x->type->ndim, "axis", &axis)) return false;
+  const tn_opdef *op = tn_op_find("cumulate");
+  tn_attr attrs[] = {tn_attr_name(op, "op", node->op[3] == 'S' ? "sum" : "prod"), tn_attr_int(axis),
+                     tn_attr_bool(reverse != 0), tn_attr_bool(exclusive != 0)};
+  return tn_foreign_build(node, op, &x, 1, attrs);
+}
+
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
+static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = ops},
+                                    {.name = "axis", .kind = TN_ATTR_INT, .required = true},
+                                    {.name = "reverse", .kind = TN_ATTR_BOOL},
+                                    {.name = "exclusive", .kind = TN_ATTR_BOOL}};
+static const tn_onnx_row onnx[] = {{"", "CumSum", 11, 0, import_cumulate}, {"", "CumProd", 26, 0, import_cumulate}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3,2]"), "{op=sum, axis=1}", 0, 0, "f32[2,3,2]"},
+    {TN_TYPES("i32[B,3]"), "{op=prod, axis=1, reverse=true}", -3, 3, "i32[B,3]"},
+    {TN_TYPES("f32[3]"), "{op=max, axis=0, exclusive=true}", 0, 0, "f32[3]"},
+    {TN_TYPES("f16[0,3]"), "{op=min, axis=0}", 0, 0, "f16[0,3]"},
+    {TN_TYPES("f32[3]"), "{op=sum, axis=1}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_cumulate = {
+    .name = "cumulate",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "The running sum, prod, max or min along axis, from the end with reverse; exclusive leaves the element itself "
+           "out. The running value is kept in the default accumulator type.",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_cumulate,
+    .eval = eval_cumulate,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};

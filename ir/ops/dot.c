@@ -1,0 +1,134 @@
+/* dot: contraction of two tensors over pairs of axes. */
+#include "ir/ops/ops.h"
+
+#include "ir/ops/fold.h"
+
+enum { BATCH, SUM, ACC };
+
+/* Which axes of operand side (0 or 1) occur in a pair list, as bits; reports those out of range or repeated. */
+static bool collect(tn_infer *infer, const tn_attr *pairs, const char *what, int side, uint32_t *bits) {
+  bool ok = true;
+  for (uint32_t i = 0; i < pairs->u.list.n; i++) {
+    int64_t axis = pairs->u.list.ints[2 * i + side];
+    if (!tn_infer_axis(infer, what, axis, infer->operands[side]->type->ndim)) {
+      ok = false;
+      continue;
+    }
+    if ((*bits >> axis & 1) != 0)
+      ok = tn_infer_error(infer, TN_E_ATTR, "%s: axis %lld of %s occurs twice", what, (long long)axis,
+                          tn_infer_operand(infer, (uint32_t)side));
+    *bits |= (uint32_t)1 << axis;
+  }
+  return ok;
+}
+
+static bool match(tn_infer *infer, const tn_attr *pairs, const char *what) {
+  const tn_type *a = infer->operands[0]->type, *b = infer->operands[1]->type;
+  bool ok = true;
+  for (uint32_t i = 0; i < pairs->u.list.n; i++) {
+    int64_t p = pairs->u.list.ints[2 * i], q = pairs->u.list.ints[2 * i + 1];
+    ok = tn_func_require_eq(infer->func, b->dims[q], a->dims[p], infer->loc, "'dot': %s axes %lld of %s and %lld of %s",
+                            what, (long long)p, tn_infer_operand(infer, 0), (long long)q, tn_infer_operand(infer, 1)) &&
+         ok;
+  }
+  return ok;
+}
+
+static bool infer_dot(tn_infer *infer) {
+  const tn_type *a = infer->operands[0]->type, *b = infer->operands[1]->type;
+  const tn_attr *batch = &infer->attrs[BATCH], *sum = &infer->attrs[SUM];
+  uint32_t used[2] = {0, 0};
+  bool ok = true;
+  for (int side = 0; side < 2; side++) {
+    ok = collect(infer, batch, "batch", side, &used[side]) && ok;
+    ok = collect(infer, sum, "sum", side, &used[side]) && ok;
+  }
+  ok = tn_infer_acc(infer, &infer->attrs[ACC], a->dtype) && ok;
+  if (!ok) return false;
+  ok = match(infer, batch, "batch");
+  ok = match(infer, sum, "sum") && ok;
+  const tn_dim *dims[2 * TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < batch->u.list.n; i++) dims[n++] = a->dims[batch->u.list.ints[2 * i]];
+  for (uint32_t i = 0; i < a->ndim; i++)
+    if ((used[0] >> i & 1) == 0) dims[n++] = a->dims[i];
+  for (uint32_t i = 0; i < b->ndim; i++)
+    if ((used[1] >> i & 1) == 0) dims[n++] = b->dims[i];
+  return tn_infer_result(infer, 0, tn_product_dtype(a->dtype, &infer->attrs[ACC]), n, dims) && ok;
+}
+
+/* x with its axes in the order batch, free, sum, as a plain [batch, free, sum] array. */
+typedef struct operand {
+  tn_number *data;
+  int64_t batch, free, sum;
+} operand;
+
+static operand arrange(tn_arena *arena, const tn_tensor *x, const tn_attr *batch, const tn_attr *sum, int side) {
+  uint32_t order[TN_MAX_NDIM], n = 0, used = 0, n_batch = batch->u.list.n, n_sum = sum->u.list.n;
+  for (uint32_t i = 0; i < n_batch; i++) used |= (uint32_t)1 << (order[n++] = (uint32_t)batch->u.list.ints[2 * i + side]);
+  for (uint32_t i = 0; i < n_sum; i++) used |= (uint32_t)1 << sum->u.list.ints[2 * i + side];
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if ((used >> i & 1) == 0) order[n++] = i;
+  for (uint32_t i = 0; i < n_sum; i++) order[n++] = (uint32_t)sum->u.list.ints[2 * i + side];
+  int64_t from[TN_MAX_NDIM], strides[TN_MAX_NDIM], extents[TN_MAX_NDIM];
+  tn_tensor_strides(x, from);
+  operand out = {NULL, 1, 1, 1};
+  for (uint32_t i = 0; i < n; i++) {
+    extents[i] = x->extents[order[i]];
+    strides[i] = from[order[i]];
+    *(i < n_batch ? &out.batch : i < n - n_sum ? &out.free : &out.sum) *= extents[i];
+  }
+  tn_tensor *moved = tn_tensor_create(arena, x->dtype, n, extents);
+  tn_tensor_view(moved, x, 0, strides);
+  out.data = moved->data;
+  return out;
+}
+
+static bool eval_dot(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0), *y = tn_eval_operand(eval, node, 1);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  tn_arena *scratch = tn_arena_create_scratch(eval->arena);
+  operand a = arrange(scratch, x, &node->attrs[BATCH], &node->attrs[SUM], 0);
+  operand b = arrange(scratch, y, &node->attrs[BATCH], &node->attrs[SUM], 1);
+  tn_accumulator sum = tn_accumulator_of(eval, x->dtype, &node->attrs[ACC], out->dtype);
+  int64_t at = 0;
+  for (int64_t g = 0; g < a.batch; g++)
+    for (int64_t i = 0; i < a.free; i++)
+      for (int64_t j = 0; j < b.free; j++, at++) {
+        const tn_number *p = a.data + (g * a.free + i) * a.sum, *q = b.data + (g * b.free + j) * a.sum;
+        out->data[at] = tn_accumulate_products(&sum, p, q, a.sum);
+      }
+  tn_arena_destroy(scratch);
+  return true;
+}
+
+static const tn_operand_def operands[] = {{"a", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
+                                          {"b", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "a", 0}};
+static const tn_attr_def attrs[] = {{.name = "batch", .kind = TN_ATTR_PAIRS},
+                                    {.name = "sum", .kind = TN_ATTR_PAIRS},
+                                    {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]", "f32[3,4]"), "{sum=[(1,0)]}", 0, 0, "f32[2,4]"},
+    {TN_TYPES("f32[B,2,3]", "f32[B,4,3]"), "{batch=[(0,0)], sum=[(2,2)]}", 0, 0, "f32[B,2,4]"},
+    {TN_TYPES("f16[5,1]", "f16[1,2]"), "{sum=[(1,0)], acc=f32}", 0, 0, "f16[5,2]"},
+    {TN_TYPES("i8[2,3]", "i8[3]"), "{sum=[(1,0)]}", -128, 127, "i32[2]"},
+    {TN_TYPES("f32[2,0]", "f32[0,3]"), "{sum=[(1,0)]}", 0, 0, "f32[2,3]"},
+    {TN_TYPES("f64[2]", "f64[3]"), NULL, 0, 0, "f64[2,3]"},
+    {TN_TYPES("f32[2,3]", "f32[4,3]"), "{sum=[(1,0)]}", 0, 0, NULL},
+    {TN_TYPES("f32[2,3]", "f32[3,2]"), "{sum=[(1,0),(1,1)]}", 0, 0, NULL},
+    {TN_TYPES("f32[2]", "f64[2]"), "{sum=[(0,0)]}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_dot = {
+    .name = "dot",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "Result dims are batch, a's free axes, b's free axes; products are summed in acc, in free order. A float result "
+           "has the operands' type, an integer result that of acc (default i32 for 8- and 16-bit operands).",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_dot,
+    .eval = eval_dot,
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,42 @@
+/* fence: an identity that CSE, folding and fusion do not cross. */
+#include "ir/ops/ops.h"
+
+#include <string.h>
+
+static bool infer_fence(tn_infer *infer) {
+  if (infer->n_operands > TN_MAX_RESULTS)
+    return tn_infer_error(infer, TN_E_ARITY, "at most %d operands", TN_MAX_RESULTS);
+  for (uint32_t i = 0; i < infer->n_operands; i++) infer->types[i] = infer->operands[i]->type;
+  infer->n_results = infer->n_operands;
+  return true;
+}
+
+static bool eval_fence(tn_eval *eval, const tn_node *node) {
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    const tn_tensor *x = tn_eval_operand(eval, node, i);
+    tn_tensor *out = tn_eval_result(eval, node, i);
+    if (out == NULL) return false;
+    memcpy(out->data, x->data, (size_t)x->count * sizeof *x->data);
+  }
+  return true;
+}
+
+static const tn_operand_def operands[] = {
+    {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]"), NULL, 0, 0, "f32[2,3]"},
+    {TN_TYPES("f32[B,0]", "i8[]"), NULL, 0, 0, "f32[B,0], i8[]"},
+    {TN_NO_TYPES, NULL, 0, 0, NULL},
+};
+
+const tn_opdef tn_op_fence = {
+    .name = "fence",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "Its operands, unchanged; CSE, folding and fusion do not cross it.",
+    TN_OPERANDS(operands),
+    .n_results = 0,
+    .traits = TN_TRAIT_FENCE,
+    .infer = infer_fence,
+    .eval = eval_fence,
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,82 @@
+/* pad: `inner` copies of a value between neighbours, then lo and hi of them at the ends; negative lo and hi crop. */
+#include "ir/ops/ops.h"
+
+enum { LO, HI, INNER };
+
+static int64_t inner_of(const tn_attr *attrs, uint32_t axis) {
+  return attrs[INNER].u.list.n == 0 ? 0 : attrs[INNER].u.list.ints[axis];
+}
+
+static bool infer_pad(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  tn_ctx *ctx = infer->ctx;
+  bool ok = tn_infer_length(infer, "lo", &infer->attrs[LO], x->ndim);
+  ok = tn_infer_length(infer, "hi", &infer->attrs[HI], x->ndim) && ok;
+  ok = tn_infer_rank(infer, 1, 0) && ok;
+  if (infer->attrs[INNER].u.list.n != 0) ok = tn_infer_length(infer, "inner", &infer->attrs[INNER], x->ndim) && ok;
+  if (!ok) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    int64_t inner = inner_of(infer->attrs, i);
+    const tn_dim *d = x->dims[i];
+    if (inner != 0) {
+      const tn_dim *gaps = tn_dim_max(ctx, tn_dim_add_i(ctx, d, -1), tn_dim_const(ctx, 0));
+      d = tn_dim_add(ctx, d, tn_dim_mul_i(ctx, gaps, inner));
+    }
+    dims[i] = tn_dim_add(ctx, tn_dim_add(ctx, d, infer->attrs[LO].u.list.dims[i]), infer->attrs[HI].u.list.dims[i]);
+    ok = tn_infer_extent(infer, "a padded extent", dims[i]) && ok;
+  }
+  return tn_infer_result(infer, 0, x->dtype, x->ndim, dims) && ok;
+}
+
+/* Result position of x's element, or -1 where it is cropped. */
+static int64_t place(const tn_tensor *x, const tn_tensor *out, int64_t flat, const int64_t *lo, const tn_attr *attrs) {
+  int64_t index[TN_MAX_NDIM];
+  tn_tensor_unravel(x, flat, index);
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    index[i] = lo[i] + index[i] * (1 + inner_of(attrs, i));
+    if (index[i] < 0 || index[i] >= out->extents[i]) return -1;
+  }
+  return tn_tensor_ravel(out, index);
+}
+
+static bool eval_pad(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0), *value = tn_eval_operand(eval, node, 1);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  int64_t lo[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if (!tn_eval_dim(eval, node->attrs[LO].u.list.dims[i], &lo[i])) return false;
+  for (int64_t k = 0; k < out->count; k++) out->data[k] = value->data[0];
+  for (int64_t k = 0; k < x->count; k++) {
+    int64_t to = place(x, out, k, lo, node->attrs);
+    if (to >= 0) out->data[to] = x->data[k];
+  }
+  return true;
+}
+
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
+                                          {"value", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0}};
+static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .required = true},
+                                    {.name = "hi", .kind = TN_ATTR_DIMS, .required = true},
+                                    {.name = "inner", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = INT32_MAX}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]", "f32[]"), "{lo=[1,0], hi=[0,2], inner=[0,0]}", 0, 0, "f32[3,5]"},
+    {TN_TYPES("f32[B,3]", "f32[]"), "{lo=[0,-1], hi=[2,-1], inner=[0,2]}", 0, 0, "f32[B + 2,5]"},
+    {TN_TYPES("i32[0]", "i32[]"), "{lo=[2], hi=[1], inner=[3]}", 0, 0, "i32[3]"},
+    {TN_TYPES("f32[2]", "f32[]"), "{lo=[-2], hi=[-1], inner=[0]}", 0, 0, NULL},
+    {TN_TYPES("f32[2]", "f32[1]"), "{lo=[1], hi=[1], inner=[0]}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_pad = {
+    .name = "pad",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "inner copies of value between neighbours, then lo and hi copies at the ends; negative lo and hi crop.",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .traits = TN_TRAIT_SHAPE_ONLY,
+    .infer = infer_pad,
+    .eval = eval_pad,
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,117 @@
+/* reduce: axes folded away. */
+#include "ir/ops/fold.h"
+
+enum { OP, AXES, ACC, ORDER };
+static const char *const orders[] = {"free", "tree", NULL};
+
+static bool is_folded(const tn_attr *axes, uint32_t axis) {
+  for (uint32_t i = 0; i < axes->u.list.n; i++)
+    if (axes->u.list.ints[i] == (int64_t)axis) return true;
+  return false;
+}
+
+static bool infer_reduce(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  bool ok = tn_infer_axes(infer, "axes", &infer->attrs[AXES], x->ndim);
+  ok = tn_infer_fold(infer, (tn_fold)infer->attrs[OP].u.i, x->dtype) && ok;
+  if (x->dtype != TN_BOOL) ok = tn_infer_acc(infer, &infer->attrs[ACC], x->dtype) && ok;
+  if (!ok) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if (!is_folded(&infer->attrs[AXES], i)) dims[n++] = x->dims[i];
+  return tn_infer_result(infer, 0, x->dtype, n, dims);
+}
+
+static void reduce_index(tn_ctx *ctx, tn_node *node) {
+  const tn_dim *const *index = tn_index_of(node, 0);
+  if (index == NULL || node->operands[0].value->type->ndim != 1 || node->attrs[AXES].u.list.n != 1) return;
+  tn_fold fold = (tn_fold)node->attrs[OP].u.i;
+  uint32_t n = node->operands[0].value->n_index;
+  if (n == 0 && fold != TN_FOLD_SUM && fold != TN_FOLD_PROD) return;
+  const tn_dim *total = n == 0 ? tn_dim_const(ctx, fold == TN_FOLD_PROD) : index[0];
+  for (uint32_t i = 1; i < n; i++) {
+    if (fold == TN_FOLD_SUM) total = tn_dim_add(ctx, total, index[i]);
+    else if (fold == TN_FOLD_PROD) total = tn_dim_mul(ctx, total, index[i]);
+    else if (fold == TN_FOLD_MAX) total = tn_dim_max(ctx, total, index[i]);
+    else if (fold == TN_FOLD_MIN) total = tn_dim_min(ctx, total, index[i]);
+    else return;
+  }
+  tn_index_set(node, &total, 1);
+}
+
+/* The balanced binary tree over n values `stride` apart, left-complete: the left half has the larger power of two. */
+static tn_number fold_tree(tn_fold fold, tn_dtype acc, bool exact, const tn_number *data, int64_t n, int64_t stride) {
+  if (n == 1) return data[0];
+  int64_t left = 1;
+  while (2 * left < n) left *= 2;
+  tn_number p = fold_tree(fold, acc, exact, data, left, stride);
+  tn_number q = fold_tree(fold, acc, exact, data + left * stride, n - left, stride);
+  return tn_fold_step(fold, acc, exact, p, q);
+}
+
+static bool eval_reduce(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0);
+  const tn_attr *axes = &node->attrs[AXES];
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  tn_fold fold = (tn_fold)node->attrs[OP].u.i;
+  bool exact = eval->mode == TN_EVAL_EXACT;
+  tn_dtype acc = x->dtype == TN_BOOL ? TN_BOOL : tn_acc_dtype(x->dtype, &node->attrs[ACC]);
+  /* x with the folded axes last */
+  int64_t from[TN_MAX_NDIM], strides[TN_MAX_NDIM], extents[TN_MAX_NDIM], count = 1;
+  uint32_t n = 0;
+  tn_tensor_strides(x, from);
+  for (int folded = 0; folded < 2; folded++)
+    for (uint32_t i = 0; i < x->ndim; i++) {
+      if (is_folded(axes, i) != (folded == 1)) continue;
+      if (folded == 1) count *= x->extents[i];
+      strides[n] = from[i];
+      extents[n++] = x->extents[i];
+    }
+  tn_arena *scratch = tn_arena_create_scratch(eval->arena);
+  tn_tensor *moved = tn_tensor_create(scratch, x->dtype, n, extents);
+  tn_tensor_view(moved, x, 0, strides);
+  for (int64_t k = 0; k < out->count; k++) {
+    tn_number total = tn_fold_identity(fold, acc);
+    const tn_number *data = moved->data + k * count;
+    if (node->attrs[ORDER].u.i == 1 && count > 0) total = fold_tree(fold, acc, exact, data, count, 1);
+    else
+      for (int64_t i = 0; i < count; i++) total = tn_fold_step(fold, acc, exact, total, data[i]);
+    out->data[k] = tn_eval_round(eval, out->dtype, total);
+  }
+  tn_arena_destroy(scratch);
+  return true;
+}
+
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
+static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = tn_fold_names},
+                                    {.name = "axes", .kind = TN_ATTR_INTS, .required = true},
+                                    {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true},
+                                    {.name = "order", .kind = TN_ATTR_NAME, .names = orders}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3,4]"), "{op=sum, axes=[0,2]}", 0, 0, "f32[3]"},
+    {TN_TYPES("f32[B,3]"), "{op=max, axes=[1]}", 0, 0, "f32[B]"},
+    {TN_TYPES("f32[2,0]"), "{op=min, axes=[1]}", 0, 0, "f32[2]"},
+    {TN_TYPES("i8[9]"), "{op=prod, axes=[0]}", -2, 2, "i8[]"},
+    {TN_TYPES("bool[2,3]"), "{op=and, axes=[1]}", 0, 1, "bool[2]"},
+    {TN_TYPES("f32[7]"), "{op=sum, axes=[0], order=tree}", 0, 0, "f32[]"},
+    {TN_TYPES("f32[2]"), "{op=sum, axes=[]}", 0, 0, "f32[2]"},
+    {TN_TYPES("f32[2]"), "{op=sum, axes=[1]}", 0, 0, NULL},
+    {TN_TYPES("f32[2,2]"), "{op=sum, axes=[1,1]}", 0, 0, NULL},
+    {TN_TYPES("bool[2]"), "{op=sum, axes=[0]}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_reduce = {
+    .name = "reduce",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "Folds axes away (sum, prod, max, min, and, or) in acc; empty axes give the identity. order=tree: the balanced "
+           "binary tree over ascending index.",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_reduce,
+    .index = reduce_index,
+    .eval = eval_reduce,
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,119 @@
+/* scatter: x with u[I, R] combined in at the places gather would read, in ascending row-major order of I. */
+#include "ir/ops/ops.h"
+
+#include <string.h>
+
+enum { AXES, MODE, UNIQUE };
+static const char *const modes[] = {"set", "add", "mul", "min", "max", NULL};
+
+static bool on_axes(const tn_attr *axes, uint32_t axis) {
+  for (uint32_t i = 0; i < axes->u.list.n; i++)
+    if (axes->u.list.ints[i] == (int64_t)axis) return true;
+  return false;
+}
+
+static bool check_updates(tn_infer *infer, const tn_type *x, const tn_type *index) {
+  const tn_type *u = infer->operands[1]->type;
+  const tn_attr *axes = &infer->attrs[AXES];
+  if (!tn_infer_rank(infer, 1, index->ndim + x->ndim - axes->u.list.n)) return false;
+  bool ok = true;
+  uint32_t at = 0;
+  for (; at < index->ndim; at++)
+    ok = tn_func_require_eq(infer->func, u->dims[at], index->dims[at], infer->loc,
+                            "'scatter': %s axis %u against the indices", tn_infer_operand(infer, 1), at) && ok;
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    if (on_axes(axes, i)) continue;
+    ok = tn_func_require_eq(infer->func, u->dims[at], x->dims[i], infer->loc, "'scatter': %s axis %u against x axis %u",
+                            tn_infer_operand(infer, 1), at, i) && ok;
+    at++;
+  }
+  return ok;
+}
+
+static bool infer_scatter(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type, *first = infer->operands[2]->type;
+  const tn_attr *axes = &infer->attrs[AXES];
+  bool ok = tn_infer_length(infer, "axes", axes, infer->n_operands - 2);
+  ok = tn_infer_axes(infer, "axes", axes, x->ndim) && ok;
+  if (!ok) return false;
+  if (x->dtype == TN_BOOL && infer->attrs[MODE].u.i != 0)
+    ok = tn_infer_error(infer, TN_E_DTYPE, "mode '%s' needs numbers, found bool", modes[infer->attrs[MODE].u.i]);
+  for (uint32_t k = 3; k < infer->n_operands; k++) {
+    const tn_type *type = infer->operands[k]->type;
+    if (!tn_infer_rank(infer, k, first->ndim)) return false;
+    for (uint32_t i = 0; i < first->ndim; i++)
+      ok = tn_func_require_eq(infer->func, type->dims[i], first->dims[i], infer->loc, "'scatter': index %u, axis %u",
+                              k - 2, i) && ok;
+  }
+  ok = check_updates(infer, x, first) && ok;
+  infer->types[0] = x;
+  return ok;
+}
+
+static tn_number combine(const tn_eval *eval, int64_t mode, tn_dtype dtype, tn_number old, tn_number v) {
+  static const tn_scalar scalars[] = {TN_ADD, TN_ADD, TN_MUL, TN_MIN, TN_MAX};
+  if (mode == 0) return v;
+  tn_number args[2] = {old, v};
+  return tn_scalar_apply(scalars[mode], dtype, dtype, eval->mode == TN_EVAL_EXACT, args);
+}
+
+static bool eval_scatter(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0), *u = tn_eval_operand(eval, node, 1);
+  const tn_attr *axes = &node->attrs[AXES];
+  const tn_tensor *indices[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < axes->u.list.n; i++) indices[i] = tn_eval_operand(eval, node, i + 2);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  memcpy(out->data, x->data, (size_t)x->count * sizeof *x->data);
+  if (out->count == 0 || u->count == 0) return true;
+  int64_t strides[TN_MAX_NDIM], rest_extents[TN_MAX_NDIM], rest_strides[TN_MAX_NDIM];
+  tn_tensor_strides(x, strides);
+  uint32_t n_rest = 0;
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if (!on_axes(axes, i)) {
+      rest_extents[n_rest] = x->extents[i];
+      rest_strides[n_rest++] = strides[i];
+    }
+  int64_t at = 0;
+  for (int64_t k = 0; k < indices[0]->count; k++) {
+    int64_t base = 0, index[TN_MAX_NDIM] = {0};
+    for (uint32_t i = 0; i < axes->u.list.n; i++) {
+      int64_t axis = axes->u.list.ints[i], v = indices[i]->data[k].i, extent = x->extents[axis];
+      base += (v < 0 ? 0 : v >= extent ? extent - 1 : v) * strides[axis];
+    }
+    do {
+      int64_t offset = base;
+      for (uint32_t i = 0; i < n_rest; i++) offset += index[i] * rest_strides[i];
+      out->data[offset] = combine(eval, node->attrs[MODE].u.i, x->dtype, out->data[offset], u->data[at++]);
+    } while (tn_index_next(index, rest_extents, n_rest));
+  }
+  return true;
+}
+
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
+                                          {"u", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0},
+                                          {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
+static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true},
+                                    {.name = "mode", .kind = TN_ATTR_NAME, .names = modes},
+                                    {.name = "unique", .kind = TN_ATTR_BOOL}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[5,3]", "f32[2,3]", "i64[2]"), "{axes=[0], mode=add}", 0, 0, "f32[5,3]"},
+    {TN_TYPES("f32[2,5]", "f32[B]", "i32[B]", "i32[B]"), "{axes=[0,1], mode=set}", 0, 0, "f32[2,5]"},
+    {TN_TYPES("i32[4]", "i32[0]", "i64[0]"), "{axes=[0], mode=max}", 0, 0, "i32[4]"},
+    {TN_TYPES("f32[4]", "f32[]", "i64[]"), "{axes=[0], mode=mul, unique=true}", 0, 0, "f32[4]"},
+    {TN_TYPES("f32[4]", "f32[3]", "i64[2]"), "{axes=[0], mode=set}", 0, 0, NULL},
+    {TN_TYPES("bool[4]", "bool[2]", "i64[2]"), "{axes=[0], mode=add}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_scatter = {
+    .name = "scatter",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "x with u[I, R] combined in (set, add, mul, min, max) at [i1[I] .. ik[I] on axes; R on the others], in "
+           "ascending row-major order of I. unique promises that no place occurs twice. Indices are clamped.",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_scatter,
+    .eval = eval_scatter,
+    TN_SAMPLES(samples),
+};

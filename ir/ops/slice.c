@@ -1,0 +1,101 @@
+/* slice: y[i] = x[start + step * i]. */
+#include "ir/ops/ops.h"
+
+enum { START, SIZE, STEP };
+
+static int64_t step_of(const tn_attr *attrs, uint32_t axis) {
+  return attrs[STEP].u.list.n == 0 ? 1 : attrs[STEP].u.list.ints[axis];
+}
+
+/* The first and the last position lie in [0, extent); written so that an empty slice at either end passes. */
+static bool check_axis(tn_infer *infer, const tn_dim *extent, uint32_t axis) {
+  tn_ctx *ctx = infer->ctx;
+  const tn_dim *start = infer->attrs[START].u.list.dims[axis], *size = infer->attrs[SIZE].u.list.dims[axis];
+  int64_t step = step_of(infer->attrs, axis);
+  if (step == 0 || step == INT64_MIN) return tn_infer_error(infer, TN_E_ATTR, "axis %u: bad step", axis);
+  if (tn_dim_is(size, 0)) return true;
+  const tn_dim *last = tn_dim_add(ctx, start, tn_dim_mul_i(ctx, tn_dim_add_i(ctx, size, -1), step));
+  const tn_dim *low = step > 0 ? start : last, *high = step > 0 ? last : start;
+  const char *text = tn_infer_operand(infer, 0);
+  bool ok = tn_infer_extent(infer, "size", size);
+  ok = tn_func_require_le(infer->func, tn_dim_const(ctx, 0), low, infer->loc, "'slice': %s axis %u, first element",
+                          text, axis) && ok;
+  return tn_func_require_le(infer->func, tn_dim_add_i(ctx, high, 1), extent, infer->loc,
+                            "'slice': %s axis %u, last element", text, axis) && ok;
+}
+
+static bool infer_slice(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  bool ok = tn_infer_length(infer, "start", &infer->attrs[START], x->ndim);
+  ok = tn_infer_length(infer, "size", &infer->attrs[SIZE], x->ndim) && ok;
+  if (infer->attrs[STEP].u.list.n != 0) ok = tn_infer_length(infer, "step", &infer->attrs[STEP], x->ndim) && ok;
+  if (!ok) return false;
+  for (uint32_t i = 0; i < x->ndim; i++) ok = check_axis(infer, x->dims[i], i) && ok;
+  return tn_infer_result(infer, 0, x->dtype, x->ndim, infer->attrs[SIZE].u.list.dims) && ok;
+}
+
+static void slice_index(tn_ctx *ctx, tn_node *node) {
+  (void)ctx;
+  const tn_dim *const *index = tn_index_of(node, 0);
+  const tn_dim *out[TN_MAX_INDEX];
+  if (index == NULL || node->results[0]->type->ndim != 1) return;
+  const tn_dim *start = node->attrs[START].u.list.dims[0], *size = node->attrs[SIZE].u.list.dims[0];
+  if (!tn_dim_is_const(start) || !tn_dim_is_const(size)) return;
+  int64_t step = step_of(node->attrs, 0), n = tn_dim_value(size);
+  if (n > TN_MAX_INDEX) return;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t from = tn_dim_value(start) + step * i;
+    if (from < 0 || from >= (int64_t)node->operands[0].value->n_index) return;
+    out[i] = index[from];
+  }
+  tn_index_set(node, out, (uint32_t)n);
+}
+
+static bool eval_slice(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
+  if (out->count == 0) return true;
+  int64_t from[TN_MAX_NDIM], strides[TN_MAX_NDIM], base = 0;
+  tn_tensor_strides(x, from);
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    int64_t start, step = step_of(node->attrs, i);
+    if (!tn_eval_dim(eval, node->attrs[START].u.list.dims[i], &start)) return false;
+    int64_t last = start + step * (out->extents[i] - 1);
+    if (start < 0 || start >= x->extents[i] || last < 0 || last >= x->extents[i])
+      return tn_error(eval->ctx, node->loc, TN_E_SHAPE, "'slice': axis %u: %lld to %lld is outside 0 to %lld", i,
+                      (long long)start, (long long)last, (long long)x->extents[i] - 1);
+    base += start * from[i];
+    strides[i] = step * from[i];
+  }
+  tn_tensor_view(out, x, base, strides);
+  return true;
+}
+
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
+static const tn_attr_def attrs[] = {{.name = "start", .kind = TN_ATTR_DIMS, .required = true},
+                                    {.name = "size", .kind = TN_ATTR_DIMS, .required = true},
+                                    {.name = "step", .kind = TN_ATTR_INTS}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[5,4]"), "{start=[1,0], size=[3,4], step=[1,1]}", 0, 0, "f32[3,4]"},
+    {TN_TYPES("f32[B,4]"), "{start=[0,3], size=[B,4], step=[1,-1]}", 0, 0, "f32[B,4]"},
+    {TN_TYPES("i32[7]"), "{start=[0], size=[3], step=[3]}", 0, 0, "i32[3]"},
+    {TN_TYPES("f32[3]"), "{start=[3], size=[0], step=[1]}", 0, 0, "f32[0]"},
+    {TN_TYPES("f32[3]"), "{start=[1], size=[3], step=[1]}", 0, 0, NULL},
+    {TN_TYPES("f32[3]"), "{start=[0], size=[2], step=[0]}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_slice = {
+    .name = "slice",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "y[i] = x[start + step*i] for i < size, on each axis; all in range. step may be negative, not 0; an empty list "
+           "means 1 everywhere.",
+    TN_OPERANDS(operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .traits = TN_TRAIT_SHAPE_ONLY,
+    .infer = infer_slice,
+    .index = slice_index,
+    .eval = eval_slice,
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,149 @@
+/* sort: stable order along an axis, with payloads that move along; cut to the first `top`. */
+#include "ir/ops/ops.h"
+
+#include <math.h>
+
+enum { AXIS, DESCENDING, TOP };
+
+static bool infer_sort(tn_infer *infer) {
+  const tn_type *key = infer->operands[0]->type;
+  const tn_attr *top = &infer->attrs[TOP];
+  int64_t axis = infer->attrs[AXIS].u.i;
+  bool ok = tn_infer_axis(infer, "axis", axis, key->ndim);
+  if (top->present) ok = tn_infer_length(infer, "top", top, 1) && ok;
+  if (infer->n_operands > TN_MAX_RESULTS) ok = tn_infer_error(infer, TN_E_ARITY, "at most %d operands", TN_MAX_RESULTS);
+  if (!ok) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < key->ndim; i++) dims[i] = key->dims[i];
+  if (top->present) {
+    dims[axis] = top->u.list.dims[0];
+    ok = tn_infer_extent(infer, "top", dims[axis]);
+    ok = tn_func_require_le(infer->func, dims[axis], key->dims[axis], infer->loc, "'sort': top of %s",
+                            tn_infer_operand(infer, 0)) && ok;
+  }
+  for (uint32_t k = 0; k < infer->n_operands; k++) {
+    const tn_type *type = infer->operands[k]->type;
+    if (!tn_infer_rank(infer, k, key->ndim)) return false;
+    for (uint32_t i = 0; i < key->ndim; i++)
+      ok = tn_func_require_eq(infer->func, type->dims[i], key->dims[i], infer->loc, "'sort': operand %u, axis %u", k,
+                              i) && ok;
+    ok = tn_infer_result(infer, k, type->dtype, key->ndim, dims) && ok;
+  }
+  infer->n_results = infer->n_operands;
+  return ok;
+}
+
+/* NaN is greatest. */
+static int compare(tn_dtype dtype, tn_number p, tn_number q) {
+  if (tn_dtype_is_float(dtype)) {
+    if (isnan(p.f) || isnan(q.f)) return isnan(p.f) - isnan(q.f);
+    return (p.f > q.f) - (p.f < q.f);
+  }
+  if (tn_dtype_is_signed(dtype) || dtype == TN_BOOL) return (p.i > q.i) - (p.i < q.i);
+  return (p.u > q.u) - (p.u < q.u);
+}
+
+/* Merge sort of positions, which is stable. */
+static void sort_positions(int64_t *order, int64_t *scratch, int64_t n, const tn_number *key, int64_t stride,
+                           tn_dtype dtype, bool descending) {
+  for (int64_t width = 1; width < n; width *= 2) {
+    for (int64_t lo = 0; lo < n; lo += 2 * width) {
+      int64_t mid = lo + width < n ? lo + width : n, hi = mid + width < n ? mid + width : n;
+      int64_t p = lo, q = mid;
+      for (int64_t at = lo; at < hi; at++) {
+        bool right = p >= mid;
+        if (!right && q < hi) {
+          int c = compare(dtype, key[order[q] * stride], key[order[p] * stride]);
+          right = descending ? c > 0 : c < 0;
+        }
+        scratch[at] = right ? order[q++] : order[p++];
+      }
+    }
+    for (int64_t i = 0; i < n; i++) order[i] = scratch[i];
+  }
+}
+
+static bool eval_sort(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *key = tn_eval_operand(eval, node, 0);
+  tn_tensor *out[TN_MAX_RESULTS];
+  for (uint32_t k = 0; k < node->n_results; k++)
+    if ((out[k] = tn_eval_result(eval, node, k)) == NULL) return false;
+  uint32_t axis = (uint32_t)node->attrs[AXIS].u.i;
+  int64_t inner = 1, extent = key->extents[axis], top = out[0]->extents[axis];
+  for (uint32_t i = axis + 1; i < key->ndim; i++) inner *= key->extents[i];
+  if (out[0]->count == 0) return true;
+  tn_arena *arena = tn_arena_create_scratch(eval->arena);
+  int64_t *order = TN_NEW_N(arena, int64_t, (size_t)extent), *scratch = TN_NEW_N(arena, int64_t, (size_t)extent);
+  for (int64_t row = 0; row < key->count / extent; row++) {
+    int64_t base = row / inner * inner * extent + row % inner, to = row / inner * inner * top + row % inner;
+    for (int64_t i = 0; i < extent; i++) order[i] = i;
+    sort_positions(order, scratch, extent, key->data + base, inner, key->dtype, node->attrs[DESCENDING].u.i != 0);
+    for (uint32_t k = 0; k < node->n_results; k++)
+      for (int64_t i = 0; i < top; i++)
+        out[k]->data[to + i * inner] = tn_eval_operand(eval, node, k)->data[base + order[i] * inner];
+  }
+  tn_arena_destroy(arena);
+  return true;
+}
+
+static tn_dim const *top_extent(tn_foreign_node *node, tn_value *x, uint32_t axis) {
+  tn_build *b = node->build;
+  const tn_dim *dims[TN_MAX_INDEX];
+  uint32_t n;
+  int64_t k;
+  if (node->version < 10) {
+    if (!tn_foreign_int(node, "k", -1, &k)) return NULL;
+    return tn_dim_const(b->ctx, k);
+  }
+  tn_value *count = tn_foreign_need(node, 1);
+  if (count == NULL || !tn_build_read_dims(b, count, 0, x->type->dims[axis]->hi, dims, &n)) return NULL;
+  if (n != 1) {
+    tn_foreign_error(node, TN_E_SHAPE, "K: expected one number, found %u", n);
+    return NULL;
+  }
+  return dims[0];
+}
+
+/* TopK: K an attribute before opset 10; largest and sorted from 11 (sorted results are allowed when sorted is 0). */
+static bool import_top_k(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t axis, largest;
+  uint32_t at;
+  if (x == NULL || !tn_foreign_int(node, "axis", -1, &axis) || !tn_foreign_int(node, "largest", 1, &largest) ||
+      !tn_build_axis(b, axis, x->type->ndim, "axis", &at))
+    return false;
+  const tn_dim *top = top_extent(node, x, at);
+  if (top == NULL) return false;
+  tn_value *position = tn_build_iota(b, x->type->dims, x->type->ndim, at, TN_I64);
+  tn_attr attrs[] = {tn_attr_int(at), tn_attr_bool(largest != 0), tn_attr_dims(b->module, &top, 1)};
+  return tn_foreign_build(node, tn_op_find("sort"), (tn_value *[]){x, position}, 2, attrs);
+}
+
+static const tn_operand_def operands[] = {{"key", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
+                                          {"payload", TN_VARIADIC, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
+static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
+                                    {.name = "descending", .kind = TN_ATTR_BOOL},
+                                    {.name = "top", .kind = TN_ATTR_DIMS, .no_default = true}};
+static const tn_onnx_row onnx[] = {{"", "TopK", 1, 0, import_top_k}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,5]", "i64[2,5]"), "{axis=1, descending=true, top=[2]}", 0, 0, "f32[2,2], i64[2,2]"},
+    {TN_TYPES("i8[B,3]"), "{axis=1}", -3, 3, "i8[B,3]"},
+    {TN_TYPES("f32[1,4]", "f32[1,4]"), "{axis=0}", 0, 0, "f32[1,4], f32[1,4]"},
+    {TN_TYPES("f32[0]"), "{axis=0}", 0, 0, "f32[0]"},
+    {TN_TYPES("f32[3]"), "{axis=0, top=[4]}", 0, 0, NULL},
+    {TN_TYPES("f32[3]", "f32[2]"), "{axis=0}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_sort = {
+    .name = "sort",
+    .kind = TN_OP_PRIMITIVE,
+    .doc = "Sorts key along axis, stably, and the payloads with it; NaN is greatest. top cuts all results to that many.",
+    TN_OPERANDS(operands),
+    .n_results = 0,
+    TN_ATTRS(attrs),
+    .infer = infer_sort,
+    .eval = eval_sort,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};
