@@ -1,0 +1,87 @@
+/* Arrays read from files: .npy, .npz, ONNX TensorProto. Readers take the file's bytes, check every length before using
+ * it, never recurse, and allocate no more than the array they return. */
+#ifndef TNRT_CORE_ARRAY_H
+#define TNRT_CORE_ARRAY_H
+
+#include <stdbool.h>
+
+#include "runtime/core/message.h"
+#include "runtime/core/runtime.h"
+
+/* Dense, row-major, little-endian, aligned to its element. */
+typedef struct tnrt_array {
+  uint32_t dtype;
+  uint32_t ndim;
+  int64_t extents[TNRT_MAX_NDIM];
+  int64_t bytes;
+  uint8_t *data;  /* inside the file's bytes or owned */
+  uint8_t *owned; /* given back by tnrt_array_free; NULL when data lies in the file's bytes */
+} tnrt_array;
+
+void tnrt_array_free(const tnrt_alloc *alloc, tnrt_array *array);
+
+/* Makes the array one of `dtype`: checks that the element types agree (bf16 arrives as u16, float8 as u8, 4- and 2-bit
+ * integers as i8 or u8 in their range), sets booleans to 0 or 1. who: "input 'x'", for messages. */
+tnrt_status tnrt_array_become(tnrt_message *message, const char *who, tnrt_array *array, uint32_t dtype);
+
+/* ---- .npy, format versions 1.0 to 3.0 ---- */
+
+typedef struct tnrt_npy {
+  uint32_t dtype;
+  bool swapped; /* big-endian */
+  bool fortran; /* first axis runs fastest */
+  uint32_t ndim;
+  int64_t extents[TNRT_MAX_NDIM];
+  int64_t bytes;  /* of the elements */
+  size_t data_at; /* offset of the elements in the file */
+} tnrt_npy;
+
+enum { TNRT_NPY_HEADER_MAX = 65536 }; /* bytes of header that are read at most */
+
+/* Reads the header from the first `bytes` of a file. */
+tnrt_status tnrt_npy_open(tnrt_message *message, const uint8_t *data, size_t bytes, tnrt_npy *out);
+
+/* Makes the array from npy->bytes of elements, which may be changed. owned: the block payload lies in when it is to
+ * belong to the array (given back here when the result does not need it), else NULL. */
+tnrt_status tnrt_npy_take(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npy *npy, uint8_t *payload,
+                          uint8_t *owned, tnrt_array *out);
+
+/* A whole file. */
+tnrt_status tnrt_npy_read(tnrt_message *message, const tnrt_alloc *alloc, uint8_t *data, size_t bytes, tnrt_array *out);
+
+/* Header of a .npy 1.0 for an array of this type; returns its length, a multiple of 64; 0 when it does not fit or the
+ * type has no form in .npy. */
+size_t tnrt_npy_header(char *text, size_t text_bytes, uint32_t dtype, uint32_t ndim, const int64_t *extents);
+
+/* ---- .npz: a zip archive, members stored or deflated ---- */
+
+typedef struct tnrt_npz {
+  uint8_t *data;
+  size_t bytes;
+  size_t at;          /* next entry of the central directory */
+  size_t end;         /* where the directory ends */
+  uint64_t remaining; /* entries */
+} tnrt_npz;
+
+typedef struct tnrt_npz_member {
+  const char *name; /* not ended by a zero; without ".npy" */
+  size_t name_bytes;
+  uint16_t method, flags;
+  uint32_t crc;
+  uint64_t packed_bytes, bytes, header_at;
+} tnrt_npz_member;
+
+tnrt_status tnrt_npz_open(tnrt_message *message, uint8_t *data, size_t bytes, tnrt_npz *out);
+/* *out_found false: no more members. */
+tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member *out, bool *out_found);
+/* Refuses what unpacks to more than 48 MiB + 3 times the packed size. */
+tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz,
+                          const tnrt_npz_member *member, tnrt_array *out);
+
+/* ---- ONNX TensorProto ---- */
+
+/* out_name points into data, not ended by a zero; may be NULL. */
+tnrt_status tnrt_pb_read(tnrt_message *message, const tnrt_alloc *alloc, uint8_t *data, size_t bytes, tnrt_array *out,
+                         const char **out_name, size_t *out_name_bytes);
+
+#endif

@@ -1,0 +1,221 @@
+/* .npz: members of a zip archive, found through its central directory. Source: PKWARE APPNOTE 6.3.9 (zip64 included);
+ * inflation and CRC-32 are zlib's. Nothing is believed that was not compared with the file's length, and what unpacks
+ * to far more than it weighs is refused before it is unpacked. */
+#include <string.h>
+#include <zlib.h>
+
+#include "runtime/core/array.h"
+
+enum { MEBIBYTE = 1 << 20, END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, ENTRY_BYTES = 46, LOCAL_BYTES = 30 };
+
+static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) | (uint32_t)get16(p + 2) << 16; }
+
+static uint64_t get64(const uint8_t *p) { return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32; }
+
+static tnrt_status damaged(tnrt_message *message, const char *what) {
+  return tnrt_fail(message, TNRT_BAD_INPUT, "npz: damaged archive: %s", what);
+}
+
+/* ---- directory ---- */
+
+tnrt_status tnrt_npz_open(tnrt_message *message, uint8_t *data, size_t bytes, tnrt_npz *out) {
+  *out = (tnrt_npz){.data = data, .bytes = bytes};
+  if (bytes < END_BYTES) return damaged(message, "too short");
+  size_t lowest = bytes > END_BYTES + 65535 ? bytes - END_BYTES - 65535 : 0, end = bytes - END_BYTES;
+  while (get32(data + end) != 0x06054b50 || end + END_BYTES + get16(data + end + 20) != bytes) {
+    if (end == lowest) return damaged(message, "no end of directory");
+    end--;
+  }
+  uint64_t entries = get16(data + end + 10), size = get32(data + end + 12), at = get32(data + end + 16);
+  if (end >= LOCATOR_BYTES && get32(data + end - LOCATOR_BYTES) == 0x07064b50) {
+    uint64_t end64 = get64(data + end - LOCATOR_BYTES + 8);
+    if (end64 > bytes || bytes - end64 < END64_BYTES || get32(data + end64) != 0x06064b50)
+      return damaged(message, "no zip64 end of directory");
+    entries = get64(data + end64 + 32);
+    size = get64(data + end64 + 40);
+    at = get64(data + end64 + 48);
+  }
+  if (at > bytes || size > bytes - at || entries > size / ENTRY_BYTES)
+    return damaged(message, "the directory lies outside of the file");
+  out->at = (size_t)at;
+  out->end = (size_t)(at + size);
+  out->remaining = entries;
+  return TNRT_OK;
+}
+
+/* Replaces fields of 0xffffffff by the 64-bit values of the zip64 extra field, in the order they are listed. */
+static bool read_zip64(const uint8_t *extra, size_t bytes, tnrt_npz_member *m) {
+  uint64_t *wanted[] = {&m->bytes, &m->packed_bytes, &m->header_at};
+  while (bytes >= 4) {
+    size_t length = get16(extra + 2);
+    if (length > bytes - 4) return false;
+    if (get16(extra) == 1) {
+      const uint8_t *p = extra + 4, *end = p + length;
+      for (size_t i = 0; i < 3; i++) {
+        if (*wanted[i] != 0xffffffffu) continue;
+        if (end - p < 8) return false;
+        *wanted[i] = get64(p);
+        p += 8;
+      }
+      return true;
+    }
+    extra += 4 + length;
+    bytes -= 4 + length;
+  }
+  return true;
+}
+
+tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member *out, bool *out_found) {
+  *out_found = npz->remaining > 0;
+  if (!*out_found) return TNRT_OK;
+  const uint8_t *p = npz->data + npz->at;
+  if (npz->end - npz->at < ENTRY_BYTES || get32(p) != 0x02014b50) return damaged(message, "bad directory entry");
+  size_t name = get16(p + 28), extra = get16(p + 30), comment = get16(p + 32);
+  if (npz->end - npz->at - ENTRY_BYTES < name + extra + comment) return damaged(message, "directory entry cut short");
+  *out = (tnrt_npz_member){.name = (const char *)p + ENTRY_BYTES,
+                           .name_bytes = name,
+                           .flags = get16(p + 8),
+                           .method = get16(p + 10),
+                           .crc = get32(p + 16),
+                           .packed_bytes = get32(p + 20),
+                           .bytes = get32(p + 24),
+                           .header_at = get32(p + 42)};
+  if (!read_zip64(p + ENTRY_BYTES + name, extra, out)) return damaged(message, "bad zip64 field");
+  if (name >= 4 && memcmp(out->name + name - 4, ".npy", 4) == 0) out->name_bytes -= 4;
+  npz->at += ENTRY_BYTES + name + extra + comment;
+  npz->remaining--;
+  return TNRT_OK;
+}
+
+/* ---- members ---- */
+
+/* Where the packed bytes of a member lie. */
+static tnrt_status locate(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *m, uint8_t **out) {
+  if (m->flags & 1) return tnrt_fail(message, TNRT_BAD_INPUT, "npz: encrypted members are not read");
+  if (m->header_at > npz->bytes || npz->bytes - m->header_at < LOCAL_BYTES) return damaged(message, "member outside");
+  uint8_t *local = npz->data + m->header_at;
+  if (get32(local) != 0x04034b50) return damaged(message, "no member where the directory says");
+  uint64_t at = m->header_at + LOCAL_BYTES + get16(local + 26) + get16(local + 28);
+  if (at > npz->bytes || npz->bytes - at < m->packed_bytes) return damaged(message, "member longer than the file");
+  *out = npz->data + at;
+  return TNRT_OK;
+}
+
+static void *zlib_get(void *user, unsigned count, unsigned size) {
+  const tnrt_alloc *alloc = user;
+  size_t bytes;
+  if (__builtin_mul_overflow((size_t)count, (size_t)size, &bytes)) return NULL;
+  return alloc->get(alloc->user, bytes, 16);
+}
+
+static void zlib_give(void *user, void *memory) {
+  const tnrt_alloc *alloc = user;
+  alloc->give(alloc->user, memory);
+}
+
+/* Inflates until `bytes` are there; zlib counts in 32 bits, hence the rounds. False when the stream ends early. */
+static bool inflate_some(z_stream *z, uint64_t *packed_left, uint8_t *to, size_t bytes) {
+  enum { ROUND = 1 << 30 };
+  int code = Z_OK;
+  while (bytes > 0 && code == Z_OK) {
+    if (z->avail_in == 0 && *packed_left) {
+      z->avail_in = (unsigned)(*packed_left < ROUND ? *packed_left : ROUND);
+      *packed_left -= z->avail_in;
+    }
+    unsigned room = (unsigned)(bytes < ROUND ? bytes : ROUND);
+    z->next_out = to;
+    z->avail_out = room;
+    code = inflate(z, Z_NO_FLUSH);
+    to += room - z->avail_out;
+    bytes -= room - z->avail_out;
+  }
+  return bytes == 0;
+}
+
+static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
+  while (bytes > 0) {
+    unsigned n = (unsigned)(bytes < 1u << 30 ? bytes : 1u << 30);
+    crc = (uint32_t)crc32(crc, data, n);
+    data += n;
+    bytes -= n;
+  }
+  return crc;
+}
+
+/* The member's header in head, which holds `have` bytes; checks that header and elements make up the member. */
+static tnrt_status open_member(tnrt_message *message, const tnrt_npz_member *m, const uint8_t *head, size_t have,
+                               tnrt_npy *npy) {
+  tnrt_status status = tnrt_npy_open(message, head, have, npy);
+  if (status != TNRT_OK) return status;
+  if (m->bytes - npy->data_at != (uint64_t)npy->bytes)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: expected %lld bytes of elements, found %llu", (long long)npy->bytes,
+                     (unsigned long long)(m->bytes - npy->data_at));
+  return TNRT_OK;
+}
+
+static tnrt_status read_stored(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
+                               uint8_t *packed, tnrt_array *out) {
+  tnrt_npy npy;
+  if (m->packed_bytes != m->bytes) return damaged(message, "a stored member has two sizes");
+  if (checksum(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
+  tnrt_status status = open_member(message, m, packed, (size_t)m->bytes, &npy);
+  return status == TNRT_OK ? tnrt_npy_take(message, alloc, &npy, packed + npy.data_at, NULL, out) : status;
+}
+
+/* Between inflateInit and inflateEnd. head: TNRT_NPY_HEADER_MAX bytes. */
+static tnrt_status inflate_member(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m, z_stream *z,
+                                  uint8_t *head, tnrt_array *out) {
+  uint64_t packed_left = m->packed_bytes;
+  size_t first = m->bytes < TNRT_NPY_HEADER_MAX ? (size_t)m->bytes : TNRT_NPY_HEADER_MAX;
+  tnrt_npy npy;
+  if (!inflate_some(z, &packed_left, head, first)) return damaged(message, "a member cannot be unpacked");
+  tnrt_status status = open_member(message, m, head, first, &npy);
+  if (status != TNRT_OK) return status;
+  uint8_t *data = alloc->get(alloc->user, (size_t)npy.bytes, 64);
+  if (!data) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %lld bytes", (long long)npy.bytes);
+  size_t have = first - npy.data_at;
+  memcpy(data, head + npy.data_at, have);
+  uint32_t crc = checksum(0, head, npy.data_at);
+  if (!inflate_some(z, &packed_left, data + have, (size_t)npy.bytes - have) ||
+      checksum(crc, data, (uint64_t)npy.bytes) != m->crc) {
+    alloc->give(alloc->user, data);
+    return damaged(message, "a member cannot be unpacked or has a wrong checksum");
+  }
+  return tnrt_npy_take(message, alloc, &npy, data, data, out);
+}
+
+static tnrt_status read_deflated(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
+                                 uint8_t *packed, tnrt_array *out) {
+  z_stream z = {.zalloc = zlib_get, .zfree = zlib_give, .opaque = (void *)(uintptr_t)alloc, .next_in = packed};
+  uint8_t *head = alloc->get(alloc->user, TNRT_NPY_HEADER_MAX, 64);
+  tnrt_status status = TNRT_NO_MEMORY;
+  if (head && inflateInit2(&z, -MAX_WBITS) == Z_OK) {
+    status = inflate_member(message, alloc, m, &z, head, out);
+    inflateEnd(&z);
+  } else {
+    tnrt_fail(message, status, "no memory to unpack");
+  }
+  if (head) alloc->give(alloc->user, head);
+  return status;
+}
+
+tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz, const tnrt_npz_member *m,
+                          tnrt_array *out) {
+  uint8_t *packed = NULL;
+  *out = (tnrt_array){0};
+  tnrt_status status = locate(message, npz, m, &packed);
+  if (status != TNRT_OK) return status;
+  if (m->method == 0) return read_stored(message, alloc, m, packed, out);
+  if (m->method != 8)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: compression method %u is not known, only stored and deflate",
+                     m->method);
+  uint64_t limit = 48ull * MEBIBYTE + 3 * m->packed_bytes;
+  if (m->bytes > limit)
+    return tnrt_fail(
+        message, TNRT_BAD_INPUT,
+        "npz: a member would unpack from %llu to %llu bytes, more than the %llu allowed; save it uncompressed",
+        (unsigned long long)m->packed_bytes, (unsigned long long)m->bytes, (unsigned long long)limit);
+  return read_deflated(message, alloc, m, packed, out);
+}

@@ -1,0 +1,108 @@
+/* A model written by hand against runtime/abi.h, as the compiler would emit it, so that the runtime is tested alone.
+ * Inputs x f32 [B,N] and pick i64 [B]; outputs "scaled/x" = 2x + 1 [B,N], picked[b] = x[b, pick[b]], and n = B N. */
+#include "tests/rt/toy.h"
+
+#include <string.h>
+
+static const tnrt_symbol symbols[] = {{"B", 1, 64, 0, 0}, {"N", 0, INT64_MAX, 0, 1}};
+static const tnrt_port inputs[] = {{"x", "[B,N]", TNRT_F32, 2}, {"pick", "[B]", TNRT_I64, 1}};
+static const tnrt_port outputs[] = {
+    {"scaled/x", "[B,N]", TNRT_F32, 2}, {"picked", "[B]", TNRT_F32, 1}, {"n", "[]", TNRT_I64, 0}};
+static const tnrt_guard guards[] = {
+    {"input 'x' axis 0: expected at least 1", "toy.onnx: input 'x'"},
+    {"input 'x' axis 0: expected at most 64", "toy.onnx: input 'x'"},
+    {"input 'pick' axis 0: expected B", "toy.onnx: node 1 'gather' (GatherElements, opset 13)"},
+};
+static const tnrt_step steps[] = {{"scale", "toy.onnx: node 0 'scale'", "map"},
+                                  {"pick", "toy.onnx: node 1 'gather'", "map"}};
+static const _Alignas(64) float weights[2] = {2, 1};
+
+static int32_t refuse(int32_t guard, int64_t expected, int64_t found, int64_t *out_expected, int64_t *out_found) {
+  *out_expected = expected;
+  *out_found = found;
+  return guard + 1;
+}
+
+static int32_t bind(const int64_t *const *in, int64_t *out, int64_t *expected, int64_t *found) {
+  out[0] = in[0][0];
+  out[1] = in[0][1];
+  if (out[0] < 1) return refuse(0, 1, out[0], expected, found);
+  if (out[0] > 64) return refuse(1, 64, out[0], expected, found);
+  if (in[1][0] != out[0]) return refuse(2, out[0], in[1][0], expected, found);
+  return 0;
+}
+
+static void out_extents(const int64_t *s, int64_t *out) {
+  out[0] = s[0];
+  out[1] = s[1];
+  out[2] = s[0];
+}
+
+static int64_t arena_bytes(const int64_t *s) {
+  int64_t bytes;
+  return __builtin_mul_overflow(s[0] * 4, s[1], &bytes) ? -1 : bytes;
+}
+
+typedef struct frame {
+  const float *x, *weights;
+  float *to;
+  int64_t n;
+} frame;
+
+static void scale_rows(const void *arg, int64_t lo, int64_t hi, int64_t worker) {
+  const frame *f = arg;
+  (void)worker;
+  for (int64_t i = lo * f->n; i < hi * f->n; i++) f->to[i] = f->weights[0] * f->x[i] + f->weights[1];
+}
+
+static void stamp(tnrt_call *call, int i) {
+  if (call->step_ns) call->step_ns[i] = call->clock_ns();
+}
+
+static void run(tnrt_call *call) {
+  const int64_t b = call->symbols[0], n = call->symbols[1], *pick = call->inputs[1];
+  const float *x = call->inputs[0];
+  frame f = {x, (const float *)(const void *)call->weights, (float *)(void *)call->arena, n};
+  stamp(call, 0);
+  if (call->parallel)
+    call->parallel(call->pool, scale_rows, &f, b);
+  else
+    scale_rows(&f, 0, b, 0);
+  if (n) memcpy(call->outputs[0], call->arena, (size_t)(b * n) * sizeof(float));
+  stamp(call, 1);
+  for (int64_t i = 0; i < b; i++) {
+    int64_t k = pick[i] < 0 ? 0 : pick[i] >= n ? n - 1 : pick[i];
+    if (n && k != pick[i]) {
+      call->status = TNRT_INDEX;
+      call->status_step = 1;
+    }
+    ((float *)call->outputs[1])[i] = n ? x[i * n + k] : 0;
+  }
+  *(int64_t *)call->outputs[2] = b * n;
+  stamp(call, 2);
+}
+
+const tnrt_model toy_model = {
+    .abi = TNRT_ABI,
+    .size = sizeof(tnrt_model),
+    .name = "toy",
+    .producer = "by hand",
+    .target = "x86_64-pc-linux-gnu x86-64",
+    .cpu_needs = "sse2",
+    .n_symbols = 2,
+    .n_inputs = 2,
+    .n_outputs = 3,
+    .n_guards = 3,
+    .n_steps = 2,
+    .symbols = symbols,
+    .inputs = inputs,
+    .outputs = outputs,
+    .guards = guards,
+    .steps = steps,
+    .weights = (const uint8_t *)weights,
+    .weights_bytes = sizeof weights,
+    .bind = bind,
+    .out_extents = out_extents,
+    .arena_bytes = arena_bytes,
+    .run = run,
+};
