@@ -35,6 +35,10 @@ typedef struct tn_sink {
   void *user;
 } tn_sink;
 
+/* The typed C level of an object (<prefix>_create and so on): its context stands at the start of the caller's arena, so
+ * <prefix>_arena_bytes is the plan's bytes and these. */
+#define TN_C_CONTEXT_BYTES 512
+
 /* One relocatable object in memory. */
 typedef struct tn_object_part {
   const void *data;

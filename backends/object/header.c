@@ -145,7 +145,7 @@ static void print_sizes(header *h) {
   const tn_dim *bytes = h->program->arena_bytes;
   if (bytes && bytes->is_constant)
     tn_buf_printf(h->out, "/* Bytes of working memory, aligned to 64. */\n#define %s_ARENA_BYTES %lldu\n\n", name,
-                  (long long)(bytes->lo < 64 ? 64 : bytes->lo));
+                  (long long)bytes->lo + TN_C_CONTEXT_BYTES);
   tn_buf_printf(h->out, "typedef struct %s_ctx %s_ctx;\n\n", prefix, prefix);
   tn_buf_printf(h->out, "/* Bytes of working memory for these sizes; 0: a size is refused. */\nsize_t %s_arena_bytes(", prefix);
   if (h->symbols.n > 0) print_symbols(h, "");

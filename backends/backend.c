@@ -1,0 +1,15 @@
+/* The table of backends: adding one is one row. */
+#include "backends/backend.h"
+
+#include <string.h>
+
+extern const tn_backend tn_cpu_backend, tn_null_backend;
+
+const tn_backend *const tn_backends[] = {&tn_cpu_backend, &tn_null_backend};
+const uint32_t tn_n_backends = TN_ARRAY_LEN(tn_backends);
+
+const tn_backend *tn_backend_find(const char *name) {
+  for (uint32_t i = 0; i < tn_n_backends; i++)
+    if (strcmp(tn_backends[i]->name, name) == 0) return tn_backends[i];
+  return NULL;
+}

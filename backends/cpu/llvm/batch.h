@@ -1,0 +1,30 @@
+/* Units of code generation: the distinct kernels of a program in batches of a fixed size, and its entry. The division
+ * depends on the program only, so the bytes do not depend on how many processes work on it. */
+#ifndef TN_BACKENDS_CPU_LLVM_BATCH_H
+#define TN_BACKENDS_CPU_LLVM_BATCH_H
+
+#include "backends/cpu/llvm/lower.h"
+
+#define TN_BATCH_KERNELS 8
+
+typedef struct tn_batch_plan {
+  const tn_program *program;
+  const tn_emit_options *options;
+  const tn_target *target;
+  const char *const *names;    /* one a step: the symbol of its kernel; NULL for copies */
+  TN_VEC(const tn_step *) distinct; /* the first step of each kernel */
+  uint32_t n_batches;          /* of kernels; unit n_batches is the entry */
+} tn_batch_plan;
+
+tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *target, const tn_program *program,
+                               const tn_emit_options *options);
+/* "kernels conv1 .. fc of 'main'", for messages. */
+const char *tn_batch_title(const tn_batch_plan *plan, uint32_t unit, tn_arena *arena);
+/* Fills an opened module with unit's functions; false when reported. */
+bool tn_batch_lower(tn_lower *l, const tn_batch_plan *plan, uint32_t unit);
+/* The object of one unit, in arena. */
+bool tn_batch_compile(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_arena *arena, tn_object_part *out);
+/* All units with up to options->n_workers processes at a time; 0: in this process. workers.c */
+bool tn_batch_compile_all(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out);
+
+#endif

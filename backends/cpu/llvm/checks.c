@@ -1,0 +1,149 @@
+/* What bind checks: ranges of symbols, extents of inputs, and the program's guards; the same rows stand in the
+ * descriptor. */
+#include <stddef.h>
+
+#include "backends/cpu/llvm/entry.h"
+
+static const char *dim_text(tn_entry *e, const tn_dim *dim) {
+  tn_buf buf = tn_buf_create(e->l->arena);
+  tn_dim_print(dim, &buf);
+  return buf.data;
+}
+
+static const char *place_text(tn_entry *e, tn_loc loc) {
+  if (loc == TN_LOC_NONE) return "";
+  tn_buf buf = tn_buf_create(e->l->arena);
+  tn_loc_print(e->l->ctx, loc, &buf);
+  return buf.n == 0 ? "" : buf.data;
+}
+
+static void add(tn_entry *e, tn_entry_check check) { TN_VEC_PUSH(e->l->arena, &e->checks, check); }
+
+static void add_ranges(tn_entry *e, uint32_t slot) {
+  const tn_binding *binding = &e->program->bindings.data[slot];
+  const tn_symbol *symbol = binding->symbol;
+  const char *input = e->inputs[binding->input]->name;
+  int64_t lo = symbol->lo < 0 ? 0 : symbol->lo;
+  tn_entry_check check = {.kind = TN_CHECK_AT_LEAST, .slot = slot, .bound = lo, .place = ""};
+  check.text = tn_arena_printf(e->l->arena, "input '%s' axis %u (%s): expected at least %lld", input, binding->axis,
+                               symbol->name, (long long)lo);
+  add(e, check);
+  if (symbol->hi == TN_DIM_INF) return;
+  check.kind = TN_CHECK_AT_MOST;
+  check.bound = symbol->hi;
+  check.text = tn_arena_printf(e->l->arena, "input '%s' axis %u (%s): expected at most %lld", input, binding->axis,
+                               symbol->name, (long long)symbol->hi);
+  add(e, check);
+}
+
+static bool is_binding(const tn_entry *e, uint32_t input, uint32_t axis) {
+  for (size_t i = 0; i < e->program->bindings.n; i++) {
+    const tn_binding *binding = &e->program->bindings.data[i];
+    if (binding->input == input && binding->axis == axis) return true;
+  }
+  return false;
+}
+
+static void add_extents(tn_entry *e, uint32_t input) {
+  const tn_type *type = e->inputs[input]->type;
+  for (uint32_t axis = 0; axis < type->ndim; axis++) {
+    if (is_binding(e, input, axis)) continue;
+    tn_entry_check check = {.kind = TN_CHECK_EXTENT, .input = input, .axis = axis, .q = type->dims[axis], .place = ""};
+    check.text = tn_arena_printf(e->l->arena, "input '%s' axis %u: expected %s", e->inputs[input]->name, axis,
+                                 dim_text(e, type->dims[axis]));
+    add(e, check);
+  }
+}
+
+static void add_guard(tn_entry *e, const tn_guard *guard) {
+  tn_entry_check check = {.kind = guard->kind == TN_GUARD_EQ ? TN_CHECK_EQ : TN_CHECK_LE, .p = guard->p, .q = guard->q};
+  const char *relation = guard->kind == TN_GUARD_EQ ? "" : "at most ";
+  check.text = tn_arena_printf(e->l->arena, "%s: %s, expected %s%s", guard->text, dim_text(e, guard->p), relation,
+                               dim_text(e, guard->q));
+  check.place = place_text(e, guard->loc);
+  add(e, check);
+}
+
+void tn_entry_find_checks(tn_entry *e) {
+  for (uint32_t i = 0; i < e->program->bindings.n; i++) add_ranges(e, i);
+  for (uint32_t i = 0; i < e->n_inputs; i++) add_extents(e, i);
+  for (size_t i = 0; i < e->program->guards.n; i++) add_guard(e, &e->program->guards.data[i]);
+}
+
+static LLVMValueRef extent_of(tn_entry *e, LLVMValueRef extents, uint32_t input, uint32_t axis) {
+  LLVMValueRef row = tn_entry_load(e->l, extents, 8 * (uint64_t)input, e->l->ptr);
+  return tn_entry_load(e->l, row, 8 * (uint64_t)axis, e->l->i64);
+}
+
+/* Found and expected of a check; *out_predicate is how found must stand to expected. */
+static void sides(tn_entry *e, tn_dim_code *code, LLVMValueRef extents, const tn_entry_check *check,
+                  LLVMValueRef *out_found, LLVMValueRef *out_expected, LLVMIntPredicate *out_predicate) {
+  switch (check->kind) {
+    case TN_CHECK_AT_LEAST:
+    case TN_CHECK_AT_MOST:
+      *out_found = code->symbols[check->slot];
+      *out_expected = tn_lower_constant_i64(e->l, check->bound);
+      *out_predicate = check->kind == TN_CHECK_AT_LEAST ? LLVMIntSGE : LLVMIntSLE;
+      return;
+    case TN_CHECK_EXTENT:
+      *out_found = extent_of(e, extents, check->input, check->axis);
+      *out_expected = tn_dim_code_value(code, check->q);
+      *out_predicate = LLVMIntEQ;
+      return;
+    case TN_CHECK_EQ:
+    case TN_CHECK_LE:
+      *out_found = tn_dim_code_value(code, check->p);
+      *out_expected = tn_dim_code_value(code, check->q);
+      *out_predicate = check->kind == TN_CHECK_EQ ? LLVMIntEQ : LLVMIntSLE;
+      return;
+  }
+}
+
+/* Where the function under construction leaves expected and found; extents: NULL when it has none. */
+typedef struct check_place {
+  LLVMValueRef extents, expected, found;
+} check_place;
+
+static void emit_check(tn_entry *e, tn_dim_code *code, uint32_t number, const check_place *place) {
+  tn_lower *l = e->l;
+  const tn_entry_check *check = &e->checks.data[number];
+  LLVMValueRef found = NULL, expected = NULL;
+  LLVMIntPredicate predicate = LLVMIntEQ;
+  code->overflow = LLVMConstInt(l->i1, 0, false);
+  sides(e, code, place->extents, check, &found, &expected, &predicate);
+  LLVMValueRef holds = LLVMBuildICmp(l->builder, predicate, found, expected, "");
+  holds = LLVMBuildAnd(l->builder, holds, LLVMBuildNot(l->builder, code->overflow, ""), "");
+  LLVMBasicBlockRef fail = tn_lower_block(l, "refuse"), next = tn_lower_block(l, "next");
+  LLVMBuildCondBr(l->builder, holds, next, fail);
+  LLVMPositionBuilderAtEnd(l->builder, fail);
+  tn_entry_store(l, expected, place->expected, 0);
+  tn_entry_store(l, found, place->found, 0);
+  LLVMBuildRet(l->builder, LLVMConstInt(l->i32, number + 1, false));
+  LLVMPositionBuilderAtEnd(l->builder, next);
+}
+
+void tn_entry_emit_bind(tn_entry *e) {
+  tn_lower *l = e->l;
+  LLVMTypeRef type = LLVMFunctionType(l->i32, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr, l->ptr}, 4, false);
+  e->bind = tn_entry_function(e, "bind", type, false);
+  tn_dim_code code = tn_dim_code_start(l, e->program, NULL, true);
+  for (size_t i = 0; i < e->program->bindings.n; i++) {
+    const tn_binding *binding = &e->program->bindings.data[i];
+    code.symbols[i] = extent_of(e, LLVMGetParam(e->bind, 0), binding->input, binding->axis);
+    tn_entry_store(l, code.symbols[i], LLVMGetParam(e->bind, 1), 8 * i);
+  }
+  check_place place = {LLVMGetParam(e->bind, 0), LLVMGetParam(e->bind, 2), LLVMGetParam(e->bind, 3)};
+  for (uint32_t i = 0; i < e->checks.n; i++) emit_check(e, &code, i, &place);
+  LLVMBuildRet(l->builder, LLVMConstInt(l->i32, 0, false));
+}
+
+void tn_entry_emit_check_sizes(tn_entry *e) {
+  tn_lower *l = e->l;
+  LLVMTypeRef type = LLVMFunctionType(l->i32, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr}, 3, false);
+  e->check_sizes = tn_entry_function(e, "check_sizes", type, false);
+  tn_dim_code code = tn_dim_code_start(l, e->program, LLVMGetParam(e->check_sizes, 0), true);
+  check_place place = {NULL, LLVMGetParam(e->check_sizes, 1), LLVMGetParam(e->check_sizes, 2)};
+  for (uint32_t i = 0; i < e->checks.n; i++)
+    if (e->checks.data[i].kind != TN_CHECK_EXTENT) emit_check(e, &code, i, &place);
+  LLVMBuildRet(l->builder, LLVMConstInt(l->i32, 0, false));
+}

@@ -1,0 +1,127 @@
+/* The descriptor <prefix>_model (runtime/abi.h) as constants. */
+#include <stddef.h>
+#include <string.h>
+
+#include "backends/cpu/llvm/entry.h"
+#include "runtime/abi.h"
+
+static LLVMValueRef word(tn_entry *e, uint64_t value) { return LLVMConstInt(e->l->i32, value, false); }
+
+static LLVMValueRef record(tn_entry *e, LLVMValueRef *fields, unsigned n) {
+  return LLVMConstStructInContext(e->l->llvm, fields, n, false);
+}
+
+static LLVMValueRef constant_global(tn_entry *e, const char *name, LLVMValueRef value) {
+  LLVMValueRef global = LLVMAddGlobal(e->l->module, LLVMTypeOf(value), name);
+  LLVMSetInitializer(global, value);
+  LLVMSetGlobalConstant(global, true);
+  LLVMSetAlignment(global, 8);
+  return global;
+}
+
+/* A private array of records; NULL when empty. */
+static LLVMValueRef table(tn_entry *e, LLVMValueRef *rows, size_t n) {
+  if (n == 0) return LLVMConstNull(e->l->ptr);
+  LLVMValueRef global = constant_global(e, "table", LLVMConstArray2(LLVMTypeOf(rows[0]), rows, n));
+  LLVMSetLinkage(global, LLVMPrivateLinkage);
+  return global;
+}
+
+static LLVMValueRef text(tn_entry *e, const char *value) { return tn_entry_text(e->l, value == NULL ? "" : value); }
+
+static LLVMValueRef port(tn_entry *e, const char *name, const tn_type *type) {
+  tn_buf shape = tn_buf_create(e->l->arena);
+  tn_buf_putc(&shape, '[');
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    if (i > 0) tn_buf_putc(&shape, ',');
+    tn_dim_print(type->dims[i], &shape);
+  }
+  tn_buf_putc(&shape, ']');
+  LLVMValueRef fields[4] = {text(e, name), text(e, shape.data), word(e, type->dtype), word(e, type->ndim)};
+  return record(e, fields, 4);
+}
+
+static LLVMValueRef symbols(tn_entry *e) {
+  tn_lower *l = e->l;
+  size_t n = e->program->bindings.n;
+  LLVMValueRef *rows = TN_NEW_N(l->arena, LLVMValueRef, n);
+  for (size_t i = 0; i < n; i++) {
+    const tn_binding *b = &e->program->bindings.data[i];
+    const char *name = b->symbol->label != NULL && b->symbol->label[0] != 0 ? b->symbol->label : b->symbol->name;
+    LLVMValueRef fields[5] = {text(e, name), tn_lower_constant_i64(l, b->symbol->lo < 0 ? 0 : b->symbol->lo),
+                              tn_lower_constant_i64(l, b->symbol->hi), word(e, b->input), word(e, b->axis)};
+    rows[i] = record(e, fields, 5);
+  }
+  return table(e, rows, n);
+}
+
+static LLVMValueRef inputs(tn_entry *e) {
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->n_inputs);
+  for (uint32_t i = 0; i < e->n_inputs; i++) rows[i] = port(e, e->inputs[i]->name, e->inputs[i]->type);
+  return table(e, rows, e->n_inputs);
+}
+
+static LLVMValueRef outputs(tn_entry *e) {
+  const tn_func *func = e->program->func;
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->n_outputs);
+  for (uint32_t i = 0; i < e->n_outputs; i++)
+    rows[i] = port(e, i < func->result_names.n ? func->result_names.data[i] : "", e->outputs[i]);
+  return table(e, rows, e->n_outputs);
+}
+
+static LLVMValueRef guards(tn_entry *e) {
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->checks.n);
+  for (size_t i = 0; i < e->checks.n; i++) {
+    LLVMValueRef fields[2] = {text(e, e->checks.data[i].text), text(e, e->checks.data[i].place)};
+    rows[i] = record(e, fields, 2);
+  }
+  return table(e, rows, e->checks.n);
+}
+
+static LLVMValueRef steps(tn_entry *e) {
+  const tn_program *program = e->program;
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, program->steps.n);
+  for (size_t i = 0; i < program->steps.n; i++) {
+    const tn_step *step = program->steps.data[i];
+    tn_buf place = tn_buf_create(e->l->arena);
+    if (step->loc != TN_LOC_NONE) tn_loc_print(e->l->ctx, step->loc, &place);
+    bool is_copy = step->kind == TN_STEP_COPY;
+    LLVMValueRef fields[3] = {text(e, is_copy ? "copy" : step->kernel->name), text(e, place.data),
+                              text(e, is_copy ? "copy" : step->strategy)};
+    rows[i] = record(e, fields, 3);
+  }
+  return table(e, rows, program->steps.n);
+}
+
+/* "+avx2,+fma" as "avx2,fma". */
+static const char *needs_text(tn_entry *e) {
+  tn_buf buf = tn_buf_create(e->l->arena);
+  const char *at = e->l->target->features == NULL ? "" : e->l->target->features;
+  while (*at != 0) {
+    size_t length = strcspn(at, ",");
+    if (at[0] == '+') {
+      if (buf.n > 0) tn_buf_putc(&buf, ',');
+      tn_buf_append(&buf, at + 1, length - 1);
+    }
+    at += length + (at[length] == ',');
+  }
+  return buf.n == 0 ? "" : buf.data;
+}
+
+void tn_entry_emit_model(tn_entry *e) {
+  tn_lower *l = e->l;
+  const tn_program *program = e->program;
+  e->guards = guards(e);
+  const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
+  uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
+  LLVMValueRef fields[] = {
+      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), text(e, program->name), text(e, "tenon " TN_VERSION),
+      text(e, target), text(e, needs_text(e)), word(e, program->bindings.n), word(e, e->n_inputs),
+      word(e, e->n_outputs), word(e, e->checks.n), word(e, program->steps.n), word(e, n_threads),
+      symbols(e), inputs(e), outputs(e), e->guards, steps(e),
+      e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,
+      LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run};
+  LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
+  e->model = constant_global(e, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
+  if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");
+}

@@ -1,0 +1,97 @@
+/* The module's table: objects and texts of programs, and the host's name. */
+#include <string.h>
+
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+
+#include "backends/cpu/code.h"
+#include "backends/cpu/llvm/batch.h"
+
+static void start_llvm(void) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
+}
+
+static const char *take(tn_ctx *ctx, char *message) {
+  const char *text = tn_name(ctx, message);
+  LLVMDisposeMessage(message);
+  return text;
+}
+
+static void describe_host(tn_ctx *ctx, const char **out_triple, const char **out_cpu, const char **out_features) {
+  *out_triple = take(ctx, LLVMGetDefaultTargetTriple());
+  *out_cpu = take(ctx, LLVMGetHostCPUName());
+  *out_features = take(ctx, LLVMGetHostCPUFeatures());
+}
+
+static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+                 tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts) {
+  start_llvm();
+  tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
+  *out_n_parts = plan.n_batches + 1;
+  *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
+  return tn_batch_compile_all(ctx, &plan, arena, *out_parts);
+}
+
+static bool print_tiles(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_buf *out) {
+  for (size_t i = 0; i < plan->distinct.n; i++) {
+    tn_tile_func *tile;
+    if (!tn_tile_generate(ctx, plan->target, plan->distinct.data[i]->kernel, arena, &tile)) return false;
+    tn_tile_print(tile, out);
+  }
+  return true;
+}
+
+static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_emit_text what, tn_arena *arena,
+                       tn_buf *out) {
+  tn_lower l;
+  tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix);
+  l.sanitize = plan->options->sanitize;
+  bool ok = tn_batch_lower(&l, plan, unit);
+  if (ok && what == TN_EMIT_LLVM) {
+    char *text = LLVMPrintModuleToString(l.module);
+    tn_buf_puts(out, text);
+    LLVMDisposeMessage(text);
+  } else if (ok) {
+    tn_object_part part;
+    ok = tn_lower_finish(&l, TN_CODE_ASSEMBLY, tn_batch_title(plan, unit, arena), &part);
+    if (ok) tn_buf_append(out, part.data, part.bytes);
+  }
+  tn_lower_close(&l);
+  return ok;
+}
+
+static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *program,
+                      const tn_emit_options *options, tn_emit_text what, tn_buf *out) {
+  start_llvm();
+  tn_arena *arena = tn_arena_create_scratch(ctx->arena);
+  tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
+  bool ok = true;
+  if (what == TN_EMIT_TILES) ok = print_tiles(ctx, &plan, arena, out);
+  else
+    for (uint32_t unit = 0; unit <= plan.n_batches && ok; unit++)
+      ok = print_unit(ctx, &plan, unit, what, arena, out);
+  tn_arena_destroy(arena);
+  return ok;
+}
+
+static bool compile_tile(tn_ctx *ctx, const tn_target *target, const tn_tile_func *tile, const char *symbol,
+                         tn_arena *arena, tn_object_part *out) {
+  start_llvm();
+  tn_lower l;
+  tn_lower_open(&l, ctx, arena, target, symbol);
+  LLVMSetVisibility(tn_lower_kernel(&l, tile, symbol), LLVMDefaultVisibility);
+  bool ok = tn_lower_finish(&l, TN_CODE_OBJECT, symbol, out);
+  tn_lower_close(&l);
+  return ok;
+}
+
+__attribute__((visibility("default"))) const tn_cpu_code tn_cpu_code_table = {
+    .version = TN_CPU_CODE_VERSION, .host = describe_host, .emit = emit, .emit_text = emit_text,
+    .compile_tile = compile_tile};

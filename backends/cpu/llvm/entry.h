@@ -1,0 +1,69 @@
+/* The entry of a program: the functions and the descriptor of runtime/abi.h, and the typed C functions of the header
+ * that backends/object writes. */
+#ifndef TN_BACKENDS_CPU_LLVM_ENTRY_H
+#define TN_BACKENDS_CPU_LLVM_ENTRY_H
+
+#include "backends/cpu/llvm/lower.h"
+
+/* One check of bind, and one row of the descriptor's guards. */
+typedef struct tn_entry_check {
+  enum { TN_CHECK_AT_LEAST, TN_CHECK_AT_MOST, TN_CHECK_EXTENT, TN_CHECK_EQ, TN_CHECK_LE } kind;
+  uint32_t input, axis; /* EXTENT */
+  uint32_t slot;        /* AT_LEAST, AT_MOST */
+  int64_t bound;
+  const tn_dim *p, *q;  /* EQ, LE; EXTENT: q is what is expected */
+  const char *text, *place;
+} tn_entry_check;
+
+typedef struct tn_entry {
+  tn_lower *l;
+  const tn_program *program;
+  const tn_emit_options *options;
+  const char *const *kernel_names; /* one a step; NULL for copies */
+  uint32_t n_inputs, n_outputs;
+  tn_value *const *inputs;
+  const tn_type **outputs;
+  TN_VEC(tn_entry_check) checks;
+  LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, weights, guards, model;
+} tn_entry;
+
+/* Code for dims over a program's symbols. Values are computed once, so code must only go on in blocks that those before
+ * dominate. */
+typedef struct tn_dim_code {
+  tn_lower *l;
+  const tn_program *program;
+  LLVMValueRef *symbols;  /* one a binding */
+  bool is_checked;        /* keep overflow */
+  LLVMValueRef overflow;  /* i1: some result so far did not fit */
+  tn_map values;
+} tn_dim_code;
+
+/* dims.c. Symbols are loaded from `array`, an int64_t[n] (NULL: the caller fills code->symbols), where the builder stands. */
+tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueRef array, bool is_checked);
+LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
+
+/* Fills entry->checks. */
+void tn_entry_find_checks(tn_entry *e);
+void tn_entry_emit_bind(tn_entry *e);
+/* int32 check_sizes(symbols, out_expected, out_found): those checks of bind that need no extents. */
+void tn_entry_emit_check_sizes(tn_entry *e);
+void tn_entry_emit_extents(tn_entry *e);
+void tn_entry_emit_arena_bytes(tn_entry *e);
+void tn_entry_emit_run(tn_entry *e);
+void tn_entry_emit_model(tn_entry *e);
+void tn_entry_emit_c_level(tn_entry *e);
+
+/* Small helpers of all of these (entry.c). */
+/* A new function with its entry block; the builder stands in it. */
+LLVMValueRef tn_entry_function(tn_entry *e, const char *name, LLVMTypeRef type, bool is_public);
+LLVMValueRef tn_entry_at(tn_lower *l, LLVMValueRef base, uint64_t offset_bytes);
+LLVMValueRef tn_entry_load(tn_lower *l, LLVMValueRef base, uint64_t offset_bytes, LLVMTypeRef type);
+void tn_entry_store(tn_lower *l, LLVMValueRef value, LLVMValueRef base, uint64_t offset_bytes);
+/* A private string constant. */
+LLVMValueRef tn_entry_text(tn_lower *l, const char *text);
+
+/* The module of a program's entry: everything above. kernel_names: one a step. */
+void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options *options,
+                   const char *const *kernel_names);
+
+#endif

@@ -1,0 +1,222 @@
+/* run(call): the steps one after the other, in functions of at most 256 steps. A step fills a frame (tile.h) on the
+ * stack and calls its kernel, or hands it to the pool. */
+#include <stddef.h>
+
+#include "backends/cpu/llvm/entry.h"
+#include "runtime/abi.h"
+
+#define STEPS_A_FUNCTION 256
+
+/* One function of steps under construction. */
+typedef struct part {
+  tn_entry *e;
+  tn_lower *l;
+  tn_dim_code code;
+  LLVMValueRef call, inputs, outputs, arena, weights, pool, parallel, frame;
+  LLVMValueRef is_parallel, is_timed; /* i1 */
+  LLVMValueRef tick;                  /* void tick(call, step) */
+} part;
+
+static LLVMValueRef buffer_address(part *p, const tn_buffer *buffer) {
+  tn_lower *l = p->l;
+  switch (buffer->kind) {
+    case TN_BUFFER_INPUT: return tn_entry_load(l, p->inputs, 8 * (uint64_t)buffer->index, l->ptr);
+    case TN_BUFFER_OUTPUT: return tn_entry_load(l, p->outputs, 8 * (uint64_t)buffer->index, l->ptr);
+    case TN_BUFFER_CONST:
+    case TN_BUFFER_ARENA: break;
+  }
+  LLVMValueRef base = buffer->kind == TN_BUFFER_CONST ? p->weights : p->arena;
+  LLVMValueRef offset = tn_dim_code_value(&p->code, buffer->offset);
+  return LLVMBuildGEP2(l->builder, l->i8, base, &offset, 1, "");
+}
+
+/* Scratch of one worker, on cache lines of its own. */
+static LLVMValueRef scratch_stride(part *p, const tn_step *step) {
+  LLVMBuilderRef b = p->l->builder;
+  LLVMValueRef bytes = tn_dim_code_value(&p->code, step->scratch_bytes);
+  LLVMValueRef up = LLVMBuildAdd(b, bytes, tn_lower_constant_i64(p->l, 63), "");
+  return LLVMBuildAnd(b, up, tn_lower_constant_i64(p->l, -64), "");
+}
+
+static void fill_frame(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  const tn_kernel *kernel = step->kernel;
+  tn_frame_layout at = tn_frame_of(kernel);
+  for (size_t i = 0; i < kernel->args.n; i++)
+    tn_entry_store(l, buffer_address(p, step->args.data[i]), p->frame, 8 * i);
+  for (size_t i = 0; i < kernel->symbols.n; i++) {
+    const tn_dim *dim = tn_dim_symbol(l->ctx, kernel->symbols.data[i]);
+    tn_entry_store(l, tn_dim_code_value(&p->code, dim), p->frame, at.dims + 8 * i);
+  }
+  if (step->scratch != NULL) {
+    tn_entry_store(l, buffer_address(p, step->scratch), p->frame, at.scratch);
+    tn_entry_store(l, scratch_stride(p, step), p->frame, at.scratch_stride);
+  }
+  tn_entry_store(l, tn_entry_at(l, p->call, offsetof(tnrt_call, status)), p->frame, at.status);
+}
+
+static LLVMValueRef kernel_function(part *p, uint32_t step) {
+  const char *name = p->e->kernel_names[step];
+  LLVMValueRef function = LLVMGetNamedFunction(p->l->module, name);
+  if (function == NULL) {
+    function = LLVMAddFunction(p->l->module, name, tn_lower_part_type(p->l));
+    LLVMSetVisibility(function, LLVMHiddenVisibility);
+  }
+  return function;
+}
+
+static void call_alone(part *p, LLVMValueRef function, uint32_t parts) {
+  tn_lower *l = p->l;
+  LLVMValueRef zero = LLVMConstNull(l->i64);
+  LLVMValueRef args[4] = {p->frame, zero, tn_lower_constant_i64(l, parts), zero};
+  LLVMBuildCall2(l->builder, tn_lower_part_type(l), function, args, 4, "");
+}
+
+static void call_kernel(part *p, uint32_t index) {
+  tn_lower *l = p->l;
+  const tn_step *step = p->e->program->steps.data[index];
+  LLVMValueRef function = kernel_function(p, index);
+  if (step->parts <= 1 || p->e->options->n_threads == 1) {
+    call_alone(p, function, step->parts);
+    return;
+  }
+  LLVMBasicBlockRef together = tn_lower_block(l, "together"), alone = tn_lower_block(l, "alone");
+  LLVMBasicBlockRef end = tn_lower_block(l, "end");
+  LLVMBuildCondBr(l->builder, p->is_parallel, together, alone);
+  LLVMPositionBuilderAtEnd(l->builder, together);
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr, l->i64}, 4, false);
+  LLVMValueRef args[4] = {p->pool, function, p->frame, tn_lower_constant_i64(l, step->parts)};
+  LLVMBuildCall2(l->builder, type, p->parallel, args, 4, "");
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, alone);
+  call_alone(p, function, step->parts);
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, end);
+}
+
+static bool may_refuse_index(const tn_kernel *kernel) {
+  for (size_t i = 0; i < kernel->nodes.n; i++)
+    if (kernel->nodes.data[i]->value_symbol != NULL) return true;
+  return false;
+}
+
+/* The first step after which the status is set is the one that set it. */
+static void note_status_step(part *p, uint32_t index) {
+  tn_lower *l = p->l;
+  LLVMValueRef zero = LLVMConstNull(l->i32);
+  LLVMValueRef status = tn_entry_load(l, p->call, offsetof(tnrt_call, status), l->i32);
+  LLVMValueRef step = tn_entry_load(l, p->call, offsetof(tnrt_call, status_step), l->i32);
+  LLVMValueRef is_new = LLVMBuildAnd(l->builder, LLVMBuildICmp(l->builder, LLVMIntNE, status, zero, ""),
+                                     LLVMBuildICmp(l->builder, LLVMIntSLT, step, zero, ""), "");
+  step = tn_lower_select(l, is_new, LLVMConstInt(l->i32, index, false), step);
+  tn_entry_store(l, step, p->call, offsetof(tnrt_call, status_step));
+}
+
+static void copy_step(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  const tn_buffer *from = step->args.data[0];
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  tn_storage_strides(l->ctx, from->type, from->storage, strides, &total);
+  total = tn_dim_mul_i(l->ctx, total, (int64_t)tn_dtype_bytes(from->type->dtype));
+  LLVMValueRef bytes = tn_dim_code_value(&p->code, total);
+  LLVMValueRef to = buffer_address(p, step->args.data[1]), source = buffer_address(p, from);
+  LLVMBuildMemCpy(l->builder, to, 1, source, 1, bytes);
+}
+
+static void tick(part *p, uint32_t index) {
+  tn_lower *l = p->l;
+  LLVMBasicBlockRef timed = tn_lower_block(l, "timed"), go_on = tn_lower_block(l, "step");
+  LLVMBuildCondBr(l->builder, p->is_timed, timed, go_on);
+  LLVMPositionBuilderAtEnd(l->builder, timed);
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
+  LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, index, false)};
+  LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
+  LLVMBuildBr(l->builder, go_on);
+  LLVMPositionBuilderAtEnd(l->builder, go_on);
+}
+
+/* call->step_ns[step] = call->clock_ns(). */
+static LLVMValueRef emit_tick(tn_entry *e) {
+  tn_lower *l = e->l;
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
+  LLVMValueRef function = tn_entry_function(e, "tick", type, false);
+  LLVMValueRef call = LLVMGetParam(function, 0), step = LLVMGetParam(function, 1);
+  LLVMValueRef clock = tn_entry_load(l, call, offsetof(tnrt_call, clock_ns), l->ptr);
+  LLVMValueRef now = LLVMBuildCall2(l->builder, LLVMFunctionType(l->i64, NULL, 0, false), clock, NULL, 0, "");
+  LLVMValueRef times = tn_entry_load(l, call, offsetof(tnrt_call, step_ns), l->ptr);
+  LLVMBuildStore(l->builder, now, LLVMBuildGEP2(l->builder, l->i64, times, &step, 1, ""));
+  LLVMBuildRetVoid(l->builder);
+  return function;
+}
+
+static uint64_t largest_frame(const tn_program *program, size_t first, size_t end) {
+  uint64_t most = 0;
+  for (size_t i = first; i < end; i++) {
+    if (program->steps.data[i]->kind != TN_STEP_KERNEL) continue;
+    uint64_t bytes = tn_frame_of(program->steps.data[i]->kernel).bytes;
+    most = bytes > most ? bytes : most;
+  }
+  return most;
+}
+
+static void load_call(part *p) {
+  tn_lower *l = p->l;
+  LLVMValueRef symbols = tn_entry_load(l, p->call, offsetof(tnrt_call, symbols), l->ptr);
+  p->inputs = tn_entry_load(l, p->call, offsetof(tnrt_call, inputs), l->ptr);
+  p->outputs = tn_entry_load(l, p->call, offsetof(tnrt_call, outputs), l->ptr);
+  p->arena = tn_entry_load(l, p->call, offsetof(tnrt_call, arena), l->ptr);
+  p->weights = tn_entry_load(l, p->call, offsetof(tnrt_call, weights), l->ptr);
+  p->pool = tn_entry_load(l, p->call, offsetof(tnrt_call, pool), l->ptr);
+  p->parallel = tn_entry_load(l, p->call, offsetof(tnrt_call, parallel), l->ptr);
+  p->is_parallel = LLVMBuildAnd(l->builder, LLVMBuildIsNotNull(l->builder, p->pool, ""),
+                                LLVMBuildIsNotNull(l->builder, p->parallel, ""), "");
+  LLVMValueRef times = tn_entry_load(l, p->call, offsetof(tnrt_call, step_ns), l->ptr);
+  p->is_timed = LLVMBuildIsNotNull(l->builder, times, "");
+  p->code = tn_dim_code_start(l, p->e->program, symbols, false);
+}
+
+static void emit_step(part *p, uint32_t index) {
+  const tn_step *step = p->e->program->steps.data[index];
+  tick(p, index);
+  if (step->kind == TN_STEP_COPY) {
+    copy_step(p, step);
+    return;
+  }
+  fill_frame(p, step);
+  call_kernel(p, index);
+  if (may_refuse_index(step->kernel)) note_status_step(p, index);
+}
+
+/* static void run_<first>(call): the steps first .. end-1. */
+static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t first, size_t end) {
+  tn_lower *l = e->l;
+  const char *name = tn_arena_printf(l->arena, "run_%zu", first);
+  LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->nothing, &l->ptr, 1, false), false);
+  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function};
+  LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(e->program, first, end));
+  p.frame = LLVMBuildAlloca(l->builder, frame, "");
+  LLVMSetAlignment(p.frame, 16);
+  load_call(&p);
+  for (size_t i = first; i < end; i++) emit_step(&p, (uint32_t)i);
+  if (end == e->program->steps.n) tick(&p, (uint32_t)end);
+  LLVMBuildRetVoid(l->builder);
+  return function;
+}
+
+void tn_entry_emit_run(tn_entry *e) {
+  tn_lower *l = e->l;
+  size_t n = e->program->steps.n, n_parts = n == 0 ? 1 : (n + STEPS_A_FUNCTION - 1) / STEPS_A_FUNCTION;
+  LLVMValueRef tick_function = emit_tick(e);
+  LLVMValueRef *parts = TN_NEW_N(l->arena, LLVMValueRef, n_parts);
+  for (size_t i = 0; i < n_parts; i++) {
+    size_t first = i * STEPS_A_FUNCTION, end = first + STEPS_A_FUNCTION;
+    parts[i] = emit_part(e, tick_function, first, end < n ? end : n);
+  }
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, &l->ptr, 1, false);
+  e->run = tn_entry_function(e, "run_all", type, false);
+  LLVMValueRef call = LLVMGetParam(e->run, 0);
+  tn_entry_store(l, LLVMConstNull(l->i32), call, offsetof(tnrt_call, status));
+  tn_entry_store(l, LLVMConstAllOnes(l->i32), call, offsetof(tnrt_call, status_step));
+  for (size_t i = 0; i < n_parts; i++) LLVMBuildCall2(l->builder, type, parts[i], &call, 1, "");
+  LLVMBuildRetVoid(l->builder);
+}

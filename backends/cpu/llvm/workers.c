@@ -1,0 +1,186 @@
+/* Code generation in forked processes, one unit each, a bounded number at a time. A child is single-threaded, inherits
+ * everything read-only by copy-on-write and sends its object, or its diagnostics, through a pipe. When it dies, the
+ * parent says on which unit. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <llvm-c/ErrorHandling.h>
+
+#include "backends/cpu/llvm/batch.h"
+
+/* Records of a child: a header, then bytes. An object ends the stream. */
+typedef struct record {
+  enum { RECORD_OBJECT = 1, RECORD_DIAG, RECORD_FATAL } kind;
+  uint32_t severity, code, loc;
+  uint64_t bytes;
+} record;
+
+typedef struct child {
+  pid_t pid; /* 0: none */
+  int fd;
+  uint32_t unit;
+  TN_VEC(char) input;
+} child;
+
+static bool write_all(int fd, const void *data, size_t bytes) {
+  const char *at = data;
+  while (bytes > 0) {
+    ssize_t n = write(fd, at, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    bytes -= (size_t)n;
+  }
+  return true;
+}
+
+static bool send(int fd, record head, const void *data) {
+  return write_all(fd, &head, sizeof(head)) && write_all(fd, data, head.bytes);
+}
+
+/* LLVM gives this no argument, so the child's pipe is its standard output. */
+static void on_fatal_error(const char *reason) {
+  send(STDOUT_FILENO, (record){.kind = RECORD_FATAL, .bytes = strlen(reason)}, reason);
+  _exit(70);
+}
+
+static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int fd) {
+  if (dup2(fd, STDOUT_FILENO) < 0) _exit(71);
+  LLVMInstallFatalErrorHandler(on_fatal_error);
+  tn_arena *arena = tn_arena_create_scratch(ctx->arena);
+  size_t first = ctx->diags.n;
+  tn_object_part part = {0};
+  bool ok = tn_batch_compile(ctx, plan, unit, arena, &part);
+  for (size_t i = first; i < ctx->diags.n; i++) {
+    const tn_diag *d = &ctx->diags.data[i];
+    record head = {.kind = RECORD_DIAG, .severity = d->severity, .code = d->code, .loc = d->loc,
+                   .bytes = strlen(d->text)};
+    if (!send(STDOUT_FILENO, head, d->text)) _exit(71);
+  }
+  if (ok && !send(STDOUT_FILENO, (record){.kind = RECORD_OBJECT, .bytes = part.bytes}, part.data)) _exit(71);
+  /* The parent's buffers and handlers are copies here: leave them alone. */
+  _exit(0);
+}
+
+static bool start(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, child *c) {
+  int ends[2];
+  if (pipe(ends) != 0) return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot make a pipe: %s", strerror(errno));
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    run_child(ctx, plan, unit, ends[1]);
+  }
+  close(ends[1]);
+  if (pid < 0) {
+    close(ends[0]);
+    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot start a process: %s", strerror(errno));
+  }
+  *c = (child){.pid = pid, .fd = ends[0], .unit = unit};
+  return true;
+}
+
+static void repeat_diag(tn_ctx *ctx, const record *head, const char *text) {
+  tn_loc loc = head->loc < ctx->locs.n ? head->loc : TN_LOC_NONE;
+  int length = (int)head->bytes;
+  if (head->severity == TN_ERROR) tn_error(ctx, loc, head->code, "%.*s", length, text);
+  else if (head->severity == TN_WARNING) tn_warning(ctx, loc, head->code, "%.*s", length, text);
+  else tn_note(ctx, loc, "%.*s", length, text);
+}
+
+/* Takes apart what a child sent. True when it sent an object. */
+static bool read_records(tn_ctx *ctx, const tn_batch_plan *plan, const child *c, tn_arena *arena,
+                         tn_object_part *out, bool *out_explained) {
+  size_t at = 0;
+  record head;
+  while (c->input.n - at >= sizeof(head)) {
+    memcpy(&head, c->input.data + at, sizeof(head));
+    at += sizeof(head);
+    if (head.bytes > c->input.n - at) return false;
+    const char *data = c->input.data + at;
+    at += head.bytes;
+    if (head.kind == RECORD_OBJECT) {
+      *out = (tn_object_part){tn_arena_copy(arena, data, head.bytes), head.bytes};
+      return true;
+    }
+    *out_explained = true;
+    if (head.kind == RECORD_DIAG) repeat_diag(ctx, &head, data);
+    else tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM gave up: %.*s", tn_batch_title(plan, c->unit, arena),
+                  (int)head.bytes, data);
+  }
+  return false;
+}
+
+static bool finish(tn_ctx *ctx, const tn_batch_plan *plan, child *c, tn_arena *arena, tn_object_part *out) {
+  int status = 0;
+  close(c->fd);
+  while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
+  c->pid = 0;
+  bool explained = false;
+  if (read_records(ctx, plan, c, arena, out, &explained) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    return true;
+  if (explained) return false;
+  const char *title = tn_batch_title(plan, c->unit, arena);
+  if (WIFSIGNALED(status))
+    return tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code died of signal %d (%s)", title,
+                    WTERMSIG(status), strsignal(WTERMSIG(status)));
+  return tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code ended with status %d", title,
+                  WEXITSTATUS(status));
+}
+
+/* Reads what is there; false at the end of the stream. */
+static bool receive(child *c, tn_arena *arena) {
+  char block[65536];
+  ssize_t n = read(c->fd, block, sizeof(block));
+  if (n < 0) return errno == EINTR || errno == EAGAIN;
+  while (c->input.capacity - c->input.n < (size_t)n)
+    c->input.data = tn_vec_grow(arena, c->input.data, c->input.n, &c->input.capacity, 1);
+  memcpy(c->input.data + c->input.n, block, (size_t)n);
+  c->input.n += (size_t)n;
+  return n > 0;
+}
+
+/* Waits for one child to send or end; those that ended leave their object. */
+static bool serve(tn_ctx *ctx, const tn_batch_plan *plan, child *children, uint32_t n, tn_arena *arena,
+                  tn_object_part *out) {
+  struct pollfd *fds = TN_NEW_N(arena, struct pollfd, n);
+  for (uint32_t i = 0; i < n; i++) fds[i] = (struct pollfd){children[i].pid == 0 ? -1 : children[i].fd, POLLIN, 0};
+  if (poll(fds, n, -1) < 0 && errno != EINTR)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot wait for processes: %s", strerror(errno));
+  bool ok = true;
+  for (uint32_t i = 0; i < n; i++) {
+    if (children[i].pid == 0 || fds[i].revents == 0 || receive(&children[i], arena)) continue;
+    ok &= finish(ctx, plan, &children[i], arena, &out[children[i].unit]);
+  }
+  return ok;
+}
+
+static uint32_t count_running(const child *children, uint32_t n) {
+  uint32_t running = 0;
+  for (uint32_t i = 0; i < n; i++) running += children[i].pid != 0;
+  return running;
+}
+
+static bool compile_here(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out) {
+  bool ok = true;
+  for (uint32_t unit = 0; unit <= plan->n_batches; unit++) ok &= tn_batch_compile(ctx, plan, unit, arena, &out[unit]);
+  return ok;
+}
+
+bool tn_batch_compile_all(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out) {
+  uint32_t n = plan->options->n_workers, next = 0, n_units = plan->n_batches + 1;
+  if (n == 0) return compile_here(ctx, plan, arena, out);
+  child *children = TN_NEW_N(arena, child, n);
+  bool ok = true;
+  while (next < n_units || count_running(children, n) > 0) {
+    for (uint32_t i = 0; i < n && next < n_units; i++) {
+      if (children[i].pid != 0) continue;
+      if (start(ctx, plan, next, &children[i])) next++;
+      else next = n_units, ok = false;
+    }
+    if (count_running(children, n) > 0) ok &= serve(ctx, plan, children, n, arena, out);
+  }
+  return ok;
+}
