@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "ir/eval.h"
-
-extern const tn_opdef tn_op_const;
-extern const tn_opdef tn_op_return;
-extern const tn_opdef tn_op_yield;
+#include "ir/primitives.h"
 
 tn_build tn_build_at_end(tn_block *block) {
   tn_module *module = block->func->module;

@@ -1,20 +1,7 @@
 /* The builder's structural half: broadcasting, reshaping, slicing, folds and products. */
 #include "ir/build.h"
 
-#include <string.h>
-
-extern const tn_opdef tn_op_broadcast;
-extern const tn_opdef tn_op_concat;
-extern const tn_opdef tn_op_dim_read;
-extern const tn_opdef tn_op_dim_value;
-extern const tn_opdef tn_op_dot;
-extern const tn_opdef tn_op_gather;
-extern const tn_opdef tn_op_iota;
-extern const tn_opdef tn_op_pad;
-extern const tn_opdef tn_op_reduce;
-extern const tn_opdef tn_op_reshape;
-extern const tn_opdef tn_op_slice;
-extern const tn_opdef tn_op_transpose;
+#include "ir/primitives.h"
 
 #define MAX_ATTRS 8
 

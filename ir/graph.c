@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-#include "ir/op.h"
-
-extern const tn_opdef tn_op_const;
+#include "ir/primitives.h"
 
 tn_module *tn_module_create(tn_ctx *ctx) {
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
@@ -119,7 +117,7 @@ static void node_unlink(tn_node *node) {
   node->next = node->previous = NULL;
 }
 
-/* Trailing optional operands that were not given become NULL entries, so that every operand of the record has a place. */
+/* Trailing optional operands that were not given become NULL entries: every operand of the record has a place. */
 static uint32_t padded_operand_count(const tn_opdef *op, uint32_t n_given) {
   uint32_t n_fixed = op->n_operands;
   if (n_fixed > 0 && op->operands[n_fixed - 1].arity == TN_VARIADIC) n_fixed--;

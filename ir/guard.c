@@ -4,25 +4,21 @@
 
 #include "ir/graph.h"
 
-/* The symbol a dim consists of, or NULL. */
-static const tn_symbol *lone_symbol(const tn_dim *dim) {
+const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim) {
   if (dim->n_terms != 1) return NULL;
   const tn_term *term = &dim->terms[0];
   if (term->coefficient != 1 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_SYMBOL) return NULL;
   return term->atoms[0]->symbol;
 }
 
-/* Writes dim in terms of what the guards equate: a guard that names a symbol alone on one side replaces it by the other
- * side, so two dims that the guards make equal become one pointer. */
-static const tn_dim *reduce_by_guards(const tn_func *func, const tn_dim *dim) {
-  tn_ctx *ctx = func->module->ctx;
-  for (size_t i = 0; i < func->guards.n; i++) {
-    const tn_guard *guard = &func->guards.data[i];
+const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
+  for (size_t i = 0; i < n; i++) {
+    const tn_guard *guard = &guards[i];
     if (guard->kind != TN_GUARD_EQ) continue;
-    const tn_symbol *symbol = lone_symbol(guard->p);
+    const tn_symbol *symbol = tn_dim_lone_symbol(guard->p);
     const tn_dim *other = guard->q;
     if (!symbol || tn_dim_uses(other, symbol)) {
-      symbol = lone_symbol(guard->q);
+      symbol = tn_dim_lone_symbol(guard->q);
       other = guard->p;
     }
     if (symbol && !tn_dim_uses(other, symbol) && tn_dim_uses(dim, symbol))
@@ -40,7 +36,8 @@ bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q) {
     if (guard->kind == TN_GUARD_EQ && ((guard->p == p && guard->q == q) || (guard->p == q && guard->q == p)))
       return true;
   }
-  const tn_dim *reduced_p = reduce_by_guards(func, p), *reduced_q = reduce_by_guards(func, q);
+  const tn_dim *reduced_p = tn_guards_reduce(ctx, func->guards.data, func->guards.n, p);
+  const tn_dim *reduced_q = tn_guards_reduce(ctx, func->guards.data, func->guards.n, q);
   return reduced_p == reduced_q || tn_dim_compare(ctx, reduced_p, reduced_q) == TN_DIM_EQUAL;
 }
 

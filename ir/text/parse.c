@@ -199,7 +199,8 @@ static const struct {
     {"kernel", tn_parse_kernel},   {"program", tn_parse_program}, {"loc", skip_loc},
 };
 
-/* A definition that failed may leave its body's rest behind: skip to a line that begins with a keyword of this level. */
+/* A definition that failed may leave its body's rest behind: skip to a line that begins with a
+ * keyword of this level. */
 static void recover_at_top(tn_parser *p) {
   while (tn_parse_peek(p)->kind != TN_TOKEN_END) {
     const tn_token *token = tn_parse_peek(p);

@@ -76,7 +76,8 @@ static bool parse_product(tn_parser *p, const tn_dim **out) {
   if (!parse_factor(p, out)) return false;
   while (tn_parse_take_char(p, '*')) {
     const tn_dim *factor;
-    if (!parse_factor(p, &factor) || too_many_terms(p, start, (uint64_t)(*out)->n_terms * factor->n_terms)) return false;
+    if (!parse_factor(p, &factor)) return false;
+    if (too_many_terms(p, start, (uint64_t)(*out)->n_terms * factor->n_terms)) return false;
     *out = tn_dim_mul(p->ctx, *out, factor);
   }
   return true;

@@ -5,7 +5,6 @@
 #include "ir/build.h"
 #include "ir/text/parse.h"
 
-extern const tn_opdef tn_op_const;
 
 /* The values a block's nodes can name; blocks are isolated. A value whose definition failed is known but NULL. */
 typedef struct scope {
@@ -221,7 +220,7 @@ static bool types_agree(const tn_func *func, const tn_type *a, const tn_type *b)
 static bool parse_results(tn_parser *p, tn_node *node) {
   for (uint32_t i = 0; i < node->n_results; i++) {
     result_text text;
-    if (!(i == 0 ? tn_parse_need_char(p, ':') : tn_parse_need_char(p, ',')) || !parse_result_text(p, &text)) return false;
+    if (!tn_parse_need_char(p, i == 0 ? ':' : ',') || !parse_result_text(p, &text)) return false;
     tn_value *value = node->results[i];
     if (!types_agree(node->block->func, text.type, value->type))
       return tn_parse_fail(p, text.start, "expected type %s, found %s", type_text(p, value->type),
@@ -295,7 +294,8 @@ static bool parse_op(tn_parser *p, node_text *node) {
 /* The node, its operands and attributes being read; with the place of the text until its own is read. */
 static tn_node *create_node(tn_parser *p, scope *s, const node_text *text) {
   tn_loc_push(p->ctx, tn_parse_loc_of(p, text->start));
-  tn_node *node = tn_node_create(s->block, NULL, text->op, text->operands.data, (uint32_t)text->operands.n, text->attrs);
+  uint32_t n = (uint32_t)text->operands.n;
+  tn_node *node = tn_node_create(s->block, NULL, text->op, text->operands.data, n, text->attrs);
   tn_loc_pop(p->ctx);
   return node;
 }

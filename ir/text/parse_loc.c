@@ -82,7 +82,8 @@ bool tn_parse_loc_ref(tn_parser *p, const tn_token *start, tn_loc *out) {
   tn_parse_next(p);
   const tn_token *at = tn_parse_peek_at(p, 1);
   uint64_t number;
-  if (!tn_parse_need_char(p, '(') || !tn_parse_uint(p, UINT32_MAX, &number) || !tn_parse_need_char(p, ')')) return false;
+  if (!tn_parse_need_char(p, '(') || !tn_parse_uint(p, UINT32_MAX, &number) || !tn_parse_need_char(p, ')'))
+    return false;
   *out = (tn_loc)(uintptr_t)tn_map_get_u64(&p->locs, number);
   return number == 0 || *out != TN_LOC_NONE ||
          tn_parse_fail(p, at, "no location %llu is listed", (unsigned long long)number);

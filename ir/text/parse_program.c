@@ -135,9 +135,9 @@ static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) 
   } else if (!tn_parse_need_name(p, "copy")) {
     return false;
   }
-  if (!parse_step_args(p, text, step) || !tn_parse_need_name(p, "parts") || !parse_u32(p, &step->parts) ||
-      !parse_dim_field(p, "scratch", &step->scratch_bytes))
-    return false;
+  if (!parse_step_args(p, text, step) || !tn_parse_need_name(p, "parts") || !parse_u32(p, &step->parts)) return false;
+  if (tn_parse_take_name(p, "as") && !tn_parse_named(p, TN_TOKEN_STRING, "a strategy", &step->strategy)) return false;
+  if (!parse_dim_field(p, "scratch", &step->scratch_bytes)) return false;
   if (tn_parse_take_name(p, "in") && !parse_buffer_ref(p, text, &step->scratch)) return false;
   return tn_parse_loc_ref(p, start, &step->loc);
 }

@@ -149,6 +149,7 @@ static tn_printer printer_create(const tn_module *module, tn_buf *out) {
 
 /* The list grows while it is printed: origins of a set get their numbers there. */
 static void print_locs(tn_printer *p) {
+  if (p->loc_list.n > 0) tn_buf_putc(p->out, '\n');
   for (size_t i = 0; i < p->loc_list.n; i++) print_loc(p, i);
 }
 

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "ir/eval.h"
+#include "ir/primitives.h"
 #include "ir/text/print.h"
 
-extern const tn_opdef tn_op_const;
 
 #define MAX_INLINE_ELEMENTS 64
 
@@ -247,7 +247,7 @@ static void print_block(tn_printer *p, const tn_block *block) {
 
 void tn_print_func(tn_printer *p, const tn_func *func) {
   p->n_values = 0;
-  tn_buf_puts(p->out, "func ");
+  tn_buf_puts(p->out, "\nfunc ");
   tn_print_name(p, '@', func->name);
   tn_buf_puts(p->out, func->is_entry ? " entry (" : " (");
   for (size_t i = 0; i < func->body->params.n; i++) {

@@ -112,7 +112,7 @@ static void print_node(tn_printer *p, const tn_kernel *kernel, const tn_knode *n
 }
 
 void tn_print_kernel(tn_printer *p, const tn_kernel *kernel) {
-  tn_buf_printf(p->out, "kernel @%s anchor=%s", kernel->name, anchors[kernel->anchor]);
+  tn_buf_printf(p->out, "\nkernel @%s anchor=%s", kernel->name, anchors[kernel->anchor]);
   tn_print_loc_ref(p, kernel->loc);
   tn_buf_puts(p->out, " {\n");
   print_space(p, kernel);

@@ -40,6 +40,10 @@ static void print_step(tn_printer *p, const tn_step *step, size_t index) {
     tn_print_name(p, '%', step->args.data[i]->name);
   }
   tn_buf_printf(p->out, ") parts %u", step->parts);
+  if (step->strategy) {
+    tn_buf_puts(p->out, " as ");
+    tn_print_quoted(p, step->strategy);
+  }
   print_dim_field(p, "scratch", step->scratch_bytes);
   if (step->scratch) {
     tn_buf_puts(p->out, " in ");
@@ -50,7 +54,7 @@ static void print_step(tn_printer *p, const tn_step *step, size_t index) {
 }
 
 void tn_print_program(tn_printer *p, const tn_program *program) {
-  tn_buf_puts(p->out, "program ");
+  tn_buf_puts(p->out, "\nprogram ");
   tn_print_name(p, '@', program->name);
   if (program->func) {
     tn_buf_puts(p->out, " of ");

@@ -1,0 +1,271 @@
+/* Verifies the graph level: SSA order, uses, regions, types inferred again, symbols in scope (ir/IR.md section 3). */
+#include "ir/verify.h"
+
+#include <string.h>
+
+#include "ir/build.h"
+#include "ir/primitives.h"
+#include "ir/verify_internal.h"
+
+
+typedef struct verifier {
+  tn_ctx *ctx;
+  const tn_module *module;
+  const tn_func *func;
+  tn_arena *scratch;
+  tn_map symbols; /* tn_symbol -> itself: those in scope so far */
+  tn_loc loc;     /* of the node being checked */
+  bool ok;
+} verifier;
+
+static void breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
+static void breach(verifier *v, const char *format, ...) {
+  tn_buf buf = tn_buf_create(v->ctx->arena);
+  va_list args;
+  va_start(args, format);
+  tn_buf_vprintf(&buf, format, args);
+  va_end(args);
+  tn_error(v->ctx, v->loc, TN_E_VERIFY, "function '%s': %s", v->func->name, buf.data ? buf.data : "");
+  v->ok = false;
+}
+
+/* Symbols. */
+
+static void check_symbol(void *user, const tn_symbol *symbol) {
+  verifier *v = user;
+  if (!tn_map_has(&v->symbols, symbol)) breach(v, "symbol '%s' is not in scope", symbol->name);
+}
+
+static void check_dims(verifier *v, const tn_dim *const *dims, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) tn_dim_symbols(dims[i], check_symbol, v);
+}
+
+static void add_symbol(void *user, const tn_symbol *symbol) {
+  verifier *v = user;
+  tn_map_set(&v->symbols, symbol, (void *)symbol);
+}
+
+/* Run-time extents come into being at a few ops; these bring the late symbols of their results into scope. */
+static bool defines_symbols(const tn_opdef *op) {
+  static const char *const names[] = {"dim_read", "compact", "if", "loop", "host"};
+  for (size_t i = 0; i < TN_ARRAY_LEN(names); i++)
+    if (strcmp(op->name, names[i]) == 0) return true;
+  return false;
+}
+
+static void add_late_symbol(void *user, const tn_symbol *symbol) {
+  if (symbol->kind == TN_SYM_READ || symbol->kind == TN_SYM_COUNT || symbol->kind == TN_SYM_JOIN)
+    add_symbol(user, symbol);
+}
+
+static void define_symbols(verifier *v, const tn_node *node) {
+  for (uint32_t i = 0; i < node->op->n_attrs; i++)
+    for (uint32_t k = 0; node->op->attrs[i].kind == TN_ATTR_DIMS && k < node->attrs[i].u.list.n; k++)
+      tn_dim_symbols(node->attrs[i].u.list.dims[k], add_late_symbol, v);
+  for (uint32_t i = 0; i < node->n_results; i++) {
+    const tn_value *result = node->results[i];
+    for (uint32_t k = 0; k < result->type->ndim; k++) tn_dim_symbols(result->type->dims[k], add_late_symbol, v);
+    for (uint32_t k = 0; k < result->n_index; k++) tn_dim_symbols(result->index[k], add_late_symbol, v);
+  }
+}
+
+static void check_node_symbols(verifier *v, const tn_node *node) {
+  if (defines_symbols(node->op)) define_symbols(v, node);
+  for (uint32_t i = 0; i < node->op->n_attrs; i++)
+    if (node->op->attrs[i].kind == TN_ATTR_DIMS && node->attrs[i].present)
+      check_dims(v, node->attrs[i].u.list.dims, node->attrs[i].u.list.n);
+  for (uint32_t i = 0; i < node->n_results; i++)
+    check_dims(v, node->results[i]->type->dims, node->results[i]->type->ndim);
+}
+
+/* Uses. */
+
+static void check_uses(verifier *v, const tn_value *value, const char *what) {
+  uint32_t n = 0;
+  const tn_use *previous = NULL;
+  for (const tn_use *use = value->uses; use; use = use->next, n++) {
+    const tn_node *user = use->user;
+    bool fits = use->value == value && use->previous == previous && use->index < user->n_operands &&
+                &user->operands[use->index] == use;
+    if (!fits || n > value->n_uses) {
+      breach(v, "the uses of %s are not what its users say", what);
+      return;
+    }
+    previous = use;
+  }
+  if (n != value->n_uses) breach(v, "%s counts %u uses and has %u", what, value->n_uses, n);
+}
+
+static bool use_is_listed(const tn_use *use) {
+  return use->previous ? use->previous->next == use : use->value->uses == use;
+}
+
+/* Values. */
+
+static void check_storage(verifier *v, const tn_value *value) {
+  const tn_storage *storage = value->storage;
+  if (!storage) return;
+  uint32_t seen = 0;
+  for (uint32_t i = 0; i < storage->ndim; i++) seen |= (uint32_t)1 << storage->order[i];
+  if (storage->ndim != value->type->ndim || seen + 1 != (uint32_t)1 << storage->ndim)
+    breach(v, "a storage of rank %u for a value of rank %u, or an order that is no permutation", storage->ndim,
+           value->type->ndim);
+}
+
+static void check_value(verifier *v, const tn_value *value, const char *what) {
+  check_storage(v, value);
+  check_uses(v, value, what);
+  if (value->index && (value->type->ndim > 1 || value->n_index > 64)) breach(v, "%s cannot have index contents", what);
+}
+
+static void check_types(verifier *v, const tn_node *node) {
+  tn_func *func = (tn_func *)v->func;
+  const tn_type *types[TN_MAX_RESULTS];
+  uint32_t n = 0;
+  size_t n_guards = func->guards.n;
+  if (!tn_node_infer_types(node, types, &n)) {
+    v->ok = false;
+    return;
+  }
+  if (func->guards.n != n_guards) {
+    breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, func->guards.data[n_guards].text);
+    func->guards.n = n_guards;
+  }
+  if (n != node->n_results) {
+    breach(v, "'%s' has %u results, expected %u", node->op->name, node->n_results, n);
+    return;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const tn_type *has = node->results[i]->type, *wants = types[i];
+    bool same = has->dtype == wants->dtype && has->ndim == wants->ndim;
+    for (uint32_t k = 0; same && k < has->ndim; k++) same = tn_func_dims_equal(func, has->dims[k], wants->dims[k]);
+    if (same) continue;
+    tn_buf buf = tn_buf_create(v->scratch);
+    tn_type_print(wants, &buf);
+    tn_buf_puts(&buf, ", found ");
+    tn_type_print(has, &buf);
+    breach(v, "result %u of '%s': expected %s", i, node->op->name, buf.data);
+  }
+}
+
+/* Blocks. */
+
+static void check_block(verifier *v, const tn_block *block);
+
+static void check_operands(verifier *v, const tn_node *node, const tn_map *defined) {
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    const tn_use *use = &node->operands[i];
+    if (use->user != node || use->index != i) breach(v, "operand %u of '%s' has a broken use", i, node->op->name);
+    if (!use->value) continue;
+    if (!tn_map_has(defined, use->value))
+      breach(v, "operand %u of '%s' is not defined before it in its block", i, node->op->name);
+    else if (!use_is_listed(use))
+      breach(v, "operand %u of '%s' is missing in its value's uses", i, node->op->name);
+  }
+}
+
+static void check_node(verifier *v, const tn_node *node, tn_map *defined) {
+  const tn_block *block = node->block;
+  v->loc = node->loc;
+  check_operands(v, node, defined);
+  bool ends = node->op->kind == TN_OP_TERMINATOR;
+  if (ends && node->next) breach(v, "'%s' is not the last node of its block", node->op->name);
+  if (ends && node->op != (block->owner ? &tn_op_yield : &tn_op_return))
+    breach(v, "'%s' ends a %s", node->op->name, block->owner ? "region" : "function");
+  if (node->n_regions != node->op->n_regions)
+    breach(v, "'%s' has %u regions, expected %u", node->op->name, node->n_regions, node->op->n_regions);
+  for (uint32_t i = 0; i < node->n_regions; i++) {
+    if (node->regions[i]->owner != node) breach(v, "region %u of '%s' has another owner", i, node->op->name);
+    check_block(v, node->regions[i]);
+    v->loc = node->loc;
+  }
+  if (v->ok) check_types(v, node);
+  check_node_symbols(v, node);
+  for (uint32_t i = 0; i < node->n_results; i++) {
+    tn_value *result = node->results[i];
+    if (result->def != node || result->def_index != i)
+      breach(v, "result %u of '%s' has another definition", i, node->op->name);
+    check_value(v, result, "a result");
+    tn_map_set(defined, result, result);
+  }
+}
+
+static void check_block(verifier *v, const tn_block *block) {
+  tn_map defined = tn_map_create(v->scratch);
+  for (size_t i = 0; i < block->params.n; i++) {
+    tn_value *param = block->params.data[i];
+    if (param->block != block || param->def || param->def_index != i) breach(v, "parameter %zu is not its block's", i);
+    check_dims(v, param->type->dims, param->type->ndim);
+    check_value(v, param, "a parameter");
+    tn_map_set(&defined, param, param);
+  }
+  const tn_node *previous = NULL;
+  for (const tn_node *node = block->first; node; previous = node, node = node->next) {
+    if (node->previous != previous || node->block != block) {
+      breach(v, "the nodes of a block are not linked both ways");
+      return;
+    }
+    check_node(v, node, &defined);
+  }
+  if (block->last != previous) breach(v, "a block's last node is not its last");
+  if (!previous || previous->op->kind != TN_OP_TERMINATOR) breach(v, "a block ends without 'return' or 'yield'");
+}
+
+/* Functions. */
+
+/* Input symbols of an entry must be the whole extent of some argument's axis; another function gets them from its
+ * callers. */
+static void bring_inputs_in_scope(verifier *v) {
+  const tn_func *func = v->func;
+  if (!func->is_entry) {
+    for (size_t i = 0; i < v->module->symbols.n; i++)
+      if (v->module->symbols.data[i]->kind == TN_SYM_INPUT) add_symbol(v, v->module->symbols.data[i]);
+    return;
+  }
+  for (size_t i = 0; i < func->body->params.n; i++) {
+    const tn_type *type = func->body->params.data[i]->type;
+    for (uint32_t k = 0; k < type->ndim; k++) {
+      const tn_symbol *symbol = tn_dim_lone_symbol(type->dims[k]);
+      if (symbol && symbol->kind == TN_SYM_INPUT) add_symbol(v, symbol);
+    }
+  }
+}
+
+static void check_listed(void *user, const tn_symbol *symbol) {
+  verifier *v = user;
+  for (size_t i = 0; i < v->module->symbols.n; i++)
+    if (v->module->symbols.data[i] == symbol) return;
+  breach(v, "symbol '%s' is none of the module's", symbol->name);
+}
+
+bool tn_verify_func(const tn_func *func) {
+  verifier v = {.ctx = func->module->ctx, .module = func->module, .func = func, .ok = true,
+                .scratch = tn_arena_create_scratch(func->module->arena)};
+  v.symbols = tn_map_create(v.scratch);
+  v.loc = func->body->first ? func->body->first->loc : TN_LOC_NONE;
+  bring_inputs_in_scope(&v);
+  check_block(&v, func->body);
+  for (size_t i = 0; i < v.symbols.n; i++) check_listed(&v, v.symbols.entries[i].value);
+  for (size_t i = 0; i < func->guards.n; i++) {
+    v.loc = func->guards.data[i].loc;
+    check_dims(&v, &func->guards.data[i].p, 1);
+    check_dims(&v, &func->guards.data[i].q, 1);
+  }
+  const tn_node *last = func->body->last;
+  if (func->is_entry && last && last->op == &tn_op_return && func->result_names.n != last->n_operands)
+    breach(&v, "%zu names for %u results", func->result_names.n, last->n_operands);
+  tn_arena_destroy(v.scratch);
+  return v.ok;
+}
+
+bool tn_verify(const tn_module *module) {
+  bool ok = true;
+  for (size_t i = 0; i < module->funcs.n; i++) ok = tn_verify_func(module->funcs.data[i]) && ok;
+  for (size_t i = 0; i < module->kernels.n; i++) {
+    const tn_kernel *kernel = module->kernels.data[i];
+    tn_guards guards = tn_verify_guards_of(module, kernel);
+    ok = tn_verify_kernel_given(module->ctx, kernel, guards) && ok;
+  }
+  for (size_t i = 0; i < module->programs.n; i++) ok = tn_verify_program(module->ctx, module->programs.data[i]) && ok;
+  return ok;
+}

@@ -1,0 +1,183 @@
+/* Which elements a kernel writes: each write is shown to fill a box, each element once, by reading every coordinate as
+ * a number in mixed radix over the axes (c0 + a + |a|*b + |a|*|b|*c ...). Boxes are then shown to be disjoint and to
+ * fill the whole. */
+#include "ir/verify_internal.h"
+
+static const tn_dim *reduced(tn_ctx *ctx, tn_guards guards, const tn_dim *dim) {
+  return tn_guards_reduce(ctx, guards.data, guards.n, dim);
+}
+
+/* An extent e that may turn out to be 1 makes the index a*min(e-1, 1), a running over bcast(e, ..): the cases e = 1 and
+ * e > 1 are told apart. NULL when there is no such atom. */
+static const tn_dim *broadcast_extent(tn_ctx *ctx, const tn_dim *dim) {
+  for (uint32_t i = 0; i < dim->n_terms; i++)
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
+      const tn_atom *atom = dim->terms[i].atoms[k];
+      if (atom->kind != TN_ATOM_MIN) continue;
+      const tn_dim *other = tn_dim_is(atom->p, 1) ? atom->q : tn_dim_is(atom->q, 1) ? atom->p : NULL;
+      if (other) return tn_dim_add_i(ctx, other, 1);
+    }
+  return NULL;
+}
+
+static const tn_dim *map_extents(tn_ctx *ctx, const tn_dim *dim, const tn_dim *extent);
+
+/* Given extent > 1, which the broadcast's guard makes the extent of the result as well: min(extent-1, 1) is 1, and
+ * bcast(extent, ..) is extent. */
+static const tn_dim *map_atom(tn_ctx *ctx, const tn_atom *atom, const tn_dim *extent) {
+  switch (atom->kind) {
+    case TN_ATOM_SYMBOL: {
+      const tn_symbol *symbol = atom->symbol;
+      if (symbol->kind != TN_SYM_AXIS || !symbol->extent) return tn_dim_symbol(ctx, symbol);
+      const tn_dim *mapped = map_extents(ctx, symbol->extent, extent);
+      if (mapped == symbol->extent) return tn_dim_symbol(ctx, symbol);
+      return tn_dim_symbol(ctx, tn_symbol_axis(ctx, symbol->name, mapped, symbol->slot));
+    }
+    case TN_ATOM_BCAST:
+      if (atom->p == extent || atom->q == extent) return extent;
+      return tn_dim_bcast(ctx, map_extents(ctx, atom->p, extent), map_extents(ctx, atom->q, extent));
+    case TN_ATOM_MIN:
+      if (tn_dim_is(atom->p, 1) && tn_dim_add_i(ctx, atom->q, 1) == extent) return atom->p;
+      if (tn_dim_is(atom->q, 1) && tn_dim_add_i(ctx, atom->p, 1) == extent) return atom->q;
+      return tn_dim_min(ctx, map_extents(ctx, atom->p, extent), map_extents(ctx, atom->q, extent));
+    case TN_ATOM_MAX: return tn_dim_max(ctx, map_extents(ctx, atom->p, extent), map_extents(ctx, atom->q, extent));
+    case TN_ATOM_FLOORDIV:
+      return tn_dim_floordiv(ctx, map_extents(ctx, atom->p, extent), map_extents(ctx, atom->q, extent));
+    case TN_ATOM_MOD: return tn_dim_mod(ctx, map_extents(ctx, atom->p, extent), map_extents(ctx, atom->q, extent));
+  }
+  return NULL;
+}
+
+static const tn_dim *map_extents(tn_ctx *ctx, const tn_dim *dim, const tn_dim *extent) {
+  const tn_dim *sum = tn_dim_const(ctx, 0);
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    const tn_dim *product = tn_dim_const(ctx, dim->terms[i].coefficient);
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++)
+      product = tn_dim_mul(ctx, product, map_atom(ctx, dim->terms[i].atoms[k], extent));
+    sum = tn_dim_add(ctx, sum, product);
+  }
+  return sum;
+}
+
+bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
+  const tn_dim *a = reduced(ctx, guards, p), *b = reduced(ctx, guards, q);
+  if (tn_dim_proves_le(ctx, a, b)) return true;
+  const tn_dim *extent = broadcast_extent(ctx, tn_dim_sub(ctx, b, a));
+  const tn_symbol *symbol = extent ? tn_dim_lone_symbol(extent) : NULL;
+  if (!symbol) return false;
+  const tn_dim *one = tn_dim_const(ctx, 1);
+  const tn_dim *a_of_one = tn_dim_substitute(ctx, a, symbol, one), *b_of_one = tn_dim_substitute(ctx, b, symbol, one);
+  return tn_dim_proves_le(ctx, a_of_one, b_of_one) &&
+         tn_dim_proves_le(ctx, map_extents(ctx, a, extent), map_extents(ctx, b, extent));
+}
+
+bool tn_verify_equal(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
+  const tn_dim *a = reduced(ctx, guards, p), *b = reduced(ctx, guards, q);
+  return a == b || tn_dim_compare(ctx, a, b) == TN_DIM_EQUAL;
+}
+
+/* The width that a coordinate's axes fill, each value once: takes the axis whose coefficient is the width so far, again
+ * and again. index becomes what is left, the start. False when an axis does not fit. */
+static bool coordinate_width(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, uint32_t axes,
+                             const tn_dim **index, const tn_dim **out_width) {
+  const tn_dim *width = tn_dim_const(ctx, 1);
+  while (axes != 0) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < kernel->space.n && found == 0; i++) {
+      const tn_dim *coefficient, *rest;
+      if (!(axes >> i & 1)) continue;
+      if (!tn_dim_linear(ctx, *index, kernel->space.data[i].symbol, &coefficient, &rest)) return false;
+      if (!tn_verify_equal(ctx, guards, coefficient, width)) continue;
+      found = (uint32_t)1 << i;
+      *index = rest;
+      width = tn_dim_mul(ctx, width, kernel->space.data[i].extent);
+    }
+    if (found == 0) return false;
+    axes &= ~found;
+  }
+  *out_width = width;
+  return true;
+}
+
+bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out) {
+  uint32_t taken = 0;
+  for (uint32_t i = 0; i < write->n_index; i++) {
+    const tn_dim *start = write->index[i], *width;
+    uint32_t axes = tn_kernel_index_axes(kernel, &write->index[i], 1);
+    if ((axes & taken) != 0 || tn_dim_uses_kind(start, TN_SYM_VALUE)) return false;
+    taken |= axes;
+    if (!coordinate_width(ctx, guards, kernel, axes, &start, &width)) return false;
+    out->lo[i] = start;
+    out->hi[i] = tn_dim_add(ctx, start, width);
+  }
+  return (write->in[0]->axes & ~taken) == 0;
+}
+
+bool tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out) {
+  for (uint32_t i = 0; i < read->n_index; i++) {
+    const tn_dim *lo = read->index[i], *hi = read->index[i];
+    if (tn_dim_uses_kind(lo, TN_SYM_VALUE)) return false;
+    for (size_t k = 0; k < kernel->space.n; k++) {
+      const tn_axis *axis = &kernel->space.data[k];
+      const tn_dim *coefficient, *rest;
+      if (!tn_dim_linear(ctx, lo, axis->symbol, &coefficient, &rest)) return false;
+      bool rises = coefficient->lo >= 0;
+      if (!rises && coefficient->hi > 0) return false;
+      const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1), *first = tn_dim_const(ctx, 0);
+      lo = tn_dim_substitute(ctx, lo, axis->symbol, rises ? first : last);
+      hi = tn_dim_substitute(ctx, hi, axis->symbol, rises ? last : first);
+    }
+    out->lo[i] = lo;
+    out->hi[i] = tn_dim_add_i(ctx, hi, 1);
+  }
+  return true;
+}
+
+tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type) {
+  tn_box box;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    box.lo[i] = tn_dim_const(ctx, 0);
+    box.hi[i] = type->dims[i];
+  }
+  return box;
+}
+
+bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, const tn_box *whole, uint32_t ndim) {
+  for (uint32_t i = 0; i < ndim; i++)
+    if (!tn_verify_le(ctx, guards, whole->lo[i], box->lo[i]) || !tn_verify_le(ctx, guards, box->hi[i], whole->hi[i]))
+      return false;
+  return true;
+}
+
+static bool disjoint(tn_ctx *ctx, tn_guards guards, const tn_box *a, const tn_box *b, uint32_t ndim) {
+  for (uint32_t i = 0; i < ndim; i++)
+    if (tn_verify_le(ctx, guards, a->hi[i], b->lo[i]) || tn_verify_le(ctx, guards, b->hi[i], a->lo[i])) return true;
+  return false;
+}
+
+static const tn_dim *volume(tn_ctx *ctx, const tn_box *box, uint32_t ndim) {
+  const tn_dim *product = tn_dim_const(ctx, 1);
+  for (uint32_t i = 0; i < ndim; i++) product = tn_dim_mul(ctx, product, tn_dim_sub(ctx, box->hi[i], box->lo[i]));
+  return product;
+}
+
+static bool same_box(tn_ctx *ctx, tn_guards guards, const tn_box *a, const tn_box *b, uint32_t ndim) {
+  for (uint32_t i = 0; i < ndim; i++)
+    if (!tn_verify_equal(ctx, guards, a->lo[i], b->lo[i]) || !tn_verify_equal(ctx, guards, a->hi[i], b->hi[i]))
+      return false;
+  return true;
+}
+
+/* Boxes inside the whole that share nothing fill it when their volumes add up to its. */
+bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, size_t n, const tn_box *whole,
+                          uint32_t ndim) {
+  if (n == 1) return same_box(ctx, guards, boxes, whole, ndim);
+  const tn_dim *sum = tn_dim_const(ctx, 0);
+  for (size_t i = 0; i < n; i++) {
+    if (!tn_verify_box_inside(ctx, guards, &boxes[i], whole, ndim)) return false;
+    for (size_t k = 0; k < i; k++)
+      if (!disjoint(ctx, guards, &boxes[i], &boxes[k], ndim)) return false;
+    sum = tn_dim_add(ctx, sum, volume(ctx, &boxes[i], ndim));
+  }
+  return tn_verify_equal(ctx, guards, sum, volume(ctx, whole, ndim));
+}

@@ -1,0 +1,39 @@
+/* Shared by the files of the verifier. */
+#ifndef TN_IR_VERIFY_INTERNAL_H
+#define TN_IR_VERIFY_INTERNAL_H
+
+#include "ir/kernel.h"
+#include "ir/program.h"
+
+/* What a program checks before it runs, so what its kernels may rely on. */
+typedef struct tn_guards {
+  const tn_guard *data;
+  size_t n;
+} tn_guards;
+
+/* The guards under which a kernel runs: those of the program that has it, or none. */
+tn_guards tn_verify_guards_of(const tn_module *module, const tn_kernel *kernel);
+bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guards);
+
+/* Proofs under guards, for all values of the symbols. */
+bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);
+bool tn_verify_equal(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);
+
+/* The elements of an argument that a write touches: lo[i] <= coordinate i < hi[i]. */
+typedef struct tn_box {
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
+} tn_box;
+
+/* The box that a write fills, each element once; false when it is none or that cannot be proved. */
+bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out);
+/* A box that holds all coordinates of a read; false when its index is not affine. */
+bool tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out);
+/* True when n boxes of rank ndim fill `whole`, no two of them having an element in common. */
+bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, size_t n, const tn_box *whole,
+                          uint32_t ndim);
+/* Whether box lies inside whole. */
+bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, const tn_box *whole, uint32_t ndim);
+/* All elements of type. */
+tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type);
+
+#endif

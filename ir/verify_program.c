@@ -1,0 +1,341 @@
+/* Verifies programs: steps fit their kernels, everything is written before it is read, buffers are filled, and no two
+ * buffers that are alive together share a byte, whatever the sizes are (ir/IR.md section 9).
+ *
+ * Lives are found again from the steps alone, so an error of the planner cannot hide itself. */
+#include "ir/verify.h"
+#include "ir/verify_internal.h"
+
+#define NEVER UINT32_MAX
+
+/* What the steps say of a buffer. */
+typedef struct life {
+  uint32_t first, last; /* steps that touch it; NEVER = none */
+  TN_VEC(tn_box) boxes; /* filled so far */
+} life;
+
+typedef struct verifier {
+  tn_ctx *ctx;
+  const tn_program *program;
+  tn_guards guards;
+  tn_arena *scratch;
+  life *lives; /* one a buffer */
+  tn_loc loc;
+  bool ok;
+} verifier;
+
+static bool breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
+static bool breach(verifier *v, const char *format, ...) {
+  tn_buf buf = tn_buf_create(v->ctx->arena);
+  va_list args;
+  va_start(args, format);
+  tn_buf_vprintf(&buf, format, args);
+  va_end(args);
+  tn_error(v->ctx, v->loc, TN_E_VERIFY, "program '%s': %s", v->program->name, buf.data ? buf.data : "");
+  return v->ok = false;
+}
+
+/* Symbols and bindings. */
+
+static bool is_bound(const tn_program *program, const tn_symbol *symbol) {
+  for (size_t i = 0; i < program->bindings.n; i++)
+    if (program->bindings.data[i].symbol == symbol) return true;
+  return false;
+}
+
+static void check_symbol(void *user, const tn_symbol *symbol) {
+  verifier *v = user;
+  if (!is_bound(v->program, symbol)) breach(v, "symbol '%s' is bound by no argument", symbol->name);
+}
+
+static void check_dim(verifier *v, const tn_dim *dim) {
+  if (dim) tn_dim_symbols(dim, check_symbol, v);
+}
+
+static const tn_buffer *input_buffer(const tn_program *program, uint32_t index) {
+  for (size_t i = 0; i < program->buffers.n; i++)
+    if (program->buffers.data[i]->kind == TN_BUFFER_INPUT && program->buffers.data[i]->index == index)
+      return program->buffers.data[i];
+  return NULL;
+}
+
+static void check_bindings(verifier *v) {
+  for (size_t i = 0; i < v->program->bindings.n; i++) {
+    const tn_binding *binding = &v->program->bindings.data[i];
+    const tn_buffer *input = input_buffer(v->program, binding->input);
+    bool fits = input && binding->axis < input->type->ndim &&
+                tn_dim_lone_symbol(input->type->dims[binding->axis]) == binding->symbol;
+    if (!fits) breach(v, "symbol '%s' is not the extent of argument %u on axis %u", binding->symbol->name,
+                      binding->input, binding->axis);
+    for (size_t k = 0; k < i; k++)
+      if (v->program->bindings.data[k].symbol == binding->symbol)
+        breach(v, "symbol '%s' is bound twice", binding->symbol->name);
+  }
+  for (size_t i = 0; i < v->program->guards.n; i++) {
+    check_dim(v, v->program->guards.data[i].p);
+    check_dim(v, v->program->guards.data[i].q);
+  }
+}
+
+/* Buffers by themselves. */
+
+static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
+  if (buffer->id != id) breach(v, "buffer '%s' has the number %u", buffer->name, buffer->id);
+  if (!buffer->storage || buffer->storage->ndim != buffer->type->ndim) {
+    breach(v, "the storage of '%s' has another rank", buffer->name);
+    return;
+  }
+  for (uint32_t k = 0; k < buffer->type->ndim; k++) check_dim(v, buffer->type->dims[k]);
+  check_dim(v, buffer->bytes);
+  check_dim(v, buffer->offset);
+  if (buffer->kind == TN_BUFFER_CONST && (!buffer->constant || buffer->constant->type->dtype != buffer->type->dtype))
+    breach(v, "'%s' is a constant of another element type", buffer->name);
+  bool caller_memory = buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_OUTPUT;
+  if (caller_memory && buffer->storage != tn_storage_row_major(v->program->module, buffer->type->ndim))
+    breach(v, "'%s' is the caller's memory, which is row-major", buffer->name);
+}
+
+/* Steps. */
+
+static bool types_fit(verifier *v, const tn_type *a, const tn_type *b) {
+  if (a->dtype != b->dtype || a->ndim != b->ndim) return false;
+  for (uint32_t i = 0; i < a->ndim; i++)
+    if (!tn_verify_equal(v->ctx, v->guards, a->dims[i], b->dims[i])) return false;
+  return true;
+}
+
+static void touch(verifier *v, const tn_buffer *buffer, uint32_t step) {
+  life *l = &v->lives[buffer->id];
+  if (l->first == NEVER) l->first = step;
+  l->last = step;
+}
+
+/* Whether what lies inside region is filled by the steps so far: the boxes inside it fill it, or one holds it. */
+static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box *region) {
+  const life *l = &v->lives[buffer->id];
+  uint32_t ndim = buffer->type->ndim;
+  TN_VEC(tn_box) inside = {0};
+  for (size_t i = 0; i < l->boxes.n; i++) {
+    if (tn_verify_box_inside(v->ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
+    if (tn_verify_box_inside(v->ctx, v->guards, &l->boxes.data[i], region, ndim))
+      TN_VEC_PUSH(v->scratch, &inside, l->boxes.data[i]);
+  }
+  return inside.n > 0 && tn_verify_boxes_fill(v->ctx, v->guards, inside.data, inside.n, region, ndim);
+}
+
+static bool comes_filled(const tn_buffer *buffer) {
+  return buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_CONST;
+}
+
+static void read_whole(verifier *v, const tn_buffer *buffer, uint32_t step) {
+  tn_box whole = tn_verify_whole(v->ctx, buffer->type);
+  if (!comes_filled(buffer) && !region_is_filled(v, buffer, &whole))
+    breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", step, buffer->name);
+}
+
+/* A kernel may read a part of a buffer whose other parts are written later: what it reaches must be filled. */
+static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32_t number) {
+  const tn_kernel *kernel = step->kernel;
+  const tn_buffer *buffer = step->args.data[arg];
+  tn_box whole = tn_verify_whole(v->ctx, buffer->type);
+  touch(v, buffer, number);
+  if (comes_filled(buffer) || region_is_filled(v, buffer, &whole)) return;
+  bool same_type = types_fit(v, kernel->args.data[arg].type, buffer->type);
+  for (size_t i = 0; i < kernel->nodes.n; i++) {
+    const tn_knode *node = kernel->nodes.data[i];
+    tn_box region;
+    if (node->kind != TN_K_READ || node->arg != arg) continue;
+    if (!same_type || !tn_verify_read_box(v->ctx, kernel, node, &region) || !region_is_filled(v, buffer, &region))
+      breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", number, buffer->name);
+  }
+}
+
+static void write_box(verifier *v, const tn_buffer *buffer, const tn_box *box, uint32_t step) {
+  life *l = &v->lives[buffer->id];
+  touch(v, buffer, step);
+  if (buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_CONST)
+    breach(v, "step %u writes '%s', which is only read", step, buffer->name);
+  TN_VEC_PUSH(v->scratch, &l->boxes, *box);
+}
+
+/* The elements that an argument's type and storage reach must lie in the buffer; an argument may see a buffer under
+ * another shape. */
+static bool view_fits(verifier *v, const tn_karg *arg, const tn_buffer *buffer) {
+  const tn_dim *strides[TN_MAX_NDIM], *view_total, *total;
+  if (arg->type->dtype != buffer->type->dtype) return false;
+  if (types_fit(v, arg->type, buffer->type) && arg->storage == buffer->storage) return true;
+  tn_storage_strides(v->ctx, arg->type, arg->storage, strides, &view_total);
+  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
+  return tn_verify_le(v->ctx, v->guards, view_total, total);
+}
+
+static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint32_t number) {
+  const tn_kernel *kernel = step->kernel;
+  const tn_buffer *buffer = step->args.data[arg];
+  if (!types_fit(v, kernel->args.data[arg].type, buffer->type) || kernel->args.data[arg].storage != buffer->storage) {
+    breach(v, "step %u: '%s' is written under another type or storage", number, buffer->name);
+    return;
+  }
+  for (size_t i = 0; i < kernel->nodes.n; i++) {
+    const tn_knode *node = kernel->nodes.data[i];
+    tn_box box;
+    if (node->kind != TN_K_WRITE || node->arg != arg) continue;
+    if (tn_verify_write_box(v->ctx, v->guards, kernel, node, &box)) write_box(v, buffer, &box, number);
+    else breach(v, "step %u: what it writes to '%s' is not proved", number, buffer->name);
+  }
+}
+
+/* Two arguments may be one buffer only when both are written parts or both are read. */
+static void check_aliases(verifier *v, const tn_step *step, uint32_t number) {
+  for (size_t i = 0; i < step->args.n; i++)
+    for (size_t k = 0; k < i; k++)
+      if (step->args.data[i] == step->args.data[k] &&
+          step->kernel->args.data[i].is_output != step->kernel->args.data[k].is_output)
+        breach(v, "step %u reads and writes '%s'", number, step->args.data[i]->name);
+}
+
+static void check_kernel_step(verifier *v, const tn_step *step, uint32_t number) {
+  const tn_kernel *kernel = step->kernel;
+  if (!kernel || step->args.n != kernel->args.n) {
+    breach(v, "step %u has %zu arguments, its kernel %zu", number, step->args.n, kernel ? kernel->args.n : 0);
+    return;
+  }
+  for (size_t i = 0; i < kernel->symbols.n; i++) check_symbol(v, kernel->symbols.data[i]);
+  check_aliases(v, step, number);
+  for (uint32_t i = 0; i < step->args.n; i++) {
+    const tn_buffer *buffer = step->args.data[i];
+    if (!view_fits(v, &kernel->args.data[i], buffer))
+      breach(v, "step %u: argument '%s' reaches beyond '%s'", number, kernel->args.data[i].name, buffer->name);
+    if (!kernel->args.data[i].is_output) read_argument(v, step, i, number);
+  }
+  for (uint32_t i = 0; i < step->args.n; i++)
+    if (kernel->args.data[i].is_output) write_argument(v, step, i, number);
+}
+
+static void check_copy_step(verifier *v, const tn_step *step, uint32_t number) {
+  bool fits = step->args.n == 2 && types_fit(v, step->args.data[0]->type, step->args.data[1]->type) &&
+              step->args.data[0]->storage == step->args.data[1]->storage;
+  if (!fits) {
+    breach(v, "step %u copies between different types or storages", number);
+    return;
+  }
+  tn_box whole = tn_verify_whole(v->ctx, step->args.data[1]->type);
+  touch(v, step->args.data[0], number);
+  read_whole(v, step->args.data[0], number);
+  write_box(v, step->args.data[1], &whole, number);
+}
+
+static void check_step(verifier *v, const tn_step *step, uint32_t number) {
+  v->loc = step->loc;
+  for (size_t i = 0; i < step->args.n; i++) {
+    uint32_t id = step->args.data[i]->id;
+    if (id < v->program->buffers.n && v->program->buffers.data[id] == step->args.data[i]) continue;
+    breach(v, "step %u has a buffer of another program", number);
+    return;
+  }
+  if (step->parts == 0) breach(v, "step %u has no parts", number);
+  if (step->kind == TN_STEP_KERNEL) check_kernel_step(v, step, number);
+  else check_copy_step(v, step, number);
+  check_dim(v, step->scratch_bytes);
+  if (!step->scratch) return;
+  touch(v, step->scratch, number);
+  if (step->scratch->kind != TN_BUFFER_ARENA) breach(v, "step %u: its scratch is not in the arena", number);
+  if (step->scratch_bytes && step->scratch->bytes &&
+      !tn_verify_le(v->ctx, v->guards, step->scratch_bytes, step->scratch->bytes))
+    breach(v, "step %u: its scratch is smaller than it needs", number);
+}
+
+static void check_outputs(verifier *v) {
+  for (size_t i = 0; i < v->program->buffers.n; i++) {
+    const tn_buffer *buffer = v->program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_OUTPUT) continue;
+    const life *l = &v->lives[i];
+    tn_box whole = tn_verify_whole(v->ctx, buffer->type);
+    if (!tn_verify_boxes_fill(v->ctx, v->guards, l->boxes.data, l->boxes.n, &whole, buffer->type->ndim))
+      breach(v, "it is not proved that each element of result '%s' is written once", buffer->name);
+  }
+}
+
+/* Memory. */
+
+static const tn_dim *end_of(verifier *v, const tn_buffer *buffer) {
+  return tn_dim_add(v->ctx, buffer->offset, buffer->bytes);
+}
+
+static bool lie_apart(verifier *v, const tn_buffer *a, const tn_buffer *b) {
+  return tn_verify_le(v->ctx, v->guards, end_of(v, a), b->offset) ||
+         tn_verify_le(v->ctx, v->guards, end_of(v, b), a->offset);
+}
+
+static bool alive_together(const life *a, const life *b) {
+  return a->first != NEVER && b->first != NEVER && a->first <= b->last && b->first <= a->last;
+}
+
+static void check_size(verifier *v, const tn_buffer *buffer) {
+  const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
+  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
+  const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
+  if (!buffer->format && !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
+    breach(v, "'%s' is smaller than its type needs", buffer->name);
+  if (!tn_verify_le(v->ctx, v->guards, zero, buffer->offset)) breach(v, "'%s' begins before its memory", buffer->name);
+}
+
+static void check_arena_buffer(verifier *v, const tn_buffer *buffer) {
+  const life *l = &v->lives[buffer->id];
+  if (l->first != NEVER && (buffer->live_first > l->first || buffer->live_last < l->last))
+    breach(v, "'%s' says it lives in steps %u to %u, the steps say %u to %u", buffer->name, buffer->live_first,
+           buffer->live_last, l->first, l->last);
+  check_size(v, buffer);
+  if (v->program->arena_bytes && !tn_verify_le(v->ctx, v->guards, end_of(v, buffer), v->program->arena_bytes))
+    breach(v, "'%s' ends behind the arena", buffer->name);
+  for (uint32_t i = 0; i < buffer->id; i++) {
+    const tn_buffer *other = v->program->buffers.data[i];
+    if (other->kind != TN_BUFFER_ARENA || !other->offset || !alive_together(l, &v->lives[i])) continue;
+    if (!lie_apart(v, buffer, other))
+      breach(v, "'%s' and '%s' are alive together and not proved to lie apart", other->name, buffer->name);
+  }
+}
+
+static void check_const_buffer(verifier *v, const tn_buffer *buffer) {
+  check_size(v, buffer);
+  if (!tn_verify_le(v->ctx, v->guards, end_of(v, buffer), tn_dim_const(v->ctx, (int64_t)v->program->weights_bytes)))
+    breach(v, "'%s' ends behind the weights", buffer->name);
+  for (uint32_t i = 0; i < buffer->id; i++) {
+    const tn_buffer *other = v->program->buffers.data[i];
+    bool same = other->constant == buffer->constant && other->format == buffer->format;
+    if (other->kind == TN_BUFFER_CONST && other->offset && !same && !lie_apart(v, buffer, other))
+      breach(v, "constants '%s' and '%s' share bytes", other->name, buffer->name);
+  }
+}
+
+/* Before planning there are no offsets; then there is nothing to check. */
+static void check_memory(verifier *v) {
+  for (size_t i = 0; i < v->program->buffers.n; i++) {
+    const tn_buffer *buffer = v->program->buffers.data[i];
+    if (!buffer->offset || !buffer->bytes) {
+      bool planned = v->program->arena_bytes && buffer->kind == TN_BUFFER_ARENA && v->lives[i].first != NEVER;
+      if (planned) breach(v, "'%s' has no place", buffer->name);
+      continue;
+    }
+    if (buffer->kind == TN_BUFFER_ARENA) check_arena_buffer(v, buffer);
+    if (buffer->kind == TN_BUFFER_CONST) check_const_buffer(v, buffer);
+  }
+}
+
+bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
+  verifier v = {.ctx = ctx, .program = program, .guards = {program->guards.data, program->guards.n}, .ok = true,
+                .scratch = tn_arena_create_scratch(ctx->arena)};
+  v.loc = program->func && program->func->body->last ? program->func->body->last->loc
+          : program->steps.n > 0                     ? program->steps.data[0]->loc
+                                                     : TN_LOC_NONE;
+  tn_loc loc = v.loc;
+  v.lives = TN_NEW_N(v.scratch, life, program->buffers.n);
+  for (size_t i = 0; i < program->buffers.n; i++) v.lives[i].first = NEVER;
+  check_bindings(&v);
+  for (size_t i = 0; i < program->buffers.n; i++) check_buffer(&v, program->buffers.data[i], i);
+  for (size_t i = 0; i < program->steps.n && v.ok; i++) check_step(&v, program->steps.data[i], (uint32_t)i);
+  v.loc = loc;
+  if (v.ok) check_outputs(&v);
+  if (v.ok) check_memory(&v);
+  tn_arena_destroy(v.scratch);
+  return v.ok;
+}
