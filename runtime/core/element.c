@@ -1,5 +1,5 @@
-/* Values of elements of every type as doubles. Formats: IEEE 754, OCP 8-bit floating point, OCP microscaling (E8M0, E2M1).
- * Apart from dtype.c, so that libraries, which print no values, do not need libm. */
+/* Values of elements of every type as doubles. Formats: IEEE 754, OCP 8-bit floating point, OCP microscaling (E8M0,
+ * E2M1). Apart from dtype.c, so that libraries, which print no values, do not need libm. */
 #include <math.h>
 #include <string.h>
 

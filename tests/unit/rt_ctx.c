@@ -75,11 +75,12 @@ static void callers_buffers_and_arena(void **state) {
   assert_int_equal(tnrt_model_arena_bytes(&toy_model, symbols), 64);
   assert_int_equal(tnrt_model_arena_bytes(&toy_model, (int64_t[]){65, 3}), 0);
   assert_int_equal(tnrt_ctx_create(&ctx, &toy_model, NULL, arena, sizeof arena), TNRT_OK);
-  assert_int_equal(tnrt_ctx_run_sized(ctx, symbols, (const void *[]){s.x, s.pick}, (void *[]){scaled, picked, &n}), 0);
+  const void *in[] = {s.x, s.pick};
+  void *out[] = {scaled, picked, &n};
+  assert_int_equal(tnrt_ctx_run_sized(ctx, symbols, in, out), TNRT_OK);
   assert_true(scaled[5] == 13 && picked[1] == 4 && n == 6);
   int64_t large[] = {2, 100};
-  assert_int_equal(tnrt_ctx_run_sized(ctx, large, (const void *[]){s.x, s.pick}, (void *[]){scaled, picked, &n}),
-                   TNRT_NO_MEMORY);
+  assert_int_equal(tnrt_ctx_run_sized(ctx, large, in, out), TNRT_NO_MEMORY);
   assert_string_equal(tnrt_ctx_message(ctx), "the arena has 64 bytes, these sizes need 800");
   tnrt_ctx_destroy(ctx);
 }

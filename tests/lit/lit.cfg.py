@@ -1,0 +1,18 @@
+# Configuration of lit: each file is a test whose RUN lines are commands, usually `tenon ... | FileCheck %s`.
+#   tests/lit/run.py build/release [lit's arguments]
+import os
+
+import lit.formats
+
+build = os.environ["TENON_BUILD"]
+llvm = os.environ["TENON_LLVM_BIN"]
+
+config.name = "tenon"
+config.test_format = lit.formats.ShTest(True)
+config.suffixes = [".tnir", ".test"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(build, "lit")
+config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), llvm, config.environment["PATH"]])
+config.environment["LC_ALL"] = "C"
+config.substitutions.append(("%python", os.environ["TENON_PYTHON"]))
+config.substitutions.append(("%tests", os.path.dirname(config.test_source_root)))
