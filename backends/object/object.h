@@ -60,6 +60,7 @@ const char *tn_output_temporary_name(tn_ctx *ctx, const char *path);
 tn_sink tn_output_sink(tn_output *output);
 int tn_output_fd(tn_output *output);
 const char *tn_output_temporary(const tn_output *output); /* path while open, for the linker to write to */
+bool tn_output_flush(tn_output *output); /* so that others can read the temporary */
 bool tn_output_commit(tn_output *output);  /* fsync and rename; false when reported, nothing left */
 void tn_output_discard(tn_output *output);
 

@@ -91,7 +91,7 @@ static bool write_all(tn_output *output, const uint8_t *data, size_t bytes) {
   return true;
 }
 
-static bool flush(tn_output *output) {
+bool tn_output_flush(tn_output *output) {
   size_t n = output->n;
   output->n = 0;
   return write_all(output, output->buffer, n);
@@ -99,7 +99,7 @@ static bool flush(tn_output *output) {
 
 static bool sink_write(void *user, const void *data, size_t bytes) {
   tn_output *output = user;
-  if (bytes > BUFFER_BYTES - output->n && !flush(output)) return false;
+  if (bytes > BUFFER_BYTES - output->n && !tn_output_flush(output)) return false;
   if (bytes >= BUFFER_BYTES) return write_all(output, data, bytes);
   memcpy(output->buffer + output->n, data, bytes);
   output->n += bytes;
@@ -131,7 +131,7 @@ static bool sync_folder(const char *file) {
 }
 
 bool tn_output_commit(tn_output *output) {
-  if (!flush(output)) {
+  if (!tn_output_flush(output)) {
     tn_output_discard(output);
     return false;
   }

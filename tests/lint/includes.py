@@ -11,7 +11,8 @@ ABI = "runtime/abi.h"
 BACKEND = "backends/backend.h"
 RULES = [
     ("grammar/", []),
-    ("frontend/driver/", ["frontend/", "ir/", "passes/pass.h", BACKEND, "backends/object/object.h", ABI]),
+    ("frontend/driver/", ["frontend/", "ir/", "passes/pass.h", BACKEND, "backends/object/object.h", ABI,
+                          "runtime/core/array.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),

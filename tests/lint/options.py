@@ -33,6 +33,7 @@ def main():
             yield f"{path}: no row of an option was recognised"
         for number, option in rows:
             # -O2, -W..., -D... have their argument right behind.
+            option = option.rstrip(",=")
             joined = len(option) == 2 and any(word.startswith(option) for word in words)
             if option not in words and not joined:
                 yield f"{path}:{number}: no test uses {option}"

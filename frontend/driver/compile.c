@@ -1,0 +1,51 @@
+/* Target and passes: from the graph to the planned program. */
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+
+static void print_dump(void *user, const char *pass, const char *text, size_t length) {
+  (void)user;
+  (void)pass;
+  fwrite(text, 1, length, stderr);
+}
+
+static bool choose_target(tn_driver *driver) {
+  const tn_driver_options *o = &driver->options;
+  const char *cpu = o->march && strcmp(o->march, "native") != 0 ? o->march : NULL;
+  driver->backend = tn_backend_find(o->target);
+  if (!driver->backend) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "no backend '%s'", o->target);
+  if (!driver->backend->probe(driver->ctx, cpu, o->triple, &driver->machine)) return false;
+  driver->machine.opt_level = o->opt_level;
+  if (o->verbose)
+    fprintf(stderr, TENON_PRODUCER "\ntarget: %s %s (-march=%s) %s\n", driver->machine.triple,
+            driver->machine.cpu_resolved, o->march ? o->march : "native", driver->machine.features);
+  return true;
+}
+
+/* --emit=ir needs the passes over the graph only; and so on. NULL: all. */
+static const char *last_pass_needed(const tn_driver_options *o) {
+  if (o->stop_after || o->make != TN_MAKE_TEXT) return o->stop_after;
+  tn_pass_level level = o->levels == LEVEL_IR ? TN_PASS_GRAPH : TN_PASS_PROGRAM;
+  if (!(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_KERNELS)) && o->levels & LEVEL_KERNELS) level = TN_PASS_KERNELS;
+  const char *last = NULL;
+  for (uint32_t i = 0; i < tn_n_passes; i++)
+    if (tn_passes[i].level <= level) last = tn_passes[i].name;
+  return last;
+}
+
+bool tn_driver_compile(tn_driver *driver) {
+  const tn_driver_options *o = &driver->options;
+  if (!choose_target(driver)) return false;
+  tn_pass_context context = {.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
+                             .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
+                             .memory_budget = o->memory_budget};
+  tn_pipeline_options options = {.dump_after = o->dump_after.data, .skip = o->skip.data, .only = o->only.data,
+                                 .stop_after = last_pass_needed(o), .verify_each = o->verify_each,
+                                 .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump};
+#ifndef NDEBUG
+  options.verify_each = true;
+#endif
+  bool ok = tn_pipeline_run(&context, &options, &driver->failed_pass, &driver->fault);
+  driver->program = context.program;
+  return ok;
+}

@@ -1,0 +1,161 @@
+/* The command line of tenon: what one run was asked to do and what it has so far. main.c is the way of a model from
+ * front to back; each step is a file of this folder.
+ *
+ * Exit status: 0 done; 1 the input or an option is wrong; 70 a fault of tenon; 71 a resource failed. */
+#ifndef TN_FRONTEND_DRIVER_H
+#define TN_FRONTEND_DRIVER_H
+
+#include <stdio.h>
+
+#include "backends/object/object.h"
+#include "frontend/onnx/onnx.h"
+#include "ir/eval.h"
+#include "passes/pass.h"
+
+#define TENON_PRODUCER "tenon " TENON_VERSION
+
+enum { EXIT_INPUT = 1, EXIT_FAULT = 70, EXIT_RESOURCE = 71 };
+
+typedef enum tn_option_id {
+#define X(id, spelling, argument, form, group, text) id,
+#include "frontend/driver/options.def"
+#undef X
+  N_OPTIONS
+} tn_option_id;
+
+typedef enum tn_option_form { FORM_FLAG, FORM_JOINED, FORM_VALUE } tn_option_form;
+typedef enum tn_option_group {
+  GROUP_COMMON, GROUP_MODEL, GROUP_OUTPUT, GROUP_LINK, GROUP_DEPEND, GROUP_INSPECT, GROUP_DIAGNOSE, GROUP_REFERENCE,
+  N_GROUPS
+} tn_option_group;
+
+typedef struct tn_option {
+  const char *spelling, *argument; /* argument "" for a flag */
+  tn_option_form form;
+  tn_option_group group;
+  const char *text;
+} tn_option;
+extern const tn_option tn_options[N_OPTIONS];
+
+typedef enum tn_make {
+  TN_MAKE_EXECUTABLE, TN_MAKE_OBJECT, TN_MAKE_SHARED, TN_MAKE_ARCHIVE, TN_MAKE_TEXT, TN_MAKE_EVAL
+} tn_make;
+
+typedef enum tn_level {
+  LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32, LEVEL_HEADER = 64
+} tn_level;
+
+typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_OBJECT } tn_language;
+
+typedef struct tn_input {
+  const char *path;
+  tn_language language;
+  const char *text; /* of .tnir, for carets; NULL when not read */
+  size_t text_bytes;
+} tn_input;
+
+typedef TN_VEC(const char *) tn_words;
+
+typedef struct tn_driver_options {
+  tn_make make;
+  unsigned levels; /* of tn_level */
+  bool assembly;   /* -S */
+  const char *output, *header, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
+  uint32_t opt_level, threads, jobs;
+  bool debug, with_main, no_fork, verbose, commands, save_temps;
+  uint64_t memory_budget, memory_limit;
+  TN_VEC(tn_input) inputs;
+  tn_words link;      /* -l -L -Wl, objects and archives, as given */
+  TN_VEC(tn_onnx_dim) dims;
+  TN_VEC(tn_onnx_shape) shapes;
+  tn_words outputs;
+  bool depfile, depfile_phony;
+  const char *depfile_path;
+  tn_words depfile_targets;
+  tn_words dump_after, skip, only; /* NULL-terminated when not empty */
+  const char *stop_after;
+  bool verify_each, check_each, time_passes;
+  bool warnings_are_errors, no_warnings;
+  bool hidden[TN_N_DIAG_CODES]; /* -Wno-TNxxxx */
+  bool json;
+  int color; /* -1 by terminal */
+  tn_eval_mode eval_mode;
+  tn_words eval_inputs; /* NAME=FILE */
+  const char *output_dir;
+  tn_option_id inform;        /* an option such as --help; N_OPTIONS = none */
+  const char *inform_argument;
+} tn_driver_options;
+
+typedef struct tn_driver {
+  tn_ctx *ctx;
+  int argc;
+  char **argv;
+  tn_driver_options options;
+  tn_words words; /* the command line after @files */
+  /* Of the input that is being compiled: */
+  tn_input *input;
+  tn_onnx_files files; /* everything that was read */
+  tn_module *module;
+  tn_func *entry;
+  const tn_backend *backend;
+  tn_target machine;
+  tn_program *program;
+  bool fault;          /* the errors are tenon's own */
+  const char *failed_pass;
+  size_t n_reported;   /* diagnostics printed already */
+} tn_driver;
+
+/* session.c: the session starts and ends; the result of the whole run. */
+void tn_driver_start(tn_driver *driver, int argc, char **argv);
+int tn_driver_finish(tn_driver *driver, bool ok);
+/* parse.c: the command line. False when wrong (reported). */
+bool tn_driver_parse(tn_driver *driver);
+/* The option that word begins with, and where its argument starts in the word (NULL: none there). NULL: no such one. */
+const tn_option *tn_option_find(const char *word, const char **out_argument);
+/* values.c: puts one option with its argument into driver->options. False when the argument is wrong (reported). */
+bool tn_driver_set(tn_driver *driver, const tn_option *option, const char *argument);
+/* words.c: @file and quoting; appends the words of argv to driver->words. */
+bool tn_driver_expand_words(tn_driver *driver);
+/* help.c: --help and its kin. True when one was asked for; *out_ok: it was printed whole. */
+bool tn_driver_inform(tn_driver *driver, bool *out_ok);
+/* inputs.c: the format of an input by name or content; reading one into driver->module. */
+tn_language tn_driver_language_of(const char *path);
+bool tn_driver_load(tn_driver *driver, tn_input *input);
+/* compile.c: target and passes. */
+bool tn_driver_compile(tn_driver *driver);
+/* emit.c: what the run is for: text, object, library, executable. */
+bool tn_driver_emit(tn_driver *driver);
+tn_emit_options tn_driver_emit_options(tn_driver *driver);
+/* text.c: --emit and -S. */
+bool tn_driver_emit_text(tn_driver *driver);
+/* Text in one atomic file; "-" is standard output. */
+bool tn_driver_write_text(tn_driver *driver, const char *path, const tn_buf *text);
+/* names.c: names derived from others. All interned. */
+const char *tn_driver_output_path(tn_driver *driver);
+const char *tn_driver_stem(tn_driver *driver, const char *path); /* without folder and suffix */
+const char *tn_driver_with_suffix(tn_driver *driver, const char *path, const char *suffix);
+const char *tn_driver_prefix(tn_driver *driver);
+const char *tn_driver_header_path(tn_driver *driver); /* NULL: none is written */
+/* evaluate.c: --eval. */
+bool tn_driver_evaluate(tn_driver *driver);
+/* depfile.c */
+bool tn_driver_write_depfile(tn_driver *driver);
+/* The link command of -###; false when no linker is found (reported). */
+bool tn_driver_print_link(tn_driver *driver, tn_buf *out);
+/* commands.c: -###: the commands that make the same result, one a line, on standard output. */
+bool tn_driver_print_commands(tn_driver *driver);
+/* report.c: prints what was recorded since the last call; the exit status so far. */
+int tn_driver_report(tn_driver *driver);
+/* reproduce.c: after a fault, writes the IR before the failing pass and the command line to a file and names it. */
+void tn_driver_reproduce(tn_driver *driver);
+/* signals.c: interrupted or crashed, no temporary is left. */
+void tn_driver_catch_signals(int argc, char **argv);
+void tn_driver_remove_temporaries(void);
+tn_output *tn_driver_open(tn_driver *driver, const char *path, unsigned mode); /* tn_output_open, known to the handler */
+bool tn_driver_commit(tn_output *output);
+void tn_driver_discard(tn_output *output);
+volatile sig_atomic_t *tn_driver_running_linker(void);
+/* embedded.c: the runtime, part of this program: an archive for programs, an object for libraries. */
+tn_object_part tn_driver_runtime(bool program, bool threads);
+
+#endif

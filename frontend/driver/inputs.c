@@ -1,0 +1,143 @@
+/* Reading models: which format an input has, and the module that comes of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frontend/driver/driver.h"
+#include "ir/text.h"
+#include "ir/verify.h"
+
+#define MAX_TEXT_BYTES (1u << 28)
+
+tn_language tn_driver_language_of(const char *path) {
+  static const struct {
+    const char *suffix;
+    tn_language language;
+  } rows[] = {{".onnx", LANGUAGE_ONNX}, {".tnir", LANGUAGE_TNIR}, {".o", LANGUAGE_OBJECT},
+              {".a", LANGUAGE_OBJECT},  {".so", LANGUAGE_OBJECT}};
+  size_t n = strlen(path);
+  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
+    size_t k = strlen(rows[i].suffix);
+    if (n > k && strcasecmp(path + n - k, rows[i].suffix) == 0) return rows[i].language;
+  }
+  return LANGUAGE_BY_NAME;
+}
+
+static bool file_error(tn_driver *driver, const char *path) {
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FILE, "cannot read '%s': %s", path, strerror(errno));
+}
+
+static bool read_all(tn_driver *driver, tn_input *input, int fd) {
+  tn_buf text = tn_buf_create(driver->ctx->arena);
+  char block[1 << 16];
+  tn_buf_puts(&text, "");
+  for (;;) {
+    ssize_t n = read(fd, block, sizeof(block));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return file_error(driver, input->path);
+    if (n == 0) break;
+    if (text.n + (size_t)n > MAX_TEXT_BYTES)
+      return tn_error(driver->ctx, TN_LOC_NONE, TN_E_LIMIT, "'%s' is longer than %u bytes", input->path, MAX_TEXT_BYTES);
+    tn_buf_append(&text, block, (size_t)n);
+  }
+  input->text = text.data ? text.data : "";
+  input->text_bytes = text.n;
+  return true;
+}
+
+static bool read_text(tn_driver *driver, tn_input *input) {
+  bool standard = strcmp(input->path, "-") == 0;
+  int fd = standard ? STDIN_FILENO : open(input->path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return file_error(driver, input->path);
+  bool ok = read_all(driver, input, fd);
+  if (!standard) close(fd);
+  return ok;
+}
+
+/* By content: text is .tnir; an ONNX model begins with its version number or its producer, fields 1 and 2. */
+static bool guess_language(tn_driver *driver, tn_input *input) {
+  unsigned char head[64];
+  ssize_t n = -1;
+  int fd = strcmp(input->path, "-") == 0 ? -1 : open(input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd >= 0) {
+    n = read(fd, head, sizeof(head));
+    int code = errno;
+    close(fd);
+    errno = code;
+  }
+  if (fd < 0 && strcmp(input->path, "-") != 0) return file_error(driver, input->path);
+  if (fd >= 0 && n < 0) return file_error(driver, input->path);
+  bool text = n > 0;
+  for (ssize_t i = 0; i < n; i++)
+    if (head[i] < ' ' && head[i] != '\n' && head[i] != '\t' && head[i] != '\r') text = false;
+  if (text) input->language = LANGUAGE_TNIR;
+  else if (n > 1 && head[0] == 0x08) input->language = LANGUAGE_ONNX;
+  else
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FORMAT, "the format of '%s' cannot be told: say -x onnx or -x tnir",
+                    input->path);
+  return true;
+}
+
+static tn_module *load_onnx(tn_driver *driver, const tn_input *input) {
+  const tn_driver_options *o = &driver->options;
+  tn_onnx_options options = {
+      .dims = o->dims.data, .n_dims = (uint32_t)o->dims.n, .shapes = o->shapes.data, .n_shapes = (uint32_t)o->shapes.n,
+      .outputs = o->outputs.data, .n_outputs = (uint32_t)o->outputs.n, .data_root = o->data_root, .entry = o->entry,
+      .files = &driver->files};
+  return tn_onnx_load(driver->ctx, input->path, &options);
+}
+
+static void add_file(tn_driver *driver, const char *path) {
+  for (size_t i = 0; i < driver->files.n; i++)
+    if (strcmp(driver->files.data[i], path) == 0) return;
+  TN_VEC_PUSH(driver->ctx->arena, &driver->files, path);
+}
+
+static tn_module *load_text(tn_driver *driver, tn_input *input) {
+  const tn_driver_options *o = &driver->options;
+  if (o->dims.n || o->shapes.n || o->outputs.n) {
+    tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--dim, --input-shape and --outputs change ONNX models; '%s' is text of the IR",
+             input->path);
+    return NULL;
+  }
+  if (!read_text(driver, input)) return NULL;
+  if (strcmp(input->path, "-") != 0) add_file(driver, input->path);
+  tn_module *module = tn_text_parse(driver->ctx, input->path, input->text, input->text_bytes);
+  for (size_t i = 0; module && i < module->consts.n; i++)
+    if (module->consts.data[i]->file) add_file(driver, module->consts.data[i]->file);
+  return module;
+}
+
+static bool find_entry(tn_driver *driver) {
+  const char *wanted = driver->options.entry;
+  tn_module *module = driver->module;
+  for (size_t i = 0; i < module->funcs.n && !driver->entry; i++) {
+    tn_func *func = module->funcs.data[i];
+    if (func->is_entry && (!wanted || strcmp(func->name, wanted) == 0)) driver->entry = func;
+  }
+  if (driver->entry) return true;
+  if (!wanted) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "'%s' has no entry", driver->input->path);
+  tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--entry: '%s' has no entry called '%s'", driver->input->path, wanted);
+  for (size_t i = 0; i < module->funcs.n; i++)
+    if (module->funcs.data[i]->is_entry) tn_note(driver->ctx, TN_LOC_NONE, "it has '%s'", module->funcs.data[i]->name);
+  return false;
+}
+
+bool tn_driver_load(tn_driver *driver, tn_input *input) {
+  driver->input = input;
+  driver->files = (tn_onnx_files){0};
+  driver->module = NULL;
+  driver->entry = NULL;
+  driver->program = NULL;
+  if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
+  driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input) : load_text(driver, input);
+  if (!driver->module) return false;
+  if (!tn_verify(driver->module)) {
+    driver->fault = input->language == LANGUAGE_ONNX; /* what the importer builds must be right */
+    return false;
+  }
+  return find_entry(driver);
+}
