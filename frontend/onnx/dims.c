@@ -4,7 +4,7 @@
 
 #include "frontend/onnx/import.h"
 
-enum { MAX_SYMBOLS = 2048 };
+enum { MAX_SYMBOLS = 1024 };
 
 static bool is_unknown(const char *param) { return param == NULL || param[0] == '\0' || strcmp(param, "?") == 0; }
 
@@ -29,15 +29,15 @@ bool tn_dims_has_shape_option(const tn_importer *importer, const char *input) {
 /* A symbol, or the number an option fixes it to. wanted: the name it should have; label: the model's spelling. */
 static const tn_dim *make_dim(tn_importer *importer, const char *wanted, const char *label) {
   tn_ctx *ctx = importer->ctx;
+  if (importer->module->symbols.n == MAX_SYMBOLS) { /* a thousand distinct dims are no model, but could be an attack */
+    tn_error(ctx, tn_loc_current(ctx), TN_E_LIMIT, "graph inputs with more than %d different dims", MAX_SYMBOLS);
+    return tn_dim_const(ctx, 1);
+  }
   bool starts_well = (wanted[0] >= 'a' && wanted[0] <= 'z') || (wanted[0] >= 'A' && wanted[0] <= 'Z');
   const char *name = tn_symbol_fresh_name(ctx, starts_well ? wanted : tn_namef(ctx, "d_%s", wanted));
   const tn_onnx_dim *option = dim_option(importer, label != NULL ? label : name);
   if (option == NULL) option = dim_option(importer, name);
   if (option != NULL && option->lo == option->hi) return tn_dim_const(ctx, option->lo);
-  if (importer->module->symbols.n == MAX_SYMBOLS) { /* thousands of distinct dims are no model, but could be an attack */
-    tn_error(ctx, tn_loc_current(ctx), TN_E_LIMIT, "graph inputs with more than %d different dims", MAX_SYMBOLS);
-    return tn_dim_const(ctx, 1);
-  }
   const tn_symbol *symbol = tn_symbol_create(ctx, TN_SYM_INPUT, name, label, option != NULL ? option->lo : 0,
                                              option != NULL ? option->hi : TN_DIM_INF);
   TN_VEC_PUSH(importer->module->arena, &importer->module->symbols, symbol);

@@ -38,6 +38,7 @@ typedef struct tn_importer {
   tn_map functions; /* interned "domain:name:overload" -> tn_local_function* */
   tn_map dims;      /* interned dim_param -> tn_dim* */
   tn_map missing;   /* interned "domain:Name" -> tn_missing_op* */
+  size_t n_missing; /* nodes of such operators: reported at the end, but as wrong as errors */
 } tn_importer;
 
 /* The operators that one ONNX name may mean. */

@@ -53,6 +53,7 @@ static void note_missing(tn_importer *importer, const char *domain, const char *
     tn_map_set(&importer->missing, key, missing);
   }
   missing->count++;
+  importer->n_missing++;
 }
 
 void tn_report_missing(tn_importer *importer) {
@@ -179,12 +180,15 @@ static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_
                            .describe_graph = tn_body_describe, .import_graph = tn_body_import, .importer = scope};
 }
 
+/* Errors so far, those included that are reported at the end. */
+static size_t n_wrong(const tn_importer *importer) { return importer->ctx->n_errors + importer->n_missing; }
+
 /* The node's operator is known; its inputs are there. */
 static bool import_known(tn_scope *scope, size_t node_index, tn_foreign_node *foreign, tn_local_function *function,
                          const tn_onnx_choice *choice) {
   const tn_onnx_node *node = scope->nodes[node_index];
   tn_ctx *ctx = scope->importer->ctx;
-  size_t before = ctx->n_errors;
+  size_t n_errors = ctx->n_errors, before = n_wrong(scope->importer);
   tn_loc_push(ctx, foreign->loc);
   bool ok = tn_import_attrs(scope, node, foreign->loc, &foreign->attrs, &foreign->n_attrs);
   if (ok && function == NULL && is_constant(foreign->domain, node->op_type)) {
@@ -193,13 +197,13 @@ static bool import_known(tn_scope *scope, size_t node_index, tn_foreign_node *fo
     return true; /* bound already, or poisoned */
   }
   ok = ok && build_node(scope, node_index, foreign, function, choice);
-  if (ok && ctx->n_errors == before) ok = outputs_made(foreign);
+  if (ok && n_wrong(scope->importer) == before) ok = outputs_made(foreign);
   tn_loc_pop(ctx);
-  if (!ok && ctx->n_errors == before)
+  if (!ok && n_wrong(scope->importer) == before)
     tn_error(ctx, foreign->loc, TN_E_ONNX_UNSUPPORTED, "'%s' cannot be imported in this form",
              tn_onnx_display(ctx, node->op_type));
-  if (ctx->n_errors != before && function == NULL) note_inputs(scope, node, foreign->inputs);
-  return ctx->n_errors == before;
+  if (ctx->n_errors != n_errors && function == NULL) note_inputs(scope, node, foreign->inputs);
+  return n_wrong(scope->importer) == before;
 }
 
 /* A node that no operator can be looked up for. */

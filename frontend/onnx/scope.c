@@ -62,8 +62,9 @@ tn_binding *tn_scope_declare(tn_scope *scope, const char *name, tn_loc loc) {
 tn_loc tn_scope_node_loc(const tn_scope *scope, size_t node_index) {
   const tn_onnx_node *node = scope->nodes[node_index];
   tn_ctx *ctx = scope->importer->ctx;
+  int64_t version = tn_scope_opset(scope, node->domain);
   return tn_loc_onnx(ctx, scope->importer->file, scope->label, (int64_t)node_index, tn_onnx_display(ctx, node->name),
-                     tn_onnx_display(ctx, node->op_type), tn_scope_opset(scope, node->domain));
+                     tn_onnx_display(ctx, node->op_type), version > 0 ? version : 0);
 }
 
 static tn_loc tensor_loc(const tn_scope *scope, const char *name) {
