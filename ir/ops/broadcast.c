@@ -1,5 +1,5 @@
 /* broadcast: x repeated along new axes and along axes of extent 1. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { DIMS, MAP };
 
@@ -69,6 +69,11 @@ static bool eval_broadcast(tn_eval *eval, const tn_node *node) {
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "map", .kind = TN_ATTR_INTS, .required = true}};
+static const tn_onnx_row onnx[] = {
+    {"", "Expand", 8, 0, tn_import_expand},
+    {"", "Tile", 6, 0, tn_import_tile},
+    {"", "ConstantOfShape", 9, 0, tn_import_constant_of_shape},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[3]"), "{dims=[2,3,4], map=[1]}", 0, 0, "f32[2,3,4]"},
     {TN_TYPES("f32[1,B]"), "{dims=[5,B], map=[0,1]}", 0, 0, "f32[5,B]"},
@@ -89,5 +94,6 @@ const tn_opdef tn_op_broadcast = {
     .infer = infer_broadcast,
     .index = broadcast_index,
     .eval = eval_broadcast,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,5 @@
 /* dim_value: extents as an integer vector. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { DIMS };
 
@@ -22,6 +22,10 @@ static bool eval_dim_value(tn_eval *eval, const tn_node *node) {
 }
 
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
+static const tn_onnx_row onnx[] = {
+    {"", "Shape", 1, 0, tn_import_shape},
+    {"", "Size", 1, 0, tn_import_size},
+};
 static const tn_op_sample samples[] = {
     {TN_NO_TYPES, "{dims=[2,7]}", 0, 0, "i64[2]"},
     {TN_NO_TYPES, "{dims=[]}", 0, 0, "i64[0]"},
@@ -36,5 +40,6 @@ const tn_opdef tn_op_dim_value = {
     .infer = infer_dim_value,
     .index = dim_value_index,
     .eval = eval_dim_value,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

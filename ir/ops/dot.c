@@ -1,5 +1,5 @@
 /* dot: contraction of two tensors over pairs of axes. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 #include "ir/ops/fold.h"
 
@@ -108,6 +108,12 @@ static const tn_operand_def operands[] = {{"a", TN_ONE, TN_SET_NUMBER, TN_ROLE_D
 static const tn_attr_def attrs[] = {{.name = "batch", .kind = TN_ATTR_PAIRS},
                                     {.name = "sum", .kind = TN_ATTR_PAIRS},
                                     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
+static const tn_onnx_row onnx[] = {
+    {"", "MatMul", 1, 0, tn_import_matmul},
+    {"", "Gemm", 7, 0, tn_import_gemm},
+    {"", "MatMulInteger", 10, 0, tn_import_matmul_integer},
+    {"", "Einsum", 12, 0, tn_import_einsum},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[3,4]"), "{sum=[(1,0)]}", 0, 0, "f32[2,4]"},
     {TN_TYPES("f32[B,2,3]", "f32[B,4,3]"), "{batch=[(0,0)], sum=[(2,2)]}", 0, 0, "f32[B,2,4]"},
@@ -130,5 +136,6 @@ const tn_opdef tn_op_dot = {
     TN_ATTRS(attrs),
     .infer = infer_dot,
     .eval = eval_dot,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

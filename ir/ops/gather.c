@@ -1,5 +1,5 @@
 /* gather: y[I, R] = x[i1[I] .. ik[I] on axes; R on the others in order]. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { AXES };
 
@@ -90,6 +90,12 @@ static bool eval_gather(tn_eval *eval, const tn_node *node) {
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true}};
+static const tn_onnx_row onnx[] = {
+    {"", "Gather", 1, 0, tn_import_gather},
+    {"", "GatherElements", 11, 0, tn_import_gather_elements},
+    {"", "GatherND", 11, 0, tn_import_gather_nd},
+    {"", "ReverseSequence", 10, 0, tn_import_reverse_sequence},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[5,3]", "i64[2,4]"), "{axes=[0]}", 0, 0, "f32[2,4,3]"},
     {TN_TYPES("f32[2,5,3]", "i32[B]", "i32[B]"), "{axes=[0,2]}", 0, 0, "f32[B,5]"},
@@ -111,5 +117,6 @@ const tn_opdef tn_op_gather = {
     .infer = infer_gather,
     .index = gather_index,
     .eval = eval_gather,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

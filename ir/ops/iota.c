@@ -1,5 +1,5 @@
 /* iota: the index along an axis. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { DIMS, AXIS, DTYPE };
 
@@ -37,6 +37,12 @@ static bool eval_iota(tn_eval *eval, const tn_node *node) {
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "dtype", .kind = TN_ATTR_DTYPE, .default_i = TN_I64}};
+static const tn_onnx_row onnx[] = {
+    {"", "OneHot", 9, 0, tn_import_one_hot},
+    {"", "Trilu", 14, 0, tn_import_trilu},
+    {"", "Range", 11, 0, tn_import_range},
+    {"", "EyeLike", 9, 0, tn_import_eye_like},
+};
 static const tn_op_sample samples[] = {
     {TN_NO_TYPES, "{dims=[2,3], axis=1, dtype=i32}", 0, 0, "i32[2,3]"},
     {TN_NO_TYPES, "{dims=[5], axis=0}", 0, 0, "i64[5]"},
@@ -54,5 +60,6 @@ const tn_opdef tn_op_iota = {
     .infer = infer_iota,
     .index = iota_index,
     .eval = eval_iota,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

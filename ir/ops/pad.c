@@ -1,5 +1,5 @@
 /* pad: `inner` copies of a value between neighbours, then lo and hi of them at the ends; negative lo and hi crop. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { LO, HI, INNER };
 
@@ -60,6 +60,9 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA
 static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "hi", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "inner", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = INT32_MAX}};
+static const tn_onnx_row onnx[] = {
+    {"", "Pad", 2, 0, tn_import_pad},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[]"), "{lo=[1,0], hi=[0,2], inner=[0,0]}", 0, 0, "f32[3,5]"},
     {TN_TYPES("f32[B,3]", "f32[]"), "{lo=[0,-1], hi=[2,-1], inner=[0,2]}", 0, 0, "f32[B + 2,5]"},
@@ -78,5 +81,6 @@ const tn_opdef tn_op_pad = {
     .traits = TN_TRAIT_SHAPE_ONLY,
     .infer = infer_pad,
     .eval = eval_pad,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

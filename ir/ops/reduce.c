@@ -1,5 +1,6 @@
 /* reduce: axes folded away. */
 #include "ir/ops/fold.h"
+#include "ir/ops/onnx.h"
 
 enum { OP, AXES, ACC, ORDER };
 static const char *const orders[] = {"free", "tree", NULL};
@@ -89,6 +90,20 @@ static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .requir
                                     {.name = "axes", .kind = TN_ATTR_INTS, .required = true},
                                     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true},
                                     {.name = "order", .kind = TN_ATTR_NAME, .names = orders}};
+static const tn_onnx_row onnx[] = {
+    {"", "ReduceSum", 1, 0, tn_import_reduce},
+    {"", "ReduceMean", 1, 0, tn_import_reduce},
+    {"", "ReduceMax", 1, 0, tn_import_reduce},
+    {"", "ReduceMin", 1, 0, tn_import_reduce},
+    {"", "ReduceProd", 1, 0, tn_import_reduce},
+    {"", "ReduceL1", 1, 0, tn_import_reduce},
+    {"", "ReduceL2", 1, 0, tn_import_reduce},
+    {"", "ReduceLogSum", 1, 0, tn_import_reduce},
+    {"", "ReduceLogSumExp", 1, 0, tn_import_reduce},
+    {"", "ReduceSumSquare", 1, 0, tn_import_reduce},
+    {"", "Sum", 8, 0, tn_import_sum},
+    {"", "Mean", 8, 0, tn_import_sum},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4]"), "{op=sum, axes=[0,2]}", 0, 0, "f32[3]"},
     {TN_TYPES("f32[B,3]"), "{op=max, axes=[1]}", 0, 0, "f32[B]"},
@@ -113,5 +128,6 @@ const tn_opdef tn_op_reduce = {
     .infer = infer_reduce,
     .index = reduce_index,
     .eval = eval_reduce,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

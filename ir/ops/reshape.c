@@ -1,5 +1,5 @@
 /* reshape: the same elements in row-major order under other extents. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 #include <string.h>
 
@@ -36,6 +36,16 @@ static bool eval_reshape(tn_eval *eval, const tn_node *node) {
 
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
+static const tn_onnx_row onnx[] = {
+    {"", "Reshape", 5, 0, tn_import_reshape},
+    {"", "Flatten", 1, 0, tn_import_flatten},
+    {"", "Squeeze", 1, 0, tn_import_squeeze},
+    {"", "Unsqueeze", 1, 0, tn_import_unsqueeze},
+    {"", "Identity", 1, 0, tn_import_identity},
+    {"", "Dropout", 7, 0, tn_import_dropout},
+    {"", "DepthToSpace", 1, 0, tn_import_depth_to_space},
+    {"", "SpaceToDepth", 1, 0, tn_import_space_to_depth},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4]"), "{dims=[4,6]}", 0, 0, "f32[4,6]"},
     {TN_TYPES("f32[B,3,4]"), "{dims=[B,12]}", 0, 0, "f32[B,12]"},
@@ -55,5 +65,6 @@ const tn_opdef tn_op_reshape = {
     .infer = infer_reshape,
     .index = reshape_index,
     .eval = eval_reshape,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,7 +1,7 @@
 /* The elementwise primitives: one record a row of scalar.def, with its ONNX operators and samples. Types and equal dims
  * follow from scalar.def (ir/infer.c), values from ir/eval_scalar.c. ONNX broadcasting is made explicit on import; the
  * importers accept every element type the op has, which is a superset of what each opset version allows. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 #include <string.h>
 
@@ -232,10 +232,12 @@ ROW(onnx_sign, "Sign", 9, NULL);
 ROW(onnx_add, "Add", 7, import_broadcast);
 ROW(onnx_sub, "Sub", 7, import_broadcast);
 ROW(onnx_mul, "Mul", 7, import_broadcast);
-ROW(onnx_div, "Div", 7, import_broadcast);
+static const tn_onnx_row onnx_div[] = {{"", "Div", 7, 0, import_broadcast},
+                                       {"", "LpNormalization", 1, 0, tn_import_lp_normalization},
+                                       {"", "MeanVarianceNormalization", 9, 0, tn_import_mvn}};
 ROW(onnx_mod, "Mod", 10, import_mod);
 ROW(onnx_max, "Max", 1, import_variadic);
-ROW(onnx_min, "Min", 1, import_variadic);
+static const tn_onnx_row onnx_min[] = {{"", "Min", 1, 0, import_variadic}, {"", "Clip", 6, 0, tn_import_clip}};
 ROW(onnx_floor, "Floor", 1, NULL);
 ROW(onnx_ceil, "Ceil", 1, NULL);
 ROW(onnx_round, "Round", 11, NULL);
@@ -268,7 +270,7 @@ ROW(onnx_gt, "Greater", 7, import_broadcast);
 ROW(onnx_ge, "GreaterOrEqual", 12, import_broadcast);
 ROW(onnx_is_nan, "IsNaN", 9, NULL);
 ROW(onnx_is_inf, "IsInf", 10, import_is_inf);
-ROW(onnx_select, "Where", 9, import_broadcast);
+static const tn_onnx_row onnx_select[] = {{"", "Where", 9, 0, import_broadcast}, {"", "PRelu", 7, 0, tn_import_prelu}};
 static const tn_onnx_row onnx_cast[] = {{"", "Cast", 6, 0, import_cast}, {"", "CastLike", 15, 0, import_cast_like}};
 #undef ROW
 

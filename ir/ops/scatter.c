@@ -1,5 +1,5 @@
 /* scatter: x with u[I, R] combined in at the places gather would read, in ascending row-major order of I. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 #include <string.h>
 
@@ -96,6 +96,11 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA
 static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true},
                                     {.name = "mode", .kind = TN_ATTR_NAME, .names = modes},
                                     {.name = "unique", .kind = TN_ATTR_BOOL}};
+static const tn_onnx_row onnx[] = {
+    {"", "Scatter", 9, 0, tn_import_scatter_elements},
+    {"", "ScatterElements", 11, 0, tn_import_scatter_elements},
+    {"", "ScatterND", 11, 0, tn_import_scatter_nd},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[5,3]", "f32[2,3]", "i64[2]"), "{axes=[0], mode=add}", 0, 0, "f32[5,3]"},
     {TN_TYPES("f32[2,5]", "f32[B]", "i32[B]", "i32[B]"), "{axes=[0,1], mode=set}", 0, 0, "f32[2,5]"},
@@ -115,5 +120,6 @@ const tn_opdef tn_op_scatter = {
     TN_ATTRS(attrs),
     .infer = infer_scatter,
     .eval = eval_scatter,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,5 @@
 /* slice: y[i] = x[start + step * i]. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 enum { START, SIZE, STEP };
 
@@ -76,6 +76,10 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BI
 static const tn_attr_def attrs[] = {{.name = "start", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "size", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "step", .kind = TN_ATTR_INTS}};
+static const tn_onnx_row onnx[] = {
+    {"", "Slice", 1, 0, tn_import_slice},
+    {"", "Split", 2, 0, tn_import_split},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[5,4]"), "{start=[1,0], size=[3,4], step=[1,1]}", 0, 0, "f32[3,4]"},
     {TN_TYPES("f32[B,4]"), "{start=[0,3], size=[B,4], step=[1,-1]}", 0, 0, "f32[B,4]"},
@@ -97,5 +101,6 @@ const tn_opdef tn_op_slice = {
     .infer = infer_slice,
     .index = slice_index,
     .eval = eval_slice,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,6 +1,7 @@
 /* window: max, min or sum over sliding windows; padding gives the identity. The import handles MaxPool; average pooling
- * and LpPool are composed of it in pool.c. */
+ * and LpPool are composed of it in onnx_pool.c. */
 #include "ir/ops/fold.h"
+#include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/spatial.h"
 
@@ -171,7 +172,14 @@ static const tn_attr_def attr_defs[] = {
     {.name = "size", .kind = TN_ATTR_INTS, .required = true, .min_i = 1, .max_i = INT32_MAX},
     TN_SPATIAL_ATTRS,
     {.name = "index", .kind = TN_ATTR_BOOL}};
-static const tn_onnx_row onnx[] = {{"", "MaxPool", 1, 0, import_max_pool}};
+static const tn_onnx_row onnx[] = {
+    {"", "MaxPool", 1, 0, import_max_pool},
+    {"", "AveragePool", 1, 0, tn_import_average_pool},
+    {"", "LpPool", 1, 0, tn_import_lp_pool},
+    {"", "GlobalAveragePool", 1, 0, tn_import_global_pool},
+    {"", "GlobalMaxPool", 1, 0, tn_import_global_pool},
+    {"", "GlobalLpPool", 1, 0, tn_import_global_pool},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,5,5]"), "{op=max, axes=[2,3], size=[3,2], stride=[2,1], dilate=[1,1], lo=[1,0], hi=[1,1]}", 0, 0,
      "f32[1,2,3,5]"},

@@ -1,0 +1,100 @@
+/* batch_norm: normalisation with given statistics, one a channel (axis 1). */
+#include "ir/ops/compose.h"
+
+enum { EPSILON };
+
+static bool infer_batch_norm(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  infer->types[0] = x;
+  bool ok = tn_infer_min_rank(infer, 0, 2);
+  for (uint32_t i = 1; i < 5; i++) {
+    if (!tn_infer_rank(infer, i, 1)) ok = false;
+    else if (ok)
+      ok = tn_func_require_eq(infer->func, infer->operands[i]->type->dims[0], x->dims[1], infer->loc,
+                              "'batch_norm': %s against the channels of %s", tn_infer_operand(infer, i),
+                              tn_infer_operand(infer, 0));
+  }
+  return ok;
+}
+
+/* The factor is made per channel, so it folds when the statistics are constants. */
+static bool expand_batch_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  tn_value *v[5];
+  for (int i = 0; i < 5; i++) v[i] = tn_compose_wide(b, operands[i]);
+  if (v[0]->type->dtype != v[3]->type->dtype) v[0] = tn_build_cast(b, v[0], v[3]->type->dtype);
+  for (int i = 1; i < 3; i++) v[i] = tn_build_cast(b, v[i], v[3]->type->dtype);
+  tn_value *deviation = tn_build_unary(b, TN_SQRT, tn_build_binary_f(b, TN_ADD, v[4], tn_attr_f(node, EPSILON)));
+  tn_value *factor = tn_build_binary(b, TN_DIV, v[1], deviation);
+  tn_value *y = tn_build_binary(b, TN_SUB, v[0], tn_compose_along(b, v[3], v[0], 1));
+  y = tn_build_binary(b, TN_MUL, y, tn_compose_along(b, factor, v[0], 1));
+  y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, v[2], v[0], 1));
+  *out = tn_compose_narrow(b, y, operands[0]);
+  return *out != NULL;
+}
+
+/* Training: statistics of the batch normalise, and the running ones move by momentum. */
+static bool import_training(tn_foreign_node *node, double epsilon, double momentum) {
+  tn_build *b = node->build;
+  tn_value *x = tn_compose_wide(b, tn_foreign_need(node, 0));
+  if (x == NULL) return false;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < x->type->ndim; i++)
+    if (i != 1) axes[n++] = i;
+  tn_value *mean = tn_compose_mean(b, x, axes, n);
+  tn_value *centred = tn_build_binary(b, TN_SUB, x, tn_compose_spread(b, mean, x, axes, n));
+  tn_value *variance = tn_compose_mean(b, tn_build_binary(b, TN_MUL, centred, centred), axes, n);
+  tn_value *in[5] = {node->inputs[0], node->inputs[1], node->inputs[2],
+                     tn_build_cast(b, mean, node->inputs[3]->type->dtype),
+                     tn_build_cast(b, variance, node->inputs[4]->type->dtype)};
+  tn_attr attr = tn_attr_float(epsilon);
+  bool ok = tn_foreign_set(node, 0, tn_build_op(b, tn_op_find("batch_norm"), in, 5, &attr));
+  for (uint32_t i = 0; ok && i < 2; i++) {
+    tn_value *old = tn_build_binary_f(b, TN_MUL, node->inputs[3 + i], momentum);
+    ok = tn_foreign_set(node, 1 + i, tn_build_binary(b, TN_ADD, old, tn_build_binary_f(b, TN_MUL, in[3 + i], 1 - momentum)));
+  }
+  return ok;
+}
+
+static bool import_batch_norm(tn_foreign_node *node) {
+  int64_t training, spatial;
+  double epsilon, momentum;
+  for (uint32_t i = 0; i < 5; i++)
+    if (tn_foreign_need(node, i) == NULL) return false;
+  if (!tn_foreign_float(node, "epsilon", 1e-5, &epsilon) || !tn_foreign_float(node, "momentum", 0.9, &momentum) ||
+      !tn_foreign_int(node, "training_mode", 0, &training) || !tn_foreign_int(node, "spatial", 1, &spatial))
+    return false;
+  if (spatial == 0) return tn_foreign_unsupported(node, "spatial=0");
+  if (training != 0) return import_training(node, epsilon, momentum);
+  tn_attr attr = tn_attr_float(epsilon);
+  tn_value *in[5] = {node->inputs[0], node->inputs[1], node->inputs[2], node->inputs[3], node->inputs[4]};
+  return tn_foreign_set(node, 0, tn_build_op(node->build, tn_op_find("batch_norm"), in, 5, &attr));
+}
+
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"bias", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "scale", 0},
+                                              {"mean", TN_ONE, TN_SET_FLOAT, TN_ROLE_STATE, NULL, 0},
+                                              {"variance", TN_ONE, TN_SET_FLOAT, TN_ROLE_STATE, "mean", 0}};
+static const tn_attr_def attrs[] = {{.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
+static const tn_onnx_row onnx[] = {{"", "BatchNormalization", 7, 0, import_batch_norm}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3,4]", "f32[3]", "f32[3]", "f32[3]", "f32[3]"), NULL, 0.5, 2, "f32[2,3,4]"},
+    {TN_TYPES("f16[B,3]", "f32[3]", "f32[3]", "f32[3]", "f32[3]"), "{epsilon=0.001}", 0.5, 2, "f16[B,3]"},
+    {TN_TYPES("f64[0,1,2]", "f64[1]", "f64[1]", "f64[1]", "f64[1]"), NULL, 0.5, 2, "f64[0,1,2]"},
+    {TN_TYPES("f32[2,3]", "f32[3]", "f32[3]", "f32[4]", "f32[3]"), NULL, 0, 0, NULL},
+    {TN_TYPES("f32[3]", "f32[3]", "f32[3]", "f32[3]", "f32[3]"), NULL, 0, 0, NULL},
+};
+
+const tn_opdef tn_op_batch_norm = {
+    .name = "batch_norm",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "(x - mean) * (scale / sqrt(variance + epsilon)) + bias, each a vector along axis 1.",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_batch_norm,
+    .expand = expand_batch_norm,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,109 @@
+/* group_norm: normalisation over groups of channels and all that follows (Wu and He, arXiv:1803.08494); one channel a
+ * group is instance normalisation (Ulyanov et al., arXiv:1607.08022). */
+#include "ir/ops/compose.h"
+
+#include <string.h>
+
+enum { GROUPS, EPSILON };
+
+static bool infer_group_norm(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  infer->types[0] = x;
+  if (!tn_infer_min_rank(infer, 0, 2)) return false;
+  bool ok = true;
+  for (uint32_t k = 1; k < 3; k++) {
+    if (!tn_infer_rank(infer, k, 1)) return false;
+    ok = tn_func_require_eq(infer->func, infer->operands[k]->type->dims[0], x->dims[1], infer->loc,
+                            "'group_norm': %s against the channels of %s", tn_infer_operand(infer, k),
+                            tn_infer_operand(infer, 0)) && ok;
+  }
+  int64_t groups = infer->attrs[GROUPS].u.i;
+  if (groups == 0) return ok;
+  tn_ctx *ctx = infer->ctx;
+  return tn_func_require_eq(infer->func, tn_dim_mod(ctx, x->dims[1], tn_dim_const(ctx, groups)), tn_dim_const(ctx, 0),
+                            infer->loc, "'group_norm': the channels of %s are a multiple of %lld groups",
+                            tn_infer_operand(infer, 0), (long long)groups) && ok;
+}
+
+/* x as [N, groups, C / groups, S..], normalised over all axes from the third on. */
+static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  tn_value *x = tn_compose_wide(b, operands[0]);
+  const tn_type *type = x->type;
+  int64_t groups = node->attrs[GROUPS].u.i, axes[TN_MAX_NDIM];
+  bool split = groups != 0;
+  if (type->ndim + split > TN_MAX_NDIM) return tn_error(b->ctx, node->loc, TN_E_LIMIT, "'group_norm': rank %u", type->ndim);
+  const tn_dim *dims[TN_MAX_NDIM];
+  uint32_t n = 0, n_axes = 0;
+  dims[n++] = type->dims[0];
+  if (split) {
+    dims[n++] = tn_dim_const(b->ctx, groups);
+    dims[n++] = tn_dim_floordiv(b->ctx, type->dims[1], dims[1]);
+  } else {
+    dims[n++] = type->dims[1];
+  }
+  for (uint32_t i = 2; i < type->ndim; i++) dims[n++] = type->dims[i];
+  for (uint32_t i = 2; i < n; i++) axes[n_axes++] = i;
+  tn_value *y = tn_compose_normalize(b, tn_build_reshape(b, x, dims, n), axes, n_axes, tn_attr_f(node, EPSILON), NULL, NULL);
+  y = tn_build_reshape(b, y, type->dims, type->ndim);
+  y = tn_build_binary(b, TN_MUL, y, tn_compose_along(b, tn_compose_wide(b, operands[1]), x, 1));
+  y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, tn_compose_wide(b, operands[2]), x, 1));
+  *out = tn_compose_narrow(b, y, operands[0]);
+  return *out != NULL;
+}
+
+/* v[groups] -> [groups * repeat], each element repeated. */
+static tn_value *repeat_each(tn_build *b, tn_value *v, const tn_dim *repeat) {
+  if (v == NULL) return NULL;
+  const tn_dim *dims[2] = {v->type->dims[0], repeat}, *flat = tn_dim_mul(b->ctx, dims[0], repeat);
+  int64_t map[1] = {0};
+  return tn_build_reshape(b, tn_build_broadcast_map(b, v, dims, 2, map), &flat, 1);
+}
+
+/* GroupNormalization's scale and bias are one a group in opset 18, one a channel from 21. */
+static bool import_norm(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  int64_t groups = 0;
+  double epsilon;
+  tn_value *in[3];
+  for (uint32_t i = 0; i < 3; i++)
+    if ((in[i] = tn_foreign_need(node, i)) == NULL) return false;
+  if (!tn_foreign_float(node, "epsilon", 1e-5, &epsilon)) return false;
+  if (strcmp(node->op, "GroupNormalization") == 0) {
+    if (!tn_foreign_int(node, "num_groups", 0, &groups)) return false;
+    if (groups < 1 || in[0]->type->ndim < 2) return tn_foreign_error(node, TN_E_ATTR, "num_groups: %lld", (long long)groups);
+    const tn_dim *repeat = tn_dim_floordiv(b->ctx, in[0]->type->dims[1], tn_dim_const(b->ctx, groups));
+    for (uint32_t i = 1; i < 3 && node->version < 21; i++)
+      if ((in[i] = repeat_each(b, in[i], repeat)) == NULL) return false;
+  }
+  tn_attr attrs[2] = {tn_attr_int(groups), tn_attr_float(epsilon)};
+  return tn_foreign_build(node, tn_op_find("group_norm"), in, 3, attrs);
+}
+
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
+                                              {"bias", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
+static const tn_attr_def attrs[] = {{.name = "groups", .kind = TN_ATTR_INT, .min_i = 0, .max_i = INT32_MAX},
+                                    {.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
+static const tn_onnx_row onnx[] = {{"", "GroupNormalization", 18, 0, import_norm},
+                                   {"", "InstanceNormalization", 6, 0, import_norm}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,4,3]", "f32[4]", "f32[4]"), "{groups=2}", 0, 0, "f32[2,4,3]"},
+    {TN_TYPES("f32[B,3,2,2]", "f32[3]", "f32[3]"), NULL, 0, 0, "f32[B,3,2,2]"},
+    {TN_TYPES("f16[0,2,1]", "f16[2]", "f16[2]"), "{groups=1}", 0, 0, "f16[0,2,1]"},
+    {TN_TYPES("f32[2,4,3]", "f32[4]", "f32[4]"), "{groups=3}", 0, 0, NULL},
+    {TN_TYPES("f32[2,4,3]", "f32[3]", "f32[4]"), "{groups=2}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_group_norm = {
+    .name = "group_norm",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "Each of `groups` equal runs of channels (axis 1), with all following axes, normalised to mean 0 and variance 1, "
+           "then times scale plus bias, one a channel. groups=0: one group a channel (instance normalisation).",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_group_norm,
+    .expand = expand_group_norm,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};

@@ -1,0 +1,150 @@
+/* layer_norm: normalisation over the last axes (Ba et al., arXiv:1607.06450), and rms_norm, which leaves the mean in
+ * (Zhang and Sennrich, arXiv:1910.07467). */
+#include "ir/ops/compose.h"
+
+enum { AXIS, EPSILON };
+
+static bool infer_norm(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
+  int64_t axis = infer->attrs[AXIS].u.i;
+  infer->types[0] = x;
+  bool ok = tn_infer_axis(infer, "axis", axis, x->ndim);
+  for (uint32_t k = 1; ok && k < infer->n_operands; k++) {
+    if (infer->operands[k] == NULL) continue;
+    if (!tn_infer_rank(infer, k, x->ndim - (uint32_t)axis)) return false;
+    for (uint32_t i = 0; i < infer->operands[k]->type->ndim; i++)
+      ok = tn_func_require_eq(infer->func, infer->operands[k]->type->dims[i], x->dims[axis + i], infer->loc,
+                              "'%s': %s, axis %u against %s", infer->node->op->name, tn_infer_operand(infer, k), i,
+                              tn_infer_operand(infer, 0)) && ok;
+  }
+  return ok;
+}
+
+static uint32_t axes_from(const tn_node *node, int64_t *axes) {
+  uint32_t n = 0;
+  for (int64_t i = node->attrs[AXIS].u.i; i < (int64_t)node->results[0]->type->ndim; i++) axes[n++] = i;
+  return n;
+}
+
+/* v, whose axes are the last ones of x. */
+static tn_value *along_last(tn_build *b, tn_value *v, const tn_value *x) {
+  return tn_build_broadcast_to(b, tn_compose_wide(b, v), x->type->dims, x->type->ndim);
+}
+
+static bool expand_layer_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = axes_from(node, axes);
+  tn_value *x = tn_compose_wide(b, operands[0]);
+  tn_value *y = tn_compose_normalize(b, x, axes, n, tn_attr_f(node, EPSILON), NULL, NULL);
+  if (operands[1] != NULL) y = tn_build_binary(b, TN_MUL, y, along_last(b, operands[1], x));
+  if (operands[2] != NULL) y = tn_build_binary(b, TN_ADD, y, along_last(b, operands[2], x));
+  *out = tn_compose_narrow(b, y, operands[0]);
+  return *out != NULL;
+}
+
+static bool expand_rms_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = axes_from(node, axes);
+  tn_value *x = tn_compose_wide(b, operands[0]);
+  tn_value *square = tn_compose_mean(b, tn_build_binary(b, TN_MUL, x, x), axes, n);
+  tn_value *root = tn_build_unary(b, TN_SQRT, tn_build_binary_f(b, TN_ADD, square, tn_attr_f(node, EPSILON)));
+  tn_value *y = tn_build_binary(b, TN_DIV, x, tn_compose_spread(b, root, x, axes, n));
+  if (operands[1] != NULL) y = tn_build_binary(b, TN_MUL, y, along_last(b, operands[1], x));
+  *out = tn_compose_narrow(b, y, operands[0]);
+  return *out != NULL;
+}
+
+/* v broadcast to the normalised axes of x. */
+static tn_value *normalised_part(tn_build *b, tn_value *v, const tn_value *x, uint32_t axis) {
+  if (v == NULL) return NULL;
+  return tn_build_broadcast_to(b, v, x->type->dims + axis, x->type->ndim - axis);
+}
+
+/* The mean and inverse deviation that LayerNormalization may also give, with the normalised axes kept as 1. */
+static bool set_statistics(tn_foreign_node *node, tn_value *x, uint32_t axis, double epsilon) {
+  tn_build *b = node->build;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = axis; i < x->type->ndim; i++) axes[n++] = i;
+  tn_value *part[2];
+  if (tn_compose_normalize(b, tn_compose_wide(b, x), axes, n, epsilon, &part[0], &part[1]) == NULL) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->type->ndim; i++) dims[i] = i < axis ? x->type->dims[i] : tn_dim_const(b->ctx, 1);
+  for (uint32_t i = 0; i < 2; i++)
+    if (!tn_foreign_set(node, i + 1, tn_build_reshape(b, part[i], dims, x->type->ndim))) return false;
+  return true;
+}
+
+static bool import_norm(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  bool rms = node->op[0] == 'R';
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t axis;
+  uint32_t at;
+  double epsilon;
+  if (x == NULL || !tn_foreign_int(node, "axis", -1, &axis) || !tn_foreign_float(node, "epsilon", 1e-5, &epsilon) ||
+      !tn_build_axis(b, axis, x->type->ndim, "axis", &at))
+    return false;
+  tn_value *in[3] = {x, NULL, NULL};
+  for (uint32_t i = 1; i < (rms ? 2u : 3u); i++) {
+    tn_value *given = tn_foreign_input(node, i);
+    if (given != NULL && given->type->dtype != x->type->dtype) given = tn_build_cast(b, given, x->type->dtype);
+    in[i] = normalised_part(b, given, x, at);
+    if (given != NULL && in[i] == NULL) return false;
+  }
+  tn_attr attrs[2] = {tn_attr_int(at), tn_attr_float(epsilon)};
+  bool statistics = !rms && ((node->n_outputs > 1 && node->wanted[1]) || (node->n_outputs > 2 && node->wanted[2]));
+  if (statistics && !set_statistics(node, x, at, epsilon)) return false;
+  return tn_foreign_set(node, 0, tn_build_op(b, tn_op_find(rms ? "rms_norm" : "layer_norm"), in, rms ? 2 : 3, attrs));
+}
+
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"scale", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
+                                              {"bias", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
+static const tn_operand_def rms_operands[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"scale", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
+static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
+                                    {.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
+static const tn_onnx_row onnx[] = {{"", "LayerNormalization", 1, 0, import_norm}};
+static const tn_onnx_row onnx_rms[] = {{"", "RMSNormalization", 23, 0, import_norm}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3,4]", "f32[4]", "f32[4]"), "{axis=2}", 0, 0, "f32[2,3,4]"},
+    {TN_TYPES("f32[B,3,4]", "-", "f32[3,4]"), "{axis=1, epsilon=0.001}", 0, 0, "f32[B,3,4]"},
+    {TN_TYPES("f16[2,8]"), "{axis=0}", 0, 0, "f16[2,8]"},
+    {TN_TYPES("f64[0,3]", "f64[3]"), "{axis=1}", 0, 0, "f64[0,3]"},
+    {TN_TYPES("f32[2,3]", "f32[2]"), "{axis=1}", 0, 0, NULL},
+    {TN_TYPES("f32[2,3]"), "{axis=2}", 0, 0, NULL},
+};
+static const tn_op_sample rms_samples[] = {
+    {TN_TYPES("f32[2,3,4]", "f32[4]"), "{axis=2}", 0, 0, "f32[2,3,4]"},
+    {TN_TYPES("f32[B,3,4]"), "{axis=1, epsilon=0.001}", 0, 0, "f32[B,3,4]"},
+    {TN_TYPES("bf16[1,8]"), "{axis=1}", 0, 0, "bf16[1,8]"},
+    {TN_TYPES("f32[2,3]", "f32[2]"), "{axis=1}", 0, 0, NULL},
+};
+
+const tn_opdef tn_op_layer_norm = {
+    .name = "layer_norm",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "(x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from axis on; scale and bias have those axes. "
+           "Computed in f32 or wider.",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_norm,
+    .expand = expand_layer_norm,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};
+
+const tn_opdef tn_op_rms_norm = {
+    .name = "rms_norm",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "x / sqrt(mean(x^2) + epsilon) * scale over the axes from axis on. Computed in f32 or wider.",
+    TN_OPERANDS(rms_operands),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .infer = infer_norm,
+    .expand = expand_rms_norm,
+    TN_ONNX(onnx_rms),
+    TN_SAMPLES(rms_samples),
+};

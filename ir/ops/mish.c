@@ -1,0 +1,33 @@
+/* mish: x * tanh(softplus(x)). */
+#include "ir/ops/compose.h"
+
+static bool expand_mish(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  (void)node;
+  tn_value *x = tn_compose_wide(b, operands[0]);
+  tn_value *rest = tn_build_unary(b, TN_EXP, tn_build_unary(b, TN_NEG, tn_build_unary(b, TN_ABS, x)));
+  tn_value *soft = tn_build_binary(b, TN_ADD, tn_build_binary_f(b, TN_MAX, x, 0), tn_build_unary(b, TN_LOG1P, rest));
+  *out = tn_compose_narrow(b, tn_build_binary(b, TN_MUL, x, tn_build_unary(b, TN_TANH, soft)), operands[0]);
+  return *out != NULL;
+}
+
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
+static const tn_onnx_row onnx[] = {{"", "Mish", 18, 0, NULL}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]"), NULL, -9, 9, "f32[2,3]"},
+    {TN_TYPES("f64[B,1]"), NULL, -9, 9, "f64[B,1]"},
+    {TN_TYPES("f16[0]"), NULL, 0, 0, "f16[0]"},
+    {TN_TYPES("bf16[]"), NULL, 0, 0, "bf16[]"},
+    {TN_TYPES("i32[2]"), NULL, 0, 0, NULL},
+};
+
+const tn_opdef tn_op_mish = {
+    .name = "mish",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "x * tanh(log(1 + exp(x))).",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    .traits = TN_TRAIT_ELEMENTWISE,
+    .expand = expand_mish,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};

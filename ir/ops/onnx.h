@@ -1,0 +1,76 @@
+/* Import functions that the records of several ops name: ONNX operators that are one primitive or a few. The file says
+ * the subject; each handles all opset versions from 7 on. */
+#ifndef TN_IR_OPS_ONNX_H
+#define TN_IR_OPS_ONNX_H
+
+#include "ir/ops/ops.h"
+
+/* onnx_shape.c */
+bool tn_import_reshape(tn_foreign_node *node);
+bool tn_import_flatten(tn_foreign_node *node);
+bool tn_import_squeeze(tn_foreign_node *node);
+bool tn_import_unsqueeze(tn_foreign_node *node);
+bool tn_import_identity(tn_foreign_node *node);
+bool tn_import_dropout(tn_foreign_node *node);
+bool tn_import_expand(tn_foreign_node *node);
+bool tn_import_tile(tn_foreign_node *node);
+bool tn_import_shape(tn_foreign_node *node);
+bool tn_import_size(tn_foreign_node *node);
+bool tn_import_constant_of_shape(tn_foreign_node *node);
+bool tn_import_depth_to_space(tn_foreign_node *node);
+bool tn_import_space_to_depth(tn_foreign_node *node);
+
+/* onnx_select.c */
+bool tn_import_slice(tn_foreign_node *node);
+bool tn_import_split(tn_foreign_node *node);
+bool tn_import_pad(tn_foreign_node *node);
+
+/* onnx_gather.c */
+bool tn_import_gather(tn_foreign_node *node);
+bool tn_import_gather_elements(tn_foreign_node *node);
+bool tn_import_gather_nd(tn_foreign_node *node);
+bool tn_import_scatter_elements(tn_foreign_node *node);
+bool tn_import_scatter_nd(tn_foreign_node *node);
+bool tn_import_reverse_sequence(tn_foreign_node *node);
+
+/* onnx_fill.c */
+bool tn_import_one_hot(tn_foreign_node *node);
+bool tn_import_trilu(tn_foreign_node *node);
+bool tn_import_range(tn_foreign_node *node);
+bool tn_import_eye_like(tn_foreign_node *node);
+
+/* onnx_dot.c */
+bool tn_import_matmul(tn_foreign_node *node);
+bool tn_import_gemm(tn_foreign_node *node);
+bool tn_import_matmul_integer(tn_foreign_node *node);
+tn_value *tn_build_numpy_matmul(tn_build *b, tn_value *x, tn_value *y);
+
+/* onnx_einsum.c */
+bool tn_import_einsum(tn_foreign_node *node);
+
+/* onnx_reduce.c */
+bool tn_import_reduce(tn_foreign_node *node);
+bool tn_import_sum(tn_foreign_node *node);
+
+/* onnx_pool.c */
+bool tn_import_average_pool(tn_foreign_node *node);
+bool tn_import_lp_pool(tn_foreign_node *node);
+bool tn_import_global_pool(tn_foreign_node *node);
+
+/* onnx_misc.c */
+bool tn_import_clip(tn_foreign_node *node);
+bool tn_import_prelu(tn_foreign_node *node);
+bool tn_import_lp_normalization(tn_foreign_node *node);
+bool tn_import_mvn(tn_foreign_node *node);
+
+/* Shared. */
+/* The axes of an attribute, or of input `index` from opset `since_input` on, normalised against ndim, ascending; *given
+ * = false when there are none. */
+bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input, uint32_t ndim, int64_t *out,
+                     uint32_t *out_n, bool *given);
+/* Index values with those below 0 counted from the end: i + extent. */
+tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent);
+/* An integer input as dims in [lo, hi]; at most TN_MAX_INDEX. */
+bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n);
+
+#endif

@@ -1,0 +1,297 @@
+/* ONNX operators that rename, regroup, repeat or state extents. */
+#include "ir/ops/compose.h"
+#include "ir/ops/onnx.h"
+
+#include <string.h>
+
+bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out,
+                     uint32_t *out_n) {
+  tn_value *value = tn_foreign_need(node, index);
+  if (value == NULL) return false;
+  if (!tn_dtype_is_integer(value->type->dtype))
+    return tn_foreign_error(node, TN_E_DTYPE, "input %u: expected integers, found %s", index,
+                            tn_dtype_name(value->type->dtype));
+  return tn_build_read_dims(node->build, value, lo, hi, out, out_n);
+}
+
+bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input, uint32_t ndim, int64_t *out,
+                     uint32_t *out_n, bool *given) {
+  const int64_t *axes;
+  uint32_t n;
+  bool known = true;
+  if (node->version < since_input) {
+    if (!tn_foreign_ints(node, "axes", &axes, &n)) return false;
+    *given = tn_foreign_find(node, "axes") != NULL;
+  } else {
+    *given = tn_foreign_input(node, index) != NULL;
+    if (!tn_foreign_const_ints(node, index, &axes, &n, &known)) return false;
+    if (*given && !known) return tn_foreign_unsupported(node, "axes computed at run time");
+  }
+  uint32_t seen = 0, unused = 0;
+  if (!*given) n = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t axis;
+    if (!tn_build_axis(node->build, axes[i], ndim, "axes", &axis)) return false;
+    if ((seen >> axis & 1) != 0) return tn_foreign_error(node, TN_E_ATTR, "axes: %u occurs twice", axis);
+    seen |= (uint32_t)1 << axis;
+  }
+  for (uint32_t i = 0; i < ndim; i++)
+    if ((seen >> i & 1) != 0) out[unused++] = i;
+  *out_n = unused;
+  return true;
+}
+
+/* A target extent that may say 0 (as x's) or -1 (what remains), known only at run time: flags in {0, 1} choose. */
+typedef struct target {
+  const tn_dim *fixed;  /* the extent unless it is inferred */
+  const tn_dim *infer;  /* 1 when it is what remains, else 0 */
+} target;
+
+static target read_target(tn_ctx *ctx, const tn_dim *s, const tn_dim *same, bool allow_zero) {
+  const tn_dim *zero = tn_dim_const(ctx, 0), *one = tn_dim_const(ctx, 1);
+  if (tn_dim_is(s, -1)) return (target){zero, one};
+  if (tn_dim_is(s, 0) && !allow_zero) return (target){same == NULL ? zero : same, zero};
+  if (s->lo >= 0 && (s->lo > 0 || allow_zero || s->hi == TN_DIM_INF || same == NULL)) return (target){s, zero};
+  const tn_dim *minus = tn_dim_max(ctx, tn_dim_mul_i(ctx, s, -1), zero), *plus = tn_dim_max(ctx, s, zero);
+  if (allow_zero || same == NULL) return (target){plus, minus};
+  const tn_dim *some = tn_dim_min(ctx, tn_dim_add(ctx, plus, minus), one);
+  return (target){tn_dim_add(ctx, plus, tn_dim_mul(ctx, tn_dim_sub(ctx, one, some), same)), minus};
+}
+
+static const tn_dim *quotient(tn_ctx *ctx, const tn_dim *total, const tn_dim *part) {
+  const tn_dim *exact;
+  if (tn_dim_is(part, 0)) return tn_dim_const(ctx, 0);
+  return tn_dim_divide_exact(ctx, total, part, &exact) ? exact : tn_dim_floordiv(ctx, total, part);
+}
+
+/* Reshape: 0 copies x's extent (unless allowzero), one -1 takes what remains. */
+bool tn_import_reshape(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t allow_zero;
+  const tn_dim *shape[TN_MAX_INDEX];
+  uint32_t n;
+  if (x == NULL || !tn_foreign_int(node, "allowzero", 0, &allow_zero) ||
+      !tn_foreign_dims(node, 1, -1, TN_DIM_INF, shape, &n))
+    return false;
+  if (n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", n);
+  target targets[TN_MAX_NDIM];
+  const tn_dim *total = tn_type_count(ctx, x->type), *known = tn_dim_const(ctx, 1);
+  uint32_t n_inferred = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (shape[i]->hi < -1) return tn_foreign_error(node, TN_E_SHAPE, "shape: element %u is below -1", i);
+    targets[i] = read_target(ctx, shape[i], i < x->type->ndim ? x->type->dims[i] : NULL, allow_zero != 0);
+    n_inferred += tn_dim_is(targets[i].infer, 1);
+    if (!tn_dim_is(targets[i].infer, 0))
+      known = tn_dim_mul(ctx, known, tn_dim_add(ctx, targets[i].fixed, targets[i].infer));
+    else known = tn_dim_mul(ctx, known, targets[i].fixed);
+  }
+  if (n_inferred > 1) return tn_foreign_error(node, TN_E_SHAPE, "shape: -1 occurs %u times", n_inferred);
+  const tn_dim *dims[TN_MAX_NDIM], *rest = quotient(ctx, total, known);
+  for (uint32_t i = 0; i < n; i++)
+    dims[i] = tn_dim_add(ctx, targets[i].fixed, tn_dim_mul(ctx, targets[i].infer, rest));
+  return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, n));
+}
+
+bool tn_import_flatten(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t axis;
+  if (x == NULL || !tn_foreign_int(node, "axis", 1, &axis)) return false;
+  int64_t ndim = x->type->ndim;
+  if (axis < -ndim || axis > ndim) return tn_foreign_error(node, TN_E_ATTR, "axis: %lld", (long long)axis);
+  if (axis < 0) axis += ndim;
+  const tn_dim *dims[2] = {tn_dim_product(b->ctx, x->type->dims, (uint32_t)axis),
+                           tn_dim_product(b->ctx, x->type->dims + axis, (uint32_t)(ndim - axis))};
+  return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, 2));
+}
+
+/* Squeeze: without axes, those of extent 1 (which must be known when compiling). */
+bool tn_import_squeeze(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n, kept = 0, at = 0;
+  bool given;
+  if (x == NULL || !tn_foreign_axes(node, 1, 13, x->type->ndim, axes, &n, &given)) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    const tn_dim *d = x->type->dims[i];
+    bool listed = at < n && axes[at] == (int64_t)i;
+    at += listed;
+    if (!given && !tn_dim_is(d, 1) && d->lo <= 1 && d->hi >= 1)
+      return tn_foreign_unsupported(node, "no axes and an extent that may or may not be 1 (axis %u)", i);
+    if (listed && !tn_func_require_eq(b->func, d, tn_dim_const(b->ctx, 1), node->loc, "'Squeeze': axis %u", i))
+      return false;
+    if (given ? !listed : !tn_dim_is(d, 1)) dims[kept++] = d;
+  }
+  return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, kept));
+}
+
+bool tn_import_unsqueeze(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  const int64_t *list;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n, n_axes, at = 0, from = 0;
+  bool known = true, given;
+  if (x == NULL) return false;
+  /* the result's rank is needed to read negative axes */
+  if (node->version < 13 ? !tn_foreign_ints(node, "axes", &list, &n)
+                         : !tn_foreign_const_ints(node, 1, &list, &n, &known))
+    return false;
+  if (!known) return tn_foreign_unsupported(node, "axes computed at run time");
+  uint32_t ndim = x->type->ndim + n;
+  if (ndim > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a result of rank %u is above the limit", ndim);
+  if (!tn_foreign_axes(node, 1, 13, ndim, axes, &n_axes, &given)) return false;
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < ndim; i++) {
+    if (at < n_axes && axes[at] == (int64_t)i) {
+      dims[i] = tn_dim_const(b->ctx, 1);
+      at++;
+    } else {
+      dims[i] = x->type->dims[from++];
+    }
+  }
+  return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, ndim));
+}
+
+bool tn_import_identity(tn_foreign_node *node) { return tn_foreign_set(node, 0, tn_foreign_need(node, 0)); }
+
+/* Inference only: x itself, and a mask that is true everywhere. */
+bool tn_import_dropout(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  if (x == NULL) return false;
+  if (node->version >= 12 && tn_foreign_input(node, 2) != NULL) {
+    const int64_t *training;
+    uint32_t n;
+    bool known;
+    double ratio = 0.5;
+    if (!tn_foreign_const_ints(node, 2, &training, &n, &known)) return false;
+    bool ratio_known = true;
+    if (tn_foreign_input(node, 1) != NULL && !tn_foreign_const_float(node, 1, &ratio, &ratio_known)) return false;
+    bool idle = (known && n == 1 && training[0] == 0) || (ratio_known && ratio == 0);
+    if (!idle) return tn_foreign_unsupported(node, "training mode");
+  }
+  if (node->n_outputs > 1 && node->wanted[1]) {
+    tn_value *mask = tn_build_splat_i(b, node->version < 10 ? x->type->dtype : TN_BOOL, 1);
+    if (!tn_foreign_set(node, 1, tn_compose_repeat(b, mask, x))) return false;
+  }
+  return tn_foreign_set(node, 0, x);
+}
+
+/* Both sides broadcast: the target is a value of those dims that nothing uses. */
+bool tn_import_expand(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  const tn_dim *dims[TN_MAX_INDEX];
+  uint32_t n;
+  tn_value *x = tn_foreign_need(node, 0);
+  if (x == NULL || !tn_foreign_dims(node, 1, 0, TN_DIM_INF, dims, &n)) return false;
+  if (n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", n);
+  tn_value *shape = tn_build_broadcast_map(b, tn_build_splat_i(b, TN_BOOL, 0), dims, n, NULL);
+  tn_value *pair[2] = {x, shape};
+  return shape != NULL && tn_build_broadcast_all(b, pair, 2) && tn_foreign_set(node, 0, pair[0]);
+}
+
+/* Tile: [d0, d1] -> [r0, d0, r1, d1] -> [r0*d0, r1*d1]. */
+bool tn_import_tile(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  const tn_dim *repeats[TN_MAX_INDEX], *dims[TN_MAX_NDIM];
+  uint32_t n;
+  tn_value *x = tn_foreign_need(node, 0);
+  if (x == NULL || !tn_foreign_dims(node, 1, 0, TN_DIM_INF, repeats, &n)) return false;
+  if (n != x->type->ndim) return tn_foreign_error(node, TN_E_SHAPE, "repeats: expected %u, found %u", x->type->ndim, n);
+  for (uint32_t i = n; i-- > 0 && x != NULL;) { /* an axis at a time keeps the rank low */
+    if (tn_dim_is(repeats[i], 1)) continue;
+    const tn_dim *spread[TN_MAX_NDIM + 1];
+    int64_t map[TN_MAX_NDIM];
+    if (n + 1 > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "rank %u", n);
+    for (uint32_t k = 0; k < n; k++) {
+      dims[k] = k == i ? tn_dim_mul(b->ctx, x->type->dims[k], repeats[k]) : x->type->dims[k];
+      map[k] = k < i ? k : k + 1;
+      spread[map[k]] = x->type->dims[k];
+    }
+    spread[i] = repeats[i];
+    x = tn_build_reshape(b, tn_build_broadcast_map(b, x, spread, n + 1, map), dims, n);
+  }
+  return tn_foreign_set(node, 0, x);
+}
+
+bool tn_import_shape(tn_foreign_node *node) {
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t start, end;
+  if (x == NULL) return false;
+  int64_t ndim = x->type->ndim;
+  if (!tn_foreign_int(node, "start", 0, &start) || !tn_foreign_int(node, "end", ndim, &end)) return false;
+  if (start < 0) start += ndim;
+  if (end < 0) end += ndim;
+  start = start < 0 ? 0 : start > ndim ? ndim : start;
+  end = end < start ? start : end > ndim ? ndim : end;
+  return tn_foreign_set(node, 0, tn_build_dim_value(node->build, x->type->dims + start, (uint32_t)(end - start)));
+}
+
+bool tn_import_size(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  if (x == NULL) return false;
+  const tn_dim *count = tn_type_count(b->ctx, x->type);
+  return tn_foreign_set(node, 0, tn_build_reshape(b, tn_build_dim_value(b, &count, 1), NULL, 0));
+}
+
+bool tn_import_constant_of_shape(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  const tn_dim *dims[TN_MAX_INDEX];
+  uint32_t n;
+  const tn_foreign_attr *attr = tn_foreign_find(node, "value");
+  if (!tn_foreign_dims(node, 0, 0, TN_DIM_INF, dims, &n)) return false;
+  if (n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", n);
+  if (attr != NULL && (attr->kind != TN_FOREIGN_TENSOR || attr->tensor == NULL ||
+                       tn_type_static_count(attr->tensor->type) != 1))
+    return tn_foreign_error(node, TN_E_ATTR, "value: expected a tensor of one element");
+  tn_value *value = attr == NULL ? tn_build_splat_f(b, TN_F32, 0)
+                                 : tn_build_reshape(b, tn_build_const(b, attr->tensor), NULL, 0);
+  return tn_foreign_set(node, 0, tn_build_broadcast_map(b, value, dims, n, NULL));
+}
+
+/* Both move a block of `blocksize` squared between channels and space. order: where the block's axes lie. */
+static bool block_size(tn_foreign_node *node, tn_value *x, int64_t *out) {
+  if (x == NULL || !tn_foreign_int(node, "blocksize", 0, out)) return false;
+  if (x->type->ndim != 4) return tn_foreign_error(node, TN_E_RANK, "expected 4 dimensions, found %u", x->type->ndim);
+  return (*out >= 1 && *out <= INT32_MAX) || tn_foreign_error(node, TN_E_ATTR, "blocksize: %lld", (long long)*out);
+}
+
+bool tn_import_depth_to_space(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t size;
+  const char *mode;
+  if (!block_size(node, x, &size) || !tn_foreign_string(node, "mode", "DCR", &mode)) return false;
+  bool depth_first = strcmp(mode, "DCR") == 0;
+  if (!depth_first && strcmp(mode, "CRD") != 0) return tn_foreign_error(node, TN_E_ATTR, "mode: '%s'", mode);
+  const tn_dim *const *d = x->type->dims, *s = tn_dim_const(ctx, size);
+  const tn_dim *c = tn_dim_floordiv(ctx, d[1], tn_dim_const(ctx, size * size));
+  const tn_dim *split_dcr[6] = {d[0], s, s, c, d[2], d[3]}, *split_crd[6] = {d[0], c, s, s, d[2], d[3]};
+  static const int64_t perm_dcr[6] = {0, 3, 4, 1, 5, 2}, perm_crd[6] = {0, 1, 4, 2, 5, 3};
+  const tn_dim *dims[4] = {d[0], c, tn_dim_mul_i(ctx, d[2], size), tn_dim_mul_i(ctx, d[3], size)};
+  tn_value *y = tn_build_reshape(b, x, depth_first ? split_dcr : split_crd, 6);
+  y = tn_build_transpose(b, y, depth_first ? perm_dcr : perm_crd);
+  return tn_foreign_set(node, 0, tn_build_reshape(b, y, dims, 4));
+}
+
+bool tn_import_space_to_depth(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  tn_value *x = tn_foreign_need(node, 0);
+  int64_t size;
+  if (!block_size(node, x, &size)) return false;
+  const tn_dim *const *d = x->type->dims, *s = tn_dim_const(ctx, size);
+  const tn_dim *h = tn_dim_floordiv(ctx, d[2], s), *w = tn_dim_floordiv(ctx, d[3], s);
+  const tn_dim *split[6] = {d[0], d[1], h, s, w, s};
+  static const int64_t perm[6] = {0, 3, 5, 1, 2, 4};
+  const tn_dim *dims[4] = {d[0], tn_dim_mul_i(ctx, d[1], size * size), h, w};
+  tn_value *y = tn_build_transpose(b, tn_build_reshape(b, x, split, 6), perm);
+  return tn_foreign_set(node, 0, tn_build_reshape(b, y, dims, 4));
+}

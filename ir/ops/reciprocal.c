@@ -1,0 +1,30 @@
+/* reciprocal: 1 / x. */
+#include "ir/ops/compose.h"
+
+static bool expand_reciprocal(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  (void)node;
+  *out = tn_build_binary(b, TN_DIV, tn_build_fill_like(b, operands[0], 1), operands[0]);
+  return *out != NULL;
+}
+
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
+static const tn_onnx_row onnx[] = {{"", "Reciprocal", 6, 0, NULL}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]"), NULL, -9, 9, "f32[2,3]"},
+    {TN_TYPES("f64[B,1]"), NULL, -9, 9, "f64[B,1]"},
+    {TN_TYPES("f16[0]"), NULL, 0, 0, "f16[0]"},
+    {TN_TYPES("bf16[]"), NULL, 0, 0, "bf16[]"},
+    {TN_TYPES("i32[2]"), NULL, 0, 0, NULL},
+};
+
+const tn_opdef tn_op_reciprocal = {
+    .name = "reciprocal",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "1 / x.",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    .traits = TN_TRAIT_ELEMENTWISE,
+    .expand = expand_reciprocal,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};
