@@ -118,7 +118,7 @@ static bool split_coordinates(tn_foreign_node *node, tn_value *x, tn_value *inde
 bool tn_import_gather_nd(tn_foreign_node *node) {
   tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *indices[TN_MAX_NDIM];
   int64_t batch, axes[TN_MAX_NDIM];
-  uint32_t n;
+  uint32_t n = 0;
   if (x == NULL || index == NULL || !tn_foreign_int(node, "batch_dims", 0, &batch)) return false;
   if (batch < 0 || batch > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_ATTR, "batch_dims: %lld", (long long)batch);
   if (!split_coordinates(node, x, index, (uint32_t)batch, indices, axes, &n)) return false;
@@ -157,7 +157,7 @@ bool tn_import_scatter_nd(tn_foreign_node *node) {
   tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *u = tn_foreign_need(node, 2);
   tn_value *indices[TN_MAX_NDIM];
   int64_t axes[TN_MAX_NDIM];
-  uint32_t n;
+  uint32_t n = 0;
   if (x == NULL || index == NULL || u == NULL || !split_coordinates(node, x, index, 0, indices, axes, &n)) return false;
   return build_scatter(node, x, u, indices, axes, n);
 }
