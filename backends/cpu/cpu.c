@@ -12,7 +12,7 @@ static bool module_path(tn_ctx *ctx, char *path, size_t capacity) {
   static const char tail[] = "/lib/tenon/tenon_llvm.so";
   ssize_t n = readlink("/proc/self/exe", path, capacity);
   if (n <= 0 || (size_t)n >= capacity)
-    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot tell where this program lies: /proc/self/exe is unreadable");
+    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot tell where this program lies: no /proc/self/exe");
   for (int level = 0; level < 2; level++) {
     while (n > 0 && path[n - 1] != '/') n--;
     if (n > 0) n--;
@@ -80,7 +80,7 @@ static bool probe(tn_ctx *ctx, const char *cpu, const char *triple, tn_target *o
   }
   out->triple = asks_host ? host_triple : tn_name(ctx, triple);
   if (!is_supported(out->triple))
-    return tn_error(ctx, TN_LOC_NONE, TN_E_TARGET, "no code can be made for '%s': expected x86_64 or aarch64, and linux",
+    return tn_error(ctx, TN_LOC_NONE, TN_E_TARGET, "no code can be made for '%s': expected linux on x86_64 or aarch64",
                     out->triple);
   bool is_arm = starts_with(out->triple, "aarch64");
   if (!is_native) return resolve_named(ctx, cpu, is_arm, out);

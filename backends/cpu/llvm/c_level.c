@@ -1,6 +1,5 @@
 /* The typed C functions of the header that backends/object writes: <prefix>_arena_bytes, _create, _run, _message and
- * _destroy, for one thread. They use malloc, free and snprintf of the C library only, the first two only where the caller
- * gave no arena. */
+ * _destroy, for one thread. Of the C library they use snprintf, and malloc and free where the caller gave no arena. */
 #include <stddef.h>
 
 #include "backends/cpu/llvm/entry.h"
@@ -33,7 +32,7 @@ static LLVMValueRef library(tn_entry *e, const char *name, LLVMTypeRef result, L
   return LLVMBuildCall2(e->l->builder, type, function, args, n, "");
 }
 
-/* Goes on in a new block when the condition holds; the builder is left in another one, for the case that it does not. */
+/* Goes on in a new block when the condition holds; the builder is left in the one for the case that it does not. */
 static LLVMBasicBlockRef unless(tn_entry *e, LLVMValueRef holds) {
   LLVMBasicBlockRef otherwise = tn_lower_block(e->l, "unless"), go_on = tn_lower_block(e->l, "then");
   LLVMBuildCondBr(e->l->builder, holds, go_on, otherwise);
@@ -123,7 +122,8 @@ static void emit_create(tn_entry *e) {
 
 /* snprintf(message, text, found), or the text alone. */
 static void set_message(tn_entry *e, LLVMValueRef ctx, const char *format, LLVMValueRef text, LLVMValueRef found) {
-  LLVMValueRef args[5] = {field(e, ctx, CTX_MESSAGE), number(e, MESSAGE_BYTES), tn_entry_text(e->l, format), text, found};
+  LLVMValueRef args[5] = {field(e, ctx, CTX_MESSAGE), number(e, MESSAGE_BYTES), tn_entry_text(e->l, format), text,
+                          found};
   library(e, "snprintf", e->l->i32, args, found == NULL ? 4 : 5, 3);
 }
 

@@ -1,6 +1,6 @@
 /* Conversions between element types, and between registers and memory. The narrow float formats are made with integer
- * code, so every target has them: IEEE 754 (f16), bfloat16, the OCP 8-bit and microscaling formats, and the 8-bit formats
- * without infinities and negative zero. */
+ * code, so every target has them: IEEE 754 (f16), bfloat16, the OCP 8-bit and microscaling formats, and the 8-bit
+ * formats without infinities and negative zero. */
 #include <math.h>
 
 #include "backends/cpu/llvm/lower.h"
@@ -68,7 +68,7 @@ static LLVMValueRef encode_narrow(tn_lower *l, const narrow_format *f, LLVMValue
   LLVMValueRef sign = LLVMBuildAnd(b, LLVMBuildLShr(b, all, tn_lower_whole(all, 32 - width), ""),
                                    tn_lower_whole(all, 1u << (width - 1)), "");
   LLVMValueRef magnitude = tn_lower_unary(l, "llvm.fabs", x);
-  /* Keeps the sum below in f32's range; everything here is far beyond max. NaN becomes a number, replaced at the end. */
+  /* Keeps the sum below in f32's range, yet far beyond max. NaN becomes a number, replaced at the end. */
   LLVMValueRef limit = tn_lower_real(magnitude, 4 * f->max);
   magnitude = tn_lower_select(l, LLVMBuildFCmp(b, LLVMRealOLT, magnitude, limit, ""), magnitude, limit);
   LLVMValueRef rounded = round_magnitude(l, f, magnitude);

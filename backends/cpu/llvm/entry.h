@@ -38,7 +38,8 @@ typedef struct tn_dim_code {
   tn_map values;
 } tn_dim_code;
 
-/* dims.c. Symbols are loaded from `array`, an int64_t[n] (NULL: the caller fills code->symbols), where the builder stands. */
+/* dims.c. Symbols are loaded where the builder stands, from `array`, an int64_t[n]; NULL: the caller fills
+ * code->symbols. */
 tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueRef array, bool is_checked);
 LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
 

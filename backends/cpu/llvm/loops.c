@@ -263,7 +263,8 @@ static void add_text(tn_lower *l, LLVMValueRef function, const char *key, const 
 
 void tn_lower_function_attributes(tn_lower *l, LLVMValueRef function) {
   add_flag(l, function, "nounwind");
-  if (l->sanitize != NULL) add_flag(l, function, strcmp(l->sanitize, "address") == 0 ? "sanitize_address" : "sanitize_thread");
+  bool is_address = l->sanitize != NULL && strcmp(l->sanitize, "address") == 0;
+  if (l->sanitize != NULL) add_flag(l, function, is_address ? "sanitize_address" : "sanitize_thread");
   add_text(l, function, "target-cpu", l->target->cpu_resolved);
   if (l->target->features != NULL && l->target->features[0] != 0)
     add_text(l, function, "target-features", l->target->features);

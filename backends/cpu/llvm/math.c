@@ -1,6 +1,6 @@
 /* Elementary functions. f32: polynomials inline, at most 2 ulp (5 for erf, pow, inverse and hyperbolic functions), with
- * the special cases of C Annex F; exp, expm1, log, tanh and erf work in f32, the others in f64 (math_wide.c). f64: the C
- * library's function for each lane.
+ * the special cases of C Annex F; exp, expm1, log, tanh and erf work in f32, the others in f64 (math_wide.c). f64: the
+ * C library's function for each lane.
  *
  * Coefficients: tests/tools/fit_math.py. Argument reduction: exp by multiples of ln 2 in two parts (Cody and Waite,
  * "Software Manual for the Elementary Functions", 1980, ch. 6). */

@@ -113,12 +113,13 @@ static LLVMValueRef wide_cosh(tn_lower *l, LLVMValueRef x) {
   return mul(l, add(l, e, divided(l, constant(x, 1), e)), constant(x, 0.5));
 }
 
-/* atan of num / den >= 0. Ratios above tan(pi/8) are turned by pi/4 or pi/2, with one division in all. */
+/* Magnitudes above tan(pi/8) are turned by pi/4 or pi/2, with one division in all. */
 static LLVMValueRef wide_atan(tn_lower *l, LLVMValueRef x) {
   static const double c[] = {-0x1.555555550ccfap-2, 0x1.9999992ce0b2fp-3,  -0x1.24922d394e473p-3, 0x1.c7157b57d649ap-4,
                              -0x1.73e13e1c4948dp-4, 0x1.35fec4f10c0c2p-4, -0x1.e2802dde4f484p-5, 0x1.f9e1b824885bap-6};
   LLVMValueRef a = magnitude_of(l, x), one = constant(x, 1);
-  LLVMValueRef is_large = is(l, LLVMRealOGT, a, 0x1.3504f333f9de6p1), is_middle = is(l, LLVMRealOGT, a, 0x1.a827999fcef32p-2);
+  LLVMValueRef is_large = is(l, LLVMRealOGT, a, 0x1.3504f333f9de6p1); /* tan(3 pi / 8) */
+  LLVMValueRef is_middle = is(l, LLVMRealOGT, a, 0x1.a827999fcef32p-2);
   LLVMValueRef num = tn_lower_select(l, is_middle, sub(l, a, one), a);
   LLVMValueRef den = tn_lower_select(l, is_middle, add(l, a, one), one);
   LLVMValueRef base = tn_lower_select(l, is_middle, constant(x, 0x1.921fb54442d18p-1), constant(x, 0));

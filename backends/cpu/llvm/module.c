@@ -57,7 +57,8 @@ void tn_lower_close(tn_lower *l) {
 static bool verify(tn_lower *l, const char *what) {
   char *message = NULL;
   bool is_broken = LLVMVerifyModule(l->module, LLVMReturnStatusAction, &message);
-  if (is_broken) tn_error(l->ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM refuses the code made for it: %s", what, message);
+  if (is_broken)
+    tn_error(l->ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM refuses the code made for it: %s", what, message);
   LLVMDisposeMessage(message);
   return !is_broken;
 }

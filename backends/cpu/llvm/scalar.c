@@ -111,7 +111,8 @@ static LLVMValueRef popcount(tn_lower *l, tn_dtype dtype, LLVMValueRef x) {
 }
 
 static LLVMValueRef compare(tn_lower *l, tn_scalar scalar, tn_dtype dtype, LLVMValueRef x, LLVMValueRef y) {
-  static const LLVMRealPredicate real[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT, LLVMRealOLE, LLVMRealOGT, LLVMRealOGE};
+  static const LLVMRealPredicate real[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT,
+                                           LLVMRealOLE, LLVMRealOGT, LLVMRealOGE};
   static const LLVMIntPredicate plus[] = {LLVMIntEQ, LLVMIntNE, LLVMIntULT, LLVMIntULE, LLVMIntUGT, LLVMIntUGE};
   static const LLVMIntPredicate both[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSLE, LLVMIntSGT, LLVMIntSGE};
   unsigned row = (unsigned)(scalar - TN_EQ);
