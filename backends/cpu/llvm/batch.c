@@ -61,7 +61,7 @@ bool tn_batch_lower(tn_lower *l, const tn_batch_plan *plan, uint32_t unit) {
 
 bool tn_batch_compile(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_arena *arena, tn_object_part *out) {
   tn_lower l;
-  tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix);
+  if (!tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix)) return false;
   l.sanitize = plan->options->sanitize;
   bool ok = tn_batch_lower(&l, plan, unit) &&
             tn_lower_finish(&l, TN_CODE_OBJECT, tn_batch_title(plan, unit, arena), out);

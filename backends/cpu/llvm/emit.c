@@ -51,7 +51,7 @@ static bool print_tiles(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena,
 static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_emit_text what, tn_arena *arena,
                        tn_buf *out) {
   tn_lower l;
-  tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix);
+  if (!tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix)) return false;
   l.sanitize = plan->options->sanitize;
   bool ok = tn_batch_lower(&l, plan, unit);
   if (ok && what == TN_EMIT_LLVM) {
@@ -85,7 +85,7 @@ static bool compile_tile(tn_ctx *ctx, const tn_target *target, const tn_tile_fun
                          tn_arena *arena, tn_object_part *out) {
   start_llvm();
   tn_lower l;
-  tn_lower_open(&l, ctx, arena, target, symbol);
+  if (!tn_lower_open(&l, ctx, arena, target, symbol)) return false;
   LLVMSetVisibility(tn_lower_kernel(&l, tile, symbol), LLVMDefaultVisibility);
   bool ok = tn_lower_finish(&l, TN_CODE_OBJECT, symbol, out);
   tn_lower_close(&l);

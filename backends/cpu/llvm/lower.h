@@ -10,6 +10,7 @@
 #define TN_BACKENDS_CPU_LLVM_LOWER_H
 
 #include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
 
 #include "backends/cpu/tile.h"
 
@@ -21,6 +22,7 @@ typedef struct tn_lower {
   LLVMContextRef llvm;
   LLVMModuleRef module;
   LLVMBuilderRef builder;
+  LLVMTargetMachineRef machine;
   LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, nothing;
   bool has_f16c; /* hardware conversions between f16 and f32 */
   const char *sanitize; /* "address", "thread" or NULL */
@@ -112,7 +114,8 @@ void tn_lower_not_unrolled(tn_lower *l, LLVMValueRef branch);
 
 /* module.c: an LLVM context with one module for `target`; code out of it. */
 typedef enum tn_code_kind { TN_CODE_OBJECT, TN_CODE_ASSEMBLY } tn_code_kind;
-void tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *target, const char *name);
+/* False when the target has no code generator (reported); then nothing is to be closed. */
+bool tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *target, const char *name);
 void tn_lower_close(tn_lower *l);
 /* Verifies, runs the few passes we want and generates code, copied into l->arena. False when reported. */
 bool tn_lower_finish(tn_lower *l, tn_code_kind kind, const char *what, tn_object_part *out);

@@ -3,7 +3,6 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
-#include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "backends/cpu/llvm/lower.h"
@@ -29,12 +28,17 @@ static LLVMTargetMachineRef create_machine(tn_ctx *ctx, const tn_target *target)
                                  LLVMCodeModelDefault);
 }
 
-void tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *target, const char *name) {
+bool tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *target, const char *name) {
   *l = (tn_lower){.ctx = ctx, .arena = arena, .target = target};
+  l->machine = create_machine(ctx, target);
+  if (l->machine == NULL) return false;
   l->llvm = LLVMContextCreate();
   l->module = LLVMModuleCreateWithNameInContext(name, l->llvm);
   l->builder = LLVMCreateBuilderInContext(l->llvm);
   LLVMSetTarget(l->module, target->triple);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(l->machine);
+  LLVMSetModuleDataLayout(l->module, layout);
+  LLVMDisposeTargetData(layout);
   l->i1 = LLVMInt1TypeInContext(l->llvm);
   l->i8 = LLVMInt8TypeInContext(l->llvm);
   l->i16 = LLVMInt16TypeInContext(l->llvm);
@@ -46,12 +50,14 @@ void tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *t
   l->nothing = LLVMVoidTypeInContext(l->llvm);
   bool is_arm = strncmp(target->triple, "aarch64", 7) == 0;
   l->has_f16c = is_arm || has_feature(target, "+f16c");
+  return true;
 }
 
 void tn_lower_close(tn_lower *l) {
   LLVMDisposeBuilder(l->builder);
   LLVMDisposeModule(l->module);
   LLVMContextDispose(l->llvm);
+  LLVMDisposeTargetMachine(l->machine);
 }
 
 static bool verify(tn_lower *l, const char *what) {
@@ -64,13 +70,13 @@ static bool verify(tn_lower *l, const char *what) {
 }
 
 /* Clean-up of addresses only: vectors, tiles and unrolling are decided before LLVM (design: the generator knows). */
-static bool run_passes(tn_lower *l, LLVMTargetMachineRef machine, const char *what) {
+static bool run_passes(tn_lower *l, const char *what) {
   const char *passes = "function(early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),early-cse)";
   if (l->sanitize != NULL && strcmp(l->sanitize, "address") == 0) passes = "asan";
   if (l->sanitize != NULL && strcmp(l->sanitize, "thread") == 0) passes = "tsan-module,function(tsan)";
   if (l->sanitize == NULL && l->target->opt_level == 0) return true;
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef error = LLVMRunPasses(l->module, passes, machine, options);
+  LLVMErrorRef error = LLVMRunPasses(l->module, passes, l->machine, options);
   LLVMDisposePassBuilderOptions(options);
   if (error == NULL) return true;
   char *message = LLVMGetErrorMessage(error);
@@ -79,12 +85,11 @@ static bool run_passes(tn_lower *l, LLVMTargetMachineRef machine, const char *wh
   return false;
 }
 
-static bool generate(tn_lower *l, LLVMTargetMachineRef machine, tn_code_kind kind, const char *what,
-                     tn_object_part *out) {
+static bool generate(tn_lower *l, tn_code_kind kind, const char *what, tn_object_part *out) {
   char *message = NULL;
   LLVMMemoryBufferRef buffer = NULL;
   LLVMCodeGenFileType type = kind == TN_CODE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
-  if (LLVMTargetMachineEmitToMemoryBuffer(machine, l->module, type, &message, &buffer)) {
+  if (LLVMTargetMachineEmitToMemoryBuffer(l->machine, l->module, type, &message, &buffer)) {
     tn_error(l->ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM cannot generate code: %s", what, message);
     LLVMDisposeMessage(message);
     return false;
@@ -96,13 +101,5 @@ static bool generate(tn_lower *l, LLVMTargetMachineRef machine, tn_code_kind kin
 }
 
 bool tn_lower_finish(tn_lower *l, tn_code_kind kind, const char *what, tn_object_part *out) {
-  if (!verify(l, what)) return false;
-  LLVMTargetMachineRef machine = create_machine(l->ctx, l->target);
-  if (machine == NULL) return false;
-  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
-  LLVMSetModuleDataLayout(l->module, layout);
-  LLVMDisposeTargetData(layout);
-  bool ok = run_passes(l, machine, what) && generate(l, machine, kind, what, out);
-  LLVMDisposeTargetMachine(machine);
-  return ok;
+  return verify(l, what) && run_passes(l, what) && generate(l, kind, what, out);
 }
