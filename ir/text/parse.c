@@ -161,11 +161,19 @@ bool tn_parse_double(tn_parser *p, double *out) {
 
 /* Recovery and depth. */
 
-void tn_parse_recover(tn_parser *p) {
-  uint32_t line = tn_parse_peek(p)->line;
-  if (p->at > 0 && p->tokens.data[p->at - 1].line > line) line = p->tokens.data[p->at - 1].line;
-  while (tn_parse_peek(p)->kind != TN_TOKEN_END && tn_parse_peek(p)->line <= line && !tn_parse_at_char(p, '}'))
+void tn_parse_recover(tn_parser *p, size_t start) {
+  int open = 0;
+  if (p->at == start) tn_parse_next(p);
+  uint32_t line = p->tokens.data[p->at - 1].line;
+  for (size_t i = start; i < p->at; i++) {
+    const tn_token *token = &p->tokens.data[i];
+    if (token->kind == TN_TOKEN_CHAR) open += (token->text[0] == '{') - (token->text[0] == '}');
+  }
+  while (tn_parse_peek(p)->kind != TN_TOKEN_END && tn_parse_peek(p)->line <= line) {
+    if (tn_parse_at_char(p, '}') && open-- <= 0) return;
+    if (tn_parse_at_char(p, '{')) open++;
     tn_parse_next(p);
+  }
 }
 
 bool tn_parse_enter(tn_parser *p) {

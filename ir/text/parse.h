@@ -47,8 +47,9 @@ bool tn_parse_named(tn_parser *p, tn_token_kind kind, const char *what, const ch
 bool tn_parse_int(tn_parser *p, int64_t *out); /* with sign */
 bool tn_parse_uint(tn_parser *p, uint64_t max, uint64_t *out);
 bool tn_parse_double(tn_parser *p, double *out);
-/* Skips to the first token that begins a line after the current one, or to a closing brace. */
-void tn_parse_recover(tn_parser *p);
+/* After a statement that began at token `start` and is wrong: skips to the first token of a later line, or to the brace
+ * that closes the block around it. */
+void tn_parse_recover(tn_parser *p, size_t start);
 bool tn_parse_enter(tn_parser *p); /* one level deeper; TN_E_LIMIT past TN_TEXT_MAX_DEPTH */
 void tn_parse_leave(tn_parser *p);
 

@@ -338,9 +338,10 @@ static bool parse_block(tn_parser *p, scope *s) {
   bool ok = true;
   while (!tn_parse_at_char(p, '}')) {
     if (tn_parse_peek(p)->kind == TN_TOKEN_END) return tn_parse_expected(p, "'}'");
+    size_t start = p->at;
     if (parse_node(p, s)) continue;
     ok = false;
-    tn_parse_recover(p);
+    tn_parse_recover(p, start);
   }
   tn_parse_next(p);
   return ok;

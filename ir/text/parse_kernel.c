@@ -8,6 +8,7 @@ typedef struct kernel_text {
   tn_map nodes; /* interned name -> tn_knode */
   tn_map args;  /* interned name -> number of the argument + 1 */
   TN_VEC(const char *) symbols; /* names to take out of scope at the end */
+  tn_knode failed;              /* stands for a node whose definition failed, which was reported */
 } kernel_text;
 
 /* A word of a list: its position, or the list's length (reported). */
@@ -100,6 +101,7 @@ static bool parse_in(tn_parser *p, kernel_text *text, tn_knode *node) {
   if (!tn_parse_named(p, TN_TOKEN_VALUE, "a node", &name)) return false;
   tn_knode *in = tn_map_get(&text->nodes, name);
   if (!in) return tn_parse_fail(p, token, "no node '%%%s' stands above", name);
+  if (in == &text->failed) return false;
   node->in[node->n_in++] = in;
   return true;
 }
@@ -217,10 +219,11 @@ static bool parse_named_node(tn_parser *p, kernel_text *text) {
   const tn_token *start = tn_parse_peek(p);
   const char *name;
   tn_knode node = {0};
-  if (!tn_parse_named(p, TN_TOKEN_VALUE, "a node", &name) || !tn_parse_need_char(p, '=') ||
-      !parse_operation(p, text, &node, start) || !tn_parse_need_char(p, ':') || !tn_parse_dtype(p, &node.dtype))
-    return false;
+  if (!tn_parse_named(p, TN_TOKEN_VALUE, "a node", &name) || !tn_parse_need_char(p, '=')) return false;
   if (tn_map_get(&text->nodes, name)) return tn_parse_fail(p, start, "node '%%%s' is defined twice", name);
+  tn_map_set(&text->nodes, name, &text->failed);
+  if (!parse_operation(p, text, &node, start) || !tn_parse_need_char(p, ':') || !tn_parse_dtype(p, &node.dtype))
+    return false;
   tn_knode *added = tn_kernel_append(text->kernel, &node);
   tn_map_set(&text->nodes, name, added);
   return parse_value_symbol(p, text, added) && tn_parse_loc_ref(p, start, &added->loc);
@@ -248,9 +251,10 @@ static bool parse_lines(tn_parser *p, kernel_text *text) {
   bool ok = true;
   while (!tn_parse_at_char(p, '}')) {
     if (tn_parse_peek(p)->kind == TN_TOKEN_END) return tn_parse_expected(p, "'}'");
+    size_t start = p->at;
     if (parse_line(p, text)) continue;
     ok = false;
-    tn_parse_recover(p);
+    tn_parse_recover(p, start);
   }
   tn_parse_next(p);
   return ok;

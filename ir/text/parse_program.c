@@ -160,9 +160,10 @@ static bool parse_lines(tn_parser *p, program_text *text) {
   bool ok = true;
   while (!tn_parse_at_char(p, '}')) {
     if (tn_parse_peek(p)->kind == TN_TOKEN_END) return tn_parse_expected(p, "'}'");
+    size_t start = p->at;
     if (parse_line(p, text)) continue;
     ok = false;
-    tn_parse_recover(p);
+    tn_parse_recover(p, start);
   }
   tn_parse_next(p);
   return ok;

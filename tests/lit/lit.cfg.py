@@ -12,7 +12,7 @@ config.test_format = lit.formats.ShTest(True)
 config.suffixes = [".tnir", ".test"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(build, "lit")
-config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), llvm, config.environment["PATH"]])
+config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), os.path.join(build, "tests"), llvm, config.environment["PATH"]])
 config.environment["LC_ALL"] = "C"
 config.substitutions.append(("%python", os.environ["TENON_PYTHON"]))
 config.substitutions.append(("%tests", os.path.dirname(config.test_source_root)))
