@@ -30,7 +30,7 @@ typedef enum tn_tile_op {
   TN_T_ILT, TN_T_ILE, TN_T_IEQ, TN_T_IAND, /* -> bool scalar */
   /* memory */
   TN_T_LOAD,     /* lanes consecutive elements at offset + displacement; mask (optional in[1]): inactive lanes give 0 and
-                    do not touch memory; lanes 1: a scalar */
+                    do not touch memory; lanes 1: a scalar, its mask a bool scalar */
   TN_T_LOAD_SPLAT, /* one element, broadcast to lanes */
   TN_T_LOAD_STRIDED, /* lanes elements `stride` elements apart (in[1] = stride as i64 scalar); mask in[2] optional */
   TN_T_GATHER,   /* in[0] i64 scalar offset, in[1] vector of i32 or i64 element indices, in[2] mask optional */
@@ -63,6 +63,7 @@ struct tn_tile_value {
   uint32_t align_bytes; /* LOAD, of the access; 0 = the element's */
   uint32_t index;    /* DIM, CARRIED, RESULT, EXTRACT */
   tn_tile_stmt *loop;
+  tn_tile_block *home; /* the block whose DEF computes it; for loop variables and carried values the loop's body */
 };
 
 #define TN_TILE_SCRATCH UINT32_MAX
@@ -78,6 +79,9 @@ typedef enum tn_tile_stmt_kind {
 
 struct tn_tile_block {
   TN_VEC(tn_tile_stmt *) stmts;
+  tn_tile_block *parent; /* NULL: the function's body */
+  uint32_t depth;
+  bool conditional;      /* of an IF: loads are not moved out of it */
 };
 
 struct tn_tile_stmt {
@@ -113,6 +117,7 @@ typedef struct tn_tile_func {
   const char *const *formats;   /* one an argument, as in tn_schedule */
   uint32_t n_values;
   uint32_t max_live_vectors;    /* of the hot loop: the register rule, checked before LLVM */
+  tn_map known;                 /* builder: content hash -> pure value */
 } tn_tile_func;
 
 /* Builds the tile loops of a kernel with the strategy that tn_cpu_schedule chooses. False when reported. */
@@ -127,16 +132,27 @@ bool tn_cpu_schedule(const tn_target *target, const tn_kernel *kernel, tn_arena 
 uint64_t tn_cpu_packed_bytes(const tn_target *target, const tn_buffer *buffer);
 bool tn_cpu_pack(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink);
 
-/* Builder, used by gen_*.c: appends to the current block; equal pure values in one block are made once. */
+/* Builder, used by gen*.c. A pure value goes to the outermost open block where its operands exist, and equal ones are made
+ * once; loads of arguments likewise, but not out of an IF and no further out than load_floor. Statements that a loop or
+ * IF opens enter the surrounding block when it is closed, so what was moved out stands before them. Loads of scratch and
+ * stores stay in the current block, in order. */
 typedef struct tn_tile_build {
   tn_tile_func *func;
   tn_tile_block *block;
+  tn_tile_block *load_floor; /* NULL: the function's body */
 } tn_tile_build;
+tn_tile_func *tn_tile_func_create(tn_arena *arena, const tn_kernel *kernel, const tn_target *target);
+/* The value with these fields (op, type, lanes, in, ...), made or found; proto is copied. */
+tn_tile_value *tn_tile_value_of(tn_tile_build *b, const tn_tile_value *proto);
+tn_tile_value *tn_tile_unary(tn_tile_build *b, tn_tile_op op, tn_dtype type, uint32_t lanes, tn_tile_value *x);
+/* Removes definitions that nothing uses; numbers values anew in order of definition. */
+void tn_tile_remove_dead(tn_tile_func *func);
 tn_tile_value *tn_tile_const_i(tn_tile_build *b, int64_t v);
 tn_tile_value *tn_tile_number(tn_tile_build *b, tn_dtype type, uint32_t lanes, tn_number v);
 /* Integer arithmetic with constant folding. */
 tn_tile_value *tn_tile_int(tn_tile_build *b, tn_tile_op op, tn_tile_value *x, tn_tile_value *y);
-/* A dim over size symbols and axes; axis i has the value axes[i] (i64 scalar). */
+/* A dim over size symbols, axes and values; a symbol of kind AXIS or VALUE with slot i has the value axes[i] (i64
+ * scalar). */
 tn_tile_value *tn_tile_dim(tn_tile_build *b, const tn_dim *dim, tn_tile_value *const *axes);
 tn_tile_value *tn_tile_load(tn_tile_build *b, tn_tile_op op, tn_dtype type, uint32_t lanes, uint32_t arg,
                             tn_tile_value *offset, int64_t displacement, tn_tile_value *mask);
@@ -145,6 +161,8 @@ void tn_tile_store(tn_tile_build *b, uint32_t arg, tn_tile_value *offset, int64_
 tn_tile_value *tn_tile_scalar(tn_tile_build *b, tn_scalar scalar, tn_dtype type, uint32_t lanes,
                               tn_tile_value *const *in, uint32_t n_in);
 tn_tile_value *tn_tile_fma(tn_tile_build *b, tn_tile_value *x, tn_tile_value *y, tn_tile_value *z);
+void tn_tile_store_strided(tn_tile_build *b, uint32_t arg, tn_tile_value *offset, int64_t displacement,
+                           tn_tile_value *stride, tn_tile_value *value, tn_dtype store_type, tn_tile_value *mask);
 /* Opens a loop; the body's values go between begin and end. carried[i] inside starts as initial[i]; end gets the next
  * values and fills results. */
 tn_tile_stmt *tn_tile_loop_begin(tn_tile_build *b, tn_tile_value *lo, tn_tile_value *hi, int64_t step,
@@ -152,6 +170,6 @@ tn_tile_stmt *tn_tile_loop_begin(tn_tile_build *b, tn_tile_value *lo, tn_tile_va
 void tn_tile_loop_end(tn_tile_build *b, tn_tile_stmt *loop, tn_tile_value *const *next, tn_tile_block *saved);
 tn_tile_stmt *tn_tile_if_begin(tn_tile_build *b, tn_tile_value *condition, tn_tile_block **saved);
 void tn_tile_if_else(tn_tile_build *b, tn_tile_stmt *stmt);
-void tn_tile_if_end(tn_tile_build *b, tn_tile_block *saved);
+void tn_tile_if_end(tn_tile_build *b, tn_tile_stmt *stmt, tn_tile_block *saved);
 
 #endif

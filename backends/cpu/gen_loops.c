@@ -1,0 +1,318 @@
+/* The par loops: each axis is cut into segments in which the register tile has one shape: equal tiles that cover a static
+ * extent exactly, tiles at the borders of padded operands apart from those in the interior, a last tile moved back to
+ * overlap when the extent is known at run time only, masked vectors at the end. See gen.h. */
+#include "backends/cpu/gen.h"
+
+#define MAX_SINGLE_TILES 6
+
+typedef struct loops {
+  void (*body)(tn_gen *gen);
+} loops;
+
+typedef struct segment {
+  const tn_dim *start; /* position of the first tile */
+  const tn_dim *tiles; /* how many */
+  int64_t step;        /* positions from tile to tile */
+  uint32_t instances;
+  const tn_dim *last;  /* tiles past this position are moved back to it; NULL = none */
+  const tn_dim *first_unit; /* in units of the part axis; NULL: not divided, all belongs to the first part */
+  const tn_dim *mask_from;  /* lanes at positions >= this are inactive; NULL = all active */
+} segment;
+
+static void par_level(tn_gen *gen, const loops *l, uint32_t level);
+
+/* --- Parts --- */
+
+static tn_tile_value *part_value(tn_gen *gen, tn_tile_op op) {
+  tn_tile_value proto = {.op = op, .type = TN_I64, .lanes = 1};
+  return tn_tile_value_of(&gen->b, &proto);
+}
+
+/* The units [part_lo, part_hi) of n that belong to the parts of this call. */
+static void divide_units(tn_gen *gen, const tn_dim *n) {
+  tn_tile_value *units = tn_gen_int(gen, n), *parts = tn_tile_const_i(&gen->b, gen->plan->parts);
+  tn_tile_value *lo = tn_tile_int(&gen->b, TN_T_IMUL, part_value(gen, TN_T_PART_LO), units);
+  tn_tile_value *hi = tn_tile_int(&gen->b, TN_T_IMUL, part_value(gen, TN_T_PART_HI), units);
+  gen->part_lo = tn_tile_int(&gen->b, TN_T_IFLOORDIV, lo, parts);
+  gen->part_hi = tn_tile_int(&gen->b, TN_T_IFLOORDIV, hi, parts);
+}
+
+static bool is_divided(const tn_gen *gen, uint32_t axis) {
+  return gen->plan->parts > 1 && gen->plan->part_axis == (int32_t)axis;
+}
+
+/* --- One segment --- */
+
+static void set_masks(tn_gen *gen, uint32_t axis, const segment *s) {
+  uint32_t lanes = gen->plan->lanes;
+  for (uint32_t j = 0; j < TN_PLAN_MAX_VECTORS; j++) gen->mask[j] = NULL;
+  for (uint32_t j = 0; s->mask_from && j < s->instances; j++) {
+    const tn_dim *left = tn_dim_sub(gen->ctx, s->mask_from, tn_dim_add_i(gen->ctx, gen->bind[axis], (int64_t)j * lanes));
+    if (left->lo >= lanes) continue;
+    tn_tile_value proto = {.op = TN_T_MASK, .type = TN_BOOL, .lanes = lanes, .n_in = 1, .in = {tn_gen_int(gen, left)}};
+    gen->mask[j] = tn_tile_value_of(&gen->b, &proto);
+  }
+}
+
+static void segment_inside(tn_gen *gen, const loops *l, uint32_t level, const segment *s, const tn_dim *position) {
+  uint32_t axis = gen->plan->order[level];
+  bool is_vector = gen->plan->vector == (int32_t)axis;
+  gen->bind[axis] = position;
+  gen->count[axis] = s->instances;
+  if (is_vector) set_masks(gen, axis, s);
+  tn_gen_frame frame;
+  tn_gen_push(gen, &frame);
+  par_level(gen, l, level + 1);
+  tn_gen_pop(gen);
+  if (is_vector)
+    for (uint32_t j = 0; j < TN_PLAN_MAX_VECTORS; j++) gen->mask[j] = NULL;
+  gen->bind[axis] = NULL;
+  gen->count[axis] = 1;
+}
+
+/* Tile numbers [lo, hi) of the segment that this call does. */
+static void segment_range(tn_gen *gen, uint32_t axis, const segment *s, tn_tile_value **lo, tn_tile_value **hi) {
+  tn_tile_value *zero = tn_tile_const_i(&gen->b, 0), *tiles = tn_gen_int(gen, s->tiles);
+  *lo = zero;
+  *hi = tiles;
+  if (!is_divided(gen, axis) || !s->first_unit) return;
+  tn_tile_value *first = tn_gen_int(gen, s->first_unit);
+  *lo = tn_tile_int(&gen->b, TN_T_IMAX, zero, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_lo, first));
+  *hi = tn_tile_int(&gen->b, TN_T_IMIN, tiles, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_hi, first));
+}
+
+static void segment_loop(tn_gen *gen, const loops *l, uint32_t level, const segment *s) {
+  uint32_t axis = gen->plan->order[level];
+  const char *name = gen->nest->axes[axis].symbol->name;
+  tn_tile_value *lo, *hi, *step = tn_tile_const_i(&gen->b, s->step);
+  tn_tile_block *saved;
+  segment_range(gen, axis, s, &lo, &hi);
+  tn_tile_stmt *loop = tn_tile_loop_begin(&gen->b, tn_tile_int(&gen->b, TN_T_IMUL, lo, step),
+                                          tn_tile_int(&gen->b, TN_T_IMUL, hi, step), s->step, NULL, 0, &saved);
+  const tn_dim *reach = tn_dim_add_i(gen->ctx, tn_dim_mul_i(gen->ctx, tn_dim_add_i(gen->ctx, s->tiles, -1), s->step), 1);
+  const tn_dim *position;
+  if (s->last) {
+    const tn_dim *room = tn_dim_sub(gen->ctx, s->last, s->start);
+    tn_tile_value *clamped = tn_tile_int(&gen->b, TN_T_IMIN, loop->var, tn_gen_int(gen, room));
+    position = tn_gen_symbol(gen, name, tn_dim_add_i(gen->ctx, room, 1), clamped);
+  } else {
+    position = tn_gen_symbol(gen, name, reach, loop->var);
+  }
+  segment_inside(gen, l, level, s, tn_dim_add(gen->ctx, s->start, position));
+  tn_tile_loop_end(&gen->b, loop, NULL, saved);
+}
+
+static void emit_segment(tn_gen *gen, const loops *l, uint32_t level, const segment *s) {
+  uint32_t axis = gen->plan->order[level];
+  if (tn_dim_is(s->tiles, 0)) return;
+  if (!tn_dim_is(s->tiles, 1)) {
+    segment_loop(gen, l, level, s);
+    return;
+  }
+  if (!is_divided(gen, axis)) {
+    segment_inside(gen, l, level, s, s->start);
+    return;
+  }
+  /* One tile belongs to one part. */
+  tn_tile_value *mine;
+  if (s->first_unit) {
+    tn_tile_value *unit = tn_gen_int(gen, s->first_unit);
+    mine = tn_tile_int(&gen->b, TN_T_IAND, tn_tile_int(&gen->b, TN_T_ILE, gen->part_lo, unit),
+                       tn_tile_int(&gen->b, TN_T_ILT, unit, gen->part_hi));
+  } else {
+    mine = tn_tile_int(&gen->b, TN_T_IEQ, part_value(gen, TN_T_PART_LO), tn_tile_const_i(&gen->b, 0));
+  }
+  tn_tile_block *saved;
+  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, mine, &saved);
+  segment_inside(gen, l, level, s, s->start);
+  tn_tile_if_end(&gen->b, branch, saved);
+}
+
+/* --- Borders --- */
+
+/* Positions [lo, hi) of an axis where every padded read is inside for all positions of the other axes. */
+typedef struct interior {
+  bool exists, any_bound;
+  int64_t lo;
+  const tn_dim *hi;
+} interior;
+
+static void cut_interior(tn_gen *gen, const tn_bound *bound, uint32_t axis, interior *in) {
+  tn_ctx *ctx = gen->ctx;
+  int64_t c = bound->coefficient[axis];
+  if (!(bound->axes >> axis & 1)) return;
+  in->any_bound = true;
+  if ((bound->nonlinear >> axis & 1) || c <= 0 || tn_dim_uses_kind(bound->index, TN_SYM_VALUE)) {
+    in->exists = false;
+    return;
+  }
+  const tn_dim *rest = tn_dim_substitute(ctx, bound->index, gen->nest->axes[axis].symbol, tn_dim_const(ctx, 0));
+  if (rest->lo == TN_DIM_MINUS_INF || rest->hi == TN_DIM_INF) {
+    in->exists = false;
+    return;
+  }
+  int64_t first = rest->lo >= 0 ? 0 : (-rest->lo + c - 1) / c;
+  const tn_dim *room = tn_dim_add_i(ctx, bound->extent, -1 - rest->hi);
+  const tn_dim *end = tn_dim_add_i(ctx, tn_dim_floordiv(ctx, room, tn_dim_const(ctx, c)), 1);
+  if (first > in->lo) in->lo = first;
+  in->hi = tn_dim_min(ctx, in->hi, end);
+}
+
+static interior interior_of(tn_gen *gen, uint32_t axis) {
+  const tn_kernel *kernel = gen->nest->kernel;
+  interior in = {.exists = true, .lo = 0, .hi = gen->nest->axes[axis].extent};
+  for (size_t i = 0; i < kernel->nodes.n; i++) {
+    const tn_access *access = gen->nest->accesses[i];
+    if (!access || kernel->nodes.data[i]->kind != TN_K_READ) continue;
+    for (uint32_t k = 0; k < access->n_bounds && in.exists; k++)
+      if (!access->bounds[k].is_clamped) cut_interior(gen, &access->bounds[k], axis, &in);
+  }
+  return in;
+}
+
+/* --- Cutting an axis into segments --- */
+
+static const tn_dim *number(tn_gen *gen, int64_t v) { return tn_dim_const(gen->ctx, v); }
+
+/* Whole register tiles of vectors, then what is left with masks. */
+static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
+  uint32_t axis = gen->plan->order[level], lanes = gen->plan->lanes, tile = gen->plan->tile[axis];
+  int64_t chunk = (int64_t)lanes * tile, count = gen->nest->axes[axis].count;
+  const tn_dim *extent = gen->nest->axes[axis].extent;
+  const tn_dim *whole = tn_dim_floordiv(gen->ctx, extent, number(gen, chunk));
+  const tn_dim *done = tn_dim_mul_i(gen->ctx, whole, chunk), *left = tn_dim_sub(gen->ctx, extent, done);
+  segment main = {.start = number(gen, 0), .tiles = whole, .step = chunk, .instances = tile, .first_unit = number(gen, 0)};
+  segment tail = {.start = done, .mask_from = extent, .first_unit = whole, .step = lanes, .instances = 1,
+                  .tiles = tn_dim_ceildiv(gen->ctx, left, lanes)};
+  if (count >= 0) {
+    int64_t vectors = (count % chunk + lanes - 1) / lanes;
+    tail.tiles = number(gen, vectors > 0);
+    tail.instances = (uint32_t)vectors;
+  }
+  if (is_divided(gen, axis)) divide_units(gen, tn_dim_add(gen->ctx, whole, tail.tiles));
+  emit_segment(gen, l, level, &main);
+  emit_segment(gen, l, level, &tail);
+}
+
+/* Tiles of nearly equal size cover the extent; neighbours of one size and all inside form one loop. */
+static void static_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in) {
+  uint32_t axis = gen->plan->order[level];
+  int64_t count = gen->nest->axes[axis].count, tile = gen->plan->tile[axis];
+  int64_t tiles = (count + tile - 1) / tile, small = count / tiles, n_big = count % tiles;
+  bool split = in->any_bound && in->exists && tn_dim_is_const(in->hi) && tile > 1;
+  int64_t inside_hi = split ? tn_dim_value(in->hi) : 0;
+  if (is_divided(gen, axis)) divide_units(gen, number(gen, tiles));
+  for (int64_t i = 0; i < tiles;) {
+    int64_t size = i < n_big ? small + 1 : small, start = i * small + (i < n_big ? i : n_big), n = 1;
+    bool inside = !split || (start >= in->lo && start + size <= inside_hi);
+    for (; i + n < tiles; n++) {
+      int64_t next_size = i + n < n_big ? small + 1 : small, next = start + n * size;
+      bool next_inside = !split || (next >= in->lo && next + size <= inside_hi);
+      if (next_size != size || next_inside != inside || (!inside && tiles <= MAX_SINGLE_TILES)) break;
+    }
+    segment s = {.start = number(gen, start), .tiles = number(gen, n), .step = size, .instances = (uint32_t)size,
+                 .first_unit = number(gen, i)};
+    emit_segment(gen, l, level, &s);
+    i += n;
+  }
+}
+
+static void plain_axis(tn_gen *gen, const loops *l, uint32_t level) {
+  uint32_t axis = gen->plan->order[level];
+  segment s = {.start = number(gen, 0), .tiles = gen->nest->axes[axis].extent, .step = 1, .instances = 1,
+               .first_unit = number(gen, 0)};
+  if (is_divided(gen, axis)) divide_units(gen, s.tiles);
+  emit_segment(gen, l, level, &s);
+}
+
+/* Too few positions for one register tile: quarter tiles, then single ones. */
+static void short_axis(tn_gen *gen, const loops *l, uint32_t level, bool has_border) {
+  uint32_t axis = gen->plan->order[level];
+  int64_t quarter = has_border ? 1 : (gen->plan->tile[axis] + 3) / 4;
+  const tn_dim *extent = gen->nest->axes[axis].extent, *zero = number(gen, 0);
+  const tn_dim *whole = quarter > 1 ? tn_dim_floordiv(gen->ctx, extent, number(gen, quarter)) : zero;
+  const tn_dim *done = tn_dim_mul_i(gen->ctx, whole, quarter);
+  segment some = {.start = zero, .tiles = whole, .step = quarter, .instances = (uint32_t)quarter, .first_unit = zero};
+  segment rest = {.start = done, .tiles = tn_dim_sub(gen->ctx, extent, done), .step = 1, .instances = 1,
+                  .first_unit = zero};
+  if (is_divided(gen, axis)) { /* all to the first part */
+    tn_tile_value *first = tn_tile_int(&gen->b, TN_T_IEQ, part_value(gen, TN_T_PART_LO), tn_tile_const_i(&gen->b, 0));
+    tn_tile_value *in[] = {first, tn_gen_int(gen, extent), tn_tile_const_i(&gen->b, 0)};
+    gen->part_lo = tn_tile_const_i(&gen->b, 0);
+    gen->part_hi = tn_tile_scalar(&gen->b, TN_SELECT, TN_I64, 1, in, 3);
+  }
+  emit_segment(gen, l, level, &some);
+  emit_segment(gen, l, level, &rest);
+}
+
+/* Extent known at run time, no padding: the last tile is moved back to end at the extent. */
+static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
+  uint32_t axis = gen->plan->order[level];
+  int64_t tile = gen->plan->tile[axis];
+  const tn_dim *extent = gen->nest->axes[axis].extent;
+  segment s = {.start = number(gen, 0), .tiles = tn_dim_ceildiv(gen->ctx, extent, tile), .step = tile,
+               .instances = (uint32_t)tile, .first_unit = number(gen, 0), .last = tn_dim_add_i(gen->ctx, extent, -tile)};
+  tn_tile_block *saved;
+  tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, tile), tn_gen_int(gen, extent));
+  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
+  if (is_divided(gen, axis)) divide_units(gen, s.tiles);
+  emit_segment(gen, l, level, &s);
+  tn_tile_if_else(&gen->b, branch);
+  short_axis(gen, l, level, false);
+  tn_tile_if_end(&gen->b, branch, saved);
+}
+
+/* Extent known at run time, with padding: a left tile, interior tiles of which the last may overlap, and a right tile
+ * that ends at the extent. */
+static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in) {
+  uint32_t axis = gen->plan->order[level], instances = gen->plan->tile[axis];
+  int64_t tile = instances;
+  const tn_dim *extent = gen->nest->axes[axis].extent;
+  const tn_dim *right = tn_dim_add_i(gen->ctx, extent, -tile), *last = tn_dim_add_i(gen->ctx, in->hi, -tile);
+  const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile);
+  segment left = {.start = number(gen, 0), .tiles = number(gen, 1), .step = tile, .instances = instances};
+  segment middle = {.start = number(gen, tile), .tiles = tn_dim_ceildiv(gen->ctx, room, tile), .step = tile,
+                    .instances = instances, .last = last};
+  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances};
+  tn_tile_block *saved;
+  tn_tile_value *size = tn_tile_const_i(&gen->b, tile);
+  tn_tile_value *long_enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, 3 * tile), tn_gen_int(gen, extent));
+  tn_tile_value *narrow = tn_tile_int(&gen->b, TN_T_ILE, tn_gen_int(gen, tn_dim_sub(gen->ctx, extent, in->hi)), size);
+  tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_IAND, long_enough, narrow);
+  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
+  emit_segment(gen, l, level, &left);
+  emit_segment(gen, l, level, &middle);
+  emit_segment(gen, l, level, &end);
+  tn_tile_if_else(&gen->b, branch);
+  short_axis(gen, l, level, true);
+  tn_tile_if_end(&gen->b, branch, saved);
+}
+
+static void par_level(tn_gen *gen, const loops *l, uint32_t level) {
+  if (level == gen->plan->n_order) {
+    l->body(gen);
+    return;
+  }
+  uint32_t axis = gen->plan->order[level];
+  int64_t count = gen->nest->axes[axis].count;
+  if (count == 0) return;
+  if ((int32_t)axis == gen->plan->vector) {
+    vector_axis(gen, l, level);
+  } else if (gen->plan->tile[axis] <= 1) {
+    plain_axis(gen, l, level);
+  } else {
+    interior in = interior_of(gen, axis);
+    if (count > 0)
+      static_axis(gen, l, level, &in);
+    else if (in.any_bound && in.exists && in.lo <= gen->plan->tile[axis])
+      dynamic_border_axis(gen, l, level, &in);
+    else
+      dynamic_axis(gen, l, level);
+  }
+}
+
+void tn_gen_loops(tn_gen *gen, void (*body)(tn_gen *gen)) {
+  loops l = {body};
+  gen->b.load_floor = NULL;
+  par_level(gen, &l, 0);
+}

@@ -1,0 +1,229 @@
+/* Kernels to nests: addresses from coordinates and storage, axes of one position dropped, axes merged that every address
+ * walks as one (a flat loop over a tensor, the pixels of a 1x1 convolution). See nest.h. */
+#include <string.h>
+
+#include "backends/cpu/nest.h"
+
+tn_dtype tn_nest_compute_type(tn_dtype dtype) {
+  return tn_dtype_is_float(dtype) && dtype != TN_F64 ? TN_F32 : dtype;
+}
+
+int64_t tn_access_stride(const tn_access *access, uint32_t axis) {
+  if (access->nonlinear >> axis & 1) return INT64_MIN;
+  const tn_dim *c = access->coefficient[axis];
+  if (!c) return 0;
+  return tn_dim_is_const(c) ? tn_dim_value(c) : INT64_MIN;
+}
+
+static uint32_t axes_in(const tn_nest *nest, const tn_dim *dim) {
+  uint32_t axes = 0;
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (nest->axes[i].is_live && tn_dim_uses(dim, nest->axes[i].symbol)) axes |= 1u << i;
+  return axes;
+}
+
+/* Axes that the nodes whose values dim uses vary over: never linear. */
+static uint32_t value_axes(const tn_nest *nest, const tn_dim *dim) {
+  uint32_t axes = 0;
+  if (!tn_dim_uses_kind(dim, TN_SYM_VALUE)) return 0;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = nest->kernel->nodes.data[i];
+    if (node->value_symbol && tn_dim_uses(dim, node->value_symbol)) axes |= nest->node_axes[i];
+  }
+  return axes;
+}
+
+void tn_access_analyse(tn_nest *nest, tn_access *access) {
+  access->axes = axes_in(nest, access->address);
+  access->nonlinear = value_axes(nest, access->address);
+  memset(access->coefficient, 0, sizeof(access->coefficient));
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    const tn_dim *rest;
+    if (!(access->axes >> i & 1)) continue;
+    if (!tn_dim_linear(nest->ctx, access->address, nest->axes[i].symbol, &access->coefficient[i], &rest) ||
+        axes_in(nest, access->coefficient[i])) {
+      access->coefficient[i] = NULL;
+      access->nonlinear |= 1u << i;
+    }
+  }
+  access->axes |= access->nonlinear;
+}
+
+static void analyse_bound(tn_nest *nest, tn_bound *bound) {
+  uint32_t by_value = value_axes(nest, bound->index);
+  bound->axes = axes_in(nest, bound->index);
+  bound->nonlinear = by_value;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    const tn_dim *coefficient, *rest;
+    bound->coefficient[i] = 0;
+    if (!(bound->axes >> i & 1)) continue;
+    if (tn_dim_linear(nest->ctx, bound->index, nest->axes[i].symbol, &coefficient, &rest) &&
+        tn_dim_is_const(coefficient))
+      bound->coefficient[i] = tn_dim_value(coefficient);
+    else
+      bound->nonlinear |= 1u << i;
+  }
+  bound->axes |= by_value;
+}
+
+static bool is_proved(const tn_nest *nest, const tn_dim *index, const tn_dim *extent) {
+  return index->lo >= 0 && tn_dim_proves_le(nest->ctx, tn_dim_add_i(nest->ctx, index, 1), extent);
+}
+
+static tn_access *access_of(tn_nest *nest, const tn_knode *node) {
+  const tn_karg *arg = &nest->kernel->args.data[node->arg];
+  tn_access *access = TN_NEW(nest->arena, tn_access);
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  tn_storage_strides(nest->ctx, arg->type, arg->storage, strides, &total);
+  access->node = node;
+  access->address = tn_dim_const(nest->ctx, 0);
+  access->bounds = TN_NEW_N(nest->arena, tn_bound, node->n_index);
+  for (uint32_t i = 0; i < node->n_index; i++) {
+    bool has_outside = node->kind == TN_K_READ && node->n_in == 1;
+    bool is_gathered = tn_dim_uses_kind(node->index[i], TN_SYM_VALUE);
+    bool is_clamped = is_gathered && !has_outside;
+    if (is_clamped || (has_outside && !is_proved(nest, node->index[i], arg->type->dims[i])))
+      access->bounds[access->n_bounds++] = (tn_bound){.index = node->index[i], .extent = arg->type->dims[i],
+                                                      .is_clamped = is_clamped, .stride = strides[i]};
+    if (!is_clamped)
+      access->address = tn_dim_add(nest->ctx, access->address, tn_dim_mul(nest->ctx, node->index[i], strides[i]));
+  }
+  return access;
+}
+
+static void analyse_all(tn_nest *nest) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    tn_access_analyse(nest, access);
+    for (uint32_t k = 0; k < access->n_bounds; k++) analyse_bound(nest, &access->bounds[k]);
+  }
+}
+
+/* Every dim in the nest that mentions axes goes through this. */
+static const tn_dim *replace(const tn_nest *nest, const tn_dim *dim, const tn_symbol *symbol, const tn_dim *by) {
+  return tn_dim_uses(dim, symbol) ? tn_dim_substitute(nest->ctx, dim, symbol, by) : dim;
+}
+
+static uint32_t without(uint32_t axes, uint32_t axis) { return axes & ~(1u << axis); }
+
+/* A constant position for the axis in all addresses and bounds. INDEX nodes keep the kernel's own dims; their unit axes
+ * are bound to 0 when they are evaluated. */
+static void drop_axis(tn_nest *nest, uint32_t axis) {
+  const tn_dim *zero = tn_dim_const(nest->ctx, 0);
+  nest->axes[axis].is_live = false;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    nest->node_axes[i] = without(nest->node_axes[i], axis);
+    nest->node_over[i] = without(nest->node_over[i], axis);
+    tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    access->address = replace(nest, access->address, nest->axes[axis].symbol, zero);
+    for (uint32_t k = 0; k < access->n_bounds; k++)
+      access->bounds[k].index = replace(nest, access->bounds[k].index, nest->axes[axis].symbol, zero);
+  }
+}
+
+static bool mentions(const tn_nest *nest, const tn_knode *node, uint32_t outer, uint32_t inner) {
+  const tn_access *access = nest->accesses[node->id];
+  uint32_t both = 1u << outer | 1u << inner;
+  if (!access) {
+    if (node->kind != TN_K_INDEX) return false;
+    return tn_dim_uses(node->index[0], nest->axes[outer].symbol) || tn_dim_uses(node->index[0], nest->axes[inner].symbol);
+  }
+  if (access->nonlinear & both) return true;
+  for (uint32_t k = 0; k < access->n_bounds; k++)
+    if (access->bounds[k].axes & both) return true;
+  return false;
+}
+
+/* Whether one axis of outer * inner positions can stand for both everywhere. */
+static bool can_merge(const tn_nest *nest, uint32_t outer, uint32_t inner) {
+  const tn_nest_axis *a = &nest->axes[outer], *b = &nest->axes[inner];
+  const tn_dim *zero = tn_dim_const(nest->ctx, 0);
+  if (a->kind != b->kind) return false;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = nest->kernel->nodes.data[i];
+    uint32_t axes = nest->node_axes[i], over = nest->node_over[i];
+    if ((axes >> outer & 1) != (axes >> inner & 1) || (over >> outer & 1) != (over >> inner & 1)) return false;
+    if ((node->kind == TN_K_ARGFOLD && (over >> inner & 1)) || mentions(nest, node, outer, inner)) return false;
+    const tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    const tn_dim *ca = access->coefficient[outer] ? access->coefficient[outer] : zero;
+    const tn_dim *cb = access->coefficient[inner] ? access->coefficient[inner] : zero;
+    if (ca != tn_dim_mul(nest->ctx, cb, b->extent)) return false;
+  }
+  return true;
+}
+
+static int64_t count_of(const tn_dim *extent) { return tn_dim_is_const(extent) ? tn_dim_value(extent) : -1; }
+
+static void merge(tn_nest *nest, uint32_t outer, uint32_t inner) {
+  tn_nest_axis *a = &nest->axes[outer], *b = &nest->axes[inner];
+  const tn_dim *zero = tn_dim_const(nest->ctx, 0);
+  const tn_dim *extent = tn_dim_mul(nest->ctx, a->extent, b->extent);
+  const tn_symbol *symbol = tn_symbol_axis(nest->ctx, b->symbol->name, extent, inner);
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    nest->node_axes[i] = without(nest->node_axes[i], outer);
+    nest->node_over[i] = without(nest->node_over[i], outer);
+    tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    access->address = replace(nest, access->address, a->symbol, zero);
+    access->address = replace(nest, access->address, b->symbol, tn_dim_symbol(nest->ctx, symbol));
+  }
+  a->is_live = false;
+  b->symbol = symbol;
+  b->extent = extent;
+  b->count = count_of(extent);
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (nest->accesses[i]) tn_access_analyse(nest, nest->accesses[i]);
+}
+
+static bool merge_any(tn_nest *nest) {
+  for (uint32_t inner = 0; inner < nest->n_axes; inner++)
+    for (uint32_t outer = 0; outer < nest->n_axes; outer++)
+      if (outer != inner && nest->axes[inner].is_live && nest->axes[outer].is_live && can_merge(nest, outer, inner)) {
+        merge(nest, outer, inner);
+        return true;
+      }
+  return false;
+}
+
+/* Lowering may call an axis PAR, SUM or ROW before it is complete; what the nodes do with it decides. */
+static void find_kinds(tn_nest *nest) {
+  uint32_t folded = 0;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) folded |= nest->node_over[i];
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    nest->axes[i].kind = nest->kernel->space.data[i].kind;
+    if (!(folded >> i & 1)) nest->axes[i].kind = TN_AXIS_PAR;
+    else if (nest->axes[i].kind == TN_AXIS_PAR) nest->axes[i].kind = TN_AXIS_ROW;
+  }
+}
+
+tn_nest *tn_nest_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena) {
+  tn_nest *nest = TN_NEW(arena, tn_nest);
+  size_t n = kernel->nodes.n;
+  nest->ctx = kernel->module->ctx;
+  nest->arena = arena;
+  nest->kernel = kernel;
+  nest->target = target;
+  nest->n_axes = (uint32_t)kernel->space.n;
+  nest->node_axes = TN_NEW_N(arena, uint32_t, n);
+  nest->node_over = TN_NEW_N(arena, uint32_t, n);
+  nest->accesses = TN_NEW_N(arena, tn_access *, n);
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    const tn_axis *axis = &kernel->space.data[i];
+    nest->axes[i] = (tn_nest_axis){axis->symbol, axis->extent, axis->kind, true, count_of(axis->extent)};
+  }
+  for (size_t i = 0; i < n; i++) {
+    const tn_knode *node = kernel->nodes.data[i];
+    nest->node_axes[i] = node->axes;
+    nest->node_over[i] = node->over;
+    if (node->kind == TN_K_READ || node->kind == TN_K_WRITE) nest->accesses[i] = access_of(nest, node);
+  }
+  find_kinds(nest);
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (nest->axes[i].count == 1) drop_axis(nest, i);
+  analyse_all(nest);
+  while (merge_any(nest)) continue;
+  return nest;
+}

@@ -1,0 +1,607 @@
+/* The plan of a nest: which axis the lanes run over, the register tile, the order of loops, what is packed, what is kept
+ * in scratch, and how the work divides. Pure arithmetic on the nest; generation follows it blindly.
+ *
+ * Register rule of contractions (Goto-style outer product): MR rows x NV vectors of accumulators, NV vectors of the
+ * packed operand and one broadcast must fit the register file; LLVM then allocates without a spill. */
+#include <limits.h>
+#include <string.h>
+
+#include "backends/cpu/nest.h"
+
+/* --- Estimates --- */
+
+static bool bind_guess(const void *user, const tn_symbol *symbol, int64_t *out) {
+  (void)user;
+  *out = symbol->lo > 64 ? symbol->lo : symbol->hi < 64 ? symbol->hi : 64;
+  return true;
+}
+
+/* The dim's value with unknown sizes taken as 64 (or their nearest bound). */
+static double guess(const tn_dim *dim) {
+  int64_t v;
+  return tn_dim_evaluate(dim, bind_guess, NULL, &v) ? (double)v : 64.0;
+}
+
+static double guess_extent(const tn_nest *nest, uint32_t axis) {
+  double v = nest->axes[axis].count >= 0 ? (double)nest->axes[axis].count : guess(nest->axes[axis].extent);
+  return v < 1 ? 1 : v;
+}
+
+static double guess_points(const tn_nest *nest, uint32_t axes) {
+  double n = 1;
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (axes >> i & 1) n *= guess_extent(nest, i);
+  return n;
+}
+
+static bool has_axis(uint32_t axes, uint32_t axis) { return axes >> axis & 1; }
+
+
+static const tn_knode *node_at(const tn_nest *nest, size_t i) { return nest->kernel->nodes.data[i]; }
+
+/* --- Constants that can be packed --- */
+
+/* A constant read once in the kernel, at an address that strides describe. */
+static bool is_packable(const tn_nest *nest, const tn_access *access) {
+  const tn_karg *arg = &nest->kernel->args.data[access->node->arg];
+  if (!arg->constant || access->n_bounds || access->nonlinear || access->node->kind != TN_K_READ) return false;
+  if (!tn_type_is_static(arg->type)) return false;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (node_at(nest, i)->kind == TN_K_READ && node_at(nest, i) != access->node &&
+        node_at(nest, i)->arg == access->node->arg)
+      return false;
+  const tn_dim *rest = access->address;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    if (!has_axis(access->axes, i)) continue;
+    if (nest->axes[i].count < 0 || tn_access_stride(access, i) == INT64_MIN) return false;
+    rest = tn_dim_substitute(nest->ctx, rest, nest->axes[i].symbol, tn_dim_const(nest->ctx, 0));
+  }
+  return tn_dim_is(rest, 0);
+}
+
+/* --- The vector axis --- */
+
+static bool index_allows(const tn_nest *nest, const tn_knode *node, uint32_t axis) {
+  const tn_dim *coefficient, *rest;
+  if (!tn_dim_uses(node->index[0], nest->axes[axis].symbol)) return !tn_dim_uses_kind(node->index[0], TN_SYM_VALUE);
+  return tn_dim_linear(nest->ctx, node->index[0], nest->axes[axis].symbol, &coefficient, &rest) &&
+         tn_dim_is_const(coefficient) && !tn_dim_uses_kind(rest, TN_SYM_VALUE);
+}
+
+/* Lanes may run over axis when every address is linear in it. */
+static bool can_vectorise(const tn_nest *nest, uint32_t axis) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (!has_axis(nest->node_axes[i] | nest->node_over[i], axis)) continue;
+    if (node->dtype == TN_STR || (node->kind == TN_K_ARGFOLD && has_axis(nest->node_over[i], axis))) return false;
+    if (node->kind == TN_K_INDEX && !index_allows(nest, node, axis)) return false;
+    const tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    if (has_axis(access->nonlinear, axis)) return false;
+    for (uint32_t k = 0; k < access->n_bounds; k++)
+      if (has_axis(access->bounds[k].nonlinear, axis) ||
+          (access->bounds[k].is_clamped && has_axis(access->bounds[k].axes, axis)))
+        return false;
+  }
+  return true;
+}
+
+static double lane_efficiency(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
+  double n = guess_extent(nest, axis), vectors = (double)(int64_t)((n + lanes - 1) / lanes);
+  return n / vectors; /* useful lanes per vector */
+}
+
+/* Estimated vector instructions when lanes run over axis (UINT32_MAX: none do). */
+static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
+  double per_vector = axis == UINT32_MAX ? 1 : lane_efficiency(nest, axis, lanes), cost = 0;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    uint32_t axes = nest->node_axes[i] | nest->node_over[i];
+    double points = guess_points(nest, axes);
+    bool in = axis != UINT32_MAX && has_axis(axes, axis);
+    if (node->kind == TN_K_CONST) continue;
+    const tn_access *access = nest->accesses[i];
+    if (in && access && tn_access_stride(access, axis) != 1 && !is_packable(nest, access))
+      cost += points * 1.5;
+    else
+      cost += in ? points / per_vector : points;
+    if (in && has_axis(nest->node_over[i], axis)) cost += guess_points(nest, nest->node_axes[i]) * 6;
+  }
+  return cost;
+}
+
+static uint32_t widest_bits(const tn_nest *nest) {
+  unsigned bits = 8;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    unsigned own = (unsigned)tn_dtype_bytes(tn_nest_compute_type(node->dtype)) * 8;
+    if (node->kind != TN_K_CONST && node->kind != TN_K_INDEX && own > bits) bits = own;
+    if (node->kind == TN_K_INDEX && nest->node_axes[i] && own > bits) bits = own;
+  }
+  return bits < 32 ? 32 : bits;
+}
+
+static void choose_vector(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  uint32_t lanes = nest->target->vector_bits / widest_bits(nest);
+  double best = vector_cost(nest, UINT32_MAX, lanes);
+  plan->vector = -1;
+  plan->lanes = 1;
+  for (uint32_t i = nest->n_axes; i-- > 0;) {
+    if (!nest->axes[i].is_live || (nest->axes[i].count >= 0 && nest->axes[i].count < 2) || !can_vectorise(nest, i))
+      continue;
+    double cost = vector_cost(nest, i, lanes);
+    if (cost >= best * 0.999) continue;
+    best = cost;
+    plan->vector = (int32_t)i;
+    plan->lanes = lanes;
+  }
+}
+
+/* --- Loop orders --- */
+
+static double access_stride_guess(const tn_access *access, uint32_t axis) {
+  if (!access || !has_axis(access->axes, axis)) return 0;
+  if (!access->coefficient[axis]) return 1e9;
+  double v = guess(access->coefficient[axis]);
+  return v < 0 ? -v : v;
+}
+
+/* Sorts axes by falling stride in access; the vector axis last; stable. */
+static void sort_axes(const tn_plan *plan, const tn_access *access, uint8_t *axes, uint32_t n) {
+  for (uint32_t i = 1; i < n; i++) {
+    uint8_t axis = axes[i];
+    uint32_t at = i;
+    double stride = (int32_t)axis == plan->vector ? -1 : access_stride_guess(access, axis);
+    for (; at > 0; at--) {
+      uint8_t before = axes[at - 1];
+      double other = (int32_t)before == plan->vector ? -1 : access_stride_guess(access, before);
+      if (other >= stride) break;
+      axes[at] = before;
+    }
+    axes[at] = axis;
+  }
+}
+
+static void list_axes(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    plan->tile[i] = 1;
+    if (!nest->axes[i].is_live) continue;
+    if (nest->axes[i].kind == TN_AXIS_PAR)
+      plan->order[plan->n_order++] = (uint8_t)i;
+    else
+      plan->fold_order[plan->n_fold_order++] = (uint8_t)i;
+  }
+}
+
+static const tn_access *first_write(const tn_nest *nest) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (node_at(nest, i)->kind == TN_K_WRITE) return nest->accesses[i];
+  return NULL;
+}
+
+/* The read that walks most of the fold axes, and of those the longest way. */
+static const tn_access *main_read(const tn_nest *nest, uint32_t folds) {
+  const tn_access *best = NULL;
+  double most = 0;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_access *access = nest->accesses[i];
+    if (!access || node_at(nest, i)->kind != TN_K_READ) continue;
+    double points = guess_points(nest, nest->node_axes[i] & folds) + guess_points(nest, nest->node_axes[i]) * 1e-9;
+    if (best && points <= most) continue;
+    best = access;
+    most = points;
+  }
+  return best;
+}
+
+/* --- Contractions --- */
+
+/* The read behind an operand of a contraction, through scalar ops. */
+static const tn_access *operand_access(const tn_nest *nest, const tn_knode *node) {
+  for (;;) {
+    if (node->kind == TN_K_READ) return nest->accesses[node->id];
+    if (node->kind != TN_K_SCALAR) return NULL;
+    const tn_knode *next = NULL;
+    for (uint32_t i = 0; i < node->n_in; i++)
+      if (!next || nest->node_axes[node->in[i]->id] & ~nest->node_axes[next->id]) next = node->in[i];
+    node = next;
+  }
+}
+
+static const tn_knode *main_contract(const tn_nest *nest) {
+  const tn_knode *best = NULL;
+  double most = -1;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (node->kind != TN_K_CONTRACT) continue;
+    double points = guess_points(nest, nest->node_axes[i] | nest->node_over[i]);
+    if (points > most) best = node, most = points;
+  }
+  return best;
+}
+
+/* Contractions that run in the loop of `main`, sharing its accumulator registers. */
+static uint32_t count_contracts(const tn_nest *nest, const tn_knode *main) {
+  uint32_t n = 0;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    n += node_at(nest, i)->kind == TN_K_CONTRACT && nest->node_over[i] == nest->node_over[main->id] &&
+         nest->node_axes[i] == nest->node_axes[main->id];
+  return n;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+typedef struct register_tile {
+  int64_t rows, vectors;
+  double cost;
+} register_tile;
+
+/* Cycles of one step of the contraction loop: multiply-adds and loads at two a cycle, the latency of the chains, and the
+ * vectors' way from the second-level cache. */
+static double step_cost(double rows, double vectors) {
+  double fma = rows * vectors / 2, loads = (rows + vectors) / 2, cost = fma > loads ? fma : loads;
+  if (cost < 4) cost = 4;
+  return (cost > vectors * 1.5 ? cost : vectors * 1.5) + 0.25;
+}
+
+static double rows_cost(int64_t n_rows, int64_t rows, double vectors) {
+  int64_t tiles = ceil_div(n_rows, rows), big = n_rows % tiles, small = tiles - big;
+  return (double)big * step_cost((double)(n_rows / tiles + 1), vectors) +
+         (double)small * step_cost((double)(n_rows / tiles), vectors);
+}
+
+/* The register tile for n_rows x n_vectors of output; limits as the register rule says. */
+static register_tile choose_tile(int64_t n_rows, int64_t n_vectors, uint32_t registers, uint32_t n_contracts) {
+  register_tile best = {1, 1, 1e300};
+  for (int64_t vectors = 1; vectors <= TN_PLAN_MAX_VECTORS && vectors <= n_vectors; vectors++) {
+    int64_t rows = ((int64_t)registers - 1 - vectors) / (vectors * n_contracts);
+    if (rows < 1) break;
+    if (rows > n_rows) rows = n_rows;
+    double full = (double)(n_vectors / vectors) * rows_cost(n_rows, rows, (double)vectors);
+    double rest = n_vectors % vectors ? rows_cost(n_rows, rows, (double)(n_vectors % vectors)) : 0;
+    if (full + rest < best.cost * 0.98) best = (register_tile){rows, vectors, full + rest};
+  }
+  return best;
+}
+
+/* Par axes that the broadcast operand walks and the vector operand does not: their positions share its loads. */
+static uint32_t row_axes(const tn_plan *plan, const tn_knode *contract, const tn_access *b) {
+  const tn_nest *nest = plan->nest;
+  uint32_t axes = 0, all = nest->node_axes[contract->id];
+  for (uint32_t i = 0; i < plan->n_order; i++) {
+    uint32_t axis = plan->order[i];
+    if (has_axis(all, axis) && (int32_t)axis != plan->vector && !(b && has_axis(b->axes, axis))) axes |= 1u << axis;
+  }
+  return axes;
+}
+
+static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_access *a) {
+  const tn_nest *nest = plan->nest;
+  int64_t left = rows;
+  uint8_t sorted[TN_KERNEL_MAX_AXES];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (has_axis(axes, i)) sorted[n++] = (uint8_t)i;
+  sort_axes(plan, a, sorted, n);
+  for (uint32_t i = n; i-- > 0 && left > 1;) {
+    int64_t count = nest->axes[sorted[i]].count < 0 ? left : nest->axes[sorted[i]].count;
+    int64_t tiles = ceil_div(count, left), tile = ceil_div(count, tiles);
+    plan->tile[sorted[i]] = (uint32_t)tile;
+    left /= tile;
+    if (nest->axes[sorted[i]].count < 0) break;
+  }
+}
+
+/* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
+ * all rows while it lies in a near cache. */
+static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b, uint32_t rows) {
+  uint8_t order[TN_KERNEL_MAX_AXES];
+  uint32_t n = 0;
+  sort_axes(plan, a, plan->order, plan->n_order);
+  for (int stage = 0; stage < 4; stage++)
+    for (uint32_t i = 0; i < plan->n_order; i++) {
+      uint32_t axis = plan->order[i];
+      bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
+      int own = is_vector ? 1 : !is_row || !b ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      if (!b && is_row) own = plan->tile[axis] > 1 ? 3 : 2;
+      if (own == stage) order[n++] = (uint8_t)axis;
+    }
+  memcpy(plan->order, order, n);
+}
+
+static int64_t vector_count(const tn_plan *plan) {
+  if (plan->vector < 0) return 1;
+  int64_t count = plan->nest->axes[plan->vector].count;
+  return count < 0 ? 64 : ceil_div(count, plan->lanes);
+}
+
+/* Rows of a product whose both operands have the vector axis (depthwise): accumulators, the window and the weights. */
+static int64_t shared_rows(const tn_plan *plan, int64_t n_rows) {
+  int64_t most = plan->nest->target->n_vector_registers >= 32 ? 12 : 5;
+  int64_t tiles = ceil_div(n_rows, most);
+  return ceil_div(n_rows, tiles);
+}
+
+static void plan_contract(tn_plan *plan, const tn_knode *contract) {
+  const tn_nest *nest = plan->nest;
+  uint32_t v = (uint32_t)plan->vector;
+  const tn_access *operands[2] = {operand_access(nest, contract->in[0]), operand_access(nest, contract->in[1])};
+  bool in[2] = {false, false};
+  for (int i = 0; i < 2; i++) in[i] = plan->vector >= 0 && has_axis(nest->node_axes[contract->in[i]->id], v);
+  const tn_access *b = in[0] != in[1] ? operands[in[0] ? 0 : 1] : NULL;
+  const tn_access *a = in[0] != in[1] ? operands[in[0] ? 1 : 0] : operands[0];
+  if (!b && operands[0] && operands[1] && guess_points(nest, operands[0]->axes) < guess_points(nest, operands[1]->axes))
+    a = operands[1];
+  uint32_t rows = row_axes(plan, contract, b ? b : in[0] && in[1] ? (a == operands[0] ? operands[1] : operands[0]) : NULL);
+  int64_t n_rows = 1;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    if (!has_axis(rows, i)) continue;
+    int64_t count = nest->axes[i].count < 0 ? 1024 : nest->axes[i].count;
+    n_rows = n_rows > 100000 ? n_rows : n_rows * (count ? count : 1);
+  }
+  uint32_t registers = nest->target->n_vector_registers;
+  if (plan->vector >= 0 && has_axis(nest->node_over[contract->id], v)) {
+    plan->tile[v] = 1; /* dot products along contiguous operands */
+    split_rows(plan, rows, n_rows < 4 ? n_rows : 4, a);
+    plan->strategy = "dot";
+  } else if (b) {
+    register_tile tile = choose_tile(n_rows, vector_count(plan), registers, count_contracts(nest, contract));
+    plan->tile[v] = (uint32_t)tile.vectors;
+    split_rows(plan, rows, tile.rows, a);
+    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", contract->over & ~nest->node_over[contract->id] ? "gemm" : "gemm",
+                                     (int)tile.rows, (int)(tile.vectors * plan->lanes));
+  } else {
+    int64_t tile = shared_rows(plan, n_rows);
+    if (rows) split_rows(plan, rows, tile, a);
+    plan->strategy = plan->vector >= 0 ? "depthwise" : "scalar contraction";
+  }
+  order_contract(plan, a, b, rows);
+  sort_axes(plan, a, plan->fold_order, plan->n_fold_order);
+  plan->contract = (int32_t)contract->id;
+}
+
+/* --- Maps and reductions --- */
+
+/* An axis that some access walks contiguously across the lanes: a tile over it makes a transpose read whole lines. */
+static void tile_transposes(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_access *access = nest->accesses[i];
+    if (!access || plan->vector < 0 || !has_axis(access->axes, (uint32_t)plan->vector)) continue;
+    if (tn_access_stride(access, (uint32_t)plan->vector) == 1) continue;
+    for (uint32_t k = 0; k < plan->n_order; k++) {
+      uint32_t axis = plan->order[k];
+      if ((int32_t)axis == plan->vector || tn_access_stride(access, axis) != 1) continue;
+      int64_t count = nest->axes[axis].count;
+      plan->tile[axis] = count < 0 || count > 8 ? 8 : (uint32_t)count;
+      return;
+    }
+  }
+}
+
+static bool is_window(const tn_nest *nest, uint32_t axis) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_access *access = nest->accesses[i];
+    if (!access) continue;
+    for (uint32_t k = 0; k < access->n_bounds; k++)
+      if (has_axis(access->bounds[k].axes, axis)) return true;
+  }
+  return false;
+}
+
+static void plan_loops(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  uint32_t folds = 0;
+  for (uint32_t i = 0; i < plan->n_fold_order; i++) folds |= 1u << plan->fold_order[i];
+  sort_axes(plan, first_write(nest), plan->order, plan->n_order);
+  sort_axes(plan, main_read(nest, folds), plan->fold_order, plan->n_fold_order);
+  plan->strategy = plan->vector < 0 ? "scalar" : folds ? "reduce" : "map";
+  if (plan->vector < 0) return;
+  int64_t vectors = vector_count(plan);
+  plan->tile[plan->vector] = (uint32_t)(vectors < 4 ? vectors : nest->kernel->nodes.n > 24 ? 2 : 4);
+  if (!folds) tile_transposes(plan);
+  if (!has_axis(folds, (uint32_t)plan->vector) && folds) {
+    plan->tile[plan->vector] = (uint32_t)(vectors < 2 ? vectors : 2);
+    /* More chains for latency, and windows that share what they read. */
+    for (uint32_t i = plan->n_order; i-- > 0;) {
+      uint32_t axis = plan->order[i];
+      if ((int32_t)axis == plan->vector || nest->axes[axis].count == 0) continue;
+      if (is_window(nest, axis)) {
+        int64_t count = nest->axes[axis].count, tiles = count < 0 ? 1 : ceil_div(count, 4);
+        plan->tile[axis] = (uint32_t)(count < 0 ? 4 : ceil_div(count, tiles));
+      }
+      break;
+    }
+  }
+  uint32_t wide = 1;
+  for (uint32_t i = 0; i < plan->n_order; i++) wide *= plan->tile[plan->order[i]];
+  if (wide > 16) plan->tile[plan->vector] = 1;
+}
+
+/* Short innermost fold axes are unrolled: taps of pooling and depthwise windows, three colours. */
+static void choose_static_folds(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  uint32_t instances = 1;
+  for (uint32_t i = 0; i < plan->n_order; i++) instances *= plan->tile[plan->order[i]];
+  for (uint32_t i = plan->n_fold_order; i-- > 0;) {
+    uint32_t axis = plan->fold_order[i];
+    int64_t count = nest->axes[axis].count;
+    if ((int32_t)axis == plan->vector) continue;
+    if (count < 0 || count > 8 || count * instances > 224) return;
+    plan->static_folds |= 1u << axis;
+    instances *= (uint32_t)count;
+  }
+}
+
+/* --- Values kept in scratch --- */
+
+static bool is_costly(const tn_knode *node) {
+  if (node->kind == TN_K_CONTRACT || node->kind == TN_K_FOLD || node->kind == TN_K_ARGFOLD) return true;
+  return node->kind == TN_K_SCALAR && node->scalar >= TN_EXP && node->scalar <= TN_POW;
+}
+
+/* Counts, for each node over row axes, the passes over the row that evaluate it. */
+static void count_passes(const tn_nest *nest, const tn_knode *node, uint32_t rows, uint32_t pass, uint32_t *last,
+                         uint32_t *count) {
+  if (last[node->id] == pass + 1) return;
+  last[node->id] = pass + 1;
+  count[node->id]++;
+  if (nest->node_over[node->id] & rows) return; /* a pass of its own */
+  for (uint32_t i = 0; i < node->n_in; i++) count_passes(nest, node->in[i], rows, pass, last, count);
+}
+
+static void choose_kept(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  size_t n = nest->kernel->nodes.n;
+  uint32_t rows = 0, *last = TN_NEW_N(nest->arena, uint32_t, n), *count = TN_NEW_N(nest->arena, uint32_t, n);
+  plan->keep = TN_NEW_N(nest->arena, bool, n);
+  plan->keep_offset = TN_NEW_N(nest->arena, int64_t, n);
+  plan->scratch_row = plan->scratch_elements = tn_dim_const(nest->ctx, 0);
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (nest->axes[i].is_live && nest->axes[i].kind == TN_AXIS_ROW) rows |= 1u << i;
+  if (!rows) return;
+  for (uint32_t i = 0; i < n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (node->kind == TN_K_WRITE || (nest->node_over[i] & rows))
+      for (uint32_t k = 0; k < node->n_in; k++) count_passes(nest, node->in[k], rows, i, last, count);
+  }
+  int64_t instances = 1;
+  for (uint32_t i = 0; i < plan->n_order; i++) instances *= plan->tile[plan->order[i]];
+  const tn_dim *row = tn_dim_const(nest->ctx, 1);
+  for (uint32_t i = 0; i < nest->n_axes; i++)
+    if (has_axis(rows, i)) row = tn_dim_mul(nest->ctx, row, nest->axes[i].extent);
+  row = tn_dim_mul_i(nest->ctx, tn_dim_ceildiv(nest->ctx, row, 16), 16);
+  bool by_lane = plan->vector >= 0 && !has_axis(rows, (uint32_t)plan->vector);
+  plan->scratch_row = tn_dim_mul_i(nest->ctx, row, by_lane ? plan->lanes : 1);
+  for (uint32_t i = 0; i < n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (count[i] < 2 || !(nest->node_axes[i] & rows) || !is_costly(node)) continue;
+    if (tn_nest_compute_type(node->dtype) != TN_F32) continue;
+    plan->keep[i] = true;
+    plan->keep_offset[i] = instances * plan->kept++;
+  }
+  plan->scratch_elements = tn_dim_mul_i(nest->ctx, plan->scratch_row, instances * plan->kept);
+}
+
+/* --- Packing --- */
+
+/* Batch runs outermost, then the panels of the vector axis, then the fold axes in loop order. */
+static void pack_access(tn_plan *plan, tn_access *access) {
+  tn_nest *nest = plan->nest;
+  uint32_t v = (uint32_t)plan->vector, axes[TN_KERNEL_MAX_AXES], n = 0;
+  bool v_folds = nest->axes[v].kind != TN_AXIS_PAR;
+  for (uint32_t i = 0; i < plan->n_order; i++)
+    if (plan->order[i] != v && has_axis(access->axes, plan->order[i])) axes[n++] = plan->order[i];
+  axes[n++] = v;
+  (void)v_folds;
+  for (uint32_t i = 0; i < plan->n_fold_order; i++)
+    if (plan->fold_order[i] != v && has_axis(access->axes, plan->fold_order[i])) axes[n++] = plan->fold_order[i];
+  tn_panel panel = {.width = (int64_t)plan->tile[v] * plan->lanes, .n_runs = n};
+  if (n > TN_PANEL_MAX_RUNS) return;
+  int64_t inner = panel.width;
+  const tn_dim *address = tn_dim_const(nest->ctx, 0);
+  for (uint32_t i = n; i-- > 0;) {
+    int64_t count = nest->axes[axes[i]].count;
+    panel.runs[i].count = count;
+    panel.runs[i].stride = tn_access_stride(access, axes[i]);
+    if (axes[i] == v) panel.vector_run = i;
+    /* Positions of the vector axis are multiples of the width, so that one stands for inner / width elements. */
+    int64_t step = axes[i] == v ? inner / panel.width : inner;
+    address = tn_dim_add(nest->ctx, address,
+                         tn_dim_mul_i(nest->ctx, tn_dim_symbol(nest->ctx, nest->axes[axes[i]].symbol), step));
+    inner *= axes[i] == v ? ceil_div(count, panel.width) : count;
+  }
+  if (tn_panel_elements(&panel) < 0) return;
+  plan->formats[access->node->arg] = tn_panel_format(nest->arena, &panel);
+  access->address = address;
+  access->is_packed = true;
+  tn_access_analyse(nest, access);
+}
+
+static bool feeds_contract(const tn_plan *plan, const tn_access *access) {
+  if (plan->contract < 0) return false;
+  const tn_knode *contract = node_at(plan->nest, (size_t)plan->contract);
+  return operand_access(plan->nest, contract->in[0]) == access || operand_access(plan->nest, contract->in[1]) == access;
+}
+
+static void choose_formats(tn_plan *plan) {
+  tn_nest *nest = plan->nest;
+  plan->formats = TN_NEW_N(nest->arena, const char *, nest->kernel->args.n);
+  for (size_t i = 0; i < nest->kernel->nodes.n && plan->vector >= 0; i++) {
+    tn_access *access = nest->accesses[i];
+    uint32_t v = (uint32_t)plan->vector;
+    if (!access || !has_axis(access->axes, v) || !is_packable(nest, access)) continue;
+    if (tn_access_stride(access, v) != 1 || feeds_contract(plan, access)) pack_access(plan, access);
+  }
+}
+
+/* --- Parts --- */
+
+static double flops_of(const tn_nest *nest) { return guess(tn_kernel_flops(nest->kernel)); }
+
+static void choose_parts(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  double most = 1, work = 0;
+  plan->part_axis = -1;
+  plan->parts = 1;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    work += guess_points(nest, nest->node_axes[i] | nest->node_over[i]);
+  if (work < 65536) return;
+  for (uint32_t i = 0; i < plan->n_order; i++) {
+    uint32_t axis = plan->order[i];
+    double per = (double)plan->tile[axis] * ((int32_t)axis == plan->vector ? plan->lanes : 1);
+    double units = (double)(int64_t)(guess_extent(nest, axis) / per);
+    if (units < most * (most >= 16 ? 1e9 : 1.5)) continue;
+    most = units;
+    plan->part_axis = (int32_t)axis;
+  }
+  double parts = work / 16384;
+  plan->parts = (uint32_t)(parts < most ? parts : most);
+  if (plan->parts > 64) plan->parts = 64;
+  if (plan->parts < 2) plan->parts = 1, plan->part_axis = -1;
+}
+
+tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena) {
+  tn_plan *plan = TN_NEW(arena, tn_plan);
+  plan->nest = tn_nest_create(kernel, target, arena);
+  plan->contract = -1;
+  list_axes(plan);
+  choose_vector(plan);
+  const tn_knode *contract = main_contract(plan->nest);
+  if (contract)
+    plan_contract(plan, contract);
+  else
+    plan_loops(plan);
+  choose_static_folds(plan);
+  choose_kept(plan);
+  choose_formats(plan);
+  choose_parts(plan);
+  return plan;
+}
+
+/* --- What the rest of the compiler asks --- */
+
+/* Bytes that the kernel's arguments hold, each counted once. */
+static double bytes_of(const tn_kernel *kernel) {
+  double bytes = 0;
+  for (size_t i = 0; i < kernel->args.n; i++) {
+    double n = (double)tn_dtype_bytes(kernel->args.data[i].type->dtype);
+    for (uint32_t k = 0; k < kernel->args.data[i].type->ndim; k++) n *= guess(kernel->args.data[i].type->dims[k]);
+    bytes += n;
+  }
+  return bytes;
+}
+
+bool tn_cpu_schedule(const tn_target *target, const tn_kernel *kernel, tn_arena *arena, tn_schedule *out) {
+  tn_plan *plan = tn_plan_create(kernel, target, arena);
+  double per_second = 3.0e9 * (plan->vector >= 0 ? 2.0 * plan->lanes : 1.0);
+  double compute = flops_of(plan->nest) / per_second, memory = bytes_of(kernel) / 20e9;
+  out->strategy = plan->strategy;
+  out->scratch_bytes = tn_dim_mul_i(plan->nest->ctx, plan->scratch_elements, 4);
+  out->parts = plan->parts;
+  out->formats = plan->formats;
+  out->cost_seconds = compute > memory ? compute : memory;
+  return true;
+}
