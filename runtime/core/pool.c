@@ -1,7 +1,7 @@
-/* Threads for one context. A job is cut into chunks that the threads claim from one 64-bit word (generation and next
- * chunk), so a thread that wakes late finds nothing instead of holding the others up, and the caller alone can finish a
- * job. Idle threads spin for about 50 us, then sleep on a futex; between jobs that follow each other closely nobody
- * enters the kernel. Which thread runs a part never changes the part's result. */
+/* Threads for one context. A job is cut into chunks that the threads claim from one 64-bit word (generation and chunks
+ * that are left), so a thread that wakes late finds nothing instead of holding the others up, and the caller alone can
+ * finish a job. Idle threads spin for about 50 us, then sleep on a futex; between jobs that follow each other closely
+ * nobody enters the kernel. Which thread runs a part never changes the part's result. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -24,14 +24,14 @@ typedef struct worker {
 } worker;
 
 struct tnrt_pool {
-  _Alignas(64) _Atomic uint64_t head; /* generation << 32 | next chunk; a claim is a compare-and-swap */
+  _Alignas(64) _Atomic uint64_t head; /* generation << 32 | chunks left; a claim is a compare-and-swap */
   _Alignas(64) _Atomic uint32_t done; /* chunks finished in this generation */
   _Atomic uint32_t caller_sleeps;
-  /* The job. Written before the generation is raised; a thread that read it too early fails to claim. */
-  _Alignas(64) _Atomic(tnrt_part_fn) fn;
-  _Atomic(const void *) frame;
-  _Atomic int64_t n_parts;
-  _Atomic uint32_t n_chunks;
+  /* The job. Whoever claimed a chunk of it may read it: it is not replaced before that chunk is done. */
+  _Alignas(64) tnrt_part_fn fn;
+  const void *frame;
+  int64_t n_parts;
+  uint32_t n_chunks;
   _Alignas(64) _Atomic uint32_t bell; /* rung to wake sleeping workers */
   _Atomic uint32_t sleepers;
   _Atomic bool stop;
@@ -61,25 +61,24 @@ static int64_t now_ns(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Runs chunk number `left` counted from the last. */
+static void run_chunk(tnrt_pool *pool, uint32_t left, int64_t index) {
+  const uint32_t n_chunks = pool->n_chunks;
+  int64_t each = pool->n_parts / n_chunks, extra = pool->n_parts % n_chunks, c = (int64_t)n_chunks - left;
+  int64_t lo = c * each + (c < extra ? c : extra);
+  pool->fn(pool->frame, lo, lo + each + (c < extra), index);
+  /* Sequentially consistent against caller_sleeps: either the caller sees the count or we see it sleep. */
+  if (atomic_fetch_add(&pool->done, 1) + 1 == n_chunks && atomic_load(&pool->caller_sleeps)) futex_wake(&pool->done, 1);
+}
+
 /* Runs chunks of generation `generation` until none is left. */
 static void take_chunks(tnrt_pool *pool, uint32_t generation, int64_t index) {
   uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire);
-  for (;;) {
-    tnrt_part_fn fn = atomic_load_explicit(&pool->fn, memory_order_relaxed);
-    const void *frame = atomic_load_explicit(&pool->frame, memory_order_relaxed);
-    int64_t n_parts = atomic_load_explicit(&pool->n_parts, memory_order_relaxed);
-    uint32_t n_chunks = atomic_load_explicit(&pool->n_chunks, memory_order_relaxed);
-    uint32_t chunk = (uint32_t)head;
-    if ((uint32_t)(head >> 32) != generation || chunk >= n_chunks) return;
-    if (!atomic_compare_exchange_weak_explicit(&pool->head, &head, head + 1, memory_order_acq_rel,
+  while ((uint32_t)(head >> 32) == generation && (uint32_t)head > 0) {
+    if (!atomic_compare_exchange_weak_explicit(&pool->head, &head, head - 1, memory_order_acq_rel,
                                                memory_order_acquire))
       continue;
-    int64_t each = n_parts / n_chunks, extra = n_parts % n_chunks, c = (int64_t)chunk;
-    int64_t lo = c * each + (c < extra ? c : extra);
-    fn(frame, lo, lo + each + (c < extra), index);
-    /* Sequentially consistent against caller_sleeps: either the caller sees the count or we see it sleep. */
-    if (atomic_fetch_add(&pool->done, 1) + 1 == n_chunks && atomic_load(&pool->caller_sleeps))
-      futex_wake(&pool->done, 1);
+    run_chunk(pool, (uint32_t)head, index);
     head = atomic_load_explicit(&pool->head, memory_order_acquire);
   }
 }
@@ -143,13 +142,13 @@ void tnrt_pool_run(tnrt_pool *pool, tnrt_part_fn fn, const void *frame, int64_t 
   }
   int64_t most = (int64_t)pool->n_threads * CHUNKS_PER_THREAD;
   uint32_t n_chunks = (uint32_t)(n_parts < most ? n_parts : most);
-  atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
-  atomic_store_explicit(&pool->frame, frame, memory_order_relaxed);
-  atomic_store_explicit(&pool->n_parts, n_parts, memory_order_relaxed);
-  atomic_store_explicit(&pool->n_chunks, n_chunks, memory_order_relaxed);
+  pool->fn = fn;
+  pool->frame = frame;
+  pool->n_parts = n_parts;
+  pool->n_chunks = n_chunks;
   atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
   uint32_t generation = (uint32_t)(atomic_load_explicit(&pool->head, memory_order_relaxed) >> 32) + 1;
-  atomic_store(&pool->head, (uint64_t)generation << 32);
+  atomic_store(&pool->head, (uint64_t)generation << 32 | n_chunks);
   if (atomic_load(&pool->sleepers)) ring(pool);
   take_chunks(pool, generation, 0);
   wait_until_done(pool, n_chunks);
@@ -180,10 +179,6 @@ tnrt_pool *tnrt_pool_create(const tnrt_alloc *alloc, int n_threads) {
   atomic_init(&pool->head, 0);
   atomic_init(&pool->done, 0);
   atomic_init(&pool->caller_sleeps, 0);
-  atomic_init(&pool->fn, NULL);
-  atomic_init(&pool->frame, NULL);
-  atomic_init(&pool->n_parts, 0);
-  atomic_init(&pool->n_chunks, 0);
   atomic_init(&pool->bell, 0);
   atomic_init(&pool->sleepers, 0);
   atomic_init(&pool->stop, false);

@@ -34,9 +34,9 @@ static void parts_run_once(void **state) {
     tnrt_pool *pool = tnrt_pool_create(&tnrt_alloc_libc, threads);
     assert_non_null(pool);
     job j = {.n_workers = threads};
-    int rounds = 300;
+    int rounds = 2000; /* a job of few parts before one of many once let a late thread claim what was not there */
     for (int round = 0; round < rounds; round++) {
-      if (round % 50 == 0) nap(200); /* long enough that the threads sleep */
+      if (round % 200 == 0) nap(200); /* long enough that the threads sleep */
       tnrt_pool_run(pool, count, &j, 1 + round * 7 % MOST);
     }
     for (int i = 0; i < MOST; i++) {
