@@ -39,7 +39,7 @@ static const tn_dim *make_dim(tn_importer *importer, const char *wanted, const c
   if (option == NULL) option = dim_option(importer, name);
   if (option != NULL && option->lo == option->hi) return tn_dim_const(ctx, option->lo);
   const tn_symbol *symbol = tn_symbol_create(ctx, TN_SYM_INPUT, name, label, option != NULL ? option->lo : 0,
-                                             option != NULL ? option->hi : TN_DIM_INF);
+                                             option != NULL ? option->hi : TN_ONNX_MAX_EXTENT);
   TN_VEC_PUSH(importer->module->arena, &importer->module->symbols, symbol);
   return tn_dim_symbol(ctx, symbol);
 }

@@ -11,6 +11,9 @@
 
 #define TN_ONNX_MIN_OPSET 7
 #define TN_ONNX_MAX_OPSET 28
+/* Unknown extents of inputs are taken to be at most this: exporters write it for "to the end" of a slice, and it keeps
+ * products of two extents within 64 bits. --dim NAME=0.. lifts it. */
+#define TN_ONNX_MAX_EXTENT 1000000000
 
 /* --dim NAME=LO..HI or NAME=N (lo == hi): fixes or bounds the dim that inputs call NAME (hi may be TN_DIM_INF). */
 typedef struct tn_onnx_dim {
