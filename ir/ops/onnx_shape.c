@@ -51,7 +51,9 @@ static target read_target(tn_ctx *ctx, const tn_dim *s, const tn_dim *same, bool
   const tn_dim *zero = tn_dim_const(ctx, 0), *one = tn_dim_const(ctx, 1);
   if (tn_dim_is(s, -1)) return (target){zero, one};
   if (tn_dim_is(s, 0) && !allow_zero) return (target){same == NULL ? zero : same, zero};
-  if (s->lo >= 0 && (s->lo > 0 || allow_zero || s->hi == TN_DIM_INF || same == NULL)) return (target){s, zero};
+  /* An extent of an input that may be 0 is an extent all the same; only numbers read at run time are flags. */
+  bool is_extent = !tn_dim_uses_kind(s, TN_SYM_READ);
+  if (s->lo >= 0 && (s->lo > 0 || allow_zero || is_extent || same == NULL)) return (target){s, zero};
   const tn_dim *minus = tn_dim_max(ctx, tn_dim_mul_i(ctx, s, -1), zero), *plus = tn_dim_max(ctx, s, zero);
   if (allow_zero || same == NULL) return (target){plus, minus};
   const tn_dim *some = tn_dim_min(ctx, tn_dim_add(ctx, plus, minus), one);
