@@ -288,12 +288,15 @@ bool tn_import_space_to_depth(tn_foreign_node *node) {
   tn_ctx *ctx = b->ctx;
   tn_value *x = tn_foreign_need(node, 0);
   int64_t size;
-  if (!block_size(node, x, &size)) return false;
+  const char *mode; /* since opset 27 */
+  if (!block_size(node, x, &size) || !tn_foreign_string(node, "mode", "DCR", &mode)) return false;
   const tn_dim *const *d = x->type->dims, *s = tn_dim_const(ctx, size);
   const tn_dim *h = tn_dim_floordiv(ctx, d[2], s), *w = tn_dim_floordiv(ctx, d[3], s);
   const tn_dim *split[6] = {d[0], d[1], h, s, w, s};
-  static const int64_t perm[6] = {0, 3, 5, 1, 2, 4};
+  static const int64_t dcr[6] = {0, 3, 5, 1, 2, 4}, crd[6] = {0, 1, 3, 5, 2, 4};
   const tn_dim *dims[4] = {d[0], tn_dim_mul_i(ctx, d[1], size * size), h, w};
-  tn_value *y = tn_build_transpose(b, tn_build_reshape(b, x, split, 6), perm);
+  if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
+    return tn_foreign_error(node, TN_E_ATTR, "mode: expected DCR or CRD, found '%s'", mode);
+  tn_value *y = tn_build_transpose(b, tn_build_reshape(b, x, split, 6), strcmp(mode, "CRD") == 0 ? crd : dcr);
   return tn_foreign_set(node, 0, tn_build_reshape(b, y, dims, 4));
 }
