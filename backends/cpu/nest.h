@@ -76,6 +76,7 @@ typedef struct tn_plan {
   uint32_t parts;
   const char **formats;                   /* by argument */
   int32_t contract;                       /* id of the main contraction, or -1 */
+  bool has_panels;                        /* it is an outer product: vectors of one operand times splats of the other */
 } tn_plan;
 
 tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena);

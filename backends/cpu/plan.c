@@ -256,7 +256,7 @@ static double rows_cost(int64_t n_rows, int64_t rows, double vectors) {
 static register_tile choose_tile(int64_t n_rows, int64_t n_vectors, uint32_t registers, uint32_t n_contracts) {
   register_tile best = {1, 1, 1e300};
   for (int64_t vectors = 1; vectors <= TN_PLAN_MAX_VECTORS && vectors <= n_vectors; vectors++) {
-    int64_t rows = ((int64_t)registers - 1 - vectors) / (vectors * n_contracts);
+    int64_t wide = vectors * n_contracts, rows = ((int64_t)registers - 1 - wide) / wide;
     if (rows < 1) break;
     if (rows > n_rows) rows = n_rows;
     double full = (double)(n_vectors / vectors) * rows_cost(n_rows, rows, (double)vectors);
@@ -311,6 +311,22 @@ static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b
   memcpy(plan->order, order, n);
 }
 
+/* Window axes that tiles at a border unroll come first: each tap is then a loop nest of its own, and what neighbouring
+ * pixels share is not held in registers from tap to tap. */
+static void taps_outermost(tn_plan *plan, const tn_access *a) {
+  uint32_t taps = 0, n = 0;
+  uint8_t order[TN_KERNEL_MAX_AXES];
+  for (uint32_t k = 0; a && k < a->n_bounds; k++)
+    for (uint32_t i = 0; i < plan->n_order; i++)
+      if (plan->tile[plan->order[i]] > 1 && (int32_t)plan->order[i] != plan->vector &&
+          has_axis(a->bounds[k].axes, plan->order[i]))
+        taps |= a->bounds[k].axes;
+  for (int stage = 0; stage < 2; stage++)
+    for (uint32_t i = 0; i < plan->n_fold_order; i++)
+      if (has_axis(taps, plan->fold_order[i]) == (stage == 0)) order[n++] = plan->fold_order[i];
+  memcpy(plan->fold_order, order, n);
+}
+
 static int64_t vector_count(const tn_plan *plan) {
   if (plan->vector < 0) return 1;
   int64_t count = plan->nest->axes[plan->vector].count;
@@ -350,8 +366,9 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     register_tile tile = choose_tile(n_rows, vector_count(plan), registers, count_contracts(nest, contract));
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, rows, tile.rows, a);
-    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", contract->over & ~nest->node_over[contract->id] ? "gemm" : "gemm",
-                                     (int)tile.rows, (int)(tile.vectors * plan->lanes));
+    plan->has_panels = true;
+    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm", (int)tile.rows,
+                                     (int)(tile.vectors * plan->lanes));
   } else {
     int64_t tile = shared_rows(plan, n_rows);
     if (rows) split_rows(plan, rows, tile, a);
@@ -359,6 +376,7 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   }
   order_contract(plan, a, b, rows);
   sort_axes(plan, a, plan->fold_order, plan->n_fold_order);
+  if (b) taps_outermost(plan, a);
   plan->contract = (int32_t)contract->id;
 }
 
@@ -420,10 +438,11 @@ static void plan_loops(tn_plan *plan) {
   if (wide > 16) plan->tile[plan->vector] = 1;
 }
 
-/* Short innermost fold axes are unrolled: taps of pooling and depthwise windows, three colours. */
+/* Short innermost fold axes are unrolled: taps of pooling and depthwise windows. */
 static void choose_static_folds(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
   uint32_t instances = 1;
+  if (plan->has_panels) return;
   for (uint32_t i = 0; i < plan->n_order; i++) instances *= plan->tile[plan->order[i]];
   for (uint32_t i = plan->n_fold_order; i-- > 0;) {
     uint32_t axis = plan->fold_order[i];
