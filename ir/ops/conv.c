@@ -1,6 +1,7 @@
 /* conv: cross-correlation of x[N,C,S..] with w[O,C/groups,K..], zero padding. The import handles Conv with its automatic
  * padding, bias and any number of spatial axes. */
 #include "ir/ops/fold.h"
+#include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/spatial.h"
 
@@ -97,7 +98,7 @@ static bool eval_conv(tn_eval *eval, const tn_node *node) {
 }
 
 /* Conv: x, w, b; kernel_shape follows from w and is checked against it. */
-static bool import_conv(tn_foreign_node *node) {
+bool tn_import_conv(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0), *w = tn_foreign_need(node, 1), *bias = tn_foreign_input(node, 2);
   if (x == NULL || w == NULL) return false;
@@ -121,7 +122,7 @@ static const tn_attr_def attr_defs[] = {
     TN_SPATIAL_ATTRS,
     {.name = "groups", .kind = TN_ATTR_INT, .default_i = 1, .min_i = 1, .max_i = INT32_MAX},
     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
-static const tn_onnx_row onnx[] = {{"", "Conv", 1, 0, import_conv}};
+static const tn_onnx_row onnx[] = {{"", "Conv", 1, 0, tn_import_conv}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,5,5]", "f32[3,2,3,3]"), "{stride=[1,2], dilate=[1,1], lo=[1,1], hi=[1,0]}", 0, 0, "f32[1,3,5,2]"},
     {TN_TYPES("f32[B,4,7]", "f32[4,1,3]"), "{stride=[1], dilate=[2], lo=[2], hi=[2], groups=4}", 0, 0, "f32[B,4,7]"},

@@ -63,6 +63,14 @@ bool tn_import_prelu(tn_foreign_node *node);
 bool tn_import_lp_normalization(tn_foreign_node *node);
 bool tn_import_mvn(tn_foreign_node *node);
 
+/* conv.c; also of other inputs than the node's own */
+bool tn_import_conv(tn_foreign_node *node);
+
+/* onnx_quant.c */
+bool tn_import_conv_integer(tn_foreign_node *node);
+bool tn_import_qlinear_conv(tn_foreign_node *node);
+bool tn_import_qlinear_matmul(tn_foreign_node *node);
+
 /* Shared. */
 /* The axes of an attribute, or of input `index` from opset `since_input` on, normalised against ndim, ascending; *given
  * = false when there are none. */
