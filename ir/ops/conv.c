@@ -40,60 +40,95 @@ static bool infer_conv(tn_infer *infer) {
 }
 
 typedef struct job {
-  const tn_tensor *x, *w;
+  const tn_tensor *x;
   tn_accumulator sum;
   uint32_t n; /* spatial axes */
   tn_taps taps[TN_MAX_NDIM];
-  int64_t x_strides[TN_MAX_NDIM], w_strides[TN_MAX_NDIM];
+  int64_t x_strides[TN_MAX_NDIM];
+  int64_t kernel;  /* positions of the whole kernel */
+  int64_t inputs, outputs; /* channels of one group */
+  const tn_number *w; /* [group, input channel, kernel position, output channel] */
+  int64_t *offsets, *positions; /* of the taps inside x: where in a channel, and which of the kernel's */
 } job;
 
-/* Adds the products of one channel at one output position. */
-static void add_channel(const job *j, uint32_t axis, int64_t x_at, int64_t w_at, const int64_t *out_at,
-                        tn_number *total) {
-  int64_t first, end;
-  const tn_taps *t = &j->taps[axis];
+/* w[O, C, K..] with the outputs of a group innermost, so that a row of them is summed at a time. */
+static const tn_number *arrange(tn_arena *arena, const tn_tensor *w, int64_t groups) {
+  int64_t outputs = w->extents[0] / groups, rest = w->extents[0] == 0 ? 0 : w->count / w->extents[0];
+  tn_number *out = TN_NEW_N(arena, tn_number, (size_t)w->count);
+  for (int64_t g = 0; g < groups; g++)
+    for (int64_t o = 0; o < outputs; o++)
+      for (int64_t k = 0; k < rest; k++)
+        out[(g * rest + k) * outputs + o] = w->data[(g * outputs + o) * rest + k];
+  return out;
+}
+
+/* Lists the taps of one output position that lie inside x, in row-major order of the kernel. */
+static int64_t list_taps(job *j, uint32_t axis, const int64_t *out_at, int64_t offset, int64_t position, int64_t n) {
   if (axis == j->n) {
-    tn_accumulate_product(&j->sum, total, j->x->data[x_at], j->w->data[w_at]);
-    return;
+    j->offsets[n] = offset;
+    j->positions[n] = position;
+    return n + 1;
   }
+  const tn_taps *t = &j->taps[axis];
+  int64_t first, end, base = out_at[axis] * t->stride - t->lo;
   tn_taps_range(t, out_at[axis], &first, &end);
-  int64_t base = out_at[axis] * t->stride - t->lo, xs = j->x_strides[axis + 2], ws = j->w_strides[axis + 2];
-  if (axis + 1 < j->n || !j->sum.exact || j->sum.acc != TN_F32) {
-    for (int64_t k = first; k < end; k++)
-      add_channel(j, axis + 1, x_at + (base + k * t->dilate) * xs, w_at + k * ws, out_at, total);
-    return;
-  }
-  float f = (float)total->f; /* the common case, without a call a product */
   for (int64_t k = first; k < end; k++)
-    f = (float)((double)f + j->x->data[x_at + base + k * t->dilate].f * j->w->data[w_at + k].f);
-  total->f = f;
+    n = list_taps(j, axis + 1, out_at, offset + (base + k * t->dilate) * j->x_strides[axis + 2],
+                  position * t->kernel + k, n);
+  return n;
+}
+
+/* All outputs of one group at one position. */
+static void sum_position(const job *j, int64_t batch, int64_t group, int64_t n_taps, tn_number *totals) {
+  for (int64_t o = 0; o < j->outputs; o++) totals[o] = tn_fold_identity(TN_FOLD_SUM, j->sum.acc);
+  const tn_number *x = j->x->data + batch * j->x_strides[0] + group * j->inputs * j->x_strides[1];
+  const tn_number *w = j->w + group * j->inputs * j->kernel * j->outputs;
+  for (int64_t c = 0; c < j->inputs; c++, x += j->x_strides[1], w += j->kernel * j->outputs)
+    for (int64_t t = 0; t < n_taps; t++)
+      tn_accumulate_row(&j->sum, totals, x[j->offsets[t]], w + j->positions[t] * j->outputs, j->outputs);
+}
+
+static bool prepare(tn_eval *eval, const tn_node *node, job *j, const tn_tensor *w, const tn_tensor *out) {
+  const tn_attr *attrs = node->attrs;
+  j->sum = tn_accumulator_of(eval, j->x->dtype, &attrs[ACC], out->dtype);
+  j->n = j->x->ndim - 2;
+  j->inputs = w->extents[1];
+  j->outputs = w->extents[0] / attrs[GROUPS].u.i;
+  j->kernel = 1;
+  tn_tensor_strides(j->x, j->x_strides);
+  for (uint32_t i = 0; i < j->n; i++) {
+    j->kernel *= w->extents[i + 2];
+    j->taps[i] = (tn_taps){j->x->extents[i + 2], out->extents[i + 2], w->extents[i + 2], attrs[STRIDE].u.list.ints[i],
+                           attrs[DILATE].u.list.ints[i], 0};
+    if (!tn_eval_dim(eval, attrs[LO].u.list.dims[i], &j->taps[i].lo)) return false;
+  }
+  return true;
 }
 
 static bool eval_conv(tn_eval *eval, const tn_node *node) {
-  job j = {.x = tn_eval_operand(eval, node, 0), .w = tn_eval_operand(eval, node, 1)};
+  job j = {.x = tn_eval_operand(eval, node, 0)};
+  const tn_tensor *w = tn_eval_operand(eval, node, 1);
   tn_tensor *out = tn_eval_result(eval, node, 0);
-  if (out == NULL) return false;
-  const tn_attr *attrs = node->attrs;
-  j.sum = tn_accumulator_of(eval, j.x->dtype, &attrs[ACC], out->dtype);
-  j.n = j.x->ndim - 2;
-  tn_tensor_strides(j.x, j.x_strides);
-  tn_tensor_strides(j.w, j.w_strides);
-  for (uint32_t i = 0; i < j.n; i++) {
-    j.taps[i] = (tn_taps){j.x->extents[i + 2], out->extents[i + 2], j.w->extents[i + 2], attrs[STRIDE].u.list.ints[i],
-                          attrs[DILATE].u.list.ints[i], 0};
-    if (!tn_eval_dim(eval, attrs[LO].u.list.dims[i], &j.taps[i].lo)) return false;
-  }
+  if (out == NULL || !prepare(eval, node, &j, w, out)) return false;
   if (out->count == 0) return true;
-  int64_t per_group = j.w->extents[1], outputs = j.w->extents[0] / attrs[GROUPS].u.i;
-  int64_t index[TN_MAX_NDIM] = {0}, at = 0;
-  do {
-    int64_t group = index[1] / outputs;
-    tn_number total = tn_fold_identity(TN_FOLD_SUM, j.sum.acc);
-    for (int64_t c = 0; c < per_group; c++)
-      add_channel(&j, 0, index[0] * j.x_strides[0] + (group * per_group + c) * j.x_strides[1],
-                  index[1] * j.w_strides[0] + c * j.w_strides[1], index + 2, &total);
-    out->data[at++] = tn_accumulate_end(&j.sum, total);
-  } while (tn_index_next(index, out->extents, out->ndim));
+  tn_arena *scratch = tn_arena_create_scratch(eval->arena);
+  int64_t groups = node->attrs[GROUPS].u.i, plane = out->count / (out->extents[0] * out->extents[1]);
+  tn_number *totals = TN_NEW_N(scratch, tn_number, (size_t)j.outputs);
+  j.w = arrange(scratch, w, groups);
+  j.offsets = TN_NEW_N(scratch, int64_t, (size_t)j.kernel);
+  j.positions = TN_NEW_N(scratch, int64_t, (size_t)j.kernel);
+  int64_t index[TN_MAX_NDIM] = {0};
+  for (int64_t p = 0; p < plane; p++) {
+    int64_t n_taps = list_taps(&j, 0, index, 0, 0, 0);
+    for (int64_t b = 0; b < out->extents[0]; b++)
+      for (int64_t g = 0; g < groups; g++) {
+        sum_position(&j, b, g, n_taps, totals);
+        tn_number *to = out->data + (b * out->extents[1] + g * j.outputs) * plane + p;
+        for (int64_t o = 0; o < j.outputs; o++) to[o * plane] = tn_accumulate_end(&j.sum, totals[o]);
+      }
+    tn_index_next(index, out->extents + 2, j.n);
+  }
+  tn_arena_destroy(scratch);
   return true;
 }
 

@@ -57,26 +57,38 @@ static bool infer_dot(tn_infer *infer) {
   return tn_infer_result(infer, 0, tn_product_dtype(a->dtype, &infer->attrs[ACC]), n, dims) && ok;
 }
 
-/* x with its axes in the order batch, free, sum, as a plain [batch, free, sum] array. */
-typedef struct operand {
+/* One side as a plain array: a as [batch, free, sum], b as [batch, sum, free]. */
+typedef struct side {
   tn_number *data;
   int64_t batch, free, sum;
-} operand;
+} side;
 
-static operand arrange(tn_arena *arena, const tn_tensor *x, const tn_attr *batch, const tn_attr *sum, int side) {
-  uint32_t order[TN_MAX_NDIM], n = 0, used = 0, n_batch = batch->u.list.n, n_sum = sum->u.list.n;
-  for (uint32_t i = 0; i < n_batch; i++) used |= (uint32_t)1 << (order[n++] = (uint32_t)batch->u.list.ints[2 * i + side]);
-  for (uint32_t i = 0; i < n_sum; i++) used |= (uint32_t)1 << sum->u.list.ints[2 * i + side];
-  for (uint32_t i = 0; i < x->ndim; i++)
-    if ((used >> i & 1) == 0) order[n++] = i;
-  for (uint32_t i = 0; i < n_sum; i++) order[n++] = (uint32_t)sum->u.list.ints[2 * i + side];
+static side arrange(tn_arena *arena, const tn_tensor *x, const tn_attr *batch, const tn_attr *sum, int which) {
+  uint32_t order[TN_MAX_NDIM], n = 0, used = 0;
   int64_t from[TN_MAX_NDIM], strides[TN_MAX_NDIM], extents[TN_MAX_NDIM];
+  side out = {NULL, 1, 1, 1};
+  for (uint32_t i = 0; i < batch->u.list.n; i++) {
+    order[n] = (uint32_t)batch->u.list.ints[2 * i + which];
+    out.batch *= x->extents[order[n]];
+    used |= (uint32_t)1 << order[n++];
+  }
+  for (uint32_t i = 0; i < sum->u.list.n; i++) used |= (uint32_t)1 << sum->u.list.ints[2 * i + which];
+  for (int part = 0; part < 2; part++) {
+    bool is_sum = part != which; /* a's sum axes come last, b's before its free ones */
+    for (uint32_t i = 0; is_sum && i < sum->u.list.n; i++) {
+      order[n] = (uint32_t)sum->u.list.ints[2 * i + which];
+      out.sum *= x->extents[order[n++]];
+    }
+    for (uint32_t i = 0; !is_sum && i < x->ndim; i++) {
+      if ((used >> i & 1) != 0) continue;
+      out.free *= x->extents[i];
+      order[n++] = i;
+    }
+  }
   tn_tensor_strides(x, from);
-  operand out = {NULL, 1, 1, 1};
   for (uint32_t i = 0; i < n; i++) {
     extents[i] = x->extents[order[i]];
     strides[i] = from[order[i]];
-    *(i < n_batch ? &out.batch : i < n - n_sum ? &out.free : &out.sum) *= extents[i];
   }
   tn_tensor *moved = tn_tensor_create(arena, x->dtype, n, extents);
   tn_tensor_view(moved, x, 0, strides);
@@ -89,16 +101,17 @@ static bool eval_dot(tn_eval *eval, const tn_node *node) {
   tn_tensor *out = tn_eval_result(eval, node, 0);
   if (out == NULL) return false;
   tn_arena *scratch = tn_arena_create_scratch(eval->arena);
-  operand a = arrange(scratch, x, &node->attrs[BATCH], &node->attrs[SUM], 0);
-  operand b = arrange(scratch, y, &node->attrs[BATCH], &node->attrs[SUM], 1);
+  side a = arrange(scratch, x, &node->attrs[BATCH], &node->attrs[SUM], 0);
+  side b = arrange(scratch, y, &node->attrs[BATCH], &node->attrs[SUM], 1);
   tn_accumulator sum = tn_accumulator_of(eval, x->dtype, &node->attrs[ACC], out->dtype);
-  int64_t at = 0;
+  tn_number *row = out->data;
   for (int64_t g = 0; g < a.batch; g++)
-    for (int64_t i = 0; i < a.free; i++)
-      for (int64_t j = 0; j < b.free; j++, at++) {
-        const tn_number *p = a.data + (g * a.free + i) * a.sum, *q = b.data + (g * b.free + j) * a.sum;
-        out->data[at] = tn_accumulate_products(&sum, p, q, a.sum);
-      }
+    for (int64_t i = 0; i < a.free; i++, row += b.free) {
+      const tn_number *p = a.data + (g * a.free + i) * a.sum, *q = b.data + g * a.sum * b.free;
+      for (int64_t j = 0; j < b.free; j++) row[j] = tn_fold_identity(TN_FOLD_SUM, sum.acc);
+      for (int64_t k = 0; k < a.sum; k++) tn_accumulate_row(&sum, row, p[k], q + k * b.free, b.free);
+      for (int64_t j = 0; j < b.free; j++) row[j] = tn_accumulate_end(&sum, row[j]);
+    }
   tn_arena_destroy(scratch);
   return true;
 }

@@ -43,19 +43,14 @@ tn_number tn_accumulate_end(const tn_accumulator *sum, tn_number total) {
   return tn_number_wrap(sum->to, total);
 }
 
-tn_number tn_accumulate_products(const tn_accumulator *sum, const tn_number *p, const tn_number *q, int64_t n) {
-  tn_number total = {.u = 0};
-  if (tn_dtype_is_float(sum->acc)) total.f = 0.0;
-  if (sum->exact && sum->acc == TN_F32) { /* the common case, without a call a product */
-    float f = 0;
-    for (int64_t i = 0; i < n; i++) f = (float)((double)f + p[i].f * q[i].f);
-    total.f = f;
+void tn_accumulate_row(const tn_accumulator *sum, tn_number *totals, tn_number p, const tn_number *q, int64_t n) {
+  if (sum->exact && sum->acc == TN_F32) { /* the common cases, which compilers make vectors of */
+    for (int64_t i = 0; i < n; i++) totals[i].f = (double)(float)(totals[i].f + p.f * q[i].f);
   } else if (!sum->exact && tn_dtype_is_float(sum->acc)) {
-    for (int64_t i = 0; i < n; i++) total.f += p[i].f * q[i].f;
+    for (int64_t i = 0; i < n; i++) totals[i].f += p.f * q[i].f;
   } else {
-    for (int64_t i = 0; i < n; i++) tn_accumulate_product(sum, &total, p[i], q[i]);
+    for (int64_t i = 0; i < n; i++) tn_accumulate_product(sum, &totals[i], p, q[i]);
   }
-  return tn_accumulate_end(sum, total);
 }
 
 tn_number tn_fold_identity(tn_fold fold, tn_dtype dtype) {

@@ -19,8 +19,8 @@ tn_dtype tn_product_dtype(tn_dtype dtype, const tn_attr *acc);
 bool tn_infer_acc(const tn_infer *infer, const tn_attr *acc, tn_dtype dtype);
 
 tn_accumulator tn_accumulator_of(const tn_eval *eval, tn_dtype from, const tn_attr *acc, tn_dtype to);
-/* Sum of p[i] * q[i]. */
-tn_number tn_accumulate_products(const tn_accumulator *sum, const tn_number *p, const tn_number *q, int64_t n);
+/* totals[i] += p * q[i]. */
+void tn_accumulate_row(const tn_accumulator *sum, tn_number *totals, tn_number p, const tn_number *q, int64_t n);
 /* *total += p * q in the accumulator's type; tn_accumulate_end rounds it to the result's. */
 void tn_accumulate_product(const tn_accumulator *sum, tn_number *total, tn_number p, tn_number q);
 tn_number tn_accumulate_end(const tn_accumulator *sum, tn_number total);
