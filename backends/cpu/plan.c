@@ -295,17 +295,16 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
 }
 
 /* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
- * all rows while it lies in a near cache. */
+ * all rows while it lies in a near cache. Where both operands have the lanes nothing is shared, and memory order is best. */
 static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b, uint32_t rows) {
   uint8_t order[TN_KERNEL_MAX_AXES];
   uint32_t n = 0;
   sort_axes(plan, a, plan->order, plan->n_order);
-  for (int stage = 0; stage < 4; stage++)
+  for (int stage = 0; stage < 5; stage++)
     for (uint32_t i = 0; i < plan->n_order; i++) {
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
-      int own = is_vector ? 1 : !is_row || !b ? 0 : plan->tile[axis] > 1 ? 3 : 2;
-      if (!b && is_row) own = plan->tile[axis] > 1 ? 3 : 2;
+      int own = is_vector ? (b ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
       if (own == stage) order[n++] = (uint8_t)axis;
     }
   memcpy(plan->order, order, n);
@@ -438,6 +437,22 @@ static void plan_loops(tn_plan *plan) {
   if (wide > 16) plan->tile[plan->vector] = 1;
 }
 
+/* Padding along this axis can be skipped by the range of a loop: the bound moves with no tiled axis. */
+static bool is_better_as_loop(const tn_plan *plan, uint32_t axis) {
+  const tn_nest *nest = plan->nest;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_access *access = nest->accesses[i];
+    for (uint32_t k = 0; access && k < access->n_bounds; k++) {
+      bool is_tiled = false;
+      if (!has_axis(access->bounds[k].axes, axis)) continue;
+      for (uint32_t p = 0; p < plan->n_order; p++)
+        is_tiled |= has_axis(access->bounds[k].axes, plan->order[p]) && plan->tile[plan->order[p]] > 1;
+      if (!is_tiled) return true;
+    }
+  }
+  return false;
+}
+
 /* Short innermost fold axes are unrolled: taps of pooling and depthwise windows. */
 static void choose_static_folds(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
@@ -448,7 +463,7 @@ static void choose_static_folds(tn_plan *plan) {
     uint32_t axis = plan->fold_order[i];
     int64_t count = nest->axes[axis].count;
     if ((int32_t)axis == plan->vector) continue;
-    if (count < 0 || count > 8 || count * instances > 224) return;
+    if (count < 0 || count > 8 || count * instances > 224 || is_better_as_loop(plan, axis)) return;
     plan->static_folds |= 1u << axis;
     instances *= (uint32_t)count;
   }
