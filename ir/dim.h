@@ -110,6 +110,9 @@ bool tn_dim_proves_le(tn_ctx *ctx, const tn_dim *p, const tn_dim *q);
 
 /* p with each occurrence of symbol replaced by q. */
 const tn_dim *tn_dim_substitute(tn_ctx *ctx, const tn_dim *p, const tn_symbol *symbol, const tn_dim *q);
+/* The same for any atom, also where it stands inside others; q must not hold it. */
+const tn_dim *tn_dim_substitute_atom(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, const tn_dim *q);
+bool tn_dim_uses_atom(const tn_dim *p, const tn_atom *atom);
 /* p = *out_coefficient * symbol + *out_rest, neither containing symbol; false when p is not linear in symbol
  * (for example inside floordiv). Not containing it gives coefficient 0. */
 bool tn_dim_linear(tn_ctx *ctx, const tn_dim *p, const tn_symbol *symbol, const tn_dim **out_coefficient,

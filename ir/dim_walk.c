@@ -34,6 +34,36 @@ const tn_dim *tn_dim_substitute(tn_ctx *ctx, const tn_dim *p, const tn_symbol *s
   return sum;
 }
 
+bool tn_dim_uses_atom(const tn_dim *p, const tn_atom *atom) {
+  for (uint32_t i = 0; i < p->n_terms; i++)
+    for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
+      const tn_atom *here = p->terms[i].atoms[k];
+      if (here == atom) return true;
+      if (here->kind != TN_ATOM_SYMBOL && (tn_dim_uses_atom(here->p, atom) || tn_dim_uses_atom(here->q, atom)))
+        return true;
+    }
+  return false;
+}
+
+const tn_dim *tn_dim_substitute_atom(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, const tn_dim *q) {
+  if (!tn_dim_uses_atom(p, atom)) return p;
+  const tn_dim *sum = tn_dim_const(ctx, 0);
+  for (uint32_t i = 0; i < p->n_terms; i++) {
+    const tn_dim *product = tn_dim_const(ctx, p->terms[i].coefficient);
+    for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
+      const tn_atom *here = p->terms[i].atoms[k];
+      const tn_dim *by = here == atom                       ? q
+                         : here->kind == TN_ATOM_SYMBOL ? tn_dim_symbol(ctx, here->symbol)
+                                                            : rebuild_atom(ctx, here,
+                                                                           tn_dim_substitute_atom(ctx, here->p, atom, q),
+                                                                           tn_dim_substitute_atom(ctx, here->q, atom, q));
+      product = tn_dim_mul(ctx, product, by);
+    }
+    sum = tn_dim_add(ctx, sum, product);
+  }
+  return sum;
+}
+
 static bool atom_uses(const tn_atom *atom, const tn_symbol *symbol) {
   if (atom->kind == TN_ATOM_SYMBOL) return atom->symbol == symbol;
   return tn_dim_uses(atom->p, symbol) || tn_dim_uses(atom->q, symbol);

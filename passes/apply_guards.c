@@ -1,0 +1,93 @@
+/* What guards say is used: where a guard makes two extents equal, one of its atoms is replaced everywhere by what the
+ * guard makes it equal to. So extents that the model computes in different ways become one dim, which fusion, views and
+ * the verifier then see as equal. Guards on formulas stay as they are and are checked before anything runs; a symbol that
+ * is replaced goes from the arguments' types, too, whose extents are then checked against what it equals. */
+#include "passes/passes.h"
+
+typedef struct substitution {
+  const tn_atom *atom;
+  const tn_dim *by;
+} substitution;
+
+static const tn_dim *apply(tn_ctx *ctx, const substitution *s, const tn_dim *dim) {
+  return tn_dim_substitute_atom(ctx, dim, s->atom, s->by);
+}
+
+/* Formulas are replaced rather than symbols, and the younger symbol rather than the older. */
+static bool is_better(const tn_atom *a, const tn_atom *than) {
+  if (!than) return true;
+  if ((a->kind == TN_ATOM_SYMBOL) != (than->kind == TN_ATOM_SYMBOL)) return a->kind != TN_ATOM_SYMBOL;
+  if (a->kind == TN_ATOM_SYMBOL) return a->symbol->id > than->symbol->id;
+  return false;
+}
+
+/* An atom that p - q == 0 can be solved for: alone in a term with coefficient 1 or -1, and nowhere else. */
+static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
+  const tn_dim *zero = tn_dim_sub(ctx, guard->p, guard->q);
+  *out = (substitution){NULL, zero};
+  for (uint32_t i = 0; i < zero->n_terms; i++) {
+    const tn_term *term = &zero->terms[i];
+    bool single = term->n_atoms == 1 && (term->coefficient == 1 || term->coefficient == -1);
+    if (!single || !is_better(term->atoms[0], out->atom)) continue;
+    const tn_dim *atom = tn_dim_sub(ctx, zero, tn_dim_substitute_atom(ctx, zero, term->atoms[0], tn_dim_const(ctx, 0)));
+    const tn_dim *rest = tn_dim_sub(ctx, zero, atom);
+    if (tn_dim_uses_atom(rest, term->atoms[0])) continue;
+    const tn_dim *by = term->coefficient == 1 ? tn_dim_mul_i(ctx, rest, -1) : rest;
+    /* A symbol's own range is checked where it is bound; it is not given up for a wider one. */
+    bool is_symbol = term->atoms[0]->kind == TN_ATOM_SYMBOL;
+    if (is_symbol && (by->lo < term->atoms[0]->lo || by->hi > term->atoms[0]->hi)) continue;
+    out->atom = term->atoms[0];
+    out->by = by;
+  }
+  return out->atom != NULL;
+}
+
+static const tn_type *apply_to_type(tn_ctx *ctx, const substitution *s, const tn_type *type) {
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < type->ndim; i++) dims[i] = apply(ctx, s, type->dims[i]);
+  return tn_type_tensor(ctx, type->dtype, type->ndim, dims);
+}
+
+static void apply_to_attrs(tn_module *module, const substitution *s, tn_node *node) {
+  for (uint32_t i = 0; i < node->op->n_attrs; i++) {
+    tn_attr *attr = &node->attrs[i];
+    if (node->op->attrs[i].kind != TN_ATTR_DIMS || !attr->present || attr->u.list.n == 0) continue;
+    const tn_dim **dims = TN_NEW_N(module->arena, const tn_dim *, attr->u.list.n);
+    for (uint32_t k = 0; k < attr->u.list.n; k++) dims[k] = apply(module->ctx, s, attr->u.list.dims[k]);
+    attr->u.list.dims = dims;
+  }
+}
+
+static bool apply_to_func(tn_func *func, const substitution *s) {
+  tn_ctx *ctx = func->module->ctx;
+  bool ok = true;
+  for (size_t i = 0; i < func->body->params.n; i++)
+    func->body->params.data[i]->type = apply_to_type(ctx, s, func->body->params.data[i]->type);
+  for (tn_node *node = func->body->first; node; node = node->next) {
+    if (node->op->kind == TN_OP_TERMINATOR) continue;
+    apply_to_attrs(func->module, s, node);
+    ok &= tn_node_infer(node);
+  }
+  return ok;
+}
+
+static void apply_to_guards(tn_func *func, const substitution *s) {
+  for (size_t i = 0; i < func->guards.n; i++) {
+    func->guards.data[i].p = apply(func->module->ctx, s, func->guards.data[i].p);
+    func->guards.data[i].q = apply(func->module->ctx, s, func->guards.data[i].q);
+  }
+}
+
+bool tn_pass_apply_guards(tn_pass_context *context) {
+  tn_func *func = context->entry;
+  bool ok = true;
+  size_t n = func->guards.n; /* inference may record the same ones again */
+  for (size_t i = 0; i < n; i++) {
+    substitution s;
+    tn_guard guard = func->guards.data[i];
+    if (guard.kind != TN_GUARD_EQ || !solve(context->ctx, &guard, &s)) continue;
+    ok &= apply_to_func(func, &s);
+    if (s.atom->kind == TN_ATOM_SYMBOL) apply_to_guards(func, &s);
+  }
+  return ok;
+}
