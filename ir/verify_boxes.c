@@ -113,24 +113,33 @@ bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel,
   return (write->in[0]->axes & ~taken) == 0;
 }
 
-bool tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out) {
-  for (uint32_t i = 0; i < read->n_index; i++) {
-    const tn_dim *lo = read->index[i], *hi = read->index[i];
-    if (tn_dim_uses_kind(lo, TN_SYM_VALUE)) return false;
-    for (size_t k = 0; k < kernel->space.n; k++) {
-      const tn_axis *axis = &kernel->space.data[k];
-      const tn_dim *coefficient, *rest;
-      if (!tn_dim_linear(ctx, lo, axis->symbol, &coefficient, &rest)) return false;
-      bool rises = coefficient->lo >= 0;
-      if (!rises && coefficient->hi > 0) return false;
-      const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1), *first = tn_dim_const(ctx, 0);
-      lo = tn_dim_substitute(ctx, lo, axis->symbol, rises ? first : last);
-      hi = tn_dim_substitute(ctx, hi, axis->symbol, rises ? last : first);
-    }
-    out->lo[i] = lo;
-    out->hi[i] = tn_dim_add_i(ctx, hi, 1);
+/* The ends of coordinate i of a read over all points of the space; false when it is not affine. */
+static bool read_ends(tn_ctx *ctx, const tn_kernel *kernel, const tn_dim *index, const tn_dim **lo, const tn_dim **hi) {
+  *lo = *hi = index;
+  if (tn_dim_uses_kind(index, TN_SYM_VALUE)) return false;
+  for (size_t k = 0; k < kernel->space.n; k++) {
+    const tn_axis *axis = &kernel->space.data[k];
+    const tn_dim *coefficient, *rest;
+    if (!tn_dim_linear(ctx, *lo, axis->symbol, &coefficient, &rest)) return false;
+    bool rises = coefficient->lo >= 0;
+    if (!rises && coefficient->hi > 0) return false;
+    const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1), *first = tn_dim_const(ctx, 0);
+    *lo = tn_dim_substitute(ctx, *lo, axis->symbol, rises ? first : last);
+    *hi = tn_dim_substitute(ctx, *hi, axis->symbol, rises ? last : first);
   }
+  *hi = tn_dim_add_i(ctx, *hi, 1);
   return true;
+}
+
+void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out) {
+  const tn_type *type = kernel->args.data[read->arg].type;
+  const tn_dim *zero = tn_dim_const(ctx, 0);
+  for (uint32_t i = 0; i < read->n_index; i++) {
+    const tn_dim *extent = type->dims[i];
+    bool affine = read_ends(ctx, kernel, read->index[i], &out->lo[i], &out->hi[i]);
+    if (!affine || (read->n_in && !tn_dim_proves_le(ctx, zero, out->lo[i]))) out->lo[i] = zero;
+    if (!affine || (read->n_in && !tn_dim_proves_le(ctx, out->hi[i], extent))) out->hi[i] = extent;
+  }
 }
 
 tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type) {

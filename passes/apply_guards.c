@@ -67,6 +67,8 @@ static bool apply_to_func(tn_func *func, const substitution *s) {
     if (node->op->kind == TN_OP_TERMINATOR) continue;
     apply_to_attrs(func->module, s, node);
     ok &= tn_node_infer(node);
+    for (uint32_t i = 0; i < node->n_results; i++)
+      node->results[i]->type = apply_to_type(ctx, s, node->results[i]->type);
   }
   return ok;
 }

@@ -72,6 +72,26 @@ static uint32_t argument(emission *e, const void *key, const tn_value *value, co
   return number;
 }
 
+static bool proved_in_range(emission *e, const tn_dim *index, const tn_dim *extent, bool *below, bool *above) {
+  *below = !tn_dim_proves_le(e->ctx, tn_dim_const(e->ctx, 0), index);
+  *above = !tn_dim_proves_le(e->ctx, tn_dim_add_i(e->ctx, index, 1), extent);
+  return !*below && !*above;
+}
+
+/* Coordinates that cannot be proved to lie inside (a padded value computed here may have no element at all) read a zero
+ * that nothing uses; those that run-time values choose are clamped by the backend instead. */
+static tn_knode *safe_read(emission *e, uint32_t arg, const tn_type *type, const tn_dim *const *index,
+                           tn_knode *outside) {
+  tn_number zero = {.i = 0};
+  bool safe = true;
+  for (uint32_t i = 0; i < type->ndim && !outside; i++) {
+    bool below = false, above = false;
+    if (!tn_dim_uses_kind(index[i], TN_SYM_VALUE)) safe &= proved_in_range(e, index[i], type->dims[i], &below, &above);
+  }
+  if (!outside && !safe) outside = tn_kernel_const(e->kernel, type->dtype, zero);
+  return tn_kernel_read(e->kernel, arg, index, outside);
+}
+
 static tn_knode *read_constant(emission *e, tn_const *constant, const tn_dim *const *index, tn_knode *outside) {
   if (tn_type_static_count(constant->type) == 1 && !outside) {
     const void *bytes = tn_const_read(constant, e->scratch);
@@ -81,7 +101,7 @@ static tn_knode *read_constant(emission *e, tn_const *constant, const tn_dim *co
     return tn_kernel_const(e->kernel, constant->type->dtype, tn_number_load(constant->type->dtype, constant->data));
   const tn_storage *storage = tn_storage_row_major(e->module, constant->type->ndim);
   uint32_t arg = argument(e, constant, NULL, constant->type, storage, constant);
-  return tn_kernel_read(e->kernel, arg, index, outside);
+  return safe_read(e, arg, constant->type, index, outside);
 }
 
 /* A read of memory that value is, directly or through reshapes and transposes; NULL when it is not such memory. */
@@ -93,19 +113,17 @@ static tn_knode *read_memory(emission *e, const tn_value *value, const tn_dim *c
   if (!tn_memory_view_find(e->module, e->groups, value, e->base, e->base_user, &view)) return NULL;
   if (e->root && view.base->def == e->root) return NULL;
   const tn_dim *at[TN_MAX_NDIM];
-  if (view.is_part && outside) return NULL; /* the bounds of the part are not those of the buffer */
+  /* Outside the part along its own axis is not outside the buffer. */
+  for (uint32_t i = 0; i < view.type->ndim && view.is_part && outside; i++) {
+    bool below, above;
+    if (view.shift[i] && !proved_in_range(e, index[i], value->type->dims[i], &below, &above)) return NULL;
+  }
   for (uint32_t i = 0; i < view.type->ndim; i++)
     at[i] = view.is_part && view.shift[i] ? tn_dim_add(e->ctx, index[i], view.shift[i]) : index[i];
   constant = tn_value_const(view.base);
   uint32_t arg = argument(e, constant ? (const void *)constant : view.base, constant ? NULL : view.base, view.type,
                           view.storage, constant);
-  return tn_kernel_read(e->kernel, arg, at, outside);
-}
-
-static bool proved_in_range(emission *e, const tn_dim *index, const tn_dim *extent, bool *below, bool *above) {
-  *below = !tn_dim_proves_le(e->ctx, tn_dim_const(e->ctx, 0), index);
-  *above = !tn_dim_proves_le(e->ctx, tn_dim_add_i(e->ctx, index, 1), extent);
-  return !*below && !*above;
+  return safe_read(e, arg, view.type, at, outside);
 }
 
 tn_knode *tn_emit_in_range(emission *e, const tn_dim *const *index, const tn_type *type) {
