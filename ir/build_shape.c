@@ -55,13 +55,17 @@ tn_value *tn_build_broadcast_to(tn_build *b, tn_value *x, const tn_dim *const *d
   return tn_build_broadcast_map(b, x, dims, n, map);
 }
 
+/* An extent that an input brings may turn out to be 1, and then is broadcast. One that the model computes (of a strided
+ * convolution, a resize) is taken to be meant as it stands: two such must be equal, or the sizes are refused. */
+static bool may_be_one(const tn_dim *dim) { return tn_dim_lone_symbol(dim) && dim->lo <= 1 && dim->hi >= 1; }
+
 /* The extent two operands of one elementwise operation share on an axis; NULL when they never agree (reported). Where
  * either may turn out to be 1, the guard is the polynomial (p-q)*(p-1)*(q-1) == 0. */
 static const tn_dim *common_extent(tn_build *b, const tn_dim *p, const tn_dim *q) {
   if (tn_dim_is(q, 1) || tn_func_dims_equal(b->func, p, q)) return p;
   if (tn_dim_is(p, 1)) return q;
   tn_loc loc = tn_loc_current(b->ctx);
-  bool p_may_be_1 = p->lo <= 1 && p->hi >= 1, q_may_be_1 = q->lo <= 1 && q->hi >= 1;
+  bool p_may_be_1 = may_be_one(p), q_may_be_1 = may_be_one(q);
   if (!p_may_be_1 && !q_may_be_1)
     return tn_func_require_eq(b->func, q, p, loc, "extents of one broadcast") ? p : NULL;
   const tn_dim *either = tn_dim_sub(b->ctx, p, q);

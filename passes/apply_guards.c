@@ -9,8 +9,15 @@ typedef struct substitution {
   const tn_dim *by;
 } substitution;
 
-static const tn_dim *apply(tn_ctx *ctx, const substitution *s, const tn_dim *dim) {
-  return tn_dim_substitute_atom(ctx, dim, s->atom, s->by);
+/* All that are known, in the order they were found: each is free of the atoms that those before it replace. */
+typedef struct substitutions {
+  substitution *data;
+  size_t n;
+} substitutions;
+
+static const tn_dim *apply(tn_ctx *ctx, const substitutions *all, const tn_dim *dim) {
+  for (size_t i = 0; i < all->n; i++) dim = tn_dim_substitute_atom(ctx, dim, all->data[i].atom, all->data[i].by);
+  return dim;
 }
 
 /* Formulas are replaced rather than symbols, and the younger symbol rather than the older. */
@@ -31,7 +38,7 @@ static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
     if (!single || !is_better(term->atoms[0], out->atom)) continue;
     const tn_dim *atom = tn_dim_sub(ctx, zero, tn_dim_substitute_atom(ctx, zero, term->atoms[0], tn_dim_const(ctx, 0)));
     const tn_dim *rest = tn_dim_sub(ctx, zero, atom);
-    if (tn_dim_uses_atom(rest, term->atoms[0])) continue;
+    if (atom->n_terms != 1 || atom->terms[0].n_atoms != 1 || tn_dim_uses_atom(rest, term->atoms[0])) continue;
     const tn_dim *by = term->coefficient == 1 ? tn_dim_mul_i(ctx, rest, -1) : rest;
     /* A symbol's own range is checked where it is bound; it is not given up for a wider one. */
     bool is_symbol = term->atoms[0]->kind == TN_ATOM_SYMBOL;
@@ -42,54 +49,61 @@ static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
   return out->atom != NULL;
 }
 
-static const tn_type *apply_to_type(tn_ctx *ctx, const substitution *s, const tn_type *type) {
+static const tn_type *apply_to_type(tn_ctx *ctx, const substitutions *all, const tn_type *type) {
   const tn_dim *dims[TN_MAX_NDIM];
-  for (uint32_t i = 0; i < type->ndim; i++) dims[i] = apply(ctx, s, type->dims[i]);
+  for (uint32_t i = 0; i < type->ndim; i++) dims[i] = apply(ctx, all, type->dims[i]);
   return tn_type_tensor(ctx, type->dtype, type->ndim, dims);
 }
 
-static void apply_to_attrs(tn_module *module, const substitution *s, tn_node *node) {
+static void apply_to_attrs(tn_module *module, const substitutions *all, tn_node *node) {
   for (uint32_t i = 0; i < node->op->n_attrs; i++) {
     tn_attr *attr = &node->attrs[i];
     if (node->op->attrs[i].kind != TN_ATTR_DIMS || !attr->present || attr->u.list.n == 0) continue;
     const tn_dim **dims = TN_NEW_N(module->arena, const tn_dim *, attr->u.list.n);
-    for (uint32_t k = 0; k < attr->u.list.n; k++) dims[k] = apply(module->ctx, s, attr->u.list.dims[k]);
+    for (uint32_t k = 0; k < attr->u.list.n; k++) dims[k] = apply(module->ctx, all, attr->u.list.dims[k]);
     attr->u.list.dims = dims;
   }
 }
 
-static bool apply_to_func(tn_func *func, const substitution *s) {
+static bool apply_to_func(tn_func *func, const substitutions *all) {
   tn_ctx *ctx = func->module->ctx;
   bool ok = true;
   for (size_t i = 0; i < func->body->params.n; i++)
-    func->body->params.data[i]->type = apply_to_type(ctx, s, func->body->params.data[i]->type);
+    func->body->params.data[i]->type = apply_to_type(ctx, all, func->body->params.data[i]->type);
   for (tn_node *node = func->body->first; node; node = node->next) {
     if (node->op->kind == TN_OP_TERMINATOR) continue;
-    apply_to_attrs(func->module, s, node);
+    apply_to_attrs(func->module, all, node);
     ok &= tn_node_infer(node);
     for (uint32_t i = 0; i < node->n_results; i++)
-      node->results[i]->type = apply_to_type(ctx, s, node->results[i]->type);
+      node->results[i]->type = apply_to_type(ctx, all, node->results[i]->type);
   }
   return ok;
 }
 
+/* A symbol that is gone from the arguments cannot stand in a guard either. */
 static void apply_to_guards(tn_func *func, const substitution *s) {
+  const substitutions one = {(substitution *)s, 1};
   for (size_t i = 0; i < func->guards.n; i++) {
-    func->guards.data[i].p = apply(func->module->ctx, s, func->guards.data[i].p);
-    func->guards.data[i].q = apply(func->module->ctx, s, func->guards.data[i].q);
+    func->guards.data[i].p = apply(func->module->ctx, &one, func->guards.data[i].p);
+    func->guards.data[i].q = apply(func->module->ctx, &one, func->guards.data[i].q);
   }
 }
 
+/* Guards are taken in order; each is read with what those before it said. */
 bool tn_pass_apply_guards(tn_pass_context *context) {
   tn_func *func = context->entry;
-  bool ok = true;
-  size_t n = func->guards.n; /* inference may record the same ones again */
-  for (size_t i = 0; i < n; i++) {
-    substitution s;
+  tn_ctx *ctx = context->ctx;
+  tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
+  substitutions all = {TN_NEW_N(scratch, substitution, func->guards.n), 0};
+  for (size_t i = 0; i < func->guards.n; i++) {
     tn_guard guard = func->guards.data[i];
-    if (guard.kind != TN_GUARD_EQ || !solve(context->ctx, &guard, &s)) continue;
-    ok &= apply_to_func(func, &s);
-    if (s.atom->kind == TN_ATOM_SYMBOL) apply_to_guards(func, &s);
+    guard.p = apply(ctx, &all, guard.p);
+    guard.q = apply(ctx, &all, guard.q);
+    if (guard.kind != TN_GUARD_EQ || !solve(ctx, &guard, &all.data[all.n])) continue;
+    if (all.data[all.n].atom->kind == TN_ATOM_SYMBOL) apply_to_guards(func, &all.data[all.n]);
+    all.n++;
   }
+  bool ok = all.n == 0 || apply_to_func(func, &all);
+  tn_arena_destroy(scratch);
   return ok;
 }

@@ -115,7 +115,7 @@ static void test_proofs_hold(void **state) {
 static void test_linear_part_and_substitution(void **state) {
   fixture *f = *state;
   for (int round = 0; round < N_ROUNDS; round++) {
-    int64_t value, c, r, after;
+    int64_t value, c = 0, r = 0, after;
     const tn_dim *coefficient, *rest;
     draw_values(f);
     const tn_dim *p = random_dim(f, 3, &value);
