@@ -1,4 +1,5 @@
 /* Constants of a module: data in place, splats, and recipes that move the elements of another constant. */
+#include <math.h>
 #include <string.h>
 
 #include "ir/eval.h"
@@ -75,6 +76,35 @@ tn_const *tn_const_recipe_cast(tn_module *module, tn_const *base, tn_dtype dtype
   return constant;
 }
 
+static bool is_finite(const tn_const *constant) {
+  size_t element = tn_dtype_bytes(constant->type->dtype);
+  int64_t n = constant->kind == TN_CONST_SPLAT ? 1 : tn_type_static_count(constant->type);
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(tn_number_load(constant->type->dtype, (const char *)constant->data + (size_t)i * element).f))
+      return false;
+  return true;
+}
+
+/* The same elements where nothing needs to be computed to read them. */
+static tn_const *without_recipe(tn_module *module, tn_const *constant) {
+  if (constant->kind != TN_CONST_RECIPE) return constant;
+  return tn_const_data(module, constant->name, constant->type, tn_const_read(constant, module->arena));
+}
+
+tn_const *tn_const_recipe_scale(tn_module *module, tn_const *base, tn_const *factors, uint32_t axis) {
+  tn_dtype dtype = base->type->dtype;
+  int64_t n = tn_type_static_count(factors->type);
+  if ((dtype != TN_F32 && dtype != TN_F64) || factors->type->dtype != dtype || axis >= base->type->ndim) return NULL;
+  if (n != 1 && n != tn_dim_value(base->type->dims[axis])) return NULL;
+  factors = without_recipe(module, factors);
+  if (!is_finite(factors)) return NULL;
+  tn_const *constant = add_recipe(module, base, "s", base->type);
+  constant->recipe = TN_RECIPE_SCALE;
+  constant->factors = factors;
+  constant->axis = axis;
+  return constant;
+}
+
 size_t tn_const_bytes(const tn_const *constant) {
   return (size_t)tn_type_static_count(constant->type) * tn_dtype_bytes(constant->type->dtype);
 }
@@ -123,6 +153,39 @@ static const void *cast_bytes(const tn_const *constant, const char *in, tn_arena
   return out;
 }
 
+/* Constants may lie unaligned in a mapped file. */
+static void scale_f32(const char *in, const char *factor, char *out, size_t n) {
+  float by, v;
+  memcpy(&by, factor, sizeof(by));
+  for (size_t i = 0; i < n; i++) {
+    memcpy(&v, in + i * sizeof(v), sizeof(v));
+    v *= by;
+    memcpy(out + i * sizeof(v), &v, sizeof(v));
+  }
+}
+
+static void scale_f64(const char *in, const char *factor, char *out, size_t n) {
+  double by, v;
+  memcpy(&by, factor, sizeof(by));
+  for (size_t i = 0; i < n; i++) {
+    memcpy(&v, in + i * sizeof(v), sizeof(v));
+    v *= by;
+    memcpy(out + i * sizeof(v), &v, sizeof(v));
+  }
+}
+
+static const void *scale_bytes(const tn_const *constant, const char *in, tn_arena *arena) {
+  const tn_type *type = constant->type;
+  size_t n = (size_t)tn_type_static_count(type), extent = (size_t)tn_dim_value(type->dims[constant->axis]), inner = 1;
+  for (uint32_t i = constant->axis + 1; i < type->ndim; i++) inner *= (size_t)tn_dim_value(type->dims[i]);
+  const char *factors = tn_const_read(constant->factors, arena);
+  size_t element = tn_dtype_bytes(type->dtype), step = tn_type_static_count(constant->factors->type) == 1 ? 0 : element;
+  char *out = tn_arena_alloc_n(arena, n, element);
+  for (size_t at = 0, row = 0; at < n; at += inner, row = row + 1 == extent ? 0 : row + 1)
+    (type->dtype == TN_F32 ? scale_f32 : scale_f64)(in + at * element, factors + row * step, out + at * element, inner);
+  return out;
+}
+
 const void *tn_const_read(const tn_const *constant, tn_arena *arena) {
   /* Recipes may be stacked deeply, so the chain is walked without recursion. */
   TN_VEC(const tn_const *) chain = {0};
@@ -135,6 +198,7 @@ const void *tn_const_read(const tn_const *constant, tn_arena *arena) {
     const tn_const *step = chain.data[i];
     if (step->recipe == TN_RECIPE_TRANSPOSE) data = transpose_bytes(step, data, arena);
     if (step->recipe == TN_RECIPE_CAST) data = cast_bytes(step, data, arena);
+    if (step->recipe == TN_RECIPE_SCALE) data = scale_bytes(step, data, arena);
   }
   return data;
 }

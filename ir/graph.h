@@ -130,8 +130,10 @@ struct tn_const {
   uint64_t file_offset;
   /* RECIPE: this constant is `base` taken through one structural op, evaluated only when the bytes are needed. */
   tn_const *base;
-  enum { TN_RECIPE_TRANSPOSE, TN_RECIPE_RESHAPE, TN_RECIPE_CAST } recipe;
+  enum { TN_RECIPE_TRANSPOSE, TN_RECIPE_RESHAPE, TN_RECIPE_CAST, TN_RECIPE_SCALE } recipe;
   uint8_t perm[TN_MAX_NDIM]; /* TRANSPOSE: axis i of this is axis perm[i] of base */
+  tn_const *factors;         /* SCALE: one factor for each index of `axis`, or a single one; itself no recipe */
+  uint32_t axis;
   tn_loc loc;
   uint32_t index; /* in module->consts */
 };
@@ -169,6 +171,9 @@ tn_const *tn_const_splat(tn_module *module, const char *name, const tn_type *typ
 tn_const *tn_const_recipe_transpose(tn_module *module, tn_const *base, const uint8_t *perm);
 tn_const *tn_const_recipe_reshape(tn_module *module, tn_const *base, const tn_type *type);
 tn_const *tn_const_recipe_cast(tn_module *module, tn_const *base, tn_dtype dtype);
+/* base times factors (as many elements as base's axis has, or one), each product rounded once; f32 and f64. NULL,
+ * without a report, when they do not fit or a factor is infinite or NaN. */
+tn_const *tn_const_recipe_scale(tn_module *module, tn_const *base, tn_const *factors, uint32_t axis);
 size_t tn_const_bytes(const tn_const *constant);
 /* All bytes, row-major, materialised into arena when they do not lie ready (splat, recipe). */
 const void *tn_const_read(const tn_const *constant, tn_arena *arena);

@@ -8,15 +8,15 @@ static bool is_dead(const tn_node *node) {
   return true;
 }
 
-static void sweep(tn_block *block) {
+void tn_dce_block(tn_block *block) {
   for (tn_node *node = block->last, *previous; node; node = previous) {
     previous = node->previous;
-    for (uint32_t r = 0; r < node->n_regions; r++) sweep(node->regions[r]);
+    for (uint32_t r = 0; r < node->n_regions; r++) tn_dce_block(node->regions[r]);
     if (is_dead(node)) tn_node_remove(node);
   }
 }
 
 bool tn_pass_dce(tn_pass_context *context) {
-  for (size_t f = 0; f < context->module->funcs.n; f++) sweep(context->module->funcs.data[f]->body);
+  for (size_t f = 0; f < context->module->funcs.n; f++) tn_dce_block(context->module->funcs.data[f]->body);
   return true;
 }

@@ -7,6 +7,7 @@
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "ir/primitives.h"
+#include "passes/fold.h"
 #include "passes/passes.h"
 
 #define FOLD_LIMIT_BYTES (1 << 20)
@@ -66,16 +67,16 @@ static void replace_by_constant(tn_module *module, tn_node *node, uint32_t resul
   tn_loc_pop(module->ctx);
 }
 
-static bool fold_node(tn_pass_context *context, tn_node *node) {
-  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  tn_eval eval = {.ctx = context->ctx, .arena = scratch, .mode = TN_EVAL_EXACT, .values = tn_map_create(scratch),
+static bool fold_node(tn_module *module, tn_node *node) {
+  tn_arena *scratch = tn_arena_create_scratch(module->ctx->arena);
+  tn_eval eval = {.ctx = module->ctx, .arena = scratch, .mode = TN_EVAL_EXACT, .values = tn_map_create(scratch),
                   .symbols = tn_map_create(scratch)};
   bool ok = true;
   for (uint32_t i = 0; i < node->n_operands && ok; i++)
     if (node->operands[i].value) ok = evaluate_operand(&eval, node->operands[i].value);
   ok = ok && tn_eval_node(&eval, node);
   for (uint32_t i = 0; i < node->n_results && ok; i++)
-    replace_by_constant(context->module, node, i, tn_map_get(&eval.values, node->results[i]));
+    replace_by_constant(module, node, i, tn_map_get(&eval.values, node->results[i]));
   tn_arena_destroy(scratch);
   if (ok) tn_node_remove(node);
   return ok;
@@ -139,15 +140,21 @@ static bool replace_shape_value(tn_pass_context *context, tn_node *node) {
   return true;
 }
 
+bool tn_fold_node(tn_node *node, bool *out_folded) {
+  tn_module *module = node->block->func->module;
+  *out_folded = true;
+  if (is_foldable(node)) return fold_node(module, node);
+  *out_folded = make_recipe(module, node);
+  return true;
+}
+
 bool tn_pass_fold(tn_pass_context *context) {
   bool ok = true;
   for (tn_node *node = context->entry->body->first, *next; node; node = next) {
     next = node->next;
     if (node->op->kind == TN_OP_TERMINATOR || replace_shape_value(context, node)) continue;
-    if (is_foldable(node))
-      ok &= fold_node(context, node);
-    else
-      make_recipe(context->module, node);
+    bool folded;
+    ok &= tn_fold_node(node, &folded);
   }
   return ok;
 }

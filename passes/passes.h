@@ -15,6 +15,9 @@ bool tn_pass_apply_guards(tn_pass_context *context); /* extents that guards make
 bool tn_pass_group(tn_pass_context *context);    /* which nodes form one kernel */
 bool tn_pass_layout(tn_pass_context *context);   /* storage of every value that is kept in memory */
 
+/* dce of one block and its regions, for passes that leave dead nodes. */
+void tn_dce_block(tn_block *block);
+
 /* From graph to kernels and program. */
 bool tn_pass_lower(tn_pass_context *context);    /* groups become kernels, steps and buffers */
 bool tn_pass_schedule(tn_pass_context *context); /* the backend chooses strategies, formats and scratch */

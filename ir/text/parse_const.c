@@ -225,6 +225,34 @@ static tn_const *parse_recipe(tn_parser *p, const char *name, const tn_type *typ
   return recipe != TN_RECIPE_TRANSPOSE || parse_perm(p, constant) ? constant : NULL;
 }
 
+/* scale @base by @factors axis n */
+static tn_const *parse_scale(tn_parser *p, const char *name, const tn_type *type) {
+  const tn_token *start = tn_parse_peek(p);
+  const char *base_name, *factors_name;
+  int64_t axis;
+  if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a constant", &base_name) || !tn_parse_need_name(p, "by") ||
+      !tn_parse_named(p, TN_TOKEN_GLOBAL, "a constant", &factors_name) || !tn_parse_need_name(p, "axis") ||
+      !tn_parse_int(p, &axis))
+    return NULL;
+  tn_const *base = tn_map_get(&p->module->const_names, base_name);
+  tn_const *factors = tn_map_get(&p->module->const_names, factors_name);
+  bool fits = base && factors && base->type == type && factors->type->dtype == type->dtype &&
+              (type->dtype == TN_F32 || type->dtype == TN_F64) && axis >= 0 && axis < (int64_t)type->ndim &&
+              factors->kind != TN_CONST_RECIPE;
+  int64_t n = fits ? tn_type_static_count(factors->type) : 0;
+  if (!fits || (n != 1 && n != tn_dim_value(type->dims[axis]))) {
+    tn_parse_fail(p, start, "the base and the factors do not fit this constant");
+    return NULL;
+  }
+  tn_const *constant = tn_const_data(p->module, name, type, NULL);
+  constant->kind = TN_CONST_RECIPE;
+  constant->base = base;
+  constant->recipe = TN_RECIPE_SCALE;
+  constant->factors = factors;
+  constant->axis = (uint32_t)axis;
+  return constant;
+}
+
 static tn_const *parse_right_side(tn_parser *p, const char *name, const tn_type *type) {
   if (tn_parse_take_name(p, "dense")) return parse_dense(p, name, type);
   if (tn_parse_take_name(p, "splat")) return parse_splat(p, name, type);
@@ -233,7 +261,8 @@ static tn_const *parse_right_side(tn_parser *p, const char *name, const tn_type 
   if (tn_parse_take_name(p, "transpose")) return parse_recipe(p, name, type, TN_RECIPE_TRANSPOSE);
   if (tn_parse_take_name(p, "reshape")) return parse_recipe(p, name, type, TN_RECIPE_RESHAPE);
   if (tn_parse_take_name(p, "cast")) return parse_recipe(p, name, type, TN_RECIPE_CAST);
-  tn_parse_expected(p, "'dense', 'splat', 'bytes', 'blob', 'transpose', 'reshape' or 'cast'");
+  if (tn_parse_take_name(p, "scale")) return parse_scale(p, name, type);
+  tn_parse_expected(p, "'dense', 'splat', 'bytes', 'blob', 'transpose', 'reshape', 'cast' or 'scale'");
   return NULL;
 }
 

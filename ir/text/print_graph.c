@@ -70,9 +70,14 @@ static void print_data(tn_printer *p, const tn_const *constant) {
 }
 
 static void print_recipe(tn_printer *p, const tn_const *constant) {
-  static const char *const names[] = {"transpose ", "reshape ", "cast "};
+  static const char *const names[] = {"transpose ", "reshape ", "cast ", "scale "};
   tn_buf_puts(p->out, names[constant->recipe]);
   tn_print_name(p, '@', constant->base->name);
+  if (constant->recipe == TN_RECIPE_SCALE) {
+    tn_buf_puts(p->out, " by ");
+    tn_print_name(p, '@', constant->factors->name);
+    tn_buf_printf(p->out, " axis %u", constant->axis);
+  }
   if (constant->recipe != TN_RECIPE_TRANSPOSE) return;
   tn_buf_puts(p->out, " [");
   for (uint32_t i = 0; i < constant->type->ndim; i++)

@@ -6,11 +6,12 @@
 
 #include "ir/eval.h"
 #include "ir/primitives.h"
-#include "passes/rules/rules.h"
+#include "passes/rules/apply.h"
 
 #define EXACT TN_RULE_EXACT
 #define SIGNED_ZERO TN_RULE_SIGNED_ZERO
 #define SPECIAL TN_RULE_SPECIAL
+#define REASSOCIATE TN_RULE_REASSOCIATE
 const tn_rule tn_rules[] = {
 #define X(name, class, pattern, replacement) {name, class, pattern, replacement},
 #include "passes/rules/algebra.def"
@@ -44,11 +45,11 @@ static tn_pattern *parse_at(tn_arena *arena, const char **at) {
   *at = skip_spaces(*at);
   if (**at == '(') {
     parse_op(arena, at, pattern);
-  } else if (islower((unsigned char)**at)) {
+  } else if (islower((unsigned char)**at) && strncmp(*at, "inf", 3) != 0) {
     pattern->kind = TN_PATTERN_VARIABLE;
     pattern->variable = *(*at)++;
   } else {
-    char *end;
+    char *end; /* -inf is a number too; inf begins like a variable */
     pattern->kind = TN_PATTERN_NUMBER;
     pattern->number = strtod(*at, &end);
     TN_ASSERT(end != *at);
@@ -61,6 +62,15 @@ tn_pattern *tn_pattern_parse(tn_arena *arena, const char *text) {
   tn_pattern *pattern = parse_at(arena, &text);
   TN_ASSERT(*skip_spaces(text) == 0);
   return pattern;
+}
+
+tn_const *tn_rule_const(const tn_value *value, const tn_node **out_broadcast) {
+  *out_broadcast = NULL;
+  if (value->def && value->def->op == &tn_op_broadcast) {
+    *out_broadcast = value->def;
+    value = value->def->operands[0].value;
+  }
+  return tn_value_const(value);
 }
 
 bool tn_value_is_splat(const tn_value *value, double *out) {
@@ -83,6 +93,34 @@ static bool same_number(double a, double b, tn_dtype dtype) {
   return a == b && (!tn_dtype_is_float(dtype) || signbit(a) == signbit(b));
 }
 
+tn_dtype_set tn_pattern_dtypes(char variable) {
+  const tn_dtype_set floats = (1u << TN_F8E4M3) - 1; /* f64 to bf16 */
+  switch (variable) {
+    case 'f':
+    case 'g': return floats;
+    case 's':
+    case 't': return floats | TN_SET_SIGNED;
+    case 'i':
+    case 'j': return TN_SET_INTEGER;
+    case 'p':
+    case 'q': return TN_SET_BOOL;
+    case 'm':
+    case 'n': return TN_SET_INTEGER | TN_SET_BOOL;
+    case 'c':
+    case 'd': return TN_SET_ANY;
+    default: return floats | TN_SET_INTEGER;
+  }
+}
+
+static bool match_variable(char variable, tn_value *value, tn_bindings *bindings) {
+  const tn_node *broadcast;
+  if (!(tn_pattern_dtypes(variable) & TN_DTYPE_BIT(value->type->dtype))) return false;
+  if ((variable == 'c' || variable == 'd') && !tn_rule_const(value, &broadcast)) return false;
+  tn_value **bound = &bindings->values[variable - 'a'];
+  if (!*bound) *bound = value;
+  return *bound == value;
+}
+
 static bool match_args(const tn_pattern *pattern, const tn_node *node, const uint32_t *order, tn_bindings *bindings) {
   tn_bindings trial = *bindings;
   for (uint32_t i = 0; i < pattern->n_args; i++)
@@ -96,13 +134,7 @@ bool tn_pattern_match(const tn_pattern *pattern, tn_value *value, tn_bindings *b
     double number;
     return tn_value_is_splat(value, &number) && same_number(number, pattern->number, value->type->dtype);
   }
-  if (pattern->kind == TN_PATTERN_VARIABLE) {
-    bool wants_bool = pattern->variable == 'p' || pattern->variable == 'q';
-    if (wants_bool && value->type->dtype != TN_BOOL) return false;
-    tn_value **bound = &bindings->values[pattern->variable - 'a'];
-    if (!*bound) *bound = value;
-    return *bound == value;
-  }
+  if (pattern->kind == TN_PATTERN_VARIABLE) return match_variable(pattern->variable, value, bindings);
   static const uint32_t straight[] = {0, 1, 2}, swapped[] = {1, 0, 2};
   if (!value->def || value->def->op != pattern->op) return false;
   if (match_args(pattern, value->def, straight, bindings)) return true;
@@ -114,6 +146,12 @@ tn_value *tn_pattern_build(tn_build *b, const tn_pattern *pattern, const tn_bind
   if (pattern->kind == TN_PATTERN_VARIABLE) return bindings->values[pattern->variable - 'a'];
   if (pattern->kind == TN_PATTERN_NUMBER) return tn_build_fill_like(b, like, pattern->number);
   tn_value *args[3];
-  for (uint32_t i = 0; i < pattern->n_args; i++) args[i] = tn_pattern_build(b, pattern->args[i], bindings, like);
+  for (uint32_t i = 0; i < pattern->n_args; i++) {
+    const tn_pattern *arg = pattern->args[i];
+    bool is_condition = pattern->op->scalar == TN_SELECT && i == 0 && arg->kind == TN_PATTERN_NUMBER;
+    args[i] = is_condition ? tn_build_broadcast_to(b, tn_build_splat_i(b, TN_BOOL, arg->number != 0), like->type->dims,
+                                                   like->type->ndim)
+                           : tn_pattern_build(b, arg, bindings, like);
+  }
   return tn_build_op(b, pattern->op, args, pattern->n_args, NULL);
 }

@@ -1,14 +1,24 @@
-/* Structural rules: views that do nothing, two views that are one, and forms that later passes look for. All are exact. */
+/* Structural rules: the table; and views that do nothing, two views that are one, forms that later passes look for. */
 #include <string.h>
 
 #include "ir/primitives.h"
-#include "passes/rules/rules.h"
+#include "passes/rules/apply.h"
 
 static tn_value *operand(const tn_node *node, uint32_t i) { return node->operands[i].value; }
 
-static const tn_node *operand_def(const tn_node *node, const tn_opdef *op) {
-  const tn_node *def = node->n_operands && operand(node, 0) ? operand(node, 0)->def : NULL;
+const tn_node *tn_rule_operand_def(const tn_node *node, uint32_t i, const tn_opdef *op) {
+  const tn_node *def = i < node->n_operands && operand(node, i) ? operand(node, i)->def : NULL;
   return def && def->op == op ? def : NULL;
+}
+
+static const tn_node *operand_def(const tn_node *node, const tn_opdef *op) { return tn_rule_operand_def(node, 0, op); }
+
+tn_value *tn_rule_rebuild(tn_build *b, const tn_node *node, tn_value *const *operands) {
+  return tn_build_op(b, node->op, operands, node->n_operands, node->attrs);
+}
+
+const char *tn_rule_attr_name(const tn_node *node, const char *attr) {
+  return node->op->attrs[tn_op_attr_index(node->op, attr)].names[tn_node_attr(node, attr)->u.i];
 }
 
 static bool all_zero(const tn_attr *dims) {
@@ -137,7 +147,7 @@ static tn_value *merge_slices(tn_build *b, tn_node *node) {
   return tn_build_slice(b, operand(inner, 0), starts, node->results[0]->type->dims, steps);
 }
 
-/* A reduction over axes of extent 1 only moves elements. */
+/* A reduction over axes of extent 1 only moves elements; but a sum starts from +0, which makes +0 of a lone -0. */
 static tn_value *reduce_of_ones(tn_build *b, tn_node *node) {
   if (node->op != &tn_op_reduce) return NULL;
   const tn_attr *axes = tn_node_attr(node, "axes");
@@ -145,7 +155,11 @@ static tn_value *reduce_of_ones(tn_build *b, tn_node *node) {
   if (node->results[0]->type->dtype != x->type->dtype) return NULL;
   for (uint32_t i = 0; i < axes->u.list.n; i++)
     if (!tn_dim_is(x->type->dims[axes->u.list.ints[i]], 1)) return NULL;
-  return tn_build_reshape(b, x, node->results[0]->type->dims, node->results[0]->type->ndim);
+  const tn_attr *acc = tn_node_attr(node, "acc");
+  if (acc->present && (tn_dtype)acc->u.i != x->type->dtype) return NULL;
+  tn_value *y = tn_build_reshape(b, x, node->results[0]->type->dims, node->results[0]->type->ndim);
+  bool is_float_sum = tn_dtype_is_float(x->type->dtype) && strcmp(tn_rule_attr_name(node, "op"), "sum") == 0;
+  return is_float_sum ? tn_build_binary_f(b, TN_ADD, y, 0) : y;
 }
 
 /* The pad's amounts added to the convolution's on one side; false when it pads batch or channels, or crops. */
@@ -175,16 +189,40 @@ static tn_value *pad_into_conv(tn_build *b, tn_node *node) {
   return tn_build_op(b, node->op, operands, 2, attrs);
 }
 
+#define EXACT TN_RULE_EXACT
+#define FOLD_SCALE TN_RULE_FOLD_SCALE
+
 const tn_structural_rule tn_structural_rules[] = {
-    {"drop-identity", "views and casts whose result is their operand", drop_identity},
-    {"merge-transposes", "two transposes are one", merge_transposes},
-    {"merge-reshapes", "two reshapes are one", merge_reshapes},
-    {"transpose-of-ones", "a transpose that moves axes of extent 1 only is a reshape", transpose_of_ones},
-    {"merge-broadcasts", "two broadcasts are one", merge_broadcasts},
-    {"drop-ones-below-broadcast", "the operand of a broadcast has no axis of extent 1", drop_ones_below_broadcast},
-    {"view-of-splat", "a reshaped or transposed broadcast number is a broadcast", view_of_splat},
-    {"merge-slices", "two slices are one", merge_slices},
-    {"reduce-of-ones", "a reduction over axes of extent 1 is a reshape", reduce_of_ones},
-    {"pad-into-conv", "zeros around an image are the convolution's padding", pad_into_conv},
+    {"drop-identity", "views and casts whose result is their operand", drop_identity, EXACT},
+    {"merge-transposes", "two transposes are one", merge_transposes, EXACT},
+    {"merge-reshapes", "two reshapes are one", merge_reshapes, EXACT},
+    {"transpose-of-ones", "a transpose that moves axes of extent 1 only is a reshape", transpose_of_ones, EXACT},
+    {"merge-broadcasts", "two broadcasts are one", merge_broadcasts, EXACT},
+    {"drop-ones-below-broadcast", "the operand of a broadcast has no axis of extent 1", drop_ones_below_broadcast,
+     EXACT},
+    {"view-of-splat", "a reshaped or transposed broadcast number is a broadcast", view_of_splat, EXACT},
+    {"merge-slices", "two slices are one", merge_slices, EXACT},
+    {"reduce-of-ones", "a reduction over axes of extent 1 is a reshape", reduce_of_ones, EXACT},
+    {"pad-into-conv", "zeros around an image are the convolution's padding", pad_into_conv, EXACT},
+    {"slice-of-concat", "a slice that lies in one operand of a concat", tn_rule_slice_of_concat, EXACT},
+    {"concat-of-slices", "a tensor cut and put together again", tn_rule_concat_of_slices, EXACT},
+    {"merge-concats", "a concat of concats along one axis is one", tn_rule_merge_concats, EXACT},
+    {"gather-of-constant", "a gather of constant neighbours is a slice", tn_rule_gather_of_constant, EXACT},
+    {"merge-pads", "two pads with one value are one", tn_rule_merge_pads, EXACT},
+    {"pad-into-window", "padding with the fold's identity is the window's own", tn_rule_pad_into_window, EXACT},
+    {"merge-casts", "a cast to a type that holds every value does nothing for the next", tn_rule_merge_casts, EXACT},
+    {"divide-by-power", "division by a power of two is a product", tn_rule_divide_by_power, EXACT},
+    {"subtract-constant", "x - c is x + -c, which has more rules", tn_rule_subtract_constant, EXACT},
+    {"cube", "pow(x, 3) in f32 and f64 is two products", tn_rule_cube, EXACT},
+    {"compute-before-broadcast", "what is computed of broadcast constants is computed of the constants",
+     tn_rule_compute_before_broadcast, EXACT},
+    {"reduce-of-transpose", "a reduction reads its operand in any order", tn_rule_reduce_of_transpose, EXACT},
+    {"merge-reduces", "the same fold twice is once over both sets of axes", tn_rule_merge_reduces, EXACT},
+    {"cancel-transposes", "transposes that undo each other around elementwise nodes", tn_rule_cancel_transposes, EXACT},
+    {"cancel-reshapes", "reshapes that undo each other around elementwise nodes", tn_rule_cancel_reshapes, EXACT},
+    {"scale-weights", "a constant scale moves into the weights before it", tn_rule_scale_weights, FOLD_SCALE},
+    {"scale-offset", "(product + c) * d is product * d + c * d", tn_rule_scale_offset, FOLD_SCALE},
+    {"join-offsets", "(product + c) + d is product + (c + d)", tn_rule_join_offsets, FOLD_SCALE},
+    {"invert-scale", "product / c is product * (1 / c)", tn_rule_invert_scale, FOLD_SCALE},
 };
 const uint32_t tn_n_structural_rules = TN_ARRAY_LEN(tn_structural_rules);
