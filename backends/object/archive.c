@@ -38,7 +38,8 @@ static bool read_member(const archive *a, uint64_t offset, member *out) {
   out->name[16] = 0;
   for (int i = 15; i >= 0 && out->name[i] == ' '; i--) out->name[i] = 0;
   out->bytes = 0;
-  for (int i = 48; i < 58 && header[i] >= '0' && header[i] <= '9'; i++) out->bytes = out->bytes * 10 + (header[i] - '0');
+  for (int i = 48; i < 58 && header[i] >= '0' && header[i] <= '9'; i++)
+    out->bytes = out->bytes * 10 + (header[i] - '0');
   out->data = header + HEADER_BYTES;
   if (out->bytes > a->bytes - offset - HEADER_BYTES) return false;
   out->next = offset + HEADER_BYTES + out->bytes + (out->bytes & 1);
@@ -52,7 +53,8 @@ static uint32_t big_endian(const uint8_t *p) {
 static bool open_archive(tn_ctx *ctx, const tn_object_part *part, archive *out) {
   out->data = part->data;
   out->bytes = part->bytes;
-  if (out->bytes < strlen(MAGIC) || memcmp(out->data, MAGIC, strlen(MAGIC)) != 0) return bad(ctx, out, "not an archive");
+  if (out->bytes < strlen(MAGIC) || memcmp(out->data, MAGIC, strlen(MAGIC)) != 0)
+    return bad(ctx, out, "not an archive");
   member m;
   for (uint64_t at = strlen(MAGIC); read_member(out, at, &m); at = m.next) {
     if (strcmp(m.name, "/") == 0) {

@@ -108,7 +108,8 @@ static bool read_symbols(reader *r) {
   if (table->entsize != sizeof(Elf64_Sym) || table->size % sizeof(Elf64_Sym) != 0)
     return bad(r, "symbols of an unknown size");
   uint64_t n = table->size / sizeof(Elf64_Sym);
-  if (n == 0 || n > UINT32_MAX / 2 || table->info == 0 || table->info > n) return bad(r, "a wrong number of local symbols");
+  if (n == 0 || n > UINT32_MAX / 2 || table->info == 0 || table->info > n)
+    return bad(r, "a wrong number of local symbols");
   part->n_symbols = (uint32_t)n;
   part->n_locals = table->info;
   part->symbols = TN_NEW_N(r->arena, tn_elf_symbol, n);

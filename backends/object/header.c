@@ -10,13 +10,13 @@ static const char *const reserved[] = {
     "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
     "class", "compl", "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue", "ctx",
     "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern",
-    "false", "float", "for", "friend", "goto", "if", "inline", "int", "int16_t", "int32_t", "int64_t", "int8_t", "long",
-    "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private",
-    "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof",
-    "size_t", "static", "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local", "throw",
-    "true", "try", "typedef", "typeid", "typename", "typeof", "uint16_t", "uint32_t", "uint64_t", "uint8_t", "union",
-    "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq", "errno", "NULL", "linux",
-    "unix",
+    "false", "float", "for", "friend", "goto", "if", "inline", "int", "int16_t", "int32_t", "int64_t", "int8_t",
+    "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq",
+    "private", "protected", "public", "register", "reinterpret_cast", "requires", "restrict", "return", "short",
+    "signed", "sizeof", "size_t", "static", "static_assert", "static_cast", "struct", "switch", "template", "this",
+    "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "typeof", "uint16_t", "uint32_t",
+    "uint64_t", "uint8_t", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor",
+    "xor_eq", "errno", "NULL", "linux", "unix",
 };
 
 typedef struct names {
@@ -140,14 +140,17 @@ static void print_ports(header *h) {
 
 static void print_sizes(header *h) {
   const char *prefix = h->prefix, *name = upper(h->arena, h->prefix);
-  tn_buf_printf(h->out, "/* Layout of this interface; the code of the same compile has the same number. */\n#define %s_ABI %u\n\n",
-                name, TNRT_ABI);
+  tn_buf_printf(
+      h->out,
+      "/* Layout of this interface; the code of the same compile has the same number. */\n#define %s_ABI %u\n\n", name,
+      TNRT_ABI);
   const tn_dim *bytes = h->program->arena_bytes;
   if (bytes && bytes->is_constant)
     tn_buf_printf(h->out, "/* Bytes of working memory, aligned to 64. */\n#define %s_ARENA_BYTES %lldu\n\n", name,
                   (long long)bytes->lo + TN_C_CONTEXT_BYTES);
   tn_buf_printf(h->out, "typedef struct %s_ctx %s_ctx;\n\n", prefix, prefix);
-  tn_buf_printf(h->out, "/* Bytes of working memory for these sizes; 0: a size is refused. */\nsize_t %s_arena_bytes(", prefix);
+  tn_buf_printf(h->out, "/* Bytes of working memory for these sizes; 0: a size is refused. */\nsize_t %s_arena_bytes(",
+                prefix);
   if (h->symbols.n > 0) print_symbols(h, "");
   else tn_buf_puts(h->out, "void");
   tn_buf_puts(h->out, ");\n\n");
@@ -155,11 +158,13 @@ static void print_sizes(header *h) {
 
 static void print_functions(header *h) {
   const char *p = h->prefix;
-  tn_buf_printf(h->out,
-                "/* Makes a context, for one thread at a time; contexts share nothing that is written. arena: %s_arena_bytes bytes\n"
-                " * aligned to 64 that live as long as the context, or NULL to have it allocated. 0, or a status whose text\n"
-                " * %s_message gives. */\nint %s_create(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n\n",
-                p, p, p, p);
+  tn_buf_printf(
+      h->out,
+      "/* Makes a context, for one thread at a time; contexts share nothing that is written. arena: %s_arena_bytes "
+      "bytes\n"
+      " * aligned to 64 that live as long as the context, or NULL to have it allocated. 0, or a status whose text\n"
+      " * %s_message gives. */\nint %s_create(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n\n",
+      p, p, p, p);
   tn_buf_puts(h->out, "/* Runs the model on dense row-major tensors. 0, or a status.\n");
   print_ports(h);
   tn_buf_printf(h->out, " */\nint %s_run(%s_ctx *ctx", p, p);
@@ -168,10 +173,11 @@ static void print_functions(header *h) {
     const port *one = &h->ports.data[i];
     tn_buf_printf(h->out, ", %s%s *%s", one->is_output ? "" : "const ", one->c_type, one->parameter);
   }
-  tn_buf_printf(h->out,
-                ");\n\n/* Text of the last failure, \"\" when there was none. */\nconst char *%s_message(const %s_ctx *ctx);\n"
-                "void %s_destroy(%s_ctx *ctx); /* NULL is fine */\n",
-                p, p, p, p);
+  tn_buf_printf(
+      h->out,
+      ");\n\n/* Text of the last failure, \"\" when there was none. */\nconst char *%s_message(const %s_ctx *ctx);\n"
+      "void %s_destroy(%s_ctx *ctx); /* NULL is fine */\n",
+      p, p, p, p);
 }
 
 bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_buf *out) {
@@ -192,6 +198,7 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix,
 }
 
 void tn_header_symbols(tn_ctx *ctx, const char *prefix, const char *out[TN_HEADER_SYMBOLS]) {
-  static const char *const suffixes[TN_HEADER_SYMBOLS] = {"arena_bytes", "create", "destroy", "message", "model", "run"};
+  static const char *const suffixes[TN_HEADER_SYMBOLS] = {"arena_bytes", "create", "destroy",
+                                                          "message",     "model",  "run"};
   for (size_t i = 0; i < TN_HEADER_SYMBOLS; i++) out[i] = tn_namef(ctx, "%s_%s", prefix, suffixes[i]);
 }

@@ -313,7 +313,8 @@ bool tn_elf_layout_file(tn_object *object) {
   }
   for (size_t i = 0; i < object->outputs.n && ok; i++) {
     tn_elf_output *output = object->outputs.data[i];
-    if (output->rela_index) ok = advance(object, 8, output->n_relocations * sizeof(Elf64_Rela), &output->rela_file_offset);
+    if (output->rela_index)
+      ok = advance(object, 8, output->n_relocations * sizeof(Elf64_Rela), &output->rela_file_offset);
   }
   ok = ok && advance(object, 8, object->symbols.n * sizeof(Elf64_Sym), &object->symtab_offset) &&
        advance(object, 1, object->strings.n, &object->strings_offset) &&

@@ -194,7 +194,8 @@ static pid_t start(const command *c, bool own_group, int *out_pipe) {
     posix_spawnattr_setpgroup(&attributes, 0);
   }
   pid_t pid;
-  int code = posix_spawnp(&pid, c->words.data[0], &actions, &attributes, (char *const *)(uintptr_t)c->words.data, environ);
+  int code =
+      posix_spawnp(&pid, c->words.data[0], &actions, &attributes, (char *const *)(uintptr_t)c->words.data, environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   close(ends[1]);

@@ -33,8 +33,8 @@ typedef struct tn_object_request {
   uint32_t n_archives;
 } tn_object_request;
 
-/* Merges parts (as ld -r: sections of one name joined, symbols resolved between parts, relocations kept) and streams the
- * data. Two strong definitions of one symbol are an error (TN_E_OBJECT), as is everything malformed in a part. Of equal
+/* Merges parts (as ld -r: sections of one name joined, symbols resolved between parts, relocations kept) and streams
+ * the data. Two strong definitions of one symbol are an error (TN_E_OBJECT), as is everything malformed in a part. Of equal
  * COMDAT groups the first is kept; as its symbols become local, the result has no groups. Read-only strings are joined,
  * not shared. The bytes depend on the request alone. */
 typedef struct tn_object tn_object;
@@ -46,8 +46,8 @@ bool tn_object_stream(const tn_object *object, tn_sink sink);
 /* All three at once. */
 bool tn_object_write(tn_ctx *ctx, const tn_object_request *request, tn_sink sink);
 
-/* A GNU ar archive with a symbol index, of one member, deterministic (no times, owners). TN_E_LIMIT when the member does
- * not fit the format's ten digits. */
+/* A GNU ar archive with a symbol index, of one member, deterministic (no times, owners). TN_E_LIMIT when the member
+ * does not fit the format's ten digits. */
 bool tn_archive_write(tn_ctx *ctx, const char *member_name, const tn_object *object, const char *const *symbols,
                       uint32_t n_symbols, tn_sink sink);
 

@@ -1,5 +1,5 @@
-/* Atomic output: a temporary in the same folder, fsync, rename, fsync of the folder. What fails or is interrupted leaves
- * the old file as it was. */
+/* Atomic output: a temporary in the same folder, fsync, rename, fsync of the folder. What fails or is interrupted
+ * leaves the old file as it was. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -58,7 +58,8 @@ const char *tn_output_temporary_name(tn_ctx *ctx, const char *path) {
 static int open_new(const char *path, unsigned mode) {
   int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
   int fd = open(path, flags, mode);
-  if (fd < 0 && errno == EEXIST && unlink(path) == 0) fd = open(path, flags, mode); /* of a killed process of our number */
+  if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+    fd = open(path, flags, mode); /* of a killed process of our number */
   return fd;
 }
 

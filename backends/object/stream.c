@@ -131,8 +131,8 @@ static bool put_data(writer *w, const tn_elf_output *output) {
   tn_sink counted = {write_counted, w};
   if (output->size > 0 && !output->stream->stream(output->stream->user, counted)) return false;
   if (w->at != w->limit)
-    return tn_error(w->object->ctx, TN_LOC_NONE, TN_E_OBJECT, "data '%s' got %llu bytes too few", output->stream->symbol,
-                    (unsigned long long)(w->limit - w->at));
+    return tn_error(w->object->ctx, TN_LOC_NONE, TN_E_OBJECT, "data '%s' got %llu bytes too few",
+                    output->stream->symbol, (unsigned long long)(w->limit - w->at));
   return true;
 }
 

@@ -42,7 +42,8 @@ typedef enum tn_make {
 } tn_make;
 
 typedef enum tn_level {
-  LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32, LEVEL_HEADER = 64
+  LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32,
+  LEVEL_HEADER = 64
 } tn_level;
 
 typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_OBJECT } tn_language;
@@ -151,7 +152,8 @@ void tn_driver_reproduce(tn_driver *driver);
 /* signals.c: interrupted or crashed, no temporary is left. */
 void tn_driver_catch_signals(int argc, char **argv);
 void tn_driver_remove_temporaries(void);
-tn_output *tn_driver_open(tn_driver *driver, const char *path, unsigned mode); /* tn_output_open, known to the handler */
+/* tn_output_open and its ends; the handler knows what is open. */
+tn_output *tn_driver_open(tn_driver *driver, const char *path, unsigned mode);
 bool tn_driver_commit(tn_output *output);
 void tn_driver_discard(tn_output *output);
 volatile sig_atomic_t *tn_driver_running_linker(void);

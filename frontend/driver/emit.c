@@ -1,4 +1,5 @@
-/* What a compile leaves behind: code and weights merged into an object, put into an archive or linked, with its header. */
+/* What a compile leaves behind: code and weights merged into an object, put into an archive or linked, with its header.
+ */
 #include <string.h>
 
 #include "frontend/driver/driver.h"
@@ -72,7 +73,8 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
   tn_object_part *parts = NULL;
-  if (!driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts, &request->n_parts))
+  if (!driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
+                             &request->n_parts))
     return NULL;
   request->parts = parts;
   add_runtime(request, &options, arena);
@@ -147,7 +149,10 @@ static bool save_temps(tn_driver *driver) {
   static const struct {
     unsigned levels;
     const char *suffix;
-  } rows[] = {{LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM, ".tnir"}, {LEVEL_TILES, ".tiles"}, {LEVEL_LLVM, ".ll"}, {LEVEL_ASM, ".s"}};
+  } rows[] = {{LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM, ".tnir"},
+              {LEVEL_TILES, ".tiles"},
+              {LEVEL_LLVM, ".ll"},
+              {LEVEL_ASM, ".s"}};
   if (!driver->options.save_temps) return true;
   tn_driver_options saved = driver->options;
   bool ok = true;
@@ -172,7 +177,8 @@ bool tn_driver_emit(tn_driver *driver) {
   if (o->commands) return tn_driver_print_commands(driver);
   if (o->make == TN_MAKE_TEXT) return tn_driver_emit_text(driver);
   if (!driver->program)
-    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "nothing to write: --stop-after, --only or --skip left passes out");
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
+                    "nothing to write: --stop-after, --only or --skip left passes out");
   tn_arena *arena = tn_arena_create_scratch(driver->ctx->arena);
   bool linked = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED;
   tn_object *object = make_object(driver, arena);

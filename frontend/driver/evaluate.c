@@ -67,7 +67,8 @@ static bool load_inputs(tn_driver *driver, tn_tensor **tensors) {
     const char *text = driver->options.eval_inputs.data[i], *equals = strrchr(text, '=');
     int64_t index = find_parameter(entry, text, (size_t)(equals - text));
     if (index < 0)
-      ok = tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--input: the model has no input '%.*s'", (int)(equals - text), text);
+      ok = tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--input: the model has no input '%.*s'",
+                    (int)(equals - text), text);
     else if (!load_tensor(driver, equals + 1, entry->body->params.data[index], &tensors[index]))
       ok = false;
   }

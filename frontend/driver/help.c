@@ -45,7 +45,9 @@ static void print_ops(void) {
 static void print_operands(const tn_opdef *op) {
   for (uint32_t i = 0; i < op->n_operands; i++) {
     const tn_operand_def *operand = &op->operands[i];
-    const char *arity = operand->arity == TN_OPTIONAL ? " (optional)" : operand->arity == TN_VARIADIC ? " (any number)" : "";
+    const char *arity = operand->arity == TN_OPTIONAL   ? " (optional)"
+                        : operand->arity == TN_VARIADIC ? " (any number)"
+                                                        : "";
     printf("  operand %s%s:", operand->name, arity);
     for (int d = 0; d < TN_N_DTYPES; d++)
       if (operand->dtypes & TN_DTYPE_BIT(d)) printf(" %s", tn_dtype_name((tn_dtype)d));
@@ -55,7 +57,8 @@ static void print_operands(const tn_opdef *op) {
 }
 
 static void print_attributes(const tn_opdef *op) {
-  static const char *const kinds[] = {"int", "float", "bool", "one of", "string", "dtype", "ints", "dims", "pairs", "constant", "func"};
+  static const char *const kinds[] = {"int",  "float", "bool",  "one of",   "string", "dtype",
+                                      "ints", "dims",  "pairs", "constant", "func"};
   for (uint32_t i = 0; i < op->n_attrs; i++) {
     const tn_attr_def *attr = &op->attrs[i];
     printf("  attribute %s: %s", attr->name, kinds[attr->kind]);

@@ -40,7 +40,8 @@ static bool read_all(tn_driver *driver, tn_input *input, int fd) {
     if (n < 0) return file_error(driver, input->path);
     if (n == 0) break;
     if (text.n + (size_t)n > MAX_TEXT_BYTES)
-      return tn_error(driver->ctx, TN_LOC_NONE, TN_E_LIMIT, "'%s' is longer than %u bytes", input->path, MAX_TEXT_BYTES);
+      return tn_error(driver->ctx, TN_LOC_NONE, TN_E_LIMIT, "'%s' is longer than %u bytes", input->path,
+                      MAX_TEXT_BYTES);
     tn_buf_append(&text, block, (size_t)n);
   }
   input->text = text.data ? text.data : "";
@@ -99,8 +100,8 @@ static void add_file(tn_driver *driver, const char *path) {
 static tn_module *load_text(tn_driver *driver, tn_input *input) {
   const tn_driver_options *o = &driver->options;
   if (o->dims.n || o->shapes.n || o->outputs.n) {
-    tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--dim, --input-shape and --outputs change ONNX models; '%s' is text of the IR",
-             input->path);
+    tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
+             "--dim, --input-shape and --outputs change ONNX models; '%s' is text of the IR", input->path);
     return NULL;
   }
   if (!read_text(driver, input)) return NULL;
@@ -120,7 +121,8 @@ static bool find_entry(tn_driver *driver) {
   }
   if (driver->entry) return true;
   if (!wanted) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "'%s' has no entry", driver->input->path);
-  tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--entry: '%s' has no entry called '%s'", driver->input->path, wanted);
+  tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--entry: '%s' has no entry called '%s'", driver->input->path,
+           wanted);
   for (size_t i = 0; i < module->funcs.n; i++)
     if (module->funcs.data[i]->is_entry) tn_note(driver->ctx, TN_LOC_NONE, "it has '%s'", module->funcs.data[i]->name);
   return false;

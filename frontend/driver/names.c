@@ -49,7 +49,8 @@ const char *tn_driver_prefix(tn_driver *driver) {
 const char *tn_driver_header_path(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   if (o->header) return o->header;
-  bool library = (o->make == TN_MAKE_OBJECT && !o->with_main) || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_ARCHIVE;
+  bool library =
+      (o->make == TN_MAKE_OBJECT && !o->with_main) || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_ARCHIVE;
   const char *output = tn_driver_output_path(driver);
   if (!library || strcmp(output, "-") == 0 || strncmp(output, "/dev/", 5) == 0) return NULL;
   return tn_driver_with_suffix(driver, output, ".h");

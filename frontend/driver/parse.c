@@ -132,8 +132,8 @@ static bool check_together(tn_driver *driver) {
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
   if (many && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL))
-    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "a program holds one model, found %zu inputs; -c makes an object of each",
-                    o->inputs.n);
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION,
+                    "a program holds one model, found %zu inputs; -c makes an object of each", o->inputs.n);
   if (o->with_main && o->make != TN_MAKE_OBJECT)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--with-main goes with -c only");
   if (o->output && strcmp(o->output, "-") == 0 && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED))

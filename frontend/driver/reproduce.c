@@ -32,7 +32,8 @@ void tn_driver_reproduce(tn_driver *driver) {
   const char *folder = getenv("TMPDIR");
   char *path = tn_arena_printf(driver->ctx->arena, "%s/tenon-fault-XXXXXX.tnir", folder && folder[0] ? folder : "/tmp");
   tn_buf text = tn_buf_create(driver->ctx->arena);
-  tn_buf_printf(&text, "# " TENON_PRODUCER ", fault in '%s'. The command line:\n#", driver->failed_pass ? driver->failed_pass : "code generation");
+  tn_buf_printf(&text, "# " TENON_PRODUCER ", fault in '%s'. The command line:\n#",
+                driver->failed_pass ? driver->failed_pass : "code generation");
   for (int i = 0; i < driver->argc; i++) {
     tn_buf_putc(&text, ' ');
     tn_shell_quote(&text, driver->argv[i]);

@@ -29,7 +29,8 @@ static bool put_level(tn_driver *driver, unsigned level, tn_buf *out) {
     case LEVEL_TILES: return put_backend_text(driver, TN_EMIT_TILES, out);
     case LEVEL_LLVM: return put_backend_text(driver, TN_EMIT_LLVM, out);
     case LEVEL_ASM: return put_backend_text(driver, TN_EMIT_ASM, out);
-    default: return need_program(driver) && tn_header_write(driver->ctx, driver->program, tn_driver_prefix(driver), out);
+    default:
+      return need_program(driver) && tn_header_write(driver->ctx, driver->program, tn_driver_prefix(driver), out);
   }
 }
 
