@@ -5,7 +5,7 @@
 
 static void print_dump(void *user, const char *pass, const char *text, size_t length) {
   (void)user;
-  (void)pass;
+  if (strncmp(text, "tnir", 4) == 0) fprintf(stderr, "# after %s\n", pass);
   fwrite(text, 1, length, stderr);
 }
 

@@ -65,7 +65,7 @@ static void put_caret(tn_buf *out, const tn_driver *driver, const tn_loc_info *w
     if (((unsigned char)before.data[i] & 0xC0) != 0x80) tn_buf_putc(out, ' ');
   tn_buf_printf(out, "%s^", s->error);
   uint32_t last = where->end_line == where->line ? where->end_column : 0;
-  for (uint32_t c = where->column + 1; c < last && c <= n; c++) tn_buf_putc(out, '~');
+  for (uint32_t c = where->column + 1; c <= last && c <= n; c++) tn_buf_putc(out, '~');
   tn_buf_printf(out, "%s\n", s->end);
 }
 
