@@ -200,6 +200,8 @@ static void add_symbols(tn_object *object) {
   for (size_t i = 0; i < object->outputs.n; i++)
     object->outputs.data[i]->symbol = add_symbol(object, "", ELF64_ST_INFO(STB_LOCAL, STT_SECTION), 0,
                                                  (uint16_t)object->outputs.data[i]->index, 0, 0);
+  /* Without one a linker makes one of the object's name, which differs from run to run. */
+  add_symbol(object, "tenon", ELF64_ST_INFO(STB_LOCAL, STT_FILE), 0, SHN_ABS, 0, 0);
   for (size_t i = 0; i < object->parts.n; i++) add_locals(object, object->parts.data[i]);
   for (size_t i = 0; i < object->globals.n; i++)
     if (!stays_global(object->globals.data[i])) add_global(object, object->globals.data[i], true);

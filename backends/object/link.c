@@ -179,8 +179,8 @@ static bool linker_command(command *c, const tn_link_request *request) {
 
 /* --- Running --- */
 
-/* Starts the words with both streams in a pipe; -1 when it cannot start (errno). */
-static pid_t start(const command *c, bool own_group, int *out_pipe) {
+/* Starts the words with both streams in a pipe and the signals of `mask` blocked; -1 when it cannot start (errno). */
+static pid_t start(const command *c, bool own_group, const sigset_t *mask, int *out_pipe) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   posix_spawn_file_actions_t actions;
@@ -189,10 +189,9 @@ static pid_t start(const command *c, bool own_group, int *out_pipe) {
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  if (own_group) {
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setpgroup(&attributes, 0);
-  }
+  posix_spawnattr_setsigmask(&attributes, mask);
+  posix_spawnattr_setflags(&attributes, (short)(POSIX_SPAWN_SETSIGMASK | (own_group ? POSIX_SPAWN_SETPGROUP : 0)));
+  posix_spawnattr_setpgroup(&attributes, 0);
   pid_t pid;
   int code =
       posix_spawnp(&pid, c->words.data[0], &actions, &attributes, (char *const *)(uintptr_t)c->words.data, environ);
@@ -230,10 +229,15 @@ static void note_lines(tn_ctx *ctx, const tn_buf *messages) {
 static bool run(command *c, const tn_link_request *request) {
   int from = -1;
   add(c, NULL);
-  pid_t pid = start(c, request->running != NULL, &from);
+  sigset_t all, before; /* no signal may come between the start of the linker and knowing of it */
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
+  pid_t pid = start(c, request->running != NULL, &before, &from);
+  int code = errno;
+  if (request->running && pid > 0) *request->running = (sig_atomic_t)pid;
+  sigprocmask(SIG_SETMASK, &before, NULL);
   if (pid < 0)
-    return tn_error(c->ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot start '%s': %s", c->words.data[0], strerror(errno));
-  if (request->running) *request->running = (sig_atomic_t)pid;
+    return tn_error(c->ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot start '%s': %s", c->words.data[0], strerror(code));
   tn_buf messages = tn_buf_create(c->arena);
   read_messages(from, &messages);
   int status = 0;

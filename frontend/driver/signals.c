@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,7 +34,8 @@ void tn_driver_remove_temporaries(void) {
   if (getpid() != (pid_t)owner) return;
   if (running_linker > 0) {
     kill(-(pid_t)running_linker, SIGKILL);
-    waitpid((pid_t)running_linker, NULL, 0);
+    /* What it started may be about to create our temporary. As its orphans become our children, all are waited for. */
+    while (waitpid(-(pid_t)running_linker, NULL, 0) > 0 || errno == EINTR) continue;
   }
   for (size_t i = 0; i < MAX_TEMPORARIES; i++)
     if (temporaries[i].used) unlink(temporaries[i].path);
@@ -87,6 +89,7 @@ void tn_driver_catch_signals(int argc, char **argv) {
   const char *folder = getenv("TMPDIR");
   if (!folder || strlen(folder) > 24) folder = "/tmp";
   snprintf(crash_path, sizeof(crash_path), "%s/tenon-crash-%ld.txt", folder, (long)getpid());
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   stack_t stack = {.ss_sp = alternate_stack, .ss_size = sizeof(alternate_stack)};
   sigaltstack(&stack, NULL);
   struct sigaction action = {.sa_handler = interrupted, .sa_flags = SA_RESETHAND | SA_NODEFER};

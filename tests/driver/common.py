@@ -10,7 +10,7 @@ BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1
 TENON = os.path.join(BUILD, "bin", "tenon")
 MODEL = """tnir 1
 sym B "batch" in [1, 64]
-const @w : f32[%d] = splat 0.5
+const @w : f32[%d] = dense [%s]
 func @run entry (%%x: f32[B,%d] "x") -> (f32[B,%d] "y") {
   %%0 = broadcast @w {dims=[B,%d], map=[1]} : f32[B,%d]
   %%1 = add %%x, %%0 : f32[B,%d]
@@ -22,7 +22,7 @@ func @run entry (%%x: f32[B,%d] "x") -> (f32[B,%d] "y") {
 
 def model(n):
     """A model whose weights are n floats."""
-    return MODEL % ((n,) * 7)
+    return MODEL % ((n, ",".join(str(i % 10) for i in range(n))) + (n,) * 6)
 
 
 def run(*words, check=True, **kw):
