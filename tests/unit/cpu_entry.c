@@ -260,6 +260,7 @@ static void test_unbound_size(void **state) {
   fixture *f = *state;
   tn_program broken = *f->program;
   broken.bindings.n = 1; /* N is no longer bound */
+  size_t before = f->ctx->diags.n;
   tn_emit_options options = {.prefix = "model", .n_threads = 1, .n_workers = 1};
   tn_object_part *parts;
   uint32_t n;
@@ -267,6 +268,7 @@ static void test_unbound_size(void **state) {
   const tn_diag *last = &f->ctx->diags.data[f->ctx->diags.n - 1];
   assert_int_equal(last->code, TN_E_BACKEND);
   assert_string_equal(last->text, "size 'N' is not bound by any input of 'main'");
+  assert_int_equal(f->ctx->diags.n, before + 1);
 }
 
 static void test_targets(void **state) {

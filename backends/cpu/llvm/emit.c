@@ -32,6 +32,7 @@ static void describe_host(tn_ctx *ctx, const char **out_triple, const char **out
 
 static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                  tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts) {
+  if (!tn_batch_check_sizes(ctx, arena, program)) return false;
   start_llvm();
   tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
   *out_n_parts = plan.n_batches + 1;
@@ -72,7 +73,7 @@ static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *pr
   start_llvm();
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
-  bool ok = true;
+  bool ok = what == TN_EMIT_TILES || tn_batch_check_sizes(ctx, arena, program);
   if (what == TN_EMIT_TILES) ok = print_tiles(ctx, &plan, arena, out);
   else
     for (uint32_t unit = 0; unit <= plan.n_batches && ok; unit++)
