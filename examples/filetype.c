@@ -20,7 +20,11 @@ static int is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r
 
 /* The bytes of the following sequence, 0 when it is not UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 static size_t utf8_length(const unsigned char *p, size_t left) {
-  size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+  size_t length = 0;
+  if (p[0] < 0x80) length = 1;
+  if (p[0] >= 0xc2 && p[0] <= 0xdf) length = 2;
+  if (p[0] >= 0xe0 && p[0] <= 0xef) length = 3;
+  if (p[0] >= 0xf0 && p[0] <= 0xf4) length = 4;
   if (length == 0 || length > left) return 0;
   for (size_t i = 1; i < length; i++)
     if ((p[i] & 0xc0) != 0x80) return 0;

@@ -1,0 +1,120 @@
+"""Real models, compiled once each, against onnxruntime and the reference.   usage: test_models.py BUILD_DIR MODELS_DIR
+
+With e(x) = max|x - r| / max|r| against the reference r in double precision, e(ours) is at most 4 e(onnxruntime) + 1e-6.
+Each size of each model is a test, and so is that no inference after the first allocates.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+
+# name: (input shapes, output to look at besides the graph's). A shape a size; one executable serves all sizes of a model.
+MODELS = {
+    "magika": ([(1, 2048), (3, 2048)], None),
+    "cls": ([(1, 3, 48, 192), (3, 3, 48, 192), (1, 3, 48, 320)], None),
+    "rec": ([(1, 3, 48, 320), (3, 3, 48, 320), (1, 3, 48, 96)], None),
+    "det": ([(1, 3, 32, 64), (3, 3, 96, 160), (1, 3, 736, 1280)], None),
+    "squeezenet": ([(1, 3, 224, 224)], None),
+    "resnet50": ([(1, 3, 224, 224)], "r174"),  # the values before its softmax, which is all but one-hot
+}
+FEW_REFERENCE_ELEMENTS = 1 << 20  # a larger input than this is compared with onnxruntime alone, 1e-4 of the largest value
+
+
+def make_input(model, shape, seed):
+    rng = np.random.default_rng(seed)
+    port = next(i for i in model.graph.input if i.name not in {w.name for w in model.graph.initializer})
+    if port.type.tensor_type.elem_type == onnx.TensorProto.INT32:
+        return port.name, rng.integers(0, 257, shape).astype(np.int32)
+    return port.name, rng.standard_normal(shape).astype(np.float32)
+
+
+def file_of(folder, name):
+    plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+    text = "".join(c if c in plain else "".join(f"%{b:02X}" for b in c.encode()) for c in name)
+    return os.path.join(folder, ("%2E" + text[1:] if text.startswith(".") else text) + ".npy")
+
+
+def error(x, reference):
+    return float(np.abs(x - reference).max() / np.abs(reference).max())
+
+
+class Model:
+    def __init__(self, build, models, work, name, extra):
+        self.tenon = os.path.join(build, "bin", "tenon")
+        self.path, self.exe, self.work = os.path.join(models, name + ".onnx"), os.path.join(work, name), work
+        self.model = onnx.load(self.path)
+        self.outputs = [o.name for o in self.model.graph.output] + ([extra] if extra else [])
+        self.options = ["--outputs=" + ",".join(self.outputs)] if extra else []
+        if extra:
+            self.model.graph.output.append(onnx.helper.make_tensor_value_info(extra, onnx.TensorProto.FLOAT, None))
+        subprocess.run([self.tenon, self.path, "-o", self.exe, *self.options], check=True)
+        self.session = onnxruntime.InferenceSession(self.model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def run(self, command, name, x, folder):
+        np.save(os.path.join(self.work, "x.npy"), x)
+        out = os.path.join(self.work, folder)
+        os.makedirs(out, exist_ok=True)
+        subprocess.run([*command, "--input", f"{name}={self.work}/x.npy", "--output-dir", out], check=True)
+        return [np.load(file_of(out, o)) for o in self.outputs]
+
+    def check(self, shape, seed):
+        """None, or what is wrong."""
+        name, x = make_input(self.model, shape, seed)
+        ours = self.run([self.exe, "run"], name, x, "ours")
+        theirs = self.session.run(self.outputs, {name: x})
+        reference = theirs
+        if x.size <= FEW_REFERENCE_ELEMENTS:
+            command = [self.tenon, self.path, "--eval", "--eval-mode", "wide", *self.options]
+            reference = self.run(command, name, x, "reference")
+        for output, a, b, r in zip(self.outputs, ours, theirs, reference):
+            if a.shape != b.shape:
+                return f"{output}: expected {b.shape}, found {a.shape}"
+            allowed = 4 * error(b, r) + 1e-6 if r is not b else 1e-4
+            print(f"   {output} {a.shape}: error {error(a, r):.2e}, onnxruntime {error(b, r):.2e}, allowed {allowed:.2e}")
+            if not error(a, r) <= allowed:
+                return f"{output}: error {error(a, r):.3e}, allowed {allowed:.3e}"
+        return None
+
+    def allocations(self, build, shape, n):
+        """Calls of the allocator in a bench of n runs."""
+        name, x = make_input(self.model, shape, 0)
+        np.save(os.path.join(self.work, "x.npy"), x)
+        env = dict(os.environ, LD_PRELOAD=os.path.join(build, "tests", "preload_malloc.so"),
+                   MALLOC_COUNT_FILE=os.path.join(self.work, "count"))
+        subprocess.run([self.exe, "bench", "-n", str(n), "--json", "--input", f"{name}={self.work}/x.npy"], check=True,
+                       env=env, stdout=subprocess.DEVNULL)
+        with open(os.path.join(self.work, "count"), encoding="ascii") as f:
+            return json.load(f)
+
+
+def main(build, models, only):
+    passed, failed = 0, 0
+    for name, (shapes, extra) in MODELS.items():
+        if only and name not in only:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            print(name)
+            try:
+                model = Model(build, models, work, name, extra)
+                found = [model.check(shape, seed) for seed, shape in enumerate(shapes)]
+                few, more = (model.allocations(build, shapes[0], n) for n in (1, 4))
+                print(f"   {(more - few) // 3} allocations an inference after the first")
+                found.append(f"{more - few} allocations in three inferences" if more != few else None)
+            except subprocess.CalledProcessError as e:
+                found = [f"{' '.join(e.cmd[:6])} ... ended with status {e.returncode}"]
+        for what in found:
+            passed += what is None
+            failed += what is not None
+            if what:
+                print(f"FAILED {name}: {what}")
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]))
