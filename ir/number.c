@@ -1,6 +1,7 @@
 /* Numbers: rounding to every element type, conversions between them, and their stored form (ir/IR.md section 7).
  * The narrow float formats follow IEEE 754 (f16), the OCP 8-bit and microscaling specifications (f8*, f4, f8e8m0) and
- * the "finite, no negative zero" variants of ONNX (f8*uz). All are described by one table and rounded by one function. */
+ * the "finite, no negative zero" variants of ONNX (f8*uz). All are described by one table and rounded by one function.
+ */
 #include <math.h>
 #include <string.h>
 

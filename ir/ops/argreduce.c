@@ -81,8 +81,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_argreduce = {
     .name = "argreduce",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "The i64 position of the largest or smallest element along axis, which is dropped. Ties go to the lowest index, "
-           "or the highest with last; a NaN wins. An empty axis gives 0.",
+    .doc = "The i64 position of the largest or smallest element along axis, which is dropped. Ties go to the lowest "
+           "index, or the highest with last; a NaN wins. An empty axis gives 0.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -51,7 +51,8 @@ static bool import_training(tn_foreign_node *node, double epsilon, double moment
   bool ok = tn_foreign_set(node, 0, tn_build_op(b, tn_op_find("batch_norm"), in, 5, &attr));
   for (uint32_t i = 0; ok && i < 2; i++) {
     tn_value *old = tn_build_binary_f(b, TN_MUL, node->inputs[3 + i], momentum);
-    ok = tn_foreign_set(node, 1 + i, tn_build_binary(b, TN_ADD, old, tn_build_binary_f(b, TN_MUL, in[3 + i], 1 - momentum)));
+    ok = tn_foreign_set(node, 1 + i,
+                        tn_build_binary(b, TN_ADD, old, tn_build_binary_f(b, TN_MUL, in[3 + i], 1 - momentum)));
   }
   return ok;
 }

@@ -62,8 +62,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_bitcast = {
     .name = "bitcast",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "The same bits as another element type; unequal widths split the last element or join the last axis, low bytes "
-           "first.",
+    .doc = "The same bits as another element type; unequal widths split the last element or join the last axis, low "
+           "bytes first.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

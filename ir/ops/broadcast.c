@@ -12,13 +12,15 @@ static bool is_part_of_bcast(const tn_dim *dim, const tn_dim *extent) {
 }
 
 static bool check_axis(tn_infer *infer, const tn_dim *extent, const tn_dim *dim, uint32_t axis) {
-  if (tn_dim_is(extent, 1) || is_part_of_bcast(dim, extent) || tn_func_dims_equal(infer->func, extent, dim)) return true;
+  if (tn_dim_is(extent, 1) || is_part_of_bcast(dim, extent) || tn_func_dims_equal(infer->func, extent, dim))
+    return true;
   const char *text = tn_infer_operand(infer, 0);
   if (extent->lo > 1 || extent->hi < 1)
     return tn_func_require_eq(infer->func, extent, dim, infer->loc, "'broadcast': %s axis %u", text, axis);
   tn_ctx *ctx = infer->ctx;
   const tn_dim *either = tn_dim_mul(ctx, tn_dim_sub(ctx, extent, dim), tn_dim_add_i(ctx, extent, -1));
-  return tn_func_require_eq(infer->func, either, tn_dim_const(ctx, 0), infer->loc, "'broadcast': %s axis %u", text, axis);
+  return tn_func_require_eq(infer->func, either, tn_dim_const(ctx, 0), infer->loc, "'broadcast': %s axis %u", text,
+                            axis);
 }
 
 static bool infer_broadcast(tn_infer *infer) {
@@ -85,8 +87,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_broadcast = {
     .name = "broadcast",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "x's axis i becomes axis map[i] of the result (increasing); its extent there equals the result's or is 1, and "
-           "all other axes repeat x.",
+    .doc = "x's axis i becomes axis map[i] of the result (increasing); its extent there equals the result's or is 1, "
+           "and all other axes repeat x.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

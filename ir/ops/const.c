@@ -13,7 +13,8 @@ static void const_index(tn_ctx *ctx, tn_node *node) {
   const tn_type *type = constant->type;
   int64_t n = tn_type_static_count(type);
   const tn_dim *out[TN_MAX_INDEX];
-  if (type->ndim > 1 || n < 0 || n > TN_MAX_INDEX || !(tn_dtype_is_integer(type->dtype) || type->dtype == TN_BOOL)) return;
+  if (type->ndim > 1 || n < 0 || n > TN_MAX_INDEX || !(tn_dtype_is_integer(type->dtype) || type->dtype == TN_BOOL))
+    return;
   tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
   const char *bytes = tn_const_read(constant, scratch);
   bool fits = true;

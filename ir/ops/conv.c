@@ -1,5 +1,5 @@
-/* conv: cross-correlation of x[N,C,S..] with w[O,C/groups,K..], zero padding. The import handles Conv with its automatic
- * padding, bias and any number of spatial axes. */
+/* conv: cross-correlation of x[N,C,S..] with w[O,C/groups,K..], zero padding. The import handles Conv with its
+ * automatic padding, bias and any number of spatial axes. */
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
@@ -159,9 +159,11 @@ static const tn_attr_def attr_defs[] = {
     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
 static const tn_onnx_row onnx[] = {{"", "Conv", 1, 0, tn_import_conv}};
 static const tn_op_sample samples[] = {
-    {TN_TYPES("f32[1,2,5,5]", "f32[3,2,3,3]"), "{stride=[1,2], dilate=[1,1], lo=[1,1], hi=[1,0]}", 0, 0, "f32[1,3,5,2]"},
+    {TN_TYPES("f32[1,2,5,5]", "f32[3,2,3,3]"), "{stride=[1,2], dilate=[1,1], lo=[1,1], hi=[1,0]}", 0, 0,
+     "f32[1,3,5,2]"},
     {TN_TYPES("f32[B,4,7]", "f32[4,1,3]"), "{stride=[1], dilate=[2], lo=[2], hi=[2], groups=4}", 0, 0, "f32[B,4,7]"},
-    {TN_TYPES("f64[2,1,4,1]", "f64[2,1,2,1]"), "{stride=[2,1], dilate=[1,1], lo=[0,0], hi=[0,0]}", 0, 0, "f64[2,2,2,1]"},
+    {TN_TYPES("f64[2,1,4,1]", "f64[2,1,2,1]"), "{stride=[2,1], dilate=[1,1], lo=[0,0], hi=[0,0]}", 0, 0,
+     "f64[2,2,2,1]"},
     {TN_TYPES("f32[0,1,4]", "f32[2,1,2]"), "{stride=[1], dilate=[1], lo=[0], hi=[0]}", 0, 0, "f32[0,2,3]"},
     {TN_TYPES("i8[1,2,4]", "i8[2,2,3]"), "{stride=[1], dilate=[1], lo=[1], hi=[1]}", -128, 127, "i32[1,2,4]"},
     {TN_TYPES("f32[1,3,5]", "f32[2,2,3]"), "{stride=[1], dilate=[1], lo=[0], hi=[0]}", 0, 0, NULL},
@@ -173,7 +175,8 @@ const tn_opdef tn_op_conv = {
     .name = "conv",
     .kind = TN_OP_PRIMITIVE,
     .doc = "Cross-correlation of x[N,C,S..] with w[O,C/groups,K..]: y[n,o,p] = sum over c, k of x[n,c,p*stride - lo + "
-           "k*dilate] * w[o,c,k], zero outside; extents floordiv(S + lo + hi - dilate*(K-1) - 1, stride) + 1. Types as dot.",
+           "k*dilate] * w[o,c,k], zero outside; extents floordiv(S + lo + hi - dilate*(K-1) - 1, stride) + 1. Types as "
+           "dot.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attr_defs),

@@ -172,8 +172,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_conv_dx = {
     .name = "conv_dx",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "The adjoint of conv in x, also the transposed convolution: y is conv's result, w its weights [O,C/groups,K..], "
-           "`in` the spatial extents of its input, which is the result.",
+    .doc = "The adjoint of conv in x, also the transposed convolution: y is conv's result, w its weights "
+           "[O,C/groups,K..], `in` the spatial extents of its input, which is the result.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attr_defs),

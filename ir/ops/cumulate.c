@@ -73,8 +73,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_cumulate = {
     .name = "cumulate",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "The running sum, prod, max or min along axis, from the end with reverse; exclusive leaves the element itself "
-           "out. The running value is kept in the default accumulator type.",
+    .doc = "The running sum, prod, max or min along axis, from the end with reverse; exclusive leaves the element "
+           "itself out. The running value is kept in the default accumulator type.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -12,7 +12,8 @@ static const tn_symbol *symbol_of(const tn_dim *dim) {
 static bool infer_dim_read(tn_infer *infer) {
   const tn_type *type = infer->operands[0]->type;
   const tn_attr *dims = &infer->attrs[DIMS];
-  if (type->ndim > 1) return tn_infer_error(infer, TN_E_RANK, "expected rank 0 or 1, found %s", tn_infer_operand(infer, 0));
+  if (type->ndim > 1)
+    return tn_infer_error(infer, TN_E_RANK, "expected rank 0 or 1, found %s", tn_infer_operand(infer, 0));
   int64_t n = tn_type_static_count(type);
   bool ok = n == (int64_t)dims->u.list.n ||
             tn_infer_error(infer, TN_E_SHAPE, "%u symbols for %s", dims->u.list.n, tn_infer_operand(infer, 0));

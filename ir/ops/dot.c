@@ -142,8 +142,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_dot = {
     .name = "dot",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "Result dims are batch, a's free axes, b's free axes; products are summed in acc, in free order. A float result "
-           "has the operands' type, an integer result that of acc (default i32 for 8- and 16-bit operands).",
+    .doc = "Result dims are batch, a's free axes, b's free axes; products are summed in acc, in free order. A float "
+           "result has the operands' type, an integer result that of acc (default i32 for 8- and 16-bit operands).",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -1,5 +1,5 @@
-/* Folds and sums of products as the reference computes them: in ascending order, in the accumulator's type, each product
- * entering its sum unrounded (ir/IR.md section 7). */
+/* Folds and sums of products as the reference computes them: in ascending order, in the accumulator's type, each
+ * product entering its sum unrounded (ir/IR.md section 7). */
 #ifndef TN_IR_OPS_FOLD_H
 #define TN_IR_OPS_FOLD_H
 

@@ -31,7 +31,8 @@ static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const 
   const tn_type *type = x->type;
   int64_t groups = node->attrs[GROUPS].u.i, axes[TN_MAX_NDIM];
   bool split = groups != 0;
-  if (type->ndim + split > TN_MAX_NDIM) return tn_error(b->ctx, node->loc, TN_E_LIMIT, "'group_norm': rank %u", type->ndim);
+  if (type->ndim + split > TN_MAX_NDIM)
+    return tn_error(b->ctx, node->loc, TN_E_LIMIT, "'group_norm': rank %u", type->ndim);
   const tn_dim *dims[TN_MAX_NDIM];
   uint32_t n = 0, n_axes = 0;
   dims[n++] = type->dims[0];
@@ -43,7 +44,8 @@ static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const 
   }
   for (uint32_t i = 2; i < type->ndim; i++) dims[n++] = type->dims[i];
   for (uint32_t i = 2; i < n; i++) axes[n_axes++] = i;
-  tn_value *y = tn_compose_normalize(b, tn_build_reshape(b, x, dims, n), axes, n_axes, tn_attr_f(node, EPSILON), NULL, NULL);
+  tn_value *y =
+      tn_compose_normalize(b, tn_build_reshape(b, x, dims, n), axes, n_axes, tn_attr_f(node, EPSILON), NULL, NULL);
   y = tn_build_reshape(b, y, type->dims, type->ndim);
   y = tn_build_binary(b, TN_MUL, y, tn_compose_along(b, tn_compose_wide(b, operands[1]), x, 1));
   y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, tn_compose_wide(b, operands[2]), x, 1));
@@ -70,7 +72,8 @@ static bool import_norm(tn_foreign_node *node) {
   if (!tn_foreign_float(node, "epsilon", 1e-5, &epsilon)) return false;
   if (strcmp(node->op, "GroupNormalization") == 0) {
     if (!tn_foreign_int(node, "num_groups", 0, &groups)) return false;
-    if (groups < 1 || in[0]->type->ndim < 2) return tn_foreign_error(node, TN_E_ATTR, "num_groups: %lld", (long long)groups);
+    if (groups < 1 || in[0]->type->ndim < 2)
+      return tn_foreign_error(node, TN_E_ATTR, "num_groups: %lld", (long long)groups);
     const tn_dim *repeat = tn_dim_floordiv(b->ctx, in[0]->type->dims[1], tn_dim_const(b->ctx, groups));
     for (uint32_t i = 1; i < 3 && node->version < 21; i++)
       if ((in[i] = repeat_each(b, in[i], repeat)) == NULL) return false;
@@ -97,8 +100,9 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_group_norm = {
     .name = "group_norm",
     .kind = TN_OP_COMPOSITE,
-    .doc = "Each of `groups` equal runs of channels (axis 1), with all following axes, normalised to mean 0 and variance 1, "
-           "then times scale plus bias, one a channel. groups=0: one group a channel (instance normalisation).",
+    .doc = "Each of `groups` equal runs of channels (axis 1), with all following axes, normalised to mean 0 and "
+           "variance 1, then times scale plus bias, one a channel. groups=0: one group a channel (instance "
+           "normalisation).",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -125,8 +125,8 @@ static const tn_op_sample rms_samples[] = {
 const tn_opdef tn_op_layer_norm = {
     .name = "layer_norm",
     .kind = TN_OP_COMPOSITE,
-    .doc = "(x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from axis on; scale and bias have those axes. "
-           "Computed in f32 or wider.",
+    .doc = "(x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from axis on; scale and bias have "
+           "those axes. Computed in f32 or wider.",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -79,6 +79,7 @@ bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input,
 /* Index values with those below 0 counted from the end: i + extent. */
 tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent);
 /* An integer input as dims in [lo, hi]; at most TN_MAX_INDEX. */
-bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n);
+bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out,
+                     uint32_t *out_n);
 
 #endif

@@ -31,7 +31,8 @@ static bool read_labels(tn_foreign_node *node, const char **at, int ndim, uint32
       out->labels[out->n++] = **at;
       continue;
     }
-    if (strncmp(*at, "...", 3) != 0 || dots) return tn_foreign_error(node, TN_E_ATTR, "equation: unexpected '%c'", **at);
+    if (strncmp(*at, "...", 3) != 0 || dots)
+      return tn_foreign_error(node, TN_E_ATTR, "equation: unexpected '%c'", **at);
     dots = true;
     *at += 2;
     if (ndim >= 0 && (uint32_t)ndim < letters) return tn_foreign_error(node, TN_E_RANK, "equation: rank %d", ndim);
@@ -96,9 +97,11 @@ static void drop_label(term *t, uint32_t at) {
 }
 
 /* Sums the labels of t that nothing else has. */
-static bool sum_alone(tn_build *b, term *t, const term *result, const term *later, uint32_t n_later, const term *other) {
+static bool sum_alone(tn_build *b, term *t, const term *result, const term *later, uint32_t n_later,
+                      const term *other) {
   for (uint32_t i = t->n; i-- > 0;) {
-    if (is_needed(t->labels[i], result, later, n_later) || (other != NULL && position(other, t->labels[i]) >= 0)) continue;
+    if (is_needed(t->labels[i], result, later, n_later) || (other != NULL && position(other, t->labels[i]) >= 0))
+      continue;
     int64_t axis = i;
     t->value = tn_build_reduce(b, "sum", t->value, &axis, 1, false);
     if (t->value == NULL) return false;
@@ -143,7 +146,8 @@ static bool multiply(tn_foreign_node *node, term *p, term *q, const term *result
   }
   for (uint32_t i = 0; i < q->n; i++)
     if (position(p, q->labels[i]) < 0) free_labels[n_free++] = q->labels[i];
-  if (out.n + n_free > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "equation: an inner result of rank %u", out.n + n_free);
+  if (out.n + n_free > TN_MAX_NDIM)
+    return tn_foreign_error(node, TN_E_LIMIT, "equation: an inner result of rank %u", out.n + n_free);
   for (uint32_t i = 0; i < n_free; i++) out.labels[out.n++] = free_labels[i];
   out.value = tn_build_dot(b, p->value, q->value, batch, n_batch, sum, n_sum);
   out.value = out.value == NULL ? NULL : tn_build_cast(b, out.value, p->value->type->dtype);

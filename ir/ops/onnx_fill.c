@@ -127,7 +127,8 @@ bool tn_import_eye_like(tn_foreign_node *node) {
   tn_dtype dtype = to < 0 ? x->type->dtype : tn_dtype_of_onnx(to);
   if (dtype == TN_N_DTYPES || dtype == TN_STR) return tn_foreign_error(node, TN_E_ATTR, "dtype: %lld", (long long)to);
   if (x->type->ndim != 2) return tn_foreign_error(node, TN_E_RANK, "expected 2 dimensions, found %u", x->type->ndim);
-  tn_value *row = tn_build_iota(b, x->type->dims, 2, 0, TN_I64), *column = tn_build_iota(b, x->type->dims, 2, 1, TN_I64);
+  tn_value *row = tn_build_iota(b, x->type->dims, 2, 0, TN_I64),
+           *column = tn_build_iota(b, x->type->dims, 2, 1, TN_I64);
   tn_value *shift = tn_compose_repeat(b, tn_build_splat_i(b, TN_I64, k), row);
   tn_value *hit = tn_build_binary(b, TN_EQ, column, tn_build_binary(b, TN_ADD, row, shift));
   return tn_foreign_set(node, 0, tn_build_cast(b, hit, dtype));

@@ -50,7 +50,8 @@ bool tn_import_gather(tn_foreign_node *node) {
   index = tn_build_wrap_index(b, index, x->type->dims[at]);
   if (index == NULL) return false;
   uint32_t n_index = index->type->ndim, n_rest = x->type->ndim - 1;
-  if (n_index + n_rest > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a result of rank %u", n_index + n_rest);
+  if (n_index + n_rest > TN_MAX_NDIM)
+    return tn_foreign_error(node, TN_E_LIMIT, "a result of rank %u", n_index + n_rest);
   int64_t axes[1] = {at}, perm[TN_MAX_NDIM];
   tn_value *y = gather_axes(b, x, &index, axes, 1);
   for (uint32_t i = 0; i < n_index + n_rest; i++)
@@ -102,7 +103,8 @@ static bool split_coordinates(tn_foreign_node *node, tn_value *x, tn_value *inde
   for (uint32_t i = 0; i < batch; i++) {
     axes[i] = i;
     out[i] = tn_build_iota(b, index->type->dims, last, i, TN_I64);
-    if (!tn_func_require_eq(b->func, index->type->dims[i], x->type->dims[i], node->loc, "'%s': batch axis %u", node->op, i))
+    if (!tn_func_require_eq(b->func, index->type->dims[i], x->type->dims[i], node->loc, "'%s': batch axis %u", node->op,
+                            i))
       return false;
   }
   for (uint32_t i = 0; i < k; i++) {
@@ -128,7 +130,8 @@ bool tn_import_gather_nd(tn_foreign_node *node) {
 static bool build_scatter(tn_foreign_node *node, tn_value *x, tn_value *u, tn_value *const *indices,
                           const int64_t *axes, uint32_t n) {
   tn_build *b = node->build;
-  static const char *const names[][2] = {{"none", "set"}, {"add", "add"}, {"mul", "mul"}, {"min", "min"}, {"max", "max"}};
+  static const char *const names[][2] = {
+      {"none", "set"}, {"add", "add"}, {"mul", "mul"}, {"min", "min"}, {"max", "max"}};
   const char *reduction, *mode = NULL;
   if (!tn_foreign_string(node, "reduction", "none", &reduction)) return false;
   for (size_t i = 0; i < TN_ARRAY_LEN(names); i++)
@@ -174,7 +177,8 @@ bool tn_import_reverse_sequence(tn_foreign_node *node) {
     return tn_foreign_error(node, TN_E_ATTR, "time_axis %lld, batch_axis %lld of rank %u", (long long)time,
                             (long long)batch, x->type->ndim);
   const tn_dim *const *dims = x->type->dims;
-  tn_value *t = tn_build_iota(b, dims, 2, (uint32_t)time, TN_I64), *n = tn_build_iota(b, dims, 2, (uint32_t)batch, TN_I64);
+  tn_value *t = tn_build_iota(b, dims, 2, (uint32_t)time, TN_I64),
+           *n = tn_build_iota(b, dims, 2, (uint32_t)batch, TN_I64);
   tn_value *length = tn_compose_along(b, tn_build_cast(b, lengths, TN_I64), t, (uint32_t)batch);
   tn_value *mirrored = tn_build_binary_f(b, TN_SUB, tn_build_binary(b, TN_SUB, length, t), 1);
   tn_value *from = tn_build_select(b, tn_build_binary(b, TN_LT, t, length), mirrored, t);

@@ -12,7 +12,8 @@ bool tn_import_clip(tn_foreign_node *node) {
   if (x == NULL) return false;
   if (node->version < 11) {
     double low, high;
-    if (!tn_foreign_float(node, "min", -INFINITY, &low) || !tn_foreign_float(node, "max", INFINITY, &high)) return false;
+    if (!tn_foreign_float(node, "min", -INFINITY, &low) || !tn_foreign_float(node, "max", INFINITY, &high))
+      return false;
     lo = low == -INFINITY ? NULL : tn_build_splat_f(b, x->type->dtype, low);
     hi = high == INFINITY ? NULL : tn_build_splat_f(b, x->type->dtype, high);
   } else {

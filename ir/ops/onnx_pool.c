@@ -25,8 +25,8 @@ static bool is_zero(const tn_dim *const *dims, uint32_t n) {
   return true;
 }
 
-/* How many elements each window counts: ones summed over the spatial axes alone. With padding counted, the ones cover it
- * too, but never what ceil_mode adds behind it. */
+/* How many elements each window counts: ones summed over the spatial axes alone. With padding counted, the ones cover
+ * it too, but never what ceil_mode adds behind it. */
 static tn_value *window_count(tn_build *b, const tn_value *x, const tn_pooling *p, const tn_pooling *plain,
                               bool count_pads, tn_dtype dtype) {
   tn_ctx *ctx = b->ctx;
@@ -78,7 +78,8 @@ bool tn_import_average_pool(tn_foreign_node *node) {
   tn_value *input = tn_foreign_need(node, 0);
   int64_t count_pads;
   tn_pooling p, plain;
-  if (!read_pooling(node, input, &p, &plain) || !tn_foreign_int(node, "count_include_pad", 0, &count_pads)) return false;
+  if (!read_pooling(node, input, &p, &plain) || !tn_foreign_int(node, "count_include_pad", 0, &count_pads))
+    return false;
   tn_value *x = tn_compose_wide(b, input);
   tn_value *y = average(b, window_sum(b, x, 2, &p, p.lo, p.hi), x, &p, &plain, count_pads != 0);
   return tn_foreign_set(node, 0, tn_compose_narrow(b, y, input));

@@ -21,7 +21,8 @@ static bool read_list(tn_foreign_node *node, const char *name, uint32_t index, i
     if (value == NULL) return false;
     if (value->index == NULL) {
       value = tn_build_cast(node->build, value, TN_I64);
-      value = tn_build_binary_f(node->build, TN_MAX, tn_build_binary_f(node->build, TN_MIN, value, (double)FAR), -(double)FAR);
+      value = tn_build_binary_f(node->build, TN_MAX, tn_build_binary_f(node->build, TN_MIN, value, (double)FAR),
+                                -(double)FAR);
       if (!tn_build_read_dims(node->build, value, -FAR, FAR, out, out_n)) return false;
     } else {
       *out_n = value->n_index;

@@ -8,7 +8,8 @@ static bool read_kernel(tn_foreign_node *node, const tn_dim *const *kernel, tn_p
   uint32_t n;
   if (!tn_foreign_ints(node, "kernel_shape", &shape, &n)) return false;
   if (n == 0 && kernel == NULL) return tn_foreign_error(node, TN_E_ATTR, "kernel_shape is missing");
-  if (n != 0 && n != p->n) return tn_foreign_error(node, TN_E_ATTR, "kernel_shape: expected %u elements, found %u", p->n, n);
+  if (n != 0 && n != p->n)
+    return tn_foreign_error(node, TN_E_ATTR, "kernel_shape: expected %u elements, found %u", p->n, n);
   for (uint32_t i = 0; i < p->n; i++) {
     if (kernel != NULL) p->kernel[i] = tn_dim_is_const(kernel[i]) ? tn_dim_value(kernel[i]) : 0;
     else p->kernel[i] = shape[i];

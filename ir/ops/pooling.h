@@ -12,8 +12,8 @@ typedef struct tn_pooling {
   const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
 } tn_pooling;
 
-/* kernel: the spatial extents of the weights, checked against kernel_shape; NULL: kernel_shape is required. auto_pad and
- * ceil_mode are resolved into lo and hi. */
+/* kernel: the spatial extents of the weights, checked against kernel_shape; NULL: kernel_shape is required. auto_pad
+ * and ceil_mode are resolved into lo and hi. */
 bool tn_pooling_read(tn_foreign_node *node, const tn_value *x, const tn_dim *const *kernel, tn_pooling *out);
 /* As above, but auto_pad is left to the caller: lo and hi are those of `pads`. */
 bool tn_pooling_read_explicit(tn_foreign_node *node, const tn_value *x, const tn_dim *const *kernel, tn_pooling *out);

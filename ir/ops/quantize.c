@@ -13,7 +13,8 @@ bool tn_infer_quant_parameter(const tn_infer *infer, uint32_t index, uint32_t ax
   bool ok = true;
   for (uint32_t i = 0; i < x->ndim; i++) {
     const tn_dim *want = i == axis ? tn_dim_ceildiv(infer->ctx, x->dims[i], block) : x->dims[i];
-    ok = tn_func_require_eq(infer->func, p->dims[i], want, infer->loc, "'%s': extent of %s, axis %u", op, name, i) && ok;
+    ok =
+        tn_func_require_eq(infer->func, p->dims[i], want, infer->loc, "'%s': extent of %s, axis %u", op, name, i) && ok;
   }
   return ok;
 }

@@ -83,8 +83,9 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_quantize_linear = {
     .name = "quantize_linear",
     .kind = TN_OP_COMPOSITE,
-    .doc = "round(x / scale) + zero, to the nearest even step, saturated to dtype; float types are rounded by the cast and "
-           "have no zero point. scale and zero are one number, one an index of axis, or one a block of its elements.",
+    .doc = "round(x / scale) + zero, to the nearest even step, saturated to dtype; float types are rounded by the "
+           "cast and have no zero point. scale and zero are one number, one an index of axis, or one a block of its "
+           "elements.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

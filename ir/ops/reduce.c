@@ -120,8 +120,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_reduce = {
     .name = "reduce",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "Folds axes away (sum, prod, max, min, and, or) in acc; empty axes give the identity. order=tree: the balanced "
-           "binary tree over ascending index.",
+    .doc = "Folds axes away (sum, prod, max, min, and, or) in acc; empty axes give the identity. order=tree: the "
+           "balanced binary tree over ascending index.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

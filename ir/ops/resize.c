@@ -89,7 +89,8 @@ static tn_value *positions(const job *j) {
     default: break;
   }
   tn_value *several = op2_f(j, TN_GT, j->resized, 1);
-  tn_value *first = tn_build_select(b, several, op2_f(j, TN_MUL, last, start), op2_f(j, TN_MUL, last, 0.5 * (start + end)));
+  tn_value *first =
+      tn_build_select(b, several, op2_f(j, TN_MUL, last, start), op2_f(j, TN_MUL, last, 0.5 * (start + end)));
   tn_value *step = per_step(j, op2_f(j, TN_MUL, last, end - start), zero);
   return op2(j, TN_ADD, op2(j, TN_MUL, i, like(j, step, i)), like(j, first, i));
 }
@@ -195,7 +196,8 @@ static bool expand_resize(tn_build *b, const tn_node *node, tn_value *const *ope
     return *out != NULL;
   }
   bool given = attrs[SCALE].u.f != 0;
-  j.scale = given ? tn_build_splat_f(b, TN_F64, attrs[SCALE].u.f) : op2(&j, TN_DIV, number(&j, j.out), number(&j, j.in));
+  j.scale =
+      given ? tn_build_splat_f(b, TN_F64, attrs[SCALE].u.f) : op2(&j, TN_DIV, number(&j, j.out), number(&j, j.in));
   j.resized = given ? op2_f(&j, TN_MUL, number(&j, j.in), attrs[SCALE].u.f) : number(&j, j.out);
   tn_value *at = positions(&j), *y;
   if (at == NULL) return false;
@@ -361,7 +363,8 @@ static bool is_empty(const tn_value *value) {
   return value == NULL || (value->type->ndim == 1 && tn_dim_is(value->type->dims[0], 0));
 }
 
-/* Scales: an attribute of Upsample before opset 9, then an input: the second before opset 11, the third from there on. */
+/* Scales: an attribute of Upsample before opset 9, then an input: the second before opset 11, the third from there on.
+ */
 static bool read_extents(tn_foreign_node *node, request *r) {
   double scales[2 * TN_MAX_NDIM];
   uint32_t n = 0;
@@ -428,9 +431,9 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_resize = {
     .name = "resize",
     .kind = TN_OP_COMPOSITE,
-    .doc = "x resampled along axis to size: the nearest element, or linear or cubic interpolation, at positions given by "
-           "`coordinates` and scale (0: size / extent). exclude_outside leaves taps beyond the ends out; antialias widens the "
-           "filter by 1 / scale; tf_crop_and_resize gives `extrapolation` outside.",
+    .doc = "x resampled along axis to size: the nearest element, or linear or cubic interpolation, at positions given "
+           "by `coordinates` and scale (0: size / extent). exclude_outside leaves taps beyond the ends out; antialias "
+           "widens the filter by 1 / scale; tf_crop_and_resize gives `extrapolation` outside.",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attr_defs),

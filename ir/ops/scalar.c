@@ -259,9 +259,11 @@ ROW(onnx_atanh, "Atanh", 9, NULL);
 ROW(onnx_erf, "Erf", 9, NULL);
 ROW(onnx_pow, "Pow", 7, import_pow);
 static const tn_onnx_row onnx_not[] = {{"", "Not", 1, 0, NULL}, {"", "BitwiseNot", 18, 0, NULL}};
-static const tn_onnx_row onnx_and[] = {{"", "And", 7, 0, import_broadcast}, {"", "BitwiseAnd", 18, 0, import_broadcast}};
+static const tn_onnx_row onnx_and[] = {{"", "And", 7, 0, import_broadcast},
+                                       {"", "BitwiseAnd", 18, 0, import_broadcast}};
 static const tn_onnx_row onnx_or[] = {{"", "Or", 7, 0, import_broadcast}, {"", "BitwiseOr", 18, 0, import_broadcast}};
-static const tn_onnx_row onnx_xor[] = {{"", "Xor", 7, 0, import_broadcast}, {"", "BitwiseXor", 18, 0, import_broadcast}};
+static const tn_onnx_row onnx_xor[] = {{"", "Xor", 7, 0, import_broadcast},
+                                       {"", "BitwiseXor", 18, 0, import_broadcast}};
 ROW(onnx_shl, "BitShift", 11, import_bit_shift);
 ROW(onnx_eq, "Equal", 7, import_broadcast);
 ROW(onnx_lt, "Less", 7, import_broadcast);
@@ -314,11 +316,12 @@ static const tn_op_sample samples_select[] = {
     {TN_TYPES("bool[2,3]", "f32[2,3]", "f32[2,3]"), NULL, 0, 0, "f32[2,3]"},
     {TN_TYPES("bool[B]", "bool[B]", "bool[B]"), NULL, 0, 1, "bool[B]"},
     {TN_TYPES("f32[2]", "f32[2]", "f32[2]"), NULL, 0, 0, NULL}};
-static const tn_op_sample samples_cast[] = {{TN_TYPES("f32[2,3]"), "{dtype=i8}", -300, 300, "i8[2,3]"},
-                                            {TN_TYPES("i64[B]"), "{dtype=f16}", -9, 9, "f16[B]"},
-                                            {TN_TYPES("f32[4]"), "{dtype=bool}", -1, 1, "bool[4]"},
-                                            {TN_TYPES("f32[4]"), "{dtype=f8e4m3, saturate=false}", -600, 600, "f8e4m3[4]"},
-                                            {TN_TYPES("f32[4]"), NULL, 0, 0, NULL}};
+static const tn_op_sample samples_cast[] = {
+    {TN_TYPES("f32[2,3]"), "{dtype=i8}", -300, 300, "i8[2,3]"},
+    {TN_TYPES("i64[B]"), "{dtype=f16}", -9, 9, "f16[B]"},
+    {TN_TYPES("f32[4]"), "{dtype=bool}", -1, 1, "bool[4]"},
+    {TN_TYPES("f32[4]"), "{dtype=f8e4m3, saturate=false}", -600, 600, "f8e4m3[4]"},
+    {TN_TYPES("f32[4]"), NULL, 0, 0, NULL}};
 
 #define BASE(enumerator, text, defs, set, doc_text)                                                       \
   .name = text, .kind = TN_OP_SCALAR, .doc = doc_text, .scalar = enumerator, TN_OPERANDS(defs), .n_results = 1, \
@@ -373,7 +376,8 @@ const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     WITH(TN_OR, "or", l2, samples_l2, onnx_or, SELF, "Bitwise or."),
     WITH(TN_XOR, "xor", l2, samples_l2, onnx_xor, BOTH, "Bitwise exclusive or."),
     WITH(TN_SHL, "shl", i2, samples_i2, onnx_shl, 0, "x shifted up by y bits; 0 from the width on."),
-    PLAIN(TN_SHR, "shr", i2, samples_i2, 0, "x shifted down by y bits, filled with the sign; all sign from the width on."),
+    PLAIN(TN_SHR, "shr", i2, samples_i2, 0,
+          "x shifted down by y bits, filled with the sign; all sign from the width on."),
     PLAIN(TN_POPCOUNT, "popcount", i1, samples_i1, 0, "The number of bits set."),
     WITH(TN_EQ, "eq", a2, samples_c2, onnx_eq, BOTH, "x == y; false with a NaN."),
     PLAIN(TN_NE, "ne", a2, samples_c2, BOTH, "x != y; true with a NaN."),
@@ -385,9 +389,10 @@ const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     WITH(TN_IS_INF, "is_inf", f1, samples_b1, onnx_is_inf, 0, "Whether x is plus or minus infinity."),
     PLAIN(TN_IS_FINITE, "is_finite", f1, samples_b1, 0, "Whether x is neither infinite nor a NaN."),
     WITH(TN_SELECT, "select", select3, samples_select, onnx_select, 0, "x where condition is true, else y."),
-    [TN_CAST] = {BASE(TN_CAST, "cast", cast1, samples_cast,
-                      "x in another element type: to integers toward zero and saturating (NaN gives 0), between integers "
-                      "the low bits, to floats to the nearest, halves to even. saturate=false: overflow to an 8-bit float "
-                      "gives infinity or NaN instead of the largest finite value."),
-                 .traits = TN_TRAIT_ELEMENTWISE, TN_ATTRS(cast_attrs), TN_ONNX(onnx_cast)},
+    [TN_CAST] =
+        {BASE(TN_CAST, "cast", cast1, samples_cast,
+              "x in another element type: to integers toward zero and saturating (NaN gives 0), between integers "
+              "the low bits, to floats to the nearest, halves to even. saturate=false: overflow to an 8-bit float "
+              "gives infinity or NaN instead of the largest finite value."),
+         .traits = TN_TRAIT_ELEMENTWISE, TN_ATTRS(cast_attrs), TN_ONNX(onnx_cast)},
 };

@@ -92,8 +92,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_slice = {
     .name = "slice",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "y[i] = x[start + step*i] for i < size, on each axis; all in range. step may be negative, not 0; an empty list "
-           "means 1 everywhere.",
+    .doc = "y[i] = x[start + step*i] for i < size, on each axis; all in range. step may be negative, not 0; an empty "
+           "list means 1 everywhere.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -138,7 +138,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_sort = {
     .name = "sort",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "Sorts key along axis, stably, and the payloads with it; NaN is greatest. top cuts all results to that many.",
+    .doc = "Sorts key along axis, stably, and the payloads with it; NaN is greatest. top cuts all results to that "
+           "many.",
     TN_OPERANDS(operands),
     .n_results = 0,
     TN_ATTRS(attrs),

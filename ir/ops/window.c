@@ -120,8 +120,8 @@ static tn_value *onnx_indices(tn_foreign_node *node, tn_value *x, tn_value *winn
       const tn_dim *exact;
       if (!tn_dim_divide_exact(ctx, weight, extent, &exact)) return NULL;
       weight = exact;
-      tn_value *e = tn_build_broadcast_map(b, tn_build_reshape(b, tn_build_dim_value(b, &extent, 1), NULL, 0), type->dims,
-                                           type->ndim, NULL);
+      tn_value *e = tn_build_broadcast_map(b, tn_build_reshape(b, tn_build_dim_value(b, &extent, 1), NULL, 0),
+                                           type->dims, type->ndim, NULL);
       tn_value *w = tn_build_broadcast_map(b, tn_build_reshape(b, tn_build_dim_value(b, &weight, 1), NULL, 0),
                                            type->dims, type->ndim, NULL);
       tn_value *term = tn_build_binary(b, TN_MUL, tn_build_binary(b, TN_REM, rest, e), w);
@@ -130,7 +130,8 @@ static tn_value *onnx_indices(tn_foreign_node *node, tn_value *x, tn_value *winn
     }
     winner = flipped;
   }
-  tn_value *n = tn_build_iota(b, type->dims, type->ndim, 0, TN_I64), *c = tn_build_iota(b, type->dims, type->ndim, 1, TN_I64);
+  tn_value *n = tn_build_iota(b, type->dims, type->ndim, 0, TN_I64),
+           *c = tn_build_iota(b, type->dims, type->ndim, 1, TN_I64);
   const tn_dim *scale[2] = {tn_dim_mul(ctx, plane, x->type->dims[1]), plane};
   tn_value *sum = winner, *axis[2] = {n, c};
   for (int i = 0; i < 2; i++) {
@@ -189,14 +190,15 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[0,4]"), "{op=max, axes=[1], size=[4], stride=[1], dilate=[1], lo=[0], hi=[0]}", 0, 0, "f32[0,1]"},
     {TN_TYPES("f32[4]"), "{op=max, axes=[0], size=[0], stride=[1], dilate=[1], lo=[0], hi=[0]}", 0, 0, NULL},
     {TN_TYPES("f32[4]"), "{op=max, axes=[0], size=[9], stride=[1], dilate=[1], lo=[0], hi=[0]}", 0, 0, NULL},
-    {TN_TYPES("f32[4]"), "{op=sum, axes=[0], size=[2], stride=[1], dilate=[1], lo=[0], hi=[0], index=true}", 0, 0, NULL},
+    {TN_TYPES("f32[4]"), "{op=sum, axes=[0], size=[2], stride=[1], dilate=[1], lo=[0], hi=[0], index=true}", 0, 0,
+     NULL},
 };
 
 const tn_opdef tn_op_window = {
     .name = "window",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "max, min or sum over sliding windows on axes, extents as conv; padding gives the identity. index adds the flat "
-           "row-major position of the winner over the axes; the first wins, a NaN wins over numbers.",
+    .doc = "max, min or sum over sliding windows on axes, extents as conv; padding gives the identity. index adds the "
+           "flat row-major position of the winner over the axes; the first wins, a NaN wins over numbers.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attr_defs),
