@@ -78,6 +78,8 @@ bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input,
                      uint32_t *out_n, bool *given);
 /* Index values with those below 0 counted from the end: i + extent. */
 tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent);
+/* x at indices[k] on axes[k] for each k; the indices have equal dims, which come first in the result. */
+tn_value *tn_build_gather_axes(tn_build *b, tn_value *x, tn_value *const *indices, const int64_t *axes, uint32_t n);
 /* An integer input as dims in [lo, hi]; at most TN_MAX_INDEX. */
 bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out,
                      uint32_t *out_n);

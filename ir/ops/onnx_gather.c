@@ -31,7 +31,7 @@ tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent
   return tn_build_select(b, tn_build_binary_f(b, TN_LT, index, 0), tn_build_binary(b, TN_ADD, index, d), index);
 }
 
-static tn_value *gather_axes(tn_build *b, tn_value *x, tn_value *const *indices, const int64_t *axes, uint32_t n) {
+tn_value *tn_build_gather_axes(tn_build *b, tn_value *x, tn_value *const *indices, const int64_t *axes, uint32_t n) {
   tn_value *operands[TN_MAX_NDIM + 1] = {x};
   for (uint32_t i = 0; i < n; i++) operands[i + 1] = indices[i];
   tn_attr attr = tn_attr_ints(b->module, axes, n);
@@ -53,7 +53,7 @@ bool tn_import_gather(tn_foreign_node *node) {
   if (n_index + n_rest > TN_MAX_NDIM)
     return tn_foreign_error(node, TN_E_LIMIT, "a result of rank %u", n_index + n_rest);
   int64_t axes[1] = {at}, perm[TN_MAX_NDIM];
-  tn_value *y = gather_axes(b, x, &index, axes, 1);
+  tn_value *y = tn_build_gather_axes(b, x, &index, axes, 1);
   for (uint32_t i = 0; i < n_index + n_rest; i++)
     perm[i] = i < at ? n_index + i : i < at + n_index ? i - at : i;
   return tn_foreign_set(node, 0, tn_build_transpose(b, y, perm));
@@ -85,7 +85,7 @@ bool tn_import_gather_elements(tn_foreign_node *node) {
   if (x == NULL || index == NULL || !tn_foreign_int(node, "axis", 0, &axis) ||
       !tn_build_axis(b, axis, x->type->ndim, "axis", &at) || !element_indices(node, x, index, at, indices, axes))
     return false;
-  return tn_foreign_set(node, 0, gather_axes(b, x, indices, axes, x->type->ndim));
+  return tn_foreign_set(node, 0, tn_build_gather_axes(b, x, indices, axes, x->type->ndim));
 }
 
 /* The last axis of index holds k coordinates, of axes batch .. batch+k-1; the batch axes are positions. */
@@ -124,7 +124,7 @@ bool tn_import_gather_nd(tn_foreign_node *node) {
   if (x == NULL || index == NULL || !tn_foreign_int(node, "batch_dims", 0, &batch)) return false;
   if (batch < 0 || batch > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_ATTR, "batch_dims: %lld", (long long)batch);
   if (!split_coordinates(node, x, index, (uint32_t)batch, indices, axes, &n)) return false;
-  return tn_foreign_set(node, 0, gather_axes(node->build, x, indices, axes, n));
+  return tn_foreign_set(node, 0, tn_build_gather_axes(node->build, x, indices, axes, n));
 }
 
 static bool build_scatter(tn_foreign_node *node, tn_value *x, tn_value *u, tn_value *const *indices,
@@ -185,5 +185,5 @@ bool tn_import_reverse_sequence(tn_foreign_node *node) {
   axes[0] = time;
   axes[1] = batch;
   tn_value *indices[2] = {from, n};
-  return tn_foreign_set(node, 0, gather_axes(b, x, indices, axes, 2));
+  return tn_foreign_set(node, 0, tn_build_gather_axes(b, x, indices, axes, 2));
 }
