@@ -66,6 +66,9 @@ bool tn_import_mvn(tn_foreign_node *node);
 /* conv.c; also of other inputs than the node's own */
 bool tn_import_conv(tn_foreign_node *node);
 
+/* onnx_attention.c */
+bool tn_import_attention(tn_foreign_node *node);
+
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);
