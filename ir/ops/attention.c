@@ -107,8 +107,8 @@ static const tn_attr_def attrs[] = {{.name = "scale", .kind = TN_ATTR_FLOAT, .de
 static const tn_onnx_row onnx[] = {{"", "Attention", 23, 0, tn_import_attention}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4,8]", "f32[2,3,6,8]", "f32[2,3,6,5]"), "{scale=0.5}", 0, 0, "f32[2,3,4,5], f32[2,3,4,6]"},
-    {TN_TYPES("f32[B,4,1,8]", "f32[B,2,S,8]", "f32[B,2,S,8]", "f32[1,S]"), "{softcap=2.0, scores=probabilities}", 0, 0,
-     "f32[B,4,1,8], f32[B,4,1,S]"},
+    {TN_TYPES("f32[2,4,1,8]", "f32[2,2,B,8]", "f32[2,2,B,8]", "f32[1,B]"), "{softcap=2.0, scores=probabilities}", 0, 0,
+     "f32[2,4,1,8], f32[2,4,1,B]"},
     {TN_TYPES("f16[1,1,2,2]", "f16[1,1,3,2]", "f16[1,1,3,2]"), "{precision=f32}", 0, 0, "f16[1,1,2,2], f16[1,1,2,3]"},
     {TN_TYPES("f32[2,3,4,8]", "f32[2,2,6,8]", "f32[2,2,6,8]"), NULL, 0, 0, NULL},
     {TN_TYPES("f32[2,3,4,8]", "f32[2,3,6,7]", "f32[2,3,6,7]"), NULL, 0, 0, NULL},
