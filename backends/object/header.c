@@ -106,7 +106,7 @@ static bool collect(header *h) {
   names taken = {.arena = h->arena};
   for (size_t i = 0; i < h->program->bindings.n; i++) {
     const tn_symbol *symbol = h->program->bindings.data[i].symbol;
-    const char *name = parameter(&taken, symbol->label ? symbol->label : symbol->name, "size");
+    const char *name = parameter(&taken, symbol->name, "size");
     TN_VEC_PUSH(h->arena, &h->symbols, name);
   }
   for (size_t i = 0; i < func->body->params.n; i++) {

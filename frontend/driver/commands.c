@@ -35,10 +35,11 @@ static void put_options(tn_driver *driver, tn_buf *out) {
   if (!arch) put_word(out, "-march=native");
 }
 
+/* kind: -c or its like, or NULL when an option that is kept says it (--emit). */
 static void put_compile(tn_driver *driver, const char *kind, const char *output, tn_buf *out) {
   tn_shell_quote(out, driver->argv[0]);
   put_options(driver, out);
-  put_word(out, kind);
+  if (kind) put_word(out, kind);
   if (driver->options.with_main || driver->options.make == TN_MAKE_EXECUTABLE) put_word(out, "--with-main");
   put_word(out, tn_namef(driver->ctx, "--prefix=%s", tn_driver_prefix(driver)));
   const char *header = tn_driver_header_path(driver);
@@ -59,7 +60,7 @@ bool tn_driver_print_commands(tn_driver *driver) {
   switch (driver->options.make) {
     case TN_MAKE_OBJECT: put_compile(driver, "-c", path, &out); break;
     case TN_MAKE_ARCHIVE: put_compile(driver, "-static-lib", path, &out); break;
-    case TN_MAKE_TEXT: put_compile(driver, driver->options.assembly ? "-S" : "", path, &out); break;
+    case TN_MAKE_TEXT: put_compile(driver, driver->options.assembly ? "-S" : NULL, path, &out); break;
     default:
       put_compile(driver, "-c", object, &out);
       ok = tn_driver_print_link(driver, &out);
