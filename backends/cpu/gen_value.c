@@ -244,7 +244,7 @@ static tn_tile_value *read_value(tn_gen *gen, const tn_knode *node, const tn_ins
 /* --- Other nodes --- */
 
 static tn_tile_value *index_value(tn_gen *gen, const tn_knode *node, const tn_instance *at) {
-  const tn_dim *coefficient, *rest, *dim = node->index[0];
+  const tn_dim *coefficient, *rest, *dim = gen->nest->index[node->id][0];
   int32_t v = gen->plan->vector;
   const tn_dim *placed = tn_gen_place(gen, dim, at);
   bind_values(gen, placed, at);

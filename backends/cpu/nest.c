@@ -4,6 +4,8 @@
 
 #include "backends/cpu/nest.h"
 
+#define MAX_SPLITS 6
+
 tn_dtype tn_nest_compute_type(tn_dtype dtype) {
   return tn_dtype_is_float(dtype) && dtype != TN_F64 ? TN_F32 : dtype;
 }
@@ -80,13 +82,13 @@ static tn_access *access_of(tn_nest *nest, const tn_knode *node) {
   access->bounds = TN_NEW_N(nest->arena, tn_bound, node->n_index);
   for (uint32_t i = 0; i < node->n_index; i++) {
     bool has_outside = node->kind == TN_K_READ && node->n_in == 1;
-    bool is_gathered = tn_dim_uses_kind(node->index[i], TN_SYM_VALUE);
+    bool is_gathered = tn_dim_uses_kind(nest->index[node->id][i], TN_SYM_VALUE);
     bool is_clamped = is_gathered && !has_outside;
-    if (is_clamped || (has_outside && !is_proved(nest, node->index[i], arg->type->dims[i])))
-      access->bounds[access->n_bounds++] = (tn_bound){.index = node->index[i], .extent = arg->type->dims[i],
+    if (is_clamped || (has_outside && !is_proved(nest, nest->index[node->id][i], arg->type->dims[i])))
+      access->bounds[access->n_bounds++] = (tn_bound){.index = nest->index[node->id][i], .extent = arg->type->dims[i],
                                                       .is_clamped = is_clamped, .stride = strides[i]};
     if (!is_clamped)
-      access->address = tn_dim_add(nest->ctx, access->address, tn_dim_mul(nest->ctx, node->index[i], strides[i]));
+      access->address = tn_dim_add(nest->ctx, access->address, tn_dim_mul(nest->ctx, nest->index[node->id][i], strides[i]));
   }
   return access;
 }
@@ -107,8 +109,8 @@ static const tn_dim *replace(const tn_nest *nest, const tn_dim *dim, const tn_sy
 
 static uint32_t without(uint32_t axes, uint32_t axis) { return axes & ~(1u << axis); }
 
-/* A constant position for the axis in all addresses and bounds. INDEX nodes keep the kernel's own dims; their unit axes
- * are bound to 0 when they are evaluated. */
+/* A constant position for the axis in all addresses and bounds; indices of other nodes keep it, bound to 0 when they are
+ * evaluated. */
 static void drop_axis(tn_nest *nest, uint32_t axis) {
   const tn_dim *zero = tn_dim_const(nest->ctx, 0);
   nest->axes[axis].is_live = false;
@@ -128,7 +130,8 @@ static bool mentions(const tn_nest *nest, const tn_knode *node, uint32_t outer, 
   uint32_t both = 1u << outer | 1u << inner;
   if (!access) {
     if (node->kind != TN_K_INDEX) return false;
-    return tn_dim_uses(node->index[0], nest->axes[outer].symbol) || tn_dim_uses(node->index[0], nest->axes[inner].symbol);
+    const tn_dim *index = nest->index[node->id][0];
+    return tn_dim_uses(index, nest->axes[outer].symbol) || tn_dim_uses(index, nest->axes[inner].symbol);
   }
   if (access->nonlinear & both) return true;
   for (uint32_t k = 0; k < access->n_bounds; k++)
@@ -188,6 +191,83 @@ static bool merge_any(tn_nest *nest) {
   return false;
 }
 
+/* --- Splitting --- */
+
+/* A floordiv or mod that takes an axis apart, as reshapes and upsampling make them: with the axis written as
+ * inner * outer part + inner part, both become linear. */
+typedef struct split {
+  const tn_nest *nest;
+  uint32_t axis;
+  int64_t inner; /* 0: none found */
+  const tn_dim *outer_extent;
+} split;
+
+static void find_in_atom(split *s, const tn_atom *atom);
+
+static void find_in_dim(split *s, const tn_dim *dim) {
+  for (uint32_t i = 0; i < dim->n_terms && !s->inner; i++)
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms && !s->inner; k++) find_in_atom(s, dim->terms[i].atoms[k]);
+}
+
+static bool is_argfolded(const tn_nest *nest, uint32_t axis) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (nest->kernel->nodes.data[i]->kind == TN_K_ARGFOLD && (nest->node_over[i] >> axis & 1)) return true;
+  return false;
+}
+
+static void find_in_atom(split *s, const tn_atom *atom) {
+  const tn_nest *nest = s->nest;
+  if (atom->kind == TN_ATOM_SYMBOL) return;
+  find_in_dim(s, atom->p);
+  find_in_dim(s, atom->q);
+  bool is_division = atom->kind == TN_ATOM_FLOORDIV || atom->kind == TN_ATOM_MOD;
+  if (s->inner || !is_division || !tn_dim_is_const(atom->q)) return;
+  int64_t q = tn_dim_value(atom->q);
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    const tn_dim *coefficient, *rest;
+    if (!nest->axes[i].is_live || !tn_dim_uses(atom->p, nest->axes[i].symbol) || is_argfolded(nest, i)) continue;
+    if (!tn_dim_linear(nest->ctx, atom->p, nest->axes[i].symbol, &coefficient, &rest)) continue;
+    int64_t c = tn_dim_is_const(coefficient) ? tn_dim_value(coefficient) : 0;
+    if (c <= 0 || q % c != 0 || q / c < 2 || tn_dim_is(nest->axes[i].extent, q / c)) continue;
+    if (!tn_dim_divide_exact(nest->ctx, nest->axes[i].extent, tn_dim_const(nest->ctx, q / c), &s->outer_extent)) continue;
+    s->axis = i;
+    s->inner = q / c;
+    return;
+  }
+}
+
+static void split_axis(tn_nest *nest, const split *s) {
+  tn_nest_axis *axis = &nest->axes[s->axis];
+  uint32_t added = nest->n_axes++;
+  const tn_dim *inner = tn_dim_const(nest->ctx, s->inner);
+  const tn_symbol *hi = tn_symbol_axis(nest->ctx, axis->symbol->name, s->outer_extent, s->axis);
+  const tn_symbol *lo = tn_symbol_axis(nest->ctx, axis->symbol->name, inner, added);
+  const tn_dim *position = tn_dim_add(nest->ctx, tn_dim_mul(nest->ctx, tn_dim_symbol(nest->ctx, hi), inner),
+                                      tn_dim_symbol(nest->ctx, lo));
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = nest->kernel->nodes.data[i];
+    if (nest->node_axes[i] >> s->axis & 1) nest->node_axes[i] |= 1u << added;
+    if (nest->node_over[i] >> s->axis & 1) nest->node_over[i] |= 1u << added;
+    for (uint32_t k = 0; k < node->n_index; k++)
+      nest->index[i][k] = replace(nest, nest->index[i][k], axis->symbol, position);
+  }
+  nest->axes[added] = (tn_nest_axis){lo, inner, axis->kind, true, s->inner};
+  axis->symbol = hi;
+  axis->extent = s->outer_extent;
+  axis->count = count_of(s->outer_extent);
+}
+
+static bool split_any(tn_nest *nest) {
+  split s = {.nest = nest};
+  if (nest->n_axes == TN_KERNEL_MAX_AXES) return false;
+  for (size_t i = 0; i < nest->kernel->nodes.n && !s.inner; i++)
+    for (uint32_t k = 0; k < nest->kernel->nodes.data[i]->n_index && !s.inner; k++) find_in_dim(&s, nest->index[i][k]);
+  if (s.inner) split_axis(nest, &s);
+  return s.inner != 0;
+}
+
+/* --- Creation --- */
+
 /* Lowering may call an axis PAR, SUM or ROW before it is complete; what the nodes do with it decides. */
 static void find_kinds(tn_nest *nest) {
   uint32_t folded = 0;
@@ -210,6 +290,7 @@ tn_nest *tn_nest_create(const tn_kernel *kernel, const tn_target *target, tn_are
   nest->node_axes = TN_NEW_N(arena, uint32_t, n);
   nest->node_over = TN_NEW_N(arena, uint32_t, n);
   nest->accesses = TN_NEW_N(arena, tn_access *, n);
+  nest->index = TN_NEW_N(arena, const tn_dim **, n);
   for (uint32_t i = 0; i < nest->n_axes; i++) {
     const tn_axis *axis = &kernel->space.data[i];
     nest->axes[i] = (tn_nest_axis){axis->symbol, axis->extent, axis->kind, true, count_of(axis->extent)};
@@ -218,9 +299,15 @@ tn_nest *tn_nest_create(const tn_kernel *kernel, const tn_target *target, tn_are
     const tn_knode *node = kernel->nodes.data[i];
     nest->node_axes[i] = node->axes;
     nest->node_over[i] = node->over;
-    if (node->kind == TN_K_READ || node->kind == TN_K_WRITE) nest->accesses[i] = access_of(nest, node);
+    nest->index[i] = TN_NEW_N(arena, const tn_dim *, node->n_index);
+    for (uint32_t k = 0; k < node->n_index; k++) nest->index[i][k] = node->index[k];
   }
   find_kinds(nest);
+  for (int i = 0; i < MAX_SPLITS && split_any(nest);) i++;
+  for (size_t i = 0; i < n; i++) {
+    const tn_knode *node = kernel->nodes.data[i];
+    if (node->kind == TN_K_READ || node->kind == TN_K_WRITE) nest->accesses[i] = access_of(nest, node);
+  }
   for (uint32_t i = 0; i < nest->n_axes; i++)
     if (nest->axes[i].count == 1) drop_axis(nest, i);
   analyse_all(nest);

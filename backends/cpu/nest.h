@@ -39,10 +39,11 @@ typedef struct tn_nest {
   tn_arena *arena;
   const tn_kernel *kernel;
   const tn_target *target;
-  uint32_t n_axes; /* the kernel's numbering; merged and unit axes are not live */
+  uint32_t n_axes; /* the kernel's numbering, then axes split off; merged and unit axes are not live */
   tn_nest_axis axes[TN_KERNEL_MAX_AXES];
   uint32_t *node_axes, *node_over; /* by node id, over live axes */
   tn_access **accesses;            /* by node id; NULL for other nodes */
+  const tn_dim ***index;           /* by node id: its index over the nest's axes */
 } tn_nest;
 
 tn_nest *tn_nest_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena);

@@ -62,9 +62,9 @@ static bool is_packable(const tn_nest *nest, const tn_access *access) {
 /* --- The vector axis --- */
 
 static bool index_allows(const tn_nest *nest, const tn_knode *node, uint32_t axis) {
-  const tn_dim *coefficient, *rest;
-  if (!tn_dim_uses(node->index[0], nest->axes[axis].symbol)) return !tn_dim_uses_kind(node->index[0], TN_SYM_VALUE);
-  return tn_dim_linear(nest->ctx, node->index[0], nest->axes[axis].symbol, &coefficient, &rest) &&
+  const tn_dim *coefficient, *rest, *index = nest->index[node->id][0];
+  if (!tn_dim_uses(index, nest->axes[axis].symbol)) return !tn_dim_uses_kind(index, TN_SYM_VALUE);
+  return tn_dim_linear(nest->ctx, index, nest->axes[axis].symbol, &coefficient, &rest) &&
          tn_dim_is_const(coefficient) && !tn_dim_uses_kind(rest, TN_SYM_VALUE);
 }
 
@@ -295,16 +295,19 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
 }
 
 /* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
- * all rows while it lies in a near cache. Where both operands have the lanes nothing is shared, and memory order is best. */
+ * all rows while it lies in a near cache. An operand that lies in the near cache whole is walked innermost, so that
+ * rows are read and written once, in the order of memory; so is one whose lanes both operands have. */
 static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b, uint32_t rows) {
   uint8_t order[TN_KERNEL_MAX_AXES];
   uint32_t n = 0;
+  double b_bytes = 4.0 * (b ? guess_points(plan->nest, b->axes) : 0);
+  bool b_is_near = b_bytes <= (double)plan->nest->target->l2_bytes / 4;
   sort_axes(plan, a, plan->order, plan->n_order);
   for (int stage = 0; stage < 5; stage++)
     for (uint32_t i = 0; i < plan->n_order; i++) {
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
-      int own = is_vector ? (b ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      int own = is_vector ? (b && !b_is_near ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
       if (own == stage) order[n++] = (uint8_t)axis;
     }
   memcpy(plan->order, order, n);

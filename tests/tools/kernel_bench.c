@@ -216,7 +216,7 @@ static void *argument(tn_kernel *kernel, const tn_target *target, const tn_sched
 static void make_constants(tn_kernel *kernel, tn_arena *arena) {
   for (size_t i = 0; i < kernel->args.n; i++) {
     tn_karg *arg = &kernel->args.data[i];
-    if (arg->name[0] != 'w' || !tn_type_is_static(arg->type)) continue;
+    if (arg->constant || arg->name[0] != 'w' || !tn_type_is_static(arg->type)) continue;
     int64_t n = tn_type_static_count(arg->type);
     float *data = tn_arena_alloc(arena, (size_t)n * 8);
     for (int64_t k = 0; arg->type->dtype == TN_F32 && k < n; k++) data[k] = (float)(k * 104729 % 1000) * 0.001f - 0.5f;
@@ -249,14 +249,18 @@ static bool show(const tn_cpu_code *code, const tn_tile_func *func, const char *
 }
 
 static int bench(tn_ctx *ctx, const tn_cpu_code *code, const tn_target *target, const char *name, tn_kernel *kernel,
-                 const int64_t *symbols, double peak, const char *shown) {
+                 const int64_t *values, double peak, const char *shown) {
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   tn_tile_func *func;
   tn_object_part object;
   tn_schedule schedule;
   frame f = {{0}};
+  int64_t symbols[64] = {0}; /* of the kernel, from those of the module */
   static int32_t status;
   void *handle = NULL;
+  for (size_t i = 0; i < kernel->symbols.n && i < 64; i++)
+    for (size_t k = 0; k < kernel->module->symbols.n && k < 16; k++)
+      if (kernel->module->symbols.data[k] == kernel->symbols.data[i]) symbols[i] = values[k];
   make_constants(kernel, arena);
   double start = seconds();
   if (!tn_cpu_schedule(target, kernel, arena, &schedule) || !tn_tile_generate(ctx, target, kernel, arena, &func)) return 1;
@@ -280,7 +284,7 @@ static int bench(tn_ctx *ctx, const tn_cpu_code *code, const tn_target *target, 
   f.words[n++] = scratch;
   f.words[n] = (uint64_t)(uintptr_t)&status;
   double t = time_kernel(fn, &f, schedule.parts), flops = (double)value_of(kernel, symbols, tn_kernel_flops(kernel));
-  printf("%-22s %-14s %10.1f us %8.1f GF/s %6.1f %% live %u; %.1f + %.1f ms, %zu bytes\n", name, schedule.strategy,
+  printf("%-22.22s %-14s %10.1f us %8.1f GF/s %6.1f %% live %u; %.1f + %.1f ms, %zu bytes\n", name, schedule.strategy,
          t * 1e6, flops / t * 1e-9, flops / t * 1e-9 / peak * 100, func->max_live_vectors, (generated - start) * 1e3,
          (compiled - generated) * 1e3, object.bytes);
   fflush(stdout);
