@@ -208,8 +208,8 @@ bool tn_func_require_eq(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
 bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc loc, const char *format, ...)
     TN_PRINTF(5, 6);
 bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q);
-/* dim in terms of what the guards equate: a guard that names a symbol alone on one side replaces it by the other side, so
- * dims that such guards make equal become one pointer. */
+/* dim in terms of what the guards equate: a guard with a lone symbol (or floordiv, min, ...) on one side replaces it by the
+ * other side, so dims that such guards make equal become one pointer. */
 const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim);
 /* The symbol that dim consists of, or NULL. */
 const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim);

@@ -4,25 +4,67 @@
 
 #include "ir/graph.h"
 
+/* The atom a dim consists of, or NULL. */
+static const tn_atom *lone_atom(const tn_dim *dim) {
+  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
+  return lone ? dim->terms[0].atoms[0] : NULL;
+}
+
 const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim) {
-  if (dim->n_terms != 1) return NULL;
-  const tn_term *term = &dim->terms[0];
-  if (term->coefficient != 1 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_SYMBOL) return NULL;
-  return term->atoms[0]->symbol;
+  const tn_atom *atom = lone_atom(dim);
+  return atom && atom->kind == TN_ATOM_SYMBOL ? atom->symbol : NULL;
+}
+
+static bool uses_atom(const tn_dim *dim, const tn_atom *atom) {
+  for (uint32_t i = 0; i < dim->n_terms; i++)
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
+      const tn_atom *at = dim->terms[i].atoms[k];
+      if (at == atom || (at->kind != TN_ATOM_SYMBOL && (uses_atom(at->p, atom) || uses_atom(at->q, atom)))) return true;
+    }
+  return false;
+}
+
+static const tn_dim *replace_atom(tn_ctx *ctx, const tn_dim *dim, const tn_atom *atom, const tn_dim *by);
+
+static const tn_dim *replace_in_atom(tn_ctx *ctx, const tn_atom *at, const tn_atom *atom, const tn_dim *by) {
+  if (at == atom) return by;
+  if (at->kind == TN_ATOM_SYMBOL) return tn_dim_symbol(ctx, at->symbol);
+  const tn_dim *p = replace_atom(ctx, at->p, atom, by), *q = replace_atom(ctx, at->q, atom, by);
+  switch (at->kind) {
+    case TN_ATOM_FLOORDIV: return tn_dim_floordiv(ctx, p, q);
+    case TN_ATOM_MOD: return tn_dim_mod(ctx, p, q);
+    case TN_ATOM_MIN: return tn_dim_min(ctx, p, q);
+    case TN_ATOM_MAX: return tn_dim_max(ctx, p, q);
+    default: return tn_dim_bcast(ctx, p, q);
+  }
+}
+
+static const tn_dim *replace_atom(tn_ctx *ctx, const tn_dim *dim, const tn_atom *atom, const tn_dim *by) {
+  if (!uses_atom(dim, atom)) return dim;
+  const tn_dim *sum = tn_dim_const(ctx, 0);
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    const tn_dim *product = tn_dim_const(ctx, dim->terms[i].coefficient);
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++)
+      product = tn_dim_mul(ctx, product, replace_in_atom(ctx, dim->terms[i].atoms[k], atom, by));
+    sum = tn_dim_add(ctx, sum, product);
+  }
+  return sum;
+}
+
+/* A guard `atom == other` can be used as a rule from atom to other unless other holds the atom again. */
+static bool is_rule(const tn_dim *left, const tn_dim *right, const tn_atom **out_atom, const tn_dim **out_by) {
+  *out_atom = lone_atom(left);
+  *out_by = right;
+  return *out_atom && !uses_atom(right, *out_atom);
 }
 
 const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
   for (size_t i = 0; i < n; i++) {
-    const tn_guard *guard = &guards[i];
-    if (guard->kind != TN_GUARD_EQ) continue;
-    const tn_symbol *symbol = tn_dim_lone_symbol(guard->p);
-    const tn_dim *other = guard->q;
-    if (!symbol || tn_dim_uses(other, symbol)) {
-      symbol = tn_dim_lone_symbol(guard->q);
-      other = guard->p;
-    }
-    if (symbol && !tn_dim_uses(other, symbol) && tn_dim_uses(dim, symbol))
-      dim = tn_dim_substitute(ctx, dim, symbol, other);
+    const tn_atom *atom;
+    const tn_dim *by;
+    if (guards[i].kind != TN_GUARD_EQ) continue;
+    if (!is_rule(guards[i].p, guards[i].q, &atom, &by) && !is_rule(guards[i].q, guards[i].p, &atom, &by)) continue;
+    dim = replace_atom(ctx, dim, atom, by);
   }
   return dim;
 }
