@@ -59,16 +59,31 @@ static const tn_dim *map_extents(tn_ctx *ctx, const tn_dim *dim, const tn_dim *e
   return sum;
 }
 
-bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
-  const tn_dim *a = reduced(ctx, guards, p), *b = reduced(ctx, guards, q);
-  if (tn_dim_proves_le(ctx, a, b)) return true;
-  const tn_dim *extent = broadcast_extent(ctx, tn_dim_sub(ctx, b, a));
+/* Axes whose extents the guards write otherwise are replaced by axes of those extents. */
+static const tn_dim *reduce_axes(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_dim *dim) {
+  for (size_t i = 0; kernel && i < kernel->space.n; i++) {
+    const tn_axis *axis = &kernel->space.data[i];
+    const tn_dim *extent = reduced(ctx, guards, axis->extent);
+    if (extent == axis->extent || !tn_dim_uses(dim, axis->symbol)) continue;
+    const tn_symbol *symbol = tn_symbol_axis(ctx, axis->symbol->name, extent, axis->symbol->slot);
+    dim = tn_dim_substitute(ctx, dim, axis->symbol, tn_dim_symbol(ctx, symbol));
+  }
+  return dim;
+}
+
+bool tn_verify_le_in(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_dim *p, const tn_dim *q) {
+  if (tn_dim_proves_le(ctx, p, q)) return true;
+  const tn_dim *zero = tn_dim_const(ctx, 0), *one = tn_dim_const(ctx, 1);
+  const tn_dim *room = reduced(ctx, guards, reduce_axes(ctx, guards, kernel, tn_dim_sub(ctx, q, p)));
+  if (tn_dim_proves_le(ctx, zero, room)) return true;
+  const tn_dim *extent = broadcast_extent(ctx, room);
   const tn_symbol *symbol = extent ? tn_dim_lone_symbol(extent) : NULL;
-  if (!symbol) return false;
-  const tn_dim *one = tn_dim_const(ctx, 1);
-  const tn_dim *a_of_one = tn_dim_substitute(ctx, a, symbol, one), *b_of_one = tn_dim_substitute(ctx, b, symbol, one);
-  return tn_dim_proves_le(ctx, a_of_one, b_of_one) &&
-         tn_dim_proves_le(ctx, map_extents(ctx, a, extent), map_extents(ctx, b, extent));
+  if (!symbol || !tn_dim_proves_le(ctx, zero, tn_dim_substitute(ctx, room, symbol, one))) return false;
+  return tn_dim_proves_le(ctx, zero, map_extents(ctx, room, extent));
+}
+
+bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
+  return tn_verify_le_in(ctx, guards, NULL, p, q);
 }
 
 bool tn_verify_equal(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {

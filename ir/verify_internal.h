@@ -17,6 +17,8 @@ bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guar
 
 /* Proofs under guards, for all values of the symbols. */
 bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);
+/* The same where p and q hold axes of kernel. */
+bool tn_verify_le_in(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_dim *p, const tn_dim *q);
 bool tn_verify_equal(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);
 
 /* The elements of an argument that a write touches: lo[i] <= coordinate i < hi[i]. */

@@ -142,8 +142,9 @@ static void check_coordinates(verifier *v, const tn_knode *node, bool must_prove
     tn_dim_symbols(index, check_value_above, &use);
     /* A value's coordinate is clamped when it runs. */
     if (!must_prove || !v->ok || tn_dim_uses_kind(index, TN_SYM_VALUE)) continue;
-    bool fits = tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), index) &&
-                tn_verify_le(v->ctx, v->guards, index, tn_dim_add_i(v->ctx, extent, -1));
+    const tn_dim *first = tn_dim_const(v->ctx, 0), *last = tn_dim_add_i(v->ctx, extent, -1);
+    bool fits = tn_verify_le_in(v->ctx, v->guards, v->kernel, first, index) &&
+                tn_verify_le_in(v->ctx, v->guards, v->kernel, index, last);
     if (!fits && !is_wrapped_below(v, index, extent))
       breach(v, "node %u: coordinate %u of '%s', %s, is not proved to be in [0, %s)", node->id, i, arg->name,
              dim_text(v, index), dim_text(v, extent));
