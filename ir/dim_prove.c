@@ -6,8 +6,9 @@
 #include "ir/dim_internal.h"
 
 #define MAX_DEPTH 8
+#define MAX_STEPS 400 /* both sides of many min, max and bcast atoms would take exponential time */
 
-static bool proves(tn_ctx *ctx, const tn_dim *p, int depth);
+static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps);
 
 /* p with every atom a that has a finite lower bound written as lo + a', a' >= 0: then no negative coefficient is enough.
  * a' reuses a's name, which is only looked at for signs. */
@@ -49,17 +50,17 @@ static bool isolate(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int64_t *
 }
 
 /* The axis at 0 where p grows with it, at extent - 1 where it falls; needs a coefficient of known sign. */
-static bool axis_proves(tn_ctx *ctx, const tn_dim *p, const tn_symbol *axis, int depth) {
+static bool axis_proves(tn_ctx *ctx, const tn_dim *p, const tn_symbol *axis, int depth, int *steps) {
   const tn_dim *coefficient, *rest;
   if (!tn_dim_linear(ctx, p, axis, &coefficient, &rest)) return false;
-  if (coefficient->lo >= 0) return proves(ctx, rest, depth);
+  if (coefficient->lo >= 0) return proves(ctx, rest, depth, steps);
   if (coefficient->hi > 0) return false;
   const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1);
-  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul(ctx, coefficient, last)), depth);
+  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul(ctx, coefficient, last)), depth, steps);
 }
 
 /* (x - (q-1)) / q <= floordiv(x, q) <= x / q; p is an integer, so q*p > -q is enough. */
-static bool floordiv_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+static bool floordiv_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth, int *steps) {
   int64_t c;
   const tn_dim *rest;
   if (!tn_dim_is_const(atom->q) || atom->q->lo < 1 || atom->q->lo > INT32_MAX) return false;
@@ -67,37 +68,37 @@ static bool floordiv_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, i
   int64_t q = atom->q->lo;
   const tn_dim *bound = c > 0 ? tn_dim_add_i(ctx, atom->p, 1 - q) : atom->p;
   const tn_dim *scaled = tn_dim_add(ctx, tn_dim_mul_i(ctx, rest, q), tn_dim_mul_i(ctx, bound, c));
-  return proves(ctx, tn_dim_add_i(ctx, scaled, q - 1), depth);
+  return proves(ctx, tn_dim_add_i(ctx, scaled, q - 1), depth, steps);
 }
 
 /* max(a, b) is at least either; -min(a, b) is at least minus either; the other signs need both. */
-static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth, int *steps) {
   int64_t c;
   const tn_dim *rest;
   if (!isolate(ctx, p, atom, &c, &rest)) return false;
   bool either = (atom->kind == TN_ATOM_MAX) == (c > 0) && atom->kind != TN_ATOM_BCAST;
-  bool first = proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->p, c)), depth);
+  bool first = proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->p, c)), depth, steps);
   if (either && first) return true;
   if (!either && !first) return false;
-  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth);
+  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth, steps);
 }
 
-static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth) {
+static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth, int *steps) {
   switch (atom->kind) {
-    case TN_ATOM_SYMBOL: return atom->symbol->kind == TN_SYM_AXIS && axis_proves(ctx, p, atom->symbol, depth);
-    case TN_ATOM_FLOORDIV: return floordiv_proves(ctx, p, atom, depth);
+    case TN_ATOM_SYMBOL: return atom->symbol->kind == TN_SYM_AXIS && axis_proves(ctx, p, atom->symbol, depth, steps);
+    case TN_ATOM_FLOORDIV: return floordiv_proves(ctx, p, atom, depth, steps);
     case TN_ATOM_MIN:
     case TN_ATOM_MAX:
-    case TN_ATOM_BCAST: return extremum_proves(ctx, p, atom, depth);
+    case TN_ATOM_BCAST: return extremum_proves(ctx, p, atom, depth, steps);
     case TN_ATOM_MOD: return false;
   }
   return false;
 }
 
 /* Overflow while proving is no error of the input's: it only means "not proved". */
-static bool proves(tn_ctx *ctx, const tn_dim *p, int depth) {
+static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
   if (p->lo >= 0) return true;
-  if (p->hi < 0) return false;
+  if (p->hi < 0 || --*steps < 0) return false;
   if (signs_prove(ctx, p)) return true;
   if (depth == 0) return false;
   for (uint32_t i = 0; i < p->n_terms; i++)
@@ -106,7 +107,7 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth) {
       /* The first atom that a bound exists for decides; trying all orders would be exponential. */
       bool has_bound = atom->kind != TN_ATOM_MOD &&
                        (atom->kind != TN_ATOM_SYMBOL || (atom->symbol->kind == TN_SYM_AXIS && atom->symbol->extent));
-      if (has_bound && atom_proves(ctx, p, atom, depth - 1)) return true;
+      if (has_bound && atom_proves(ctx, p, atom, depth - 1, steps)) return true;
       if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;
     }
   return false;
@@ -116,7 +117,8 @@ bool tn_dim_proves_nonnegative(tn_ctx *ctx, const tn_dim *p) {
   if (p->lo >= 0) return true;
   if (p->hi < 0) return false;
   size_t n_errors = ctx->n_errors, n_diags = ctx->diags.n;
-  bool proved = proves(ctx, p, MAX_DEPTH);
+  int steps = MAX_STEPS;
+  bool proved = proves(ctx, p, MAX_DEPTH, &steps);
   if (ctx->n_errors != n_errors) proved = false;
   ctx->n_errors = n_errors;
   ctx->diags.n = n_diags;
