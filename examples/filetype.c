@@ -1,7 +1,7 @@
 /* Names the types of files with the model of the package magika, compiled by tenon to an object and a header
- * (examples/quickstart shows how). The model wants 2048 numbers: the first and the last 1024 bytes of a file without the
- * white space around them, padded with 256; it returns a score for each of 214 labels. What is too short for the model is
- * told by rules; a label whose score is low gives way to "txt" or "unknown".
+ * (examples/quickstart shows how). The model wants 2048 numbers: the first and the last 1024 bytes of a file without
+ * the white space around them, padded with 256; it returns a score for each of 214 labels. What is too short for the
+ * model is told by rules; a label whose score is low gives way to "txt" or "unknown".
  *
  * usage: filetype FILE...   prints "FILE: LABEL" a line; status 1 when a file cannot be read. */
 #include <errno.h>

@@ -1,7 +1,8 @@
 """Fetches the real models that tests compile, by the names of their Python packages.   usage: fetch.py DIR
 
-DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), squeezenet.onnx
-and resnet50.onnx (onnx's light models with seeded weights: as shipped every weight is 0.02 and every output one value).
+DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), and
+squeezenet.onnx and resnet50.onnx (onnx's light models with seeded weights: as shipped every weight is 0.02 and every
+output one value).
 Files that exist are kept.
 """
 import os

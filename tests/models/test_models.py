@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-# name: (input shapes, output to look at besides the graph's). A shape a size; one executable serves all sizes of a model.
+# name: (input shapes, output to look at besides the graph's). One executable serves all shapes of a model.
 MODELS = {
     "magika": ([(1, 2048), (3, 2048)], None),
     "cls": ([(1, 3, 48, 192), (3, 3, 48, 192), (1, 3, 48, 320)], None),
@@ -22,7 +22,8 @@ MODELS = {
     "squeezenet": ([(1, 3, 224, 224)], None),
     "resnet50": ([(1, 3, 224, 224)], "r174"),  # the values before its softmax, which is all but one-hot
 }
-FEW_REFERENCE_ELEMENTS = 1 << 20  # a larger input than this is compared with onnxruntime alone, 1e-4 of the largest value
+# An input of more elements is compared with onnxruntime alone, within 1e-4 of the largest value.
+FEW_REFERENCE_ELEMENTS = 1 << 20
 
 
 def make_input(model, shape, seed):
@@ -75,7 +76,8 @@ class Model:
             if a.shape != b.shape:
                 return f"{output}: expected {b.shape}, found {a.shape}"
             allowed = 4 * error(b, r) + 1e-6 if r is not b else 1e-4
-            print(f"   {output} {a.shape}: error {error(a, r):.2e}, onnxruntime {error(b, r):.2e}, allowed {allowed:.2e}")
+            print(f"   {output} {a.shape}: error {error(a, r):.2e}, onnxruntime {error(b, r):.2e}, "
+                  f"allowed {allowed:.2e}")
             if not error(a, r) <= allowed:
                 return f"{output}: error {error(a, r):.3e}, allowed {allowed:.3e}"
         return None

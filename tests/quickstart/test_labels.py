@@ -102,7 +102,7 @@ PROGRAMS = {
     "sql": "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO people VALUES (1, 'a');\n"
            "SELECT name FROM people WHERE id > 0 ORDER BY name;\n",
     "csv": "id,name,price\n" + "".join(f"{i},item{i},{i * 1.5}\n" for i in range(60)),
-    "md": "# Title\n\nSome *text* with `code`.\n\n- one\n- two\n\n```sh\nmake\n```\n\n[link](https://example.org)\n" * 3,
+    "md": "# Title\n\nSome *text* with `code`.\n\n- one\n- two\n\n```sh\nmake\n```\n\n[link](page)\n" * 3,
     "tex": "\\documentclass{article}\n\\begin{document}\n\\section{One}\nLet $x = \\frac{1}{2}$.\n\\end{document}\n",
     "diff": "--- a/x.c\n+++ b/x.c\n@@ -1,3 +1,3 @@\n int x;\n-int y;\n+long y;\n int z;\n",
     "mk": "CC = gcc\n\nall: main\n\nmain: main.o\n\t$(CC) -o $@ $^\n\nclean:\n\trm -f *.o main\n",
@@ -119,15 +119,16 @@ def made_files(folder):
              "eight_in_spaces": b"\n" * 100 + b"abcdefgh\n", "cut_utf8": b" " * 4095 + "é".encode() + b" " * 9,
              "overlong_utf8": b"\xc0\xaf", "surrogate": b"\xed\xa0\x80", "four_byte_utf8": "\U0001f600".encode(),
              "latin": "Überraschung für alle, schöne Grüße, ".encode("latin-1") * 20,
-             "russian": "Съешь ещё этих мягких французских булок. ".encode() * 20, "utf16": text.decode().encode("utf-16"),
+             "russian": "Съешь ещё этих мягких французских булок. ".encode() * 20,
+             "utf16": text.decode().encode("utf-16"),
              "prose": text, "prose_1023": text[:1023], "prose_1024": text[:1024], "prose_1025": text[:1025],
              "block_4095": (text * 4)[:4095], "block_4096": (text * 4)[:4096], "block_4097": (text * 4)[:4097],
              "spaces_around": b" " * 3000 + text + b"\n" * 3000, "zeros_100": bytes(100), "zeros_20000": bytes(20000),
              "random_64": rng.randbytes(64), "random_5MB": rng.randbytes(5 << 20), "prose_5MB": text * (5 * 500),
              "png": png(rng), "gz": gzip.compress(text, mtime=0), "bz2": bz2.compress(text), "xz": lzma.compress(text),
              "zlib": zlib.compress(text), "sqlite": database(folder),
-             "pdf": b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Count 0 >>"
-                    b"\nendobj\nxref\n0 3\ntrailer\n<< /Root 1 0 R /Size 3 >>\nstartxref\n99\n%%EOF\n",
+             "pdf": b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages "
+                    b"/Count 0 >>\nendobj\nxref\n0 3\ntrailer\n<< /Root 1 0 R /Size 3 >>\nstartxref\n99\n%%EOF\n",
              "gif": b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;",
              "bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54 + 768, 0, 0, 54, 40, 16, 16, 1, 24, 0, 768, 0, 0, 0, 0) +
                     rng.randbytes(768)}

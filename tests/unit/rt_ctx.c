@@ -103,7 +103,8 @@ static void wrong_inputs_are_named(void **state) {
   prepare(&s);
   s.pick_shape[0] = 5;
   refused(&s, TNRT_BAD_SHAPE,
-          "input 'pick' axis 0: expected B = 2, found 5; needed by toy.onnx: node 1 'gather' (GatherElements, opset 13)");
+          "input 'pick' axis 0: expected B = 2, found 5; "
+          "needed by toy.onnx: node 1 'gather' (GatherElements, opset 13)");
   prepare(&s);
   s.in[0].ndim = 3;
   s.in[0].shape = three;
@@ -160,7 +161,7 @@ static void empty_tensors_run(void **state) {
   tnrt_ctx_destroy(ctx);
 }
 
-/* Every allocation fails once: a status and a message, no crash, nothing kept. Then no allocation after the first run. */
+/* Every allocation fails once: a status and a message, no crash, nothing kept. Afterwards runs allocate nothing. */
 static void memory_may_give_out(void **state) {
   (void)state;
   setup s;
