@@ -6,6 +6,11 @@
 #include "backends/cpu/gen.h"
 #include "ir/eval.h"
 
+/* Of none, both may be NULL. */
+static void copy_values(tn_tile_value **to, tn_tile_value *const *from, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) to[i] = from[i];
+}
+
 #define MAX_SIBLINGS 8
 #define MAX_UNROLLED_TAPS 16
 
@@ -250,11 +255,11 @@ static void walk_loop(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn
   const tn_dim *symbol = tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, gen->nest->axes[axis].extent, loop->var);
   if (step > 1 && tn_dim_is_const(hi) && tn_dim_is(lo, 0)) /* whole vectors only */
     symbol = tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, tn_dim_add_i(gen->ctx, hi, 1 - step), loop->var);
-  memcpy(accumulators, loop->carried, walk->n_accumulators * sizeof(*accumulators));
+  copy_values(accumulators, loop->carried, walk->n_accumulators);
   walk_inside(gen, walk, level, symbol, accumulators);
   loop->innermost_hot = walk->n_folds && walk->folds[0]->kind == TN_K_CONTRACT && !has_inner_loop(&loop->body);
   tn_tile_loop_end(&gen->b, loop, accumulators, saved);
-  memcpy(accumulators, loop->results, walk->n_accumulators * sizeof(*accumulators));
+  copy_values(accumulators, loop->results, walk->n_accumulators);
 }
 
 static tn_tile_value *tail_mask(tn_gen *gen, const tn_dim *left) {
@@ -290,10 +295,10 @@ static void walk_vectors(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_ti
                                             accumulators, walk->n_accumulators, &saved);
     const tn_dim *symbol = tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, extent, loop->var);
     gen->mask[0] = tail_mask(gen, tn_dim_sub(gen->ctx, extent, symbol));
-    memcpy(accumulators, loop->carried, walk->n_accumulators * sizeof(*accumulators));
+    copy_values(accumulators, loop->carried, walk->n_accumulators);
     walk_inside(gen, walk, level, symbol, accumulators);
     tn_tile_loop_end(&gen->b, loop, accumulators, saved);
-    memcpy(accumulators, loop->results, walk->n_accumulators * sizeof(*accumulators));
+    copy_values(accumulators, loop->results, walk->n_accumulators);
     gen->mask[0] = NULL;
   }
   gen->count[axis] = saved_count;

@@ -44,6 +44,7 @@ typedef struct model_ctx model_ctx;
 typedef struct fixture {
   tn_ctx *ctx;
   tn_arena *arena;
+  tn_module *module;
   const tn_program *program;
   tn_target target;
   void *library;
@@ -64,6 +65,7 @@ static int setup(void **state) {
   tn_module *module = tn_text_parse(f->ctx, "entry.tnir", text, strlen(text));
   if (module == NULL) print_error("%s\n", f->ctx->diags.data[0].text);
   assert_non_null(module);
+  f->module = module;
   f->program = module->programs.data[0];
   uint32_t n;
   tn_object_part *parts = emit(f, 2, &n);
@@ -90,6 +92,7 @@ static int teardown(void **state) {
   fixture *f = *state;
   dlclose(f->library);
   tn_arena_destroy(f->arena);
+  tn_module_destroy(f->module);
   tn_ctx_destroy(f->ctx);
   free(f);
   return 0;

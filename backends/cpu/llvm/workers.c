@@ -135,11 +135,12 @@ static bool receive(child *c, tn_arena *arena) {
   char block[65536];
   ssize_t n = read(c->fd, block, sizeof(block));
   if (n < 0) return errno == EINTR || errno == EAGAIN;
+  if (n == 0) return false;
   while (c->input.capacity - c->input.n < (size_t)n)
     c->input.data = tn_vec_grow(arena, c->input.data, c->input.n, &c->input.capacity, 1);
   memcpy(c->input.data + c->input.n, block, (size_t)n);
   c->input.n += (size_t)n;
-  return n > 0;
+  return true;
 }
 
 /* Waits for one child to send or end; those that ended leave their object. */
