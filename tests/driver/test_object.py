@@ -192,7 +192,7 @@ class Merge(unittest.TestCase):
         a, b = self.cc("a", "int f(void){return 1;}"), self.cc("b", "int f(void){return 2;}")
         r = run(MERGE, "-o", self.path("o"), "-g", "f", a, b, check=False)
         self.assertEqual(r.returncode, 1)
-        self.assertIn("symbol 'f' is defined in 'code part 0' and again in 'code part 1'", r.stderr)
+        self.assertIn("symbol 'f' is defined in 'code part 0' and again in 'code part 1' [TN0501]", r.stderr)
         r = run(MERGE, "-o", self.path("o"), "-g", "g", a, check=False)
         self.assertIn("symbol 'g' is to be exported but nothing defines it", r.stderr)
         r = run(MERGE, "-o", self.path("o"), self.path("text", "hello" * 100), check=False)
