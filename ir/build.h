@@ -1,6 +1,6 @@
 /* The builder: makes nodes at a position, with the session's current location. Importers, expansions, rules and the
- * language's lowering all use it. Every function returns NULL (or false) when the node is wrong, which has been reported;
- * passing NULL operands in is allowed and gives NULL again, so callers may check once at the end. */
+ * language's lowering all use it. Every function returns NULL (or false) when the node is wrong, which has been
+ * reported; passing NULL operands in is allowed and gives NULL again, so callers may check once at the end. */
 #ifndef TN_IR_BUILD_H
 #define TN_IR_BUILD_H
 

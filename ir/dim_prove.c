@@ -1,8 +1,8 @@
 /* Dims: what can be proved for all values of the symbols; see dim.h.
  *
- * p >= 0 is tried in turn by: the interval of p; the signs of its coefficients once every symbol is written as its lower
- * bound plus something nonnegative; and replacing one atom by a bound that makes p smaller (an axis by an end of its range,
- * floordiv by its rational bounds, min and max by an operand), up to a depth. */
+ * p >= 0 is tried in turn by: the interval of p; the signs of its coefficients once every symbol is written as its
+ * lower bound plus something nonnegative; and replacing one atom by a bound that makes p smaller (an axis by an end of
+ * its range, floordiv by its rational bounds, min and max by an operand), up to a depth. */
 #include "ir/dim_internal.h"
 
 #define MAX_DEPTH 8
@@ -10,8 +10,8 @@
 
 static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps);
 
-/* p with every atom a that has a finite lower bound written as lo + a', a' >= 0: then no negative coefficient is enough.
- * a' reuses a's name, which is only looked at for signs. */
+/* p with every atom a that has a finite lower bound written as lo + a', a' >= 0: then no negative coefficient is
+ * enough. a' reuses a's name, which is only looked at for signs. */
 static bool signs_prove(tn_ctx *ctx, const tn_dim *p) {
   const tn_dim *shifted = tn_dim_const(ctx, 0);
   if (p->n_terms > 32) return false;

@@ -1,6 +1,6 @@
-/* A node of another format, as import functions of ops see it. ir/ never sees protobuf: frontend/onnx fills one of these
- * from a NodeProto, and the op's import builds nodes and sets outputs. Missing trailing inputs and inputs named "" are
- * NULL. Import functions return false when they reported an error. */
+/* A node of another format, as import functions of ops see it. ir/ never sees protobuf: frontend/onnx fills one of
+ * these from a NodeProto, and the op's import builds nodes and sets outputs. Missing trailing inputs and inputs named
+ * "" are NULL. Import functions return false when they reported an error. */
 #ifndef TN_IR_FOREIGN_H
 #define TN_IR_FOREIGN_H
 

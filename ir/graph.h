@@ -178,9 +178,9 @@ size_t tn_const_bytes(const tn_const *constant);
 /* All bytes, row-major, materialised into arena when they do not lie ready (splat, recipe). */
 const void *tn_const_read(const tn_const *constant, tn_arena *arena);
 
-/* Nodes. Trailing optional operands not given become NULL entries. The results' types come from the op's infer; NULL when
- * that failed (reported). attrs: parallel to op->attrs, NULL for an op without; omitted ones with a default are filled
- * in. Appended before `before` (NULL = end of block). regions may be filled by the caller after creation through
+/* Nodes. Trailing optional operands not given become NULL entries. The results' types come from the op's infer; NULL
+ * when that failed (reported). attrs: parallel to op->attrs, NULL for an op without; omitted ones with a default are
+ * filled in. Appended before `before` (NULL = end of block). regions may be filled by the caller after creation through
  * tn_node_add_region, then tn_node_infer is called again. */
 tn_node *tn_node_create(tn_block *block, tn_node *before, const tn_opdef *op, tn_value *const *operands,
                         uint32_t n_operands, const tn_attr *attrs);
@@ -208,8 +208,8 @@ bool tn_func_require_eq(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
 bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc loc, const char *format, ...)
     TN_PRINTF(5, 6);
 bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q);
-/* dim in terms of what the guards equate: a guard with a lone symbol (or floordiv, min, ...) on one side replaces it by the
- * other side, so dims that such guards make equal become one pointer. */
+/* dim in terms of what the guards equate: a guard with a lone symbol (or floordiv, min, ...) on one side replaces it by
+ * the other side, so dims that such guards make equal become one pointer. */
 const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim);
 /* The symbol that dim consists of, or NULL. */
 const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim);

@@ -1,23 +1,24 @@
 /* The kernel level: one fused group, the only thing a backend sees (ir/IR.md section 8).
  *
  * A kernel is an iteration space, reads at index expressions, a DAG of scalar ops and folds, and writes, all in logical
- * coordinates: index expressions are dims over axis symbols (TN_SYM_AXIS), size symbols, and the values of integer nodes
- * (TN_SYM_VALUE, for gather). The storage of an argument gives the address.
+ * coordinates: index expressions are dims over axis symbols (TN_SYM_AXIS), size symbols, and the values of integer
+ * nodes (TN_SYM_VALUE, for gather). The storage of an argument gives the address.
  *
  * Every node has a set of axes it varies over (`axes`, a bit per space axis): a read's are the axes in its index, a
  * scalar op's the union of its operands', a fold's its operand's less those folded away. A `row` axis is folded and
- * then used again (written over, or folded a second time with values that depend on the first fold): values over it live
- * until the kernel's last use of them.
+ * then used again (written over, or folded a second time with values that depend on the first fold): values over it
+ * live until the kernel's last use of them.
  *
  * What passes/lower.c makes, and a backend may rely on for speed (never for correctness, which the verifier decides):
- * - axes of extent 1 do not exist: such a coordinate is the constant 0. Two folds over one axis of a row kernel share the
- *   axis (softmax: max and sum over j, then a write over j).
- * - a contraction's par axes are its result's dims in order (dot: batch, free of a, free of b; conv: n, channel, spatial),
- *   a grouped convolution's channel being two axes (group, channel within); its sum axes are input channel and taps.
+ * - axes of extent 1 do not exist: such a coordinate is the constant 0. Two folds over one axis of a row kernel share
+ *   the axis (softmax: max and sum over j, then a write over j).
+ * - a contraction's par axes are its result's dims in order (dot: batch, free of a, free of b; conv: n, channel,
+ *   spatial), a grouped convolution's channel being two axes (group, channel within); its sum axes are input channel
+ *   and taps.
  * - argument types are as the kernel reads them: a reshape or transpose that strides can express is in the argument's
  *   (type, storage), not in the index; what remains is floordiv and mod.
- * - an index with a TN_SYM_VALUE symbol may be wrong at run time: backends clamp that coordinate to [0, extent) and set the
- *   call's status to INDEX. All other coordinates are proved in range or the read has `outside`.
+ * - an index with a TN_SYM_VALUE symbol may be wrong at run time: backends clamp that coordinate to [0, extent) and set
+ *   the call's status to INDEX. All other coordinates are proved in range or the read has `outside`.
  * - an extent that may turn out to be 1 (broadcast of a symbolic dim) multiplies its axis by min(extent - 1, 1). */
 #ifndef TN_IR_KERNEL_H
 #define TN_IR_KERNEL_H
@@ -86,7 +87,13 @@ struct tn_knode {
 };
 
 /* What the group is built around; a hint for the choice of strategy, always derivable from the nodes. */
-typedef enum tn_anchor { TN_ANCHOR_MAP, TN_ANCHOR_REDUCE, TN_ANCHOR_ROWS, TN_ANCHOR_CONTRACT, TN_ANCHOR_WINDOW } tn_anchor;
+typedef enum tn_anchor {
+  TN_ANCHOR_MAP,
+  TN_ANCHOR_REDUCE,
+  TN_ANCHOR_ROWS,
+  TN_ANCHOR_CONTRACT,
+  TN_ANCHOR_WINDOW
+} tn_anchor;
 
 struct tn_kernel {
   tn_module *module;
@@ -120,7 +127,7 @@ tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *
 tn_knode *tn_kernel_append(tn_kernel *kernel, const tn_knode *node);
 /* The symbol standing for an integer node's value in index expressions; its range is [lo, hi]. */
 const tn_symbol *tn_kernel_value_symbol(tn_kernel *kernel, tn_knode *node, int64_t lo, int64_t hi);
-/* Computes axes of nodes, symbols, anchor and signature; drops dead nodes and puts writes last. Call once when built. */
+/* Computes axes of nodes, symbols, anchor and signature; drops dead nodes, puts writes last. Call once when built. */
 void tn_kernel_finish(tn_kernel *kernel);
 /* The axes that index varies over: its axis symbols, and those of the nodes whose values it uses. */
 uint32_t tn_kernel_index_axes(const tn_kernel *kernel, const tn_dim *const *index, uint32_t n);
@@ -131,8 +138,8 @@ const char *tn_fold_name(tn_fold fold); /* "sum", ... */
  * multiply-add two, and each point of a fold one. */
 const tn_dim *tn_kernel_flops(const tn_kernel *kernel);
 
-/* The slow reference of a kernel (ir/eval_kernel.c): inputs and outputs as logical tensors, in the order of args; output
- * tensors are given with their extents and filled. symbols: values of kernel->symbols. */
+/* The slow reference of a kernel (ir/eval_kernel.c): inputs and outputs as logical tensors, in the order of args;
+ * output tensors are given with their extents and filled. symbols: values of kernel->symbols. */
 struct tn_tensor;
 bool tn_kernel_eval(const tn_kernel *kernel, tn_arena *arena, bool wide, const int64_t *symbols,
                     struct tn_tensor *const *args);

@@ -5,7 +5,12 @@
 
 #include "ir/graph.h"
 
-typedef enum tn_text_level { TN_TEXT_GRAPH = 1, TN_TEXT_KERNELS = 2, TN_TEXT_PROGRAM = 4, TN_TEXT_ALL = 7 } tn_text_level;
+typedef enum tn_text_level {
+  TN_TEXT_GRAPH = 1,
+  TN_TEXT_KERNELS = 2,
+  TN_TEXT_PROGRAM = 4,
+  TN_TEXT_ALL = 7
+} tn_text_level;
 
 /* Values are numbered in order of appearance; locations used are listed at the end. */
 void tn_text_print(const tn_module *module, unsigned levels, tn_buf *out);

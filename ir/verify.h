@@ -11,7 +11,8 @@ struct tn_kernel;
 /* Axes and dtypes of each node, index ranges of reads and writes, one write an output element. */
 bool tn_verify_kernel(tn_ctx *ctx, const struct tn_kernel *kernel);
 struct tn_program;
-/* Recomputes liveness from the steps alone and proves that live buffers never overlap, for all symbol values in range. */
+/* Recomputes liveness from the steps alone and proves that live buffers never overlap, for all symbol values in range.
+ * */
 bool tn_verify_program(tn_ctx *ctx, const struct tn_program *program);
 
 #endif

@@ -28,8 +28,8 @@ typedef struct tn_box {
 
 /* The box that a write fills, each element once; false when it is none or that cannot be proved. */
 bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out);
-/* A box that holds all elements that a read takes from its argument; a coordinate that may leave it (with `outside`), or
- * that is not affine, counts as its whole axis. */
+/* A box that holds all elements that a read takes from its argument; a coordinate that may leave it (with `outside`),
+ * or that is not affine, counts as its whole axis. */
 void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out);
 /* True when n boxes of rank ndim fill `whole`, no two of them having an element in common. */
 bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, size_t n, const tn_box *whole,

@@ -3,8 +3,8 @@
  *   tnir_roundtrip [--verify] [--check] [--blocks] FILE
  *
  * --verify runs the verifier; --check reads what was printed once more and fails when printing differs; --blocks reads
- * each ```tnir block of a Markdown file instead of the file itself. Exit status: 0, 1 when something was reported, 2 when
- * a round trip is not exact. Diagnostics go to standard error as FILE:LINE:COLUMN: [CODE] TEXT. */
+ * each ```tnir block of a Markdown file instead of the file itself. Exit status: 0, 1 when something was reported, 2
+ * when a round trip is not exact. Diagnostics go to standard error as FILE:LINE:COLUMN: [CODE] TEXT. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The text form of the IR: any bytes are read or refused; what was read verifies or not, and prints to a text that reads
- * back and prints the same. */
+/* The text form of the IR: any bytes are read or refused; what was read verifies or not, and prints to a text that
+ * reads back and prints the same. */
 #include <stdlib.h>
 #include <string.h>
 
