@@ -180,8 +180,9 @@ static bool map_list(const tn_foreign_node *node, const tn_attr_def *def, const 
 static bool map_dtype(const tn_foreign_node *node, const tn_attr_def *def, int64_t data_type, tn_attr *out) {
   tn_dtype dtype = data_type >= 0 && data_type <= INT32_MAX ? tn_onnx_dtype((int32_t)data_type) : TN_N_DTYPES;
   if (dtype == TN_N_DTYPES)
-    return tn_error(node->build->ctx, node->loc, TN_E_ATTR, "attribute '%s' of '%s': element type %lld is not supported",
-                    def->name, node->op, (long long)data_type);
+    return tn_error(node->build->ctx, node->loc, TN_E_ATTR,
+                    "attribute '%s' of '%s': element type %lld is not supported", def->name, node->op,
+                    (long long)data_type);
   *out = tn_attr_dtype(dtype);
   return true;
 }

@@ -36,9 +36,9 @@ typedef struct tn_onnx_options {
   uint32_t n_dims;
   const tn_onnx_shape *shapes;
   uint32_t n_shapes;
-  const char *const *outputs; /* names of tensors to compute; any tensor of the main graph; n = 0: the graph's outputs */
+  const char *const *outputs; /* tensors of the main graph to compute; n = 0: the graph's outputs */
   uint32_t n_outputs;
-  const char *data_root;      /* folder in which external data may follow symbolic links; NULL = the model's, no links */
+  const char *data_root;      /* where external data may follow symbolic links; NULL = the model's folder, no links */
   const char *entry;          /* NULL = "run" */
   tn_onnx_files *files;       /* paths of all files read are added, for depfiles; NULL = not wanted */
 } tn_onnx_options;

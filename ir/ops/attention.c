@@ -118,9 +118,9 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_attention = {
     .name = "attention",
     .kind = TN_OP_COMPOSITE,
-    .doc = "y = softmax(cap(q k' * scale) + bias) v for q[B,H,S,D], k[B,G,T,D], v[B,G,T,E], G a divisor of H; cap(s) is "
-           "softcap * tanh(s / softcap) when softcap > 0. The second result is the scores [B,H,S,T] at the stage named by "
-           "`scores`. A row whose bias is -inf everywhere gives zeros.",
+    .doc = "y = softmax(cap(q k' * scale) + bias) v for q[B,H,S,D], k[B,G,T,D], v[B,G,T,E], G a divisor of H; cap(s) "
+           "is softcap * tanh(s / softcap) when softcap > 0. The second result is the scores [B,H,S,T] at the stage "
+           "that `scores` names. A row whose bias is -inf everywhere gives zeros.",
     TN_OPERANDS(operands),
     .n_results = 2,
     TN_ATTRS(attrs),

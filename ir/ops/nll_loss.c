@@ -41,7 +41,8 @@ static tn_value *pick(tn_build *b, tn_value *x, tn_value *target) {
 }
 
 /* The weight of each target: its class', or 1, and 0 where the target is to be ignored. */
-static tn_value *weights_of(tn_build *b, tn_value *weight, tn_value *target, tn_value *is_counted, const tn_value *like) {
+static tn_value *weights_of(tn_build *b, tn_value *weight, tn_value *target, tn_value *is_counted,
+                            const tn_value *like) {
   int64_t axis = 0;
   tn_value *w = tn_build_fill_like(b, like, 1);
   if (weight != NULL) w = tn_build_gather_axes(b, tn_build_cast(b, weight, like->type->dtype), &target, &axis, 1);

@@ -53,8 +53,8 @@ static tn_value *mask_bias(tn_build *b, tn_value *mask, const tn_dim *n_keys, tn
   return tn_build_pad(b, mask, tn_build_splat_f(b, dtype, -INFINITY), lo, hi);
 }
 
-/* How far each query is past each key: i + offset - j, where offset is what lies before the queries: the cache, or, with
- * lengths for each batch, that length less the queries. i64 [S,T] or [B,1,S,T]. */
+/* How far each query is past each key: i + offset - j, where offset is what lies before the queries: the cache, or,
+ * with lengths for each batch, that length less the queries. i64 [S,T] or [B,1,S,T]. */
 static tn_value *distances(tn_build *b, const tn_value *q, const tn_value *k, const tn_dim *n_past, tn_value *lengths) {
   tn_ctx *ctx = b->ctx;
   const tn_dim *dims[] = {q->type->dims[2], k->type->dims[2]};

@@ -111,8 +111,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_rotary_embedding = {
     .name = "rotary_embedding",
     .kind = TN_OP_COMPOSITE,
-    .doc = "Of x[B,H,S,D] the first 2n elements of each row as n pairs (p, q) turned to (cos p - sin q, sin p + cos q) by "
-           "cos, sin[B,S,n]; pairs are element i and n + i, or with interleaved 2i and 2i + 1. The rest stays.",
+    .doc = "Of x[B,H,S,D] the first 2n elements of each row as n pairs (p, q) turned to (cos p - sin q, sin p + cos q) "
+           "by cos, sin[B,S,n]; pairs are element i and n + i, or with interleaved 2i and 2i + 1. The rest stays.",
     TN_OPERANDS(operands),
     .n_results = 1,
     TN_ATTRS(attrs),

@@ -101,7 +101,8 @@ def twelve_planted_errors_give_twelve(load):
 def unknown_dims_are_symbols_of_their_own(load):
     dims = [None, "?", "", -1, "N", "N", 3]
     text = load(model([neg()], [("x", pb.FLOAT, dims)]))
-    expect(text, "input 'x' f32[x_0,x_1,x_2,x_3,N,N,3]", "output 'y' f32[x_0,x_1,x_2,x_3,N,N,3]", "symbol N 'N' 0..1000000000")
+    expect(text, "input 'x' f32[x_0,x_1,x_2,x_3,N,N,3]", "output 'y' f32[x_0,x_1,x_2,x_3,N,N,3]",
+           "symbol N 'N' 0..1000000000")
     assert text.count("symbol ") == 5, text
 
 
@@ -115,7 +116,8 @@ def names_of_dims_become_identifiers_and_stay_as_labels(load):
 def dims_can_be_fixed_and_bounded(load):
     two = [("x", pb.FLOAT, ["B", "S"]), ("z", pb.FLOAT, ["B", None])]
     text = load(model([neg()], two), "--dim=B=4", "--dim=S=1..512", "--dim=z_1=7..")
-    expect(text, "input 'x' f32[4,S]", "symbol S 'S' 1..512", "input 'z' f32[4,z_1]", "symbol z_1 '' 7..9223372036854775807")
+    expect(text, "input 'x' f32[4,S]", "symbol S 'S' 1..512", "input 'z' f32[4,z_1]",
+           "symbol z_1 '' 7..9223372036854775807")
     expect(load(model([neg()], two), "--dim=Q=4"), "no input of the model has a dim 'Q'", "there is 'B'", "[TN0001]")
 
 

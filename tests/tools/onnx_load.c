@@ -1,5 +1,5 @@
-/* Loads one ONNX file and prints what was found: diagnostics, else the signature and the number of nodes. For tests that
- * measure or damage the reader alone.
+/* Loads one ONNX file and prints what was found: diagnostics, else the signature and the number of nodes. For tests
+ * that measure or damage the reader alone.
  *   onnx_load [--dim=X] [--input-shape=X] [--outputs=a,b] [--data-root=DIR] [--files] FILE
  * Exit 0, 1 for errors of the input, 71 when memory gives out. */
 #include <stdio.h>
