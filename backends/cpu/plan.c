@@ -105,7 +105,9 @@ static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
       cost += points * 1.5;
     else
       cost += in ? points / per_vector : points;
-    if (in && has_axis(nest->node_over[i], axis)) cost += guess_points(nest, nest->node_axes[i]) * 6;
+    if (!in || !has_axis(nest->node_over[i], axis)) continue;
+    cost += guess_points(nest, nest->node_axes[i]) * 6; /* lanes are folded at the end */
+    if (node->kind == TN_K_CONTRACT) cost += 2 * points / per_vector; /* two loads for each multiply-add */
   }
   return cost;
 }
@@ -253,12 +255,14 @@ static double rows_cost(int64_t n_rows, int64_t rows, double vectors) {
 }
 
 /* The register tile for n_rows x n_vectors of output; limits as the register rule says. */
-static register_tile choose_tile(int64_t n_rows, int64_t n_vectors, uint32_t registers, uint32_t n_contracts) {
+static register_tile choose_tile(int64_t n_rows, int64_t most_rows, int64_t n_vectors, uint32_t registers,
+                                 uint32_t n_contracts) {
   register_tile best = {1, 1, 1e300};
   for (int64_t vectors = 1; vectors <= TN_PLAN_MAX_VECTORS && vectors <= n_vectors; vectors++) {
     int64_t wide = vectors * n_contracts, rows = ((int64_t)registers - 1 - wide) / wide;
     if (rows < 1) break;
     if (rows > n_rows) rows = n_rows;
+    if (rows > most_rows) rows = most_rows;
     double full = (double)(n_vectors / vectors) * rows_cost(n_rows, rows, (double)vectors);
     double rest = n_vectors % vectors ? rows_cost(n_rows, rows, (double)(n_vectors % vectors)) : 0;
     if (full + rest < best.cost * 0.98) best = (register_tile){rows, vectors, full + rest};
@@ -342,6 +346,15 @@ static int64_t shared_rows(const tn_plan *plan, int64_t n_rows) {
   return ceil_div(n_rows, tiles);
 }
 
+/* Rows whose extent and borders are known at run time only: three shapes of tile are made, and shorter rows than three
+ * tiles get none, so tiles are smaller. */
+static bool has_dynamic_border(const tn_nest *nest, const tn_access *a, uint32_t rows) {
+  for (uint32_t k = 0; a && k < a->n_bounds; k++)
+    for (uint32_t i = 0; i < nest->n_axes; i++)
+      if (has_axis(rows & a->bounds[k].axes, i) && nest->axes[i].count < 0) return true;
+  return false;
+}
+
 static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_nest *nest = plan->nest;
   uint32_t v = (uint32_t)plan->vector;
@@ -365,7 +378,8 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     split_rows(plan, rows, n_rows < 4 ? n_rows : 4, a);
     plan->strategy = "dot";
   } else if (b) {
-    register_tile tile = choose_tile(n_rows, vector_count(plan), registers, count_contracts(nest, contract));
+    register_tile tile = choose_tile(n_rows, has_dynamic_border(nest, a, rows) ? 8 : 64, vector_count(plan), registers,
+                                     count_contracts(nest, contract));
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, rows, tile.rows, a);
     plan->has_panels = true;
