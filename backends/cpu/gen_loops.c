@@ -263,9 +263,9 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
 }
 
 /* Extent known at run time, with padding: a left tile, interior tiles of which the last may overlap, and a right tile
- * that ends at the extent. */
-static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in) {
-  uint32_t axis = gen->plan->order[level], instances = gen->plan->tile[axis];
+ * that ends at the extent. When the extent is less than three tiles, the same with smaller ones. */
+static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in, uint32_t instances) {
+  uint32_t axis = gen->plan->order[level], fewer = (instances + 2) / 3;
   int64_t tile = instances;
   const tn_dim *extent = gen->nest->axes[axis].extent;
   const tn_dim *right = tn_dim_add_i(gen->ctx, extent, -tile), *last = tn_dim_add_i(gen->ctx, in->hi, -tile);
@@ -284,7 +284,10 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
   emit_segment(gen, l, level, &middle);
   emit_segment(gen, l, level, &end);
   tn_tile_if_else(&gen->b, branch);
-  short_axis(gen, l, level, true);
+  if (instances > 4 && in->lo <= fewer)
+    dynamic_border_axis(gen, l, level, in, fewer);
+  else
+    short_axis(gen, l, level, true);
   tn_tile_if_end(&gen->b, branch, saved);
 }
 
@@ -305,7 +308,7 @@ static void par_level(tn_gen *gen, const loops *l, uint32_t level) {
     if (count > 0)
       static_axis(gen, l, level, &in);
     else if (in.any_bound && in.exists && in.lo <= gen->plan->tile[axis])
-      dynamic_border_axis(gen, l, level, &in);
+      dynamic_border_axis(gen, l, level, &in, gen->plan->tile[axis]);
     else
       dynamic_axis(gen, l, level);
   }

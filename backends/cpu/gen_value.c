@@ -281,6 +281,10 @@ static tn_tile_value *cast_value(tn_gen *gen, const tn_knode *node, tn_tile_valu
 static tn_tile_value *scalar_value(tn_gen *gen, const tn_knode *node, const tn_instance *at) {
   tn_tile_value *in[3];
   uint32_t lanes = 1;
+  if (node->scalar == TN_SELECT) { /* what a known condition does not choose is not computed */
+    in[0] = tn_gen_value(gen, node->in[0], at);
+    if (in[0]->op == TN_T_CONST) return tn_gen_value(gen, node->in[in[0]->constant.i ? 1 : 2], at);
+  }
   for (uint32_t i = 0; i < node->n_in; i++) {
     in[i] = tn_gen_value(gen, node->in[i], at);
     if (in[i]->lanes > lanes) lanes = in[i]->lanes;

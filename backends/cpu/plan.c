@@ -112,26 +112,26 @@ static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
   return cost;
 }
 
-static uint32_t widest_bits(const tn_nest *nest) {
-  unsigned bits = 8;
+/* Of the values that would be vectors; at least 32, so that bytes are widened without splitting. */
+static uint32_t widest_bits(const tn_nest *nest, uint32_t axis) {
+  uint32_t bits = 32;
   for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
     const tn_knode *node = node_at(nest, i);
     unsigned own = (unsigned)tn_dtype_bytes(tn_nest_compute_type(node->dtype)) * 8;
-    if (node->kind != TN_K_CONST && node->kind != TN_K_INDEX && own > bits) bits = own;
-    if (node->kind == TN_K_INDEX && nest->node_axes[i] && own > bits) bits = own;
+    if (has_axis(nest->node_axes[i] | nest->node_over[i], axis) && own > bits) bits = own;
   }
-  return bits < 32 ? 32 : bits;
+  return bits;
 }
 
 static void choose_vector(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
-  uint32_t lanes = nest->target->vector_bits / widest_bits(nest);
-  double best = vector_cost(nest, UINT32_MAX, lanes);
+  double best = vector_cost(nest, UINT32_MAX, 1);
   plan->vector = -1;
   plan->lanes = 1;
   for (uint32_t i = nest->n_axes; i-- > 0;) {
     if (!nest->axes[i].is_live || (nest->axes[i].count >= 0 && nest->axes[i].count < 2) || !can_vectorise(nest, i))
       continue;
+    uint32_t lanes = nest->target->vector_bits / widest_bits(nest, i);
     double cost = vector_cost(nest, i, lanes);
     if (cost >= best * 0.999) continue;
     best = cost;
@@ -320,7 +320,7 @@ static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b
 /* Window axes that tiles at a border unroll come first: each tap is then a loop nest of its own, and what neighbouring
  * pixels share is not held in registers from tap to tap. */
 static void taps_outermost(tn_plan *plan, const tn_access *a) {
-  uint32_t taps = 0, n = 0;
+  uint32_t taps = plan->static_folds, n = 0;
   uint8_t order[TN_KERNEL_MAX_AXES];
   for (uint32_t k = 0; a && k < a->n_bounds; k++)
     for (uint32_t i = 0; i < plan->n_order; i++)
@@ -355,6 +355,52 @@ static bool has_dynamic_border(const tn_nest *nest, const tn_access *a, uint32_t
   return false;
 }
 
+static bool is_nonlinear_in(const tn_nest *nest, const tn_dim *dim, uint32_t axis) {
+  const tn_dim *coefficient, *rest;
+  return tn_dim_uses(dim, nest->axes[axis].symbol) &&
+         !tn_dim_linear(nest->ctx, dim, nest->axes[axis].symbol, &coefficient, &rest);
+}
+
+/* A coordinate in which both axes stand inside a floordiv or mod. */
+static bool is_phase_of(const tn_nest *nest, uint32_t phase, uint32_t tap) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    for (uint32_t k = 0; k < node_at(nest, i)->n_index; k++)
+      if (is_nonlinear_in(nest, nest->index[i][k], phase) && is_nonlinear_in(nest, nest->index[i][k], tap)) return true;
+  return false;
+}
+
+/* Transposed convolutions: which taps meet an element depends on the position modulo the stride. With the positions of a
+ * period in one tile and the taps unrolled, each pair is known to meet or not. Returns the positions so bound. */
+static int64_t bind_phases(tn_plan *plan) {
+  const tn_nest *nest = plan->nest;
+  int64_t bound = 1;
+  for (uint32_t i = 0; i < plan->n_order; i++) {
+    uint32_t phase = plan->order[i];
+    int64_t count = nest->axes[phase].count, taps = 1;
+    uint32_t folds = 0;
+    if (count < 2 || count > 4 || (int32_t)phase == plan->vector || bound * count > 16) continue;
+    for (uint32_t k = 0; k < plan->n_fold_order; k++) {
+      uint32_t tap = plan->fold_order[k];
+      if (nest->axes[tap].count < 1 || nest->axes[tap].count > 8 || (int32_t)tap == plan->vector) continue;
+      if (!is_phase_of(nest, phase, tap)) continue;
+      folds |= 1u << tap;
+      taps *= nest->axes[tap].count;
+    }
+    if (!folds || taps > 8) continue;
+    plan->static_folds |= folds;
+    plan->tile[phase] = (uint32_t)count;
+    bound *= count;
+  }
+  return bound;
+}
+
+static uint32_t bound_phases(const tn_plan *plan) {
+  uint32_t axes = 0;
+  for (uint32_t i = 0; i < plan->n_order; i++)
+    if (plan->tile[plan->order[i]] > 1) axes |= 1u << plan->order[i];
+  return axes;
+}
+
 static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_nest *nest = plan->nest;
   uint32_t v = (uint32_t)plan->vector;
@@ -373,21 +419,24 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     n_rows = n_rows > 100000 ? n_rows : n_rows * (count ? count : 1);
   }
   uint32_t registers = nest->target->n_vector_registers;
+  int64_t phases = bind_phases(plan);
+  uint32_t free_rows = rows & ~bound_phases(plan), n_contracts = count_contracts(nest, contract) * (uint32_t)phases;
+  if (phases > 1) n_rows = n_rows / phases > 0 ? n_rows / phases : 1;
   if (plan->vector >= 0 && has_axis(nest->node_over[contract->id], v)) {
     plan->tile[v] = 1; /* dot products along contiguous operands */
-    split_rows(plan, rows, n_rows < 4 ? n_rows : 4, a);
+    split_rows(plan, free_rows, n_rows < 4 ? n_rows : phases > 1 ? 1 : 4, a);
     plan->strategy = "dot";
   } else if (b) {
     register_tile tile = choose_tile(n_rows, has_dynamic_border(nest, a, rows) ? 8 : 64, vector_count(plan), registers,
-                                     count_contracts(nest, contract));
+                                     n_contracts);
     plan->tile[v] = (uint32_t)tile.vectors;
-    split_rows(plan, rows, tile.rows, a);
+    split_rows(plan, free_rows, tile.rows, a);
     plan->has_panels = true;
-    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm", (int)tile.rows,
+    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm", (int)(tile.rows * phases),
                                      (int)(tile.vectors * plan->lanes));
   } else {
     int64_t tile = shared_rows(plan, n_rows);
-    if (rows) split_rows(plan, rows, tile, a);
+    if (free_rows && phases == 1) split_rows(plan, free_rows, tile, a);
     plan->strategy = plan->vector >= 0 ? "depthwise" : "scalar contraction";
   }
   order_contract(plan, a, b, rows);
