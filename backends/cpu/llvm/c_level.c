@@ -91,6 +91,25 @@ static void start_context(tn_entry *e, LLVMValueRef ctx, LLVMValueRef arena, LLV
   LLVMBuildStore(l->builder, LLVMConstNull(l->i8), field(e, ctx, CTX_MESSAGE));
 }
 
+/* Where the runtime's part is merged in, a processor that lacks something is refused before it meets code for it. */
+static void refuse_processor(tn_entry *e) {
+  tn_lower *l = e->l;
+  LLVMBuilderRef b = l->builder;
+  LLVMTypeRef type = LLVMFunctionType(l->i1, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr}, 3, false);
+  LLVMValueRef offers = LLVMAddFunction(l->module, "tnrt_cpu_offers", type);
+  LLVMSetLinkage(offers, LLVMExternalWeakLinkage);
+  LLVMValueRef missing = LLVMBuildAlloca(b, l->ptr, ""), bytes = LLVMBuildAlloca(b, l->i64, "");
+  LLVMBasicBlockRef ask = tn_lower_block(l, "ask"), go_on = tn_lower_block(l, "create");
+  LLVMBuildCondBr(b, LLVMBuildIsNotNull(b, offers, ""), ask, go_on);
+  LLVMPositionBuilderAtEnd(b, ask);
+  LLVMValueRef args[3] = {tn_entry_text(l, tn_entry_needs(e)), missing, bytes};
+  LLVMBasicBlockRef refuse = tn_lower_block(l, "refuse");
+  LLVMBuildCondBr(b, LLVMBuildCall2(b, type, offers, args, 3, ""), go_on, refuse);
+  LLVMPositionBuilderAtEnd(b, refuse);
+  LLVMBuildRet(b, status(e, TNRT_CPU));
+  LLVMPositionBuilderAtEnd(b, go_on);
+}
+
 /* int create(ctx **out, void *arena, size_t arena_bytes, int n_threads) */
 static void emit_create(tn_entry *e) {
   tn_lower *l = e->l;
@@ -99,6 +118,7 @@ static void emit_create(tn_entry *e) {
   LLVMValueRef f = tn_entry_function(e, "create", type, true);
   LLVMValueRef out = LLVMGetParam(f, 0), arena = LLVMGetParam(f, 1), bytes = LLVMGetParam(f, 2);
   tn_entry_store(l, null(e), out, 0);
+  refuse_processor(e);
   LLVMBasicBlockRef given = unless(e, LLVMBuildIsNotNull(b, arena, ""));
   LLVMValueRef size = number(e, TN_C_CONTEXT_BYTES);
   LLVMValueRef own = library(e, "malloc", l->ptr, &size, 1, 1);
@@ -238,7 +258,8 @@ static void emit_message(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMValueRef f = tn_entry_function(e, "message", LLVMFunctionType(l->ptr, &l->ptr, 1, false), true);
   LLVMValueRef ctx = LLVMGetParam(f, 0);
-  const char *why = "no context: out of memory, or the arena is too small or not aligned to 64 bytes";
+  const char *why = "no context: the processor lacks what the code needs, memory gave out, or the arena is too small or "
+                    "not aligned to 64 bytes";
   LLVMValueRef text = tn_entry_text(l, why), is_there = LLVMBuildIsNotNull(l->builder, ctx, "");
   LLVMBuildRet(l->builder, tn_lower_select(l, is_there, field(e, ctx, CTX_MESSAGE), text));
 }

@@ -93,8 +93,7 @@ static LLVMValueRef steps(tn_entry *e) {
   return table(e, rows, program->steps.n);
 }
 
-/* "+avx2,+fma" as "avx2,fma". */
-static const char *needs_text(tn_entry *e) {
+const char *tn_entry_needs(tn_entry *e) {
   tn_buf buf = tn_buf_create(e->l->arena);
   const char *at = e->l->target->features == NULL ? "" : e->l->target->features;
   while (*at != 0) {
@@ -116,7 +115,7 @@ void tn_entry_emit_model(tn_entry *e) {
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
       word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), text(e, program->name), text(e, "tenon " TN_VERSION),
-      text(e, target), text(e, needs_text(e)), word(e, program->bindings.n), word(e, e->n_inputs),
+      text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, program->steps.n), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
       e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,

@@ -63,6 +63,9 @@ void tn_entry_store(tn_lower *l, LLVMValueRef value, LLVMValueRef base, uint64_t
 /* A private string constant. */
 LLVMValueRef tn_entry_text(tn_lower *l, const char *text);
 
+/* The features the code needs: "avx2,fma" of "+avx2,+fma". describe.c */
+const char *tn_entry_needs(tn_entry *e);
+
 /* The module of a program's entry: everything above. kernel_names: one a step. */
 void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options *options,
                    const char *const *kernel_names);
