@@ -25,6 +25,10 @@ tn_value *tn_rule_merge_reduces(tn_build *b, tn_node *node);
 tn_value *tn_rule_cancel_transposes(tn_build *b, tn_node *node);
 tn_value *tn_rule_cancel_reshapes(tn_build *b, tn_node *node);
 
+/* Constant tables: products with one-hot matrices, computing on rows (table.c). */
+tn_value *tn_rule_one_hot_product(tn_build *b, tn_node *node);
+tn_value *tn_rule_compute_before_gather(tn_build *b, tn_node *node);
+
 /* Scales and offsets into weights (scale.c). */
 tn_value *tn_rule_scale_weights(tn_build *b, tn_node *node);
 tn_value *tn_rule_scale_offset(tn_build *b, tn_node *node);

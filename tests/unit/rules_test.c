@@ -136,8 +136,18 @@ typedef struct structural_case {
   "const @h : f32[3,1] = dense [1, 0.25, -7]\n" \
   "const @k : f32[3,2,1] = dense [1, 2, -3, 4, 0.5, 6]\nconst @kx : f32[2,3,1] = dense [1, 2, -3, 4, 0.5, 6]\n" \
   "const @m : f32[4,3] = dense [1, 2, 3, 4, 5, 6, -1, -2, -3, 0.5, 0, 9]\n" \
+  "const @negative : f32[4,2] = dense [1, 2, 3, -0.0, 5, 6, 7, 8]\nconst @five : i32[] = splat 5\n" \
+  "const @count : i32[4] = dense [0, 1, 2, 3]\n" \
   "const @i2 : i64[] = splat 2\nconst @i12 : i64[2] = dense [1, 2]\nconst @i02 : i64[2] = dense [0, 2]\n" \
   "func @run entry (%x: " type_in " \"x\") -> (" type_out " \"y\") {\n"
+/* %6 = rows of a one-hot matrix; two of the indices are outside. */
+#define ONE_HOT "  %0 = cast %x {dtype=i32} : i32[4]\n  %1 = broadcast @five {dims=[4], map=[]} : i32[4]\n" \
+  "  %2 = mul %0, %1 : i32[4]\n  %3 = broadcast %2 {dims=[4,4], map=[0]} : i32[4,4]\n" \
+  "  %4 = broadcast @count {dims=[4,4], map=[1]} : i32[4,4]\n  %5 = eq %3, %4 : bool[4,4]\n" \
+  "  %6 = cast %5 {dtype=f32} : f32[4,4]\n"
+/* %1 = rows of a table, %g = a constant of a column each. */
+#define ROWS "  %0 = cast %x {dtype=i32} : i32[9]\n  %1 = gather @m, %0 {axes=[0]} : f32[9,3]\n" \
+  "  %g = broadcast @g {dims=[9,3], map=[1]} : f32[9,3]\n"
 /* %0 = a convolution of 2 to 3 channels, %1 and %2 = constants of a channel each. */
 #define CONV ENTRY("f32[2,2,4]", "f32[2,3,4]") \
   "  %0 = conv %x, @k {stride=[1], dilate=[1], lo=[0], hi=[0]} : f32[2,3,4]\n" \
@@ -231,6 +241,14 @@ static const structural_case structural_cases[] = {
      "  %1 = neg %0 : f32[3,4,2]\n  %2 = transpose %1 {perm=[1,2,0]} : f32[4,2,3]\n  return %2\n}\n", 3, "transpose"},
     {"cancel-reshapes", ENTRY("f32[2,6]", "f32[2,6]") "  %0 = reshape %x {dims=[12]} : f32[12]\n"
      "  %1 = exp %0 : f32[12]\n  %2 = reshape %1 {dims=[2,6]} : f32[2,6]\n  return %2\n}\n", 1, NULL},
+    {"one-hot-product", ENTRY("f32[4]", "f32[4,3]") ONE_HOT "  %7 = dot %6, @m {sum=[(1, 0)]} : f32[4,3]\n"
+     "  return %7\n}\n", 11, "gather"},
+    {"one-hot-product", ENTRY("f32[4]", "f32[4,2]") ONE_HOT "  %7 = dot %6, @negative {sum=[(1, 0)]} : f32[4,2]\n"
+     "  return %7\n}\n", 11, "dot"},
+    {"compute-before-gather", ENTRY("f32[9]", "f32[9,3]") ROWS "  %2 = add %1, %g : f32[9,3]\n"
+     "  %3 = exp %2 : f32[9,3]\n  %4 = mul %3, %1 : f32[9,3]\n  return %4\n}\n", 3, "gather"},
+    {"compute-before-gather", ENTRY("f32[9]", "f32[9,3]") ROWS "  %h = broadcast %x {dims=[9,3], map=[0]} : f32[9,3]\n"
+     "  %2 = add %1, %h : f32[9,3]\n  %3 = exp %2 : f32[9,3]\n  return %3\n}\n", 6, "exp"},
     {"scale-weights", CONV "  %3 = mul %1, %0 : f32[2,3,4]\n  return %3\n}\n", 2, "conv"},
     {"scale-weights", ENTRY("f32[2,2,4]", "f32[2,3,4]")
      "  %0 = conv_dx %x, @kx {stride=[1], dilate=[1], lo=[0], hi=[0], in=[4]} : f32[2,3,4]\n"
@@ -277,7 +295,7 @@ static void check_structural(const structural_case *c, tn_rule_class class) {
   int64_t extents[TN_MAX_NDIM];
   for (uint32_t i = 0; i < type->ndim; i++) extents[i] = tn_dim_value(type->dims[i]);
   tn_tensor *input = tn_tensor_create(ctx->arena, type->dtype, type->ndim, extents);
-  for (int64_t i = 0; i < input->count; i++) input->data[i].f = (double)(i % 5) - 1.5;
+  for (int64_t i = 0; i < input->count; i++) input->data[i].f = (double)(i % 5) - 1.5; /* as integers: -1, 0, 0, 1 */
   tn_tensor *before = run(ctx, func, input);
   assert_true(tn_rules_run(func, TN_RULES_DEFAULT) && tn_verify(module));
   uint32_t n_nodes = 0;
