@@ -59,6 +59,18 @@ static bool is_packable(const tn_nest *nest, const tn_access *access) {
   return tn_dim_is(rest, 0);
 }
 
+/* The read behind an operand of a contraction, through scalar ops. */
+static const tn_access *operand_access(const tn_nest *nest, const tn_knode *node) {
+  for (;;) {
+    if (node->kind == TN_K_READ) return nest->accesses[node->id];
+    if (node->kind != TN_K_SCALAR) return NULL;
+    const tn_knode *next = NULL;
+    for (uint32_t i = 0; i < node->n_in; i++)
+      if (!next || nest->node_axes[node->in[i]->id] & ~nest->node_axes[next->id]) next = node->in[i];
+    node = next;
+  }
+}
+
 /* --- The vector axis --- */
 
 static bool index_allows(const tn_nest *nest, const tn_knode *node, uint32_t axis) {
@@ -91,6 +103,19 @@ static double lane_efficiency(const tn_nest *nest, uint32_t axis, uint32_t lanes
   return n / vectors; /* useful lanes per vector */
 }
 
+/* How often an access with lanes is made: an operand of a contraction again for every few rows of the other. */
+static double times_made(const tn_nest *nest, const tn_access *access) {
+  double times = guess_points(nest, nest->node_axes[access->node->id]);
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (node->kind != TN_K_CONTRACT) continue;
+    if (operand_access(nest, node->in[0]) != access && operand_access(nest, node->in[1]) != access) continue;
+    double points = guess_points(nest, nest->node_axes[i] | nest->node_over[i]) / 8;
+    if (points > times) times = points;
+  }
+  return times;
+}
+
 /* Estimated vector instructions when lanes run over axis (UINT32_MAX: none do). */
 static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
   double per_vector = axis == UINT32_MAX ? 1 : lane_efficiency(nest, axis, lanes), cost = 0;
@@ -102,7 +127,7 @@ static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
     if (node->kind == TN_K_CONST) continue;
     const tn_access *access = nest->accesses[i];
     if (in && access && tn_access_stride(access, axis) != 1 && !is_packable(nest, access))
-      cost += points * 1.5;
+      cost += times_made(nest, access) * 1.5;
     else
       cost += in ? points / per_vector : points;
     if (!in || !has_axis(nest->node_over[i], axis)) continue;
@@ -199,18 +224,6 @@ static const tn_access *main_read(const tn_nest *nest, uint32_t folds) {
 }
 
 /* --- Contractions --- */
-
-/* The read behind an operand of a contraction, through scalar ops. */
-static const tn_access *operand_access(const tn_nest *nest, const tn_knode *node) {
-  for (;;) {
-    if (node->kind == TN_K_READ) return nest->accesses[node->id];
-    if (node->kind != TN_K_SCALAR) return NULL;
-    const tn_knode *next = NULL;
-    for (uint32_t i = 0; i < node->n_in; i++)
-      if (!next || nest->node_axes[node->in[i]->id] & ~nest->node_axes[next->id]) next = node->in[i];
-    node = next;
-  }
-}
 
 static const tn_knode *main_contract(const tn_nest *nest) {
   const tn_knode *best = NULL;
