@@ -119,7 +119,7 @@ bool tn_driver_inform(tn_driver *driver, bool *out_ok) {
   switch (driver->options.inform) {
     case OPT_HELP: print_help(false); break;
     case OPT_HELP_ALL: print_help(true); break;
-    case OPT_VERSION: printf(TENON_PRODUCER "\n"); break;
+    case OPT_VERSION: printf("%s\n", TENON_PRODUCER); break;
     case OPT_PRINT_OPS: print_ops(); break;
     case OPT_PRINT_PASSES: print_passes(); break;
     case OPT_PRINT_TARGETS:

@@ -15,7 +15,8 @@ static const char *pass_before(const char *name) {
 /* Passes change the module in place, so it is read and brought there once more. False: the text is as it is now. */
 static bool print_before(tn_driver *driver, tn_driver *again, tn_buf *out) {
   const char *before = driver->failed_pass ? pass_before(driver->failed_pass) : NULL;
-  if (!driver->input || !driver->failed_pass) return false;
+  if (!driver->input || !driver->input->path || !driver->failed_pass || strcmp(driver->input->path, "-") == 0)
+    return false;
   again->options = driver->options;
   again->options.stop_after = before;
   again->options.make = TN_MAKE_OBJECT;

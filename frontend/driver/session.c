@@ -24,12 +24,12 @@ void tn_driver_start(tn_driver *driver, int argc, char **argv) {
 }
 
 int tn_driver_finish(tn_driver *driver, bool ok) {
-  if (driver->fault) tn_driver_reproduce(driver);
   int status = tn_driver_report(driver);
   if (!ok && status == 0) {
     fprintf(stderr, "tenon: fault: a step failed without saying why\n");
     status = EXIT_FAULT;
   }
+  if (status == EXIT_FAULT) tn_driver_reproduce(driver);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     fprintf(stderr, "tenon: error: cannot write standard output [%s]\n", tn_diag_code_name(TN_E_FILE));
     if (status == 0) status = EXIT_INPUT;

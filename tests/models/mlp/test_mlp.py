@@ -85,6 +85,23 @@ class Mlp(unittest.TestCase):
             self.assertNotIn("tnrt_", missing)
             self.assertEqual("pthread_create" in missing, not flags)
 
+    def test_two_models_in_one_program(self):
+        main = """#include "a.h"\n#include "b.h"\n#include <stdio.h>
+int main(void) { static float x[20], y[7], z[7]; a_ctx *a; b_ctx *b; x[3] = 2;
+  int bad = a_create(&a, 0, 0, 1) | b_create(&b, 0, 0, 1) | a_run(a, 1, x, y) | b_run(b, 1, x, z);
+  a_destroy(a); b_destroy(b); printf("%g", y[0] - z[0]); return bad || A_ABI != B_ABI; }"""
+        with open(os.path.join(self.folder, "two.c"), "w") as f:
+            f.write(main)
+        for name, flags in (("a", []), ("b", ["-march=haswell", "--threads=1"])):
+            run(TENON, "mlp.onnx", "-c", "-o", name + ".o", *flags, cwd=self.folder)
+        compilers = [["gcc", "-std=c99", "-pedantic-errors"], ["gcc", "-x", "c++", "-Wall", "-Werror"]]
+        if run("gcc", "-x", "c++", "-fsyntax-only", os.devnull, cwd=self.folder, check=False).returncode:
+            compilers.pop()  # no C++ compiler here
+        for compiler in compilers:
+            run(*compiler, "two.c", "-c", "-o", "two.o", cwd=self.folder)
+        run("gcc", "-std=c99", "two.c", "a.o", "b.o", "-o", "two", "-lm", cwd=self.folder)
+        self.assertLess(abs(float(run("./two", cwd=self.folder).stdout)), 1e-6)
+
     def test_wrong_input_is_refused_by_name(self):
         run(TENON, "mlp.onnx", "-o", "mlp", cwd=self.folder)
         np.save(os.path.join(self.folder, "bad.npy"), np.zeros((2, 19), np.float32))
