@@ -1,5 +1,5 @@
-/* Grouping, layout and lowering keep the meaning of a graph: each model below is run by the reference as a graph and again
- * as the kernels that it was lowered to, step by step; and the number of kernels is what fusion promises. */
+/* Grouping, layout and lowering keep the meaning of a graph: each model below is run by the reference as a graph and
+ * again as the kernels that it was lowered to, step by step; and the number of kernels is what fusion promises. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,8 @@ static const model_case cases[] = {
     {"concat of two kernels and an argument",
      "tnir 1\n"
      "func @run entry (%x: f32[2,3] \"x\", %y: f32[2,2] \"y\") -> (f32[2,8] \"z\") {\n"
-     "  %0 = neg %x : f32[2,3]\n  %1 = exp %x : f32[2,3]\n  %2 = concat %0, %y, %1 {axis=1} : f32[2,8]\n  return %2\n}\n",
+     "  %0 = neg %x : f32[2,3]\n  %1 = exp %x : f32[2,3]\n"
+     "  %2 = concat %0, %y, %1 {axis=1} : f32[2,8]\n  return %2\n}\n",
      0, 3},
     {"concat read by others",
      "tnir 1\n"
@@ -155,7 +156,8 @@ static bool bind_symbol(const void *user, const tn_symbol *symbol, int64_t *out)
 
 static tn_tensor *make_tensor(tn_arena *arena, const tn_type *type, int64_t symbol) {
   int64_t extents[TN_MAX_NDIM];
-  for (uint32_t i = 0; i < type->ndim; i++) assert_true(tn_dim_evaluate(type->dims[i], bind_symbol, &symbol, &extents[i]));
+  for (uint32_t i = 0; i < type->ndim; i++)
+    assert_true(tn_dim_evaluate(type->dims[i], bind_symbol, &symbol, &extents[i]));
   return tn_tensor_create(arena, type->dtype, type->ndim, extents);
 }
 
@@ -169,7 +171,7 @@ static void fill(tn_tensor *tensor, uint64_t *seed) {
   }
 }
 
-/* Memory of a buffer: elements where its storage puts them. A view of it is another (type, storage) of the same memory. */
+/* Memory of a buffer: elements where its storage puts them. A view is another (type, storage) of the same memory. */
 typedef struct memory {
   tn_number *data;
   int64_t count;
