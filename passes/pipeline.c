@@ -6,6 +6,7 @@
 
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "passes/check.h"
 #include "passes/passes.h"
 
 const tn_pass tn_passes[] = {
@@ -79,10 +80,14 @@ static double milliseconds_now(void) {
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *options, const char **out_failed_pass,
-                     bool *out_is_fault) {
-  *out_failed_pass = NULL;
-  *out_is_fault = false;
+/* What --verify-each and --check-each say of the state after a pass. */
+static bool is_sound(tn_pass_context *context, const tn_pipeline_options *options, tn_check *check, const char *pass) {
+  if (options->verify_each && !tn_verify(context->module)) return false;
+  return !check || tn_check_after(check, context, pass);
+}
+
+static bool run_passes(tn_pass_context *context, const tn_pipeline_options *options, tn_check *check,
+                       const char **out_failed_pass, bool *out_is_fault) {
   for (uint32_t i = 0; i < tn_n_passes; i++) {
     const tn_pass *pass = &tn_passes[i];
     if (!chosen(options, pass)) continue;
@@ -90,7 +95,7 @@ bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *option
     *out_failed_pass = pass->name;
     if (!pass->run(context)) return false;
     dump(context, options, pass, milliseconds_now() - start);
-    if (options->verify_each && !tn_verify(context->module)) {
+    if (!is_sound(context, options, check, pass->name)) {
       *out_is_fault = true;
       return false;
     }
@@ -98,4 +103,15 @@ bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *option
     if (options->stop_after && strcmp(options->stop_after, pass->name) == 0) break;
   }
   return true;
+}
+
+bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *options, const char **out_failed_pass,
+                     bool *out_is_fault) {
+  tn_arena *arena = tn_arena_create_scratch(context->ctx->arena);
+  tn_check *check = options->check_each ? tn_check_begin(context, arena) : NULL;
+  *out_failed_pass = NULL;
+  *out_is_fault = false;
+  bool ok = run_passes(context, options, check, out_failed_pass, out_is_fault);
+  tn_arena_destroy(arena);
+  return ok;
 }

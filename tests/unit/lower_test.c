@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ir/eval.h"
+#include "ir/eval_program.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/passes.h"
@@ -171,66 +171,6 @@ static void fill(tn_tensor *tensor, uint64_t *seed) {
   }
 }
 
-/* Memory of a buffer: elements where its storage puts them. A view is another (type, storage) of the same memory. */
-typedef struct memory {
-  tn_number *data;
-  int64_t count;
-} memory;
-
-static int64_t value_of(const tn_dim *dim, int64_t symbol) {
-  int64_t value;
-  assert_true(tn_dim_evaluate(dim, bind_symbol, &symbol, &value));
-  return value;
-}
-
-static memory make_memory(tn_ctx *ctx, const tn_type *type, const tn_storage *storage, int64_t symbol) {
-  const tn_dim *strides[TN_MAX_NDIM], *total;
-  tn_storage_strides(ctx, type, storage, strides, &total);
-  memory m = {NULL, value_of(total, symbol)};
-  m.data = TN_NEW_N(ctx->arena, tn_number, (size_t)m.count);
-  return m;
-}
-
-/* Copies between a logical tensor and memory seen as (type, storage). */
-static void transfer(tn_ctx *ctx, const tn_type *type, const tn_storage *storage, int64_t symbol, tn_tensor *tensor,
-                     memory *m, bool to_memory) {
-  const tn_dim *strides[TN_MAX_NDIM], *total;
-  int64_t index[TN_MAX_NDIM];
-  tn_storage_strides(ctx, type, storage, strides, &total);
-  for (int64_t flat = 0; flat < tensor->count; flat++) {
-    int64_t at = 0;
-    tn_tensor_unravel(tensor, flat, index);
-    for (uint32_t i = 0; i < type->ndim; i++) at += index[i] * value_of(strides[i], symbol);
-    assert_in_range(at, 0, m->count - 1);
-    if (to_memory)
-      m->data[at] = tensor->data[flat];
-    else
-      tensor->data[flat] = m->data[at];
-  }
-}
-
-static void run_steps(tn_ctx *ctx, const tn_program *program, memory *buffers, int64_t symbol) {
-  for (size_t s = 0; s < program->steps.n; s++) {
-    const tn_step *step = program->steps.data[s];
-    tn_tensor *args[32];
-    int64_t symbols[8];
-    assert_true(step->args.n <= 32 && step->kernel->symbols.n <= 8);
-    assert_true(tn_verify_kernel(ctx, step->kernel));
-    for (size_t a = 0; a < step->args.n; a++) {
-      const tn_karg *karg = &step->kernel->args.data[a];
-      args[a] = make_tensor(ctx->arena, karg->type, symbol);
-      transfer(ctx, karg->type, karg->storage, symbol, args[a], &buffers[step->args.data[a]->id], false);
-    }
-    for (size_t k = 0; k < step->kernel->symbols.n; k++) symbols[k] = symbol;
-    assert_true(tn_kernel_eval(step->kernel, ctx->arena, true, symbols, args));
-    for (size_t a = 0; a < step->args.n; a++) {
-      const tn_karg *karg = &step->kernel->args.data[a];
-      if (karg->is_output)
-        transfer(ctx, karg->type, karg->storage, symbol, args[a], &buffers[step->args.data[a]->id], true);
-    }
-  }
-}
-
 static bool close_enough(double a, double b) {
   return (isnan(a) && isnan(b)) || a == b || fabs(a - b) <= 1e-12 * (1 + fabs(a) + fabs(b));
 }
@@ -252,24 +192,16 @@ static void check_case(const model_case *c) {
   tn_pass_context context = {.ctx = ctx, .module = module, .entry = func, .max_workers = 1};
   assert_true(tn_pass_group(&context) && tn_pass_layout(&context) && tn_pass_lower(&context));
   assert_in_range(context.program->steps.n, 1, c->max_steps);
-  memory *buffers = TN_NEW_N(ctx->arena, memory, context.program->buffers.n);
-  for (size_t i = 0; i < context.program->buffers.n; i++) {
-    const tn_buffer *buffer = context.program->buffers.data[i];
-    buffers[i] = make_memory(ctx, buffer->type, buffer->storage, c->symbol);
-    tn_tensor *given = buffer->kind == TN_BUFFER_INPUT   ? inputs[buffer->index]
-                       : buffer->kind == TN_BUFFER_CONST ? tn_tensor_of_const(ctx->arena, buffer->constant)
-                                                         : NULL;
-    if (given) transfer(ctx, buffer->type, buffer->storage, c->symbol, given, &buffers[i], true);
-  }
-  run_steps(ctx, context.program, buffers, c->symbol);
-  for (size_t i = 0; i < context.program->buffers.n; i++) {
-    const tn_buffer *buffer = context.program->buffers.data[i];
-    if (buffer->kind != TN_BUFFER_OUTPUT) continue;
-    const tn_tensor *want = expected[buffer->index];
+  for (size_t i = 0; i < context.program->steps.n; i++)
+    assert_true(tn_verify_kernel(ctx, context.program->steps.data[i]->kernel));
+  tn_tensor *found[4];
+  assert_true(tn_eval_program(ctx, ctx->arena, context.program, true, (const tn_tensor *const *)inputs, found));
+  for (size_t i = 0; i < func->result_names.n; i++) {
+    const tn_tensor *want = expected[i];
     for (int64_t k = 0; k < want->count; k++) {
-      bool equal = tn_dtype_is_float(want->dtype) ? close_enough(want->data[k].f, buffers[i].data[k].f)
-                                                  : want->data[k].i == buffers[i].data[k].i;
-      if (!equal) print_message("%s: result %u element %lld\n", c->name, buffer->index, (long long)k);
+      bool equal = tn_dtype_is_float(want->dtype) ? close_enough(want->data[k].f, found[i]->data[k].f)
+                                                  : want->data[k].i == found[i]->data[k].i;
+      if (!equal) print_message("%s: result %u element %lld\n", c->name, (unsigned)i, (long long)k);
       assert_true(equal);
     }
   }

@@ -1,0 +1,124 @@
+/* The reference of programs; see eval_program.h. */
+#include "ir/eval_program.h"
+
+#include <string.h>
+
+/* Memory of a buffer: elements where its storage puts them. A view is another (type, storage) of the same memory. */
+typedef struct memory {
+  tn_number *data;
+  int64_t count;
+} memory;
+
+typedef struct run {
+  tn_ctx *ctx;
+  tn_arena *arena;
+  const tn_program *program;
+  const tn_tensor *const *inputs;
+  memory *memories; /* by buffer id */
+} run;
+
+static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
+  const run *r = user;
+  for (size_t i = 0; i < r->program->bindings.n; i++) {
+    const tn_binding *binding = &r->program->bindings.data[i];
+    if (binding->symbol != symbol) continue;
+    *out = r->inputs[binding->input]->extents[binding->axis];
+    return true;
+  }
+  return false;
+}
+
+static tn_tensor *make_tensor(const run *r, const tn_type *type) {
+  int64_t extents[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < type->ndim; i++)
+    if (!tn_dim_evaluate(type->dims[i], bind, r, &extents[i]) || extents[i] < 0) return NULL;
+  return tn_tensor_create(r->arena, type->dtype, type->ndim, extents);
+}
+
+static bool make_memory(run *r, const tn_buffer *buffer) {
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  memory *m = &r->memories[buffer->id];
+  tn_storage_strides(r->ctx, buffer->type, buffer->storage, strides, &total);
+  if (!tn_dim_evaluate(total, bind, r, &m->count) || m->count < 0) return false;
+  m->data = TN_NEW_N(r->arena, tn_number, (size_t)m->count);
+  return true;
+}
+
+typedef enum direction { TO_MEMORY, FROM_MEMORY } direction;
+
+/* Copies between a logical tensor and memory seen as (type, storage). False when the view leaves the memory. */
+static bool transfer(const run *r, const tn_type *type, const tn_storage *storage, tn_tensor *tensor, const memory *m,
+                     direction way) {
+  const tn_dim *dims[TN_MAX_NDIM], *total;
+  int64_t strides[TN_MAX_NDIM], index[TN_MAX_NDIM];
+  tn_storage_strides(r->ctx, type, storage, dims, &total);
+  for (uint32_t i = 0; i < type->ndim; i++)
+    if (!tn_dim_evaluate(dims[i], bind, r, &strides[i])) return false;
+  for (int64_t flat = 0; flat < tensor->count; flat++) {
+    int64_t at = 0;
+    tn_tensor_unravel(tensor, flat, index);
+    for (uint32_t i = 0; i < type->ndim; i++) at += index[i] * strides[i];
+    if (at < 0 || at >= m->count) return false;
+    if (way == TO_MEMORY)
+      m->data[at] = tensor->data[flat];
+    else
+      tensor->data[flat] = m->data[at];
+  }
+  return true;
+}
+
+static bool run_kernel(const run *r, const tn_step *step, bool wide) {
+  const tn_kernel *kernel = step->kernel;
+  tn_tensor **args = TN_NEW_N(r->arena, tn_tensor *, step->args.n);
+  int64_t *symbols = TN_NEW_N(r->arena, int64_t, kernel->symbols.n);
+  for (size_t k = 0; k < kernel->symbols.n; k++)
+    if (!bind(r, kernel->symbols.data[k], &symbols[k])) return false;
+  for (size_t a = 0; a < step->args.n; a++) {
+    const tn_karg *arg = &kernel->args.data[a];
+    args[a] = make_tensor(r, arg->type);
+    if (!args[a] || !transfer(r, arg->type, arg->storage, args[a], &r->memories[step->args.data[a]->id], FROM_MEMORY))
+      return false;
+  }
+  if (!tn_kernel_eval(kernel, r->arena, wide, symbols, args)) return false;
+  for (size_t a = 0; a < step->args.n; a++) {
+    const tn_karg *arg = &kernel->args.data[a];
+    if (arg->is_output &&
+        !transfer(r, arg->type, arg->storage, args[a], &r->memories[step->args.data[a]->id], TO_MEMORY))
+      return false;
+  }
+  return true;
+}
+
+static bool run_step(const run *r, const tn_step *step, bool wide) {
+  if (step->kind == TN_STEP_KERNEL) return run_kernel(r, step, wide);
+  const memory *from = &r->memories[step->args.data[0]->id], *to = &r->memories[step->args.data[1]->id];
+  if (from->count != to->count) return false;
+  if (from->count) memcpy(to->data, from->data, (size_t)from->count * sizeof(*to->data));
+  return true;
+}
+
+/* Fills what the caller and the object bring. */
+static bool fill_memory(const run *r, const tn_buffer *buffer) {
+  tn_tensor *given = NULL;
+  if (buffer->kind == TN_BUFFER_INPUT) given = (tn_tensor *)r->inputs[buffer->index]; /* read only: FROM the tensor */
+  if (buffer->kind == TN_BUFFER_CONST) given = tn_tensor_of_const(r->arena, buffer->constant);
+  return !given || transfer(r, buffer->type, buffer->storage, given, &r->memories[buffer->id], TO_MEMORY);
+}
+
+bool tn_eval_program(tn_ctx *ctx, tn_arena *arena, const tn_program *program, bool wide,
+                     const tn_tensor *const *inputs, tn_tensor **outputs) {
+  run r = {ctx, arena, program, inputs, TN_NEW_N(arena, memory, program->buffers.n)};
+  for (size_t i = 0; i < program->buffers.n; i++)
+    if (!make_memory(&r, program->buffers.data[i]) || !fill_memory(&r, program->buffers.data[i])) return false;
+  for (size_t s = 0; s < program->steps.n; s++)
+    if (!run_step(&r, program->steps.data[s], wide)) return false;
+  for (size_t i = 0; i < program->buffers.n; i++) {
+    const tn_buffer *buffer = program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_OUTPUT) continue;
+    outputs[buffer->index] = make_tensor(&r, buffer->type);
+    if (!outputs[buffer->index] || !transfer(&r, buffer->type, buffer->storage, outputs[buffer->index],
+                                             &r.memories[buffer->id], FROM_MEMORY))
+      return false;
+  }
+  return true;
+}
