@@ -83,8 +83,8 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_affine_grid = {
     .name = "affine_grid",
     .kind = TN_OP_COMPOSITE,
-    .doc = "theta[N,k,k+1] applied to the positions (last axis first, in [-1, 1]) of an array of k extents `size`: result "
-           "[N, size.., k]. align_corners as in grid_sample.",
+    .doc = "theta[N,k,k+1] applied to the positions (last axis first, in [-1, 1]) of an array of k extents `size`: "
+           "result [N, size.., k]. align_corners as in grid_sample.",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attr_defs),

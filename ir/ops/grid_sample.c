@@ -1,5 +1,5 @@
-/* grid_sample: x read at positions that a grid gives, with interpolation (ONNX GridSample; Spatial Transformer Networks,
- * arXiv:1506.02025). Padding is a rule for each tap's index: interpolation commutes with the symmetric extension. */
+/* grid_sample: x read at positions that a grid gives, with interpolation (ONNX GridSample; Spatial Transformer
+ * Networks, arXiv:1506.02025). Padding is a rule for each tap's index: interpolation commutes with the symmetric extension. */
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 
@@ -188,7 +188,8 @@ static const tn_onnx_row onnx[] = {{"", "GridSample", 16, 0, import_grid_sample}
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,4,5]", "f32[1,3,2,2]"), NULL, -1.5, 1.5, "f32[1,2,3,2]"},
     {TN_TYPES("f32[B,1,3,3]", "f32[B,2,2,2]"), "{mode=cubic, padding=reflection}", -1.5, 1.5, "f32[B,1,2,2]"},
-    {TN_TYPES("f32[1,1,2,3,4]", "f32[1,2,2,2,3]"), "{padding=border, align_corners=true}", -1.5, 1.5, "f32[1,1,2,2,2]"},
+    {TN_TYPES("f32[1,1,2,3,4]", "f32[1,2,2,2,3]"), "{padding=border, align_corners=true}", -1.5, 1.5,
+     "f32[1,1,2,2,2]"},
     {TN_TYPES("f16[1,1,4]", "f32[1,5,1]"), "{mode=nearest}", -1.5, 1.5, "f16[1,1,5]"},
     {TN_TYPES("f32[1,2,4,5]", "f32[1,3,2,3]"), NULL, 0, 0, NULL},
     {TN_TYPES("f32[1,2,4,5]", "f32[1,3,2]"), NULL, 0, 0, NULL},

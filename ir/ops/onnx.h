@@ -24,6 +24,7 @@ bool tn_import_space_to_depth(tn_foreign_node *node);
 bool tn_import_slice(tn_foreign_node *node);
 bool tn_import_split(tn_foreign_node *node);
 bool tn_import_pad(tn_foreign_node *node);
+bool tn_import_center_crop_pad(tn_foreign_node *node);
 
 /* onnx_gather.c */
 bool tn_import_gather(tn_foreign_node *node);

@@ -191,6 +191,35 @@ static bool read_pads(tn_foreign_node *node, uint32_t ndim, const tn_dim **lo, c
   return true;
 }
 
+/* d / 2 toward zero. */
+static const tn_dim *half_of(tn_ctx *ctx, const tn_dim *d) {
+  const tn_dim *zero = tn_dim_const(ctx, 0), *two = tn_dim_const(ctx, 2);
+  const tn_dim *up = tn_dim_floordiv(ctx, tn_dim_max(ctx, d, zero), two);
+  return tn_dim_sub(ctx, up, tn_dim_floordiv(ctx, tn_dim_max(ctx, tn_dim_mul_i(ctx, d, -1), zero), two));
+}
+
+/* Each axis cut or padded with zeros to its target, half of the difference before, rounded toward zero. */
+bool tn_import_center_crop_pad(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM], *target[TN_MAX_INDEX];
+  const int64_t *axes;
+  uint32_t n, n_axes;
+  if (x == NULL || !tn_foreign_ints(node, "axes", &axes, &n_axes) || !tn_foreign_dims(node, 1, 0, INT32_MAX, target, &n))
+    return false;
+  uint32_t ndim = x->type->ndim, want = axes != NULL ? n_axes : ndim;
+  if (n != want) return tn_foreign_error(node, TN_E_SHAPE, "shape: expected %u extents, found %u", want, n);
+  for (uint32_t i = 0; i < ndim; i++) lo[i] = hi[i] = tn_dim_const(b->ctx, 0);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t axis = i;
+    if (axes != NULL && !tn_build_axis(b, axes[i], ndim, "axes", &axis)) return false;
+    const tn_dim *difference = tn_dim_sub(b->ctx, target[i], x->type->dims[axis]);
+    lo[axis] = half_of(b->ctx, difference);
+    hi[axis] = tn_dim_sub(b->ctx, difference, lo[axis]);
+  }
+  return tn_foreign_set(node, 0, tn_build_pad(b, x, tn_build_splat_f(b, x->type->dtype, 0), lo, hi));
+}
+
 bool tn_import_pad(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0);

@@ -62,6 +62,7 @@ static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .requir
                                     {.name = "inner", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = INT32_MAX}};
 static const tn_onnx_row onnx[] = {
     {"", "Pad", 2, 0, tn_import_pad},
+    {"", "CenterCropPad", 18, 0, tn_import_center_crop_pad},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[]"), "{lo=[1,0], hi=[0,2], inner=[0,0]}", 0, 0, "f32[3,5]"},
