@@ -14,6 +14,7 @@
 #include "backends/object/object.h"
 
 #define MAX_MESSAGE_BYTES (1u << 14)
+#define MAX_MESSAGE_LINES 16
 
 extern char **environ;
 
@@ -219,8 +220,13 @@ static void read_messages(int fd, tn_buf *out) {
 }
 
 static void note_lines(tn_ctx *ctx, const tn_buf *messages) {
+  unsigned lines = 0;
   for (const char *line = messages->n ? messages->data : ""; *line;) {
     size_t n = strcspn(line, "\n");
+    if (n > 0 && lines++ == MAX_MESSAGE_LINES) {
+      tn_note(ctx, TN_LOC_NONE, "and more");
+      return;
+    }
     if (n > 0) tn_note(ctx, TN_LOC_NONE, "%.*s", (int)n, line);
     line += n + (line[n] == '\n');
   }

@@ -69,6 +69,21 @@ static void add_runtime(tn_object_request *request, const tn_emit_options *optio
   request->parts = parts;
 }
 
+/* e_machine of an ELF object, the 16 bits at offset 18. */
+static unsigned machine_of(const tn_object_part *part) {
+  const uint8_t *bytes = part->data;
+  return part->bytes < 20 ? 0 : bytes[18] | (unsigned)bytes[19] << 8;
+}
+
+/* The runtime inside this tenon is for one machine. */
+static bool check_machine(tn_driver *driver, const tn_object_part *parts, uint32_t n_parts) {
+  tn_object_part runtime = tn_driver_runtime(false, true);
+  if (n_parts == 0 || machine_of(&parts[0]) == machine_of(&runtime)) return true;
+  tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon has no runtime for '%s'", driver->machine.triple);
+  tn_note(driver->ctx, TN_LOC_NONE, "--emit=llvm and -S need none");
+  return false;
+}
+
 static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
@@ -76,6 +91,7 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   if (!driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
                              &request->n_parts))
     return NULL;
+  if (!check_machine(driver, parts, request->n_parts)) return NULL;
   request->parts = parts;
   add_runtime(request, &options, arena);
   tn_object_data *data = TN_NEW(arena, tn_object_data);
@@ -99,10 +115,13 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
 static bool link_object(tn_driver *driver, const char *object, const char *output, bool print_only, tn_buf *command) {
   const tn_driver_options *o = &driver->options;
   const char *exports[TN_HEADER_SYMBOLS];
+  tn_words extra = {0};
+  if (o->sanitize) TN_VEC_PUSH(driver->ctx->arena, &extra, tn_namef(driver->ctx, "-fsanitize=%s", o->sanitize));
+  for (size_t i = 0; i < o->link.n; i++) TN_VEC_PUSH(driver->ctx->arena, &extra, o->link.data[i]);
   tn_header_symbols(driver->ctx, tn_driver_prefix(driver), exports);
   tn_link_request request = {.kind = o->make == TN_MAKE_SHARED ? TN_LINK_SHARED : TN_LINK_EXECUTABLE,
-                             .object = object, .output = output, .extra = o->link.data,
-                             .n_extra = (uint32_t)o->link.n, .sysroot = o->sysroot, .triple = o->triple,
+                             .object = object, .output = output, .extra = extra.data,
+                             .n_extra = (uint32_t)extra.n, .sysroot = o->sysroot, .triple = o->triple,
                              .exports = exports, .n_exports = TN_HEADER_SYMBOLS, .print_only = print_only,
                              .running = tn_driver_running_linker()};
   return tn_link(driver->ctx, &request, command);
