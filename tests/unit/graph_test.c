@@ -1,5 +1,5 @@
-/* Graphs: uses follow every change, guards are recorded once, constants read as their recipes say, storages give strides,
- * and the verifier sees what is broken by hand. */
+/* Graphs: uses follow every change, guards are recorded once, constants read as their recipes say, storages give
+ * strides, and the verifier sees what is broken by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -18,7 +18,8 @@ static tn_kernel *make_softmax(tn_module *module, const char *name, const char *
   tn_kernel *kernel = tn_kernel_create(module, name);
   const tn_dim *i = tn_dim_symbol(ctx, tn_kernel_add_axis(kernel, axis, rows, TN_AXIS_PAR));
   const tn_dim *j = tn_dim_symbol(ctx, tn_kernel_add_axis(kernel, axis, columns, TN_AXIS_ROW));
-  uint32_t in = tn_kernel_add_arg(kernel, "x", type, NULL, false), out = tn_kernel_add_arg(kernel, "x", type, NULL, true);
+  uint32_t in = tn_kernel_add_arg(kernel, "x", type, NULL, false);
+  uint32_t out = tn_kernel_add_arg(kernel, "x", type, NULL, true);
   tn_knode *x = tn_kernel_read(kernel, in, (const tn_dim *[]){i, j}, NULL);
   assert_ptr_equal(x, tn_kernel_read(kernel, in, (const tn_dim *[]){i, j}, NULL));
   tn_kernel_scalar(kernel, TN_NEG, TN_F32, &x, 1);
