@@ -7,7 +7,7 @@ static bool infer_bitcast(tn_infer *infer) {
   const tn_type *x = infer->operands[0]->type;
   tn_dtype to = (tn_dtype)infer->attrs[DTYPE].u.i;
   unsigned from_bits = tn_dtype_bits(x->dtype), to_bits = tn_dtype_bits(to);
-  if (to == TN_BOOL || to == TN_STR || from_bits < 8 || to_bits < 8)
+  if (to == TN_STR || from_bits < 8 || to_bits < 8)
     return tn_infer_error(infer, TN_E_DTYPE, "%s cannot become %s", tn_infer_operand(infer, 0), tn_dtype_name(to));
   const tn_dim *dims[TN_MAX_NDIM + 1];
   uint32_t n = x->ndim;
@@ -50,13 +50,14 @@ static bool import_bit_cast(tn_foreign_node *node) {
   return tn_foreign_build(node, tn_op_find("bitcast"), &x, 1, &attr);
 }
 
-static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dtype", .kind = TN_ATTR_DTYPE, .required = true}};
 static const tn_onnx_row onnx[] = {{"", "BitCast", 26, 0, import_bit_cast}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), "{dtype=u32}", 0, 0, "u32[2,3]"},  {TN_TYPES("f32[B]"), "{dtype=u8}", 0, 0, "u8[B,4]"},
     {TN_TYPES("u8[3,2]"), "{dtype=u16}", 0, 9, "u16[3]"},     {TN_TYPES("f64[0]"), "{dtype=i64}", 0, 0, "i64[0]"},
-    {TN_TYPES("u8[3,3]"), "{dtype=u16}", 0, 9, NULL},         {TN_TYPES("f32[2]"), "{dtype=bool}", 0, 0, NULL},
+    {TN_TYPES("u8[3,3]"), "{dtype=u16}", 0, 9, NULL},         {TN_TYPES("u8[2]"), "{dtype=bool}", 0, 1, "bool[2]"},
+    {TN_TYPES("f32[2]"), "{dtype=i4}", 0, 0, NULL},
 };
 
 const tn_opdef tn_op_bitcast = {

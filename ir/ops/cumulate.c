@@ -36,24 +36,42 @@ static bool eval_cumulate(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
-/* CumSum, CumProd: the axis is an input, which must be known when compiling. */
-static bool import_cumulate(tn_foreign_node *node) {
-  tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0);
+static tn_value *cumulate(tn_foreign_node *node, tn_value *x, uint32_t axis) {
   int64_t reverse, exclusive;
-  const int64_t *axes;
-  uint32_t n, axis;
-  bool known;
-  if (x == NULL || tn_foreign_need(node, 1) == NULL || !tn_foreign_int(node, "reverse", 0, &reverse) ||
-      !tn_foreign_int(node, "exclusive", 0, &exclusive) || !tn_foreign_const_ints(node, 1, &axes, &n, &known))
-    return false;
-  if (!known) return tn_foreign_unsupported(node, "an axis computed at run time");
-  if (n != 1) return tn_foreign_error(node, TN_E_SHAPE, "axis: expected one number, found %u", n);
-  if (!tn_build_axis(b, axes[0], x->type->ndim, "axis", &axis)) return false;
+  if (!tn_foreign_int(node, "reverse", 0, &reverse) || !tn_foreign_int(node, "exclusive", 0, &exclusive)) return NULL;
   const tn_opdef *op = tn_op_find("cumulate");
   tn_attr attrs[] = {tn_attr_name(op, "op", node->op[3] == 'S' ? "sum" : "prod"), tn_attr_int(axis),
                      tn_attr_bool(reverse != 0), tn_attr_bool(exclusive != 0)};
-  return tn_foreign_build(node, op, &x, 1, attrs);
+  return tn_build_op(node->build, op, &x, 1, attrs);
+}
+
+/* An axis known only at run time: each axis is done, and the one that is meant is chosen (one out of range: axis 0). */
+static tn_value *choose_axis(tn_foreign_node *node, tn_value *x, tn_value *axis) {
+  tn_build *b = node->build;
+  uint32_t ndim = x->type->ndim;
+  axis = tn_build_reshape(b, tn_build_cast(b, axis, TN_I64), NULL, 0);
+  tn_value *y = cumulate(node, x, 0);
+  for (uint32_t i = 1; i < ndim && axis != NULL; i++) {
+    tn_value *positive = tn_build_binary(b, TN_EQ, axis, tn_build_splat_i(b, TN_I64, i));
+    tn_value *negative = tn_build_binary(b, TN_EQ, axis, tn_build_splat_i(b, TN_I64, (int64_t)i - ndim));
+    tn_value *here = tn_build_binary(b, TN_OR, positive, negative);
+    y = tn_build_select(b, tn_build_broadcast_map(b, here, x->type->dims, ndim, NULL), cumulate(node, x, i), y);
+  }
+  return y;
+}
+
+/* CumSum, CumProd: the axis is an input. */
+static bool import_cumulate(tn_foreign_node *node) {
+  tn_value *x = tn_foreign_need(node, 0), *given = tn_foreign_need(node, 1);
+  const int64_t *axes;
+  uint32_t n, axis;
+  bool known;
+  if (x == NULL || given == NULL || !tn_foreign_const_ints(node, 1, &axes, &n, &known)) return false;
+  if (x->type->ndim == 0) return tn_foreign_error(node, TN_E_RANK, "a scalar has no axis");
+  if (!known) return tn_foreign_set(node, 0, choose_axis(node, x, given));
+  if (n != 1) return tn_foreign_error(node, TN_E_SHAPE, "axis: expected one number, found %u", n);
+  if (!tn_build_axis(node->build, axes[0], x->type->ndim, "axis", &axis)) return false;
+  return tn_foreign_set(node, 0, cumulate(node, x, axis));
 }
 
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};

@@ -42,6 +42,9 @@ static const tn_onnx_row onnx[] = {
     {"", "Trilu", 14, 0, tn_import_trilu},
     {"", "Range", 11, 0, tn_import_range},
     {"", "EyeLike", 9, 0, tn_import_eye_like},
+    {"", "HannWindow", 17, 0, tn_import_window_function},
+    {"", "HammingWindow", 17, 0, tn_import_window_function},
+    {"", "BlackmanWindow", 17, 0, tn_import_window_function},
 };
 static const tn_op_sample samples[] = {
     {TN_NO_TYPES, "{dims=[2,3], axis=1, dtype=i32}", 0, 0, "i32[2,3]"},

@@ -58,6 +58,9 @@ bool tn_import_average_pool(tn_foreign_node *node);
 bool tn_import_lp_pool(tn_foreign_node *node);
 bool tn_import_global_pool(tn_foreign_node *node);
 
+/* onnx_window.c */
+bool tn_import_window_function(tn_foreign_node *node);
+
 /* onnx_misc.c */
 bool tn_import_clip(tn_foreign_node *node);
 bool tn_import_prelu(tn_foreign_node *node);

@@ -1,0 +1,36 @@
+/* swiglu: a gate through swish times a value (Shazeer, arXiv:2002.05202). */
+#include "ir/ops/compose.h"
+
+enum { ALPHA };
+
+static bool expand_swiglu(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  tn_value *gate = tn_compose_wide(b, operands[0]), *value = tn_compose_wide(b, operands[1]);
+  tn_value *power = tn_build_unary(b, TN_EXP, tn_build_binary_f(b, TN_MUL, gate, -tn_attr_f(node, ALPHA)));
+  tn_value *y = tn_build_binary(b, TN_DIV, gate, tn_build_binary_f(b, TN_ADD, power, 1));
+  *out = tn_compose_narrow(b, tn_build_binary(b, TN_MUL, y, value), operands[0]);
+  return *out != NULL;
+}
+
+static const tn_operand_def operand_defs[] = {{"gate", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+                                              {"value", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "gate", 0}};
+static const tn_attr_def attrs[] = {{.name = "alpha", .kind = TN_ATTR_FLOAT, .default_f = 1.0}};
+static const tn_onnx_row onnx[] = {{"", "SwiGLU", 28, 0, NULL}};
+static const tn_op_sample samples[] = {
+    {TN_TYPES("f32[2,3]", "f32[2,3]"), "{alpha=0.75}", -9, 9, "f32[2,3]"},
+    {TN_TYPES("f64[B,1]", "f64[B,1]"), NULL, -9, 9, "f64[B,1]"},
+    {TN_TYPES("f16[0]", "f16[0]"), NULL, 0, 0, "f16[0]"},
+    {TN_TYPES("f32[2]", "f32[1]"), NULL, 0, 0, NULL},
+};
+
+const tn_opdef tn_op_swiglu = {
+    .name = "swiglu",
+    .kind = TN_OP_COMPOSITE,
+    .doc = "gate / (1 + exp(-alpha * gate)) * value.",
+    TN_OPERANDS(operand_defs),
+    .n_results = 1,
+    TN_ATTRS(attrs),
+    .traits = TN_TRAIT_ELEMENTWISE,
+    .expand = expand_swiglu,
+    TN_ONNX(onnx),
+    TN_SAMPLES(samples),
+};
