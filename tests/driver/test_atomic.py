@@ -66,7 +66,8 @@ class Atomic(FolderTest):
         log = self.path("faults")
         for kind in KINDS:
             want = self.expected(kind, source)
-            for call, code in (("write", errno.ENOSPC), ("rename", errno.EIO), ("fsync", errno.EIO), ("open", errno.EACCES)):
+            for call, code in (("write", errno.ENOSPC), ("rename", errno.EIO), ("fsync", errno.EIO),
+                               ("open", errno.EACCES)):
                 n = 0
                 while n < 60:
                     n += 1

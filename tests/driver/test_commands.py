@@ -17,8 +17,8 @@ class Commands(FolderTest):
         return run(TENON, *words, cwd=self.folder, **kw)
 
     def test_printed_commands_make_the_same_bytes(self):
-        for kind, name in (("-c", "net.o"), ("-static-lib", "net.a"), ("-shared", "net.so"), (None, "net"), ("-S", "net.s"),
-                           ("--emit=llvm", "net.ll")):
+        for kind, name in (("-c", "net.o"), ("-static-lib", "net.a"), ("-shared", "net.so"), (None, "net"),
+                           ("-S", "net.s"), ("--emit=llvm", "net.ll")):
             words = ["net.tnir", "-O1", "-march=haswell", "-o", name] + ([kind] if kind else [])
             self.tenon(*words, "-v")
             want = contents(self.path(name))
@@ -39,8 +39,9 @@ class Commands(FolderTest):
     def test_bytes_depend_on_the_request_alone(self):
         made = []
         os.mkdir(self.path("other"))
-        for i, (extra, env) in enumerate((([], {}), (["-j", "1"], {"LC_ALL": "C", "TZ": "UTC"}), (["-j7"], {"HOME": "/x"}),
-                                          (["--no-fork"], {"USER": "nobody"}))):
+        ways = (([], {}), (["-j", "1"], {"LC_ALL": "C", "TZ": "UTC"}), (["-j7"], {"HOME": "/x"}),
+                (["--no-fork"], {"USER": "nobody"}))
+        for i, (extra, env) in enumerate(ways):
             out = self.path(f"other/n{i}" if i % 2 else f"m{i}")
             run(TENON, self.path("net.tnir"), "-o", out, "--prefix=net", *extra, cwd="/tmp" if i % 2 else self.folder,
                 env=dict(os.environ, **env))
@@ -59,8 +60,8 @@ class Commands(FolderTest):
         if "asan" in TENON or "tsan" in TENON:
             self.skipTest("sanitizers report crashes themselves")
         os.mkfifo(self.path("slow"))
-        p = subprocess.Popen([TENON, "-x", "tnir", "slow", "-o", "out"], cwd=self.folder, stderr=subprocess.PIPE, text=True,
-                             env=dict(os.environ, TMPDIR=self.folder))
+        p = subprocess.Popen([TENON, "-x", "tnir", "slow", "-o", "out"], cwd=self.folder, stderr=subprocess.PIPE,
+                             text=True, env=dict(os.environ, TMPDIR=self.folder))
         time.sleep(0.3)  # it waits for the pipe to be opened
         p.send_signal(signal.SIGSEGV)
         message = p.communicate(timeout=20)[1]

@@ -127,8 +127,10 @@ class Merge(unittest.TestCase):
           return (%s ? %s(n - 1) : depth_%s(n - 1)) + 0 * n; }
         int %s(int);
         """
-        one = self.cc("one", "int two(int);" + text % ("a", "1", "two", "a", "one") + "int one(int n){return depth_a(n);}", "-O0")
-        two = self.cc("two", "int one(int);" + text % ("b", "1", "one", "b", "two") + "int two(int n){return depth_b(n);}", "-O0")
+        one = self.cc("one", "int two(int);" + text % ("a", "1", "two", "a", "one") +
+                      "int one(int n){return depth_a(n);}", "-O0")
+        two = self.cc("two", "int one(int);" + text % ("b", "1", "one", "b", "two") +
+                      "int two(int n){return depth_b(n);}", "-O0")
         m = self.cc("main", "int one(int);\n#include <stdio.h>\nint main(void){printf(\"%d\\n\", one(6));return 0;}")
         run(MERGE, "-o", self.path("o.o"), "-g", "one", one, two)
         run(CC, m, self.path("o.o"), "-o", self.path("exe"))
@@ -165,7 +167,8 @@ class Merge(unittest.TestCase):
         names = []
         for name, text in (("top", "int mid(void);int top(void){return mid()+1;}"),
                            ("a_member_with_a_long_name", "int low(void);int mid(void){return low()+10;}"),
-                           ("low", "int low(void){return 100;}"), ("not_needed", "int extra(void){return nothing_has_this();}int nothing_has_this(void);")):
+                           ("low", "int low(void){return 100;}"),
+                           ("not_needed", "int extra(void){return nothing_has_this();}")):
             names.append(self.cc(name, text, "-w"))
         lib = self.path("lib.a")
         run("ar", "rcs", lib, *names[1:])

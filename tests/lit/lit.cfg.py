@@ -15,7 +15,8 @@ config.suffixes = [".tnir", ".test"]
 config.excludes = ["Inputs"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(build, "lit")
-config.environment["PATH"] = os.pathsep.join([os.path.join(build, "bin"), os.path.join(build, "tests"), llvm, config.environment["PATH"]])
+config.environment["PATH"] = os.pathsep.join(
+    [os.path.join(build, "bin"), os.path.join(build, "tests"), llvm, config.environment["PATH"]])
 config.environment["LC_ALL"] = "C"
 python = os.environ.get("TENON_PYTHON", sys.executable)
 config.substitutions.append(("%python", python))

@@ -30,7 +30,8 @@ static bool stream_part(void *user, tn_sink sink) {
 }
 
 static int finish(tn_ctx *ctx, bool ok) {
-  for (size_t i = 0; i < ctx->diags.n; i++) fprintf(stderr, "%s [%s]\n", ctx->diags.data[i].text, tn_diag_code_name(ctx->diags.data[i].code));
+  for (size_t i = 0; i < ctx->diags.n; i++)
+    fprintf(stderr, "%s [%s]\n", ctx->diags.data[i].text, tn_diag_code_name(ctx->diags.data[i].code));
   tn_ctx_destroy(ctx);
   return ok ? 0 : 1;
 }

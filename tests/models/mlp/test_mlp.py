@@ -39,7 +39,8 @@ class Mlp(unittest.TestCase):
         cls.folder = cls.holder.name
         run(sys.executable, os.path.join(HERE, "make_model.py"), cls.folder, cwd=cls.folder)
         cls.x, cls.want = (np.load(os.path.join(cls.folder, n)) for n in ("x.npy", "want.npy"))
-        run(TENON, "mlp.onnx", "--eval", "--eval-mode=wide", "--input", "x=x.npy", "--output-dir", "wide", cwd=cls.folder)
+        run(TENON, "mlp.onnx", "--eval", "--eval-mode=wide", "--input", "x=x.npy", "--output-dir", "wide",
+            cwd=cls.folder)
         cls.truth = np.load(os.path.join(cls.folder, "wide", "y.npy"))
 
     @classmethod
@@ -56,7 +57,8 @@ class Mlp(unittest.TestCase):
     def test_reference_agrees_with_onnxruntime(self):
         self.assertEqual(self.truth.dtype, np.float64)
         self.assertLess(self.error(self.want), 1e-5)
-        run(TENON, "mlp.onnx", "--eval", "--eval-mode", "exact", "--input", "0=x.npy", "--output-dir=exact", cwd=self.folder)
+        run(TENON, "mlp.onnx", "--eval", "--eval-mode", "exact", "--input", "0=x.npy", "--output-dir=exact",
+            cwd=self.folder)
         self.check(np.load(os.path.join(self.folder, "exact", "y.npy")))
 
     def test_program(self):
@@ -77,8 +79,9 @@ class Mlp(unittest.TestCase):
 
     def test_what_libraries_show(self):
         run(TENON, "mlp.onnx", "-shared", "-o", "libnet.so", "--prefix=net", "--header=net.h", cwd=self.folder)
-        shown = [l.split()[-1] for l in run("nm", "-D", "--defined-only", "libnet.so", cwd=self.folder).stdout.decode().splitlines()]
-        self.assertEqual(sorted(shown), [f"net_{n}" for n in ("arena_bytes", "create", "destroy", "message", "model", "run")])
+        table = run("nm", "-D", "--defined-only", "libnet.so", cwd=self.folder).stdout.decode()
+        names = ("arena_bytes", "create", "destroy", "message", "model", "run")
+        self.assertEqual(sorted(row.split()[-1] for row in table.splitlines()), [f"net_{n}" for n in names])
         for flags in ([], ["--threads=1"]):
             run(TENON, "mlp.onnx", "-c", "-o", "net.o", *flags, cwd=self.folder)
             missing = run("nm", "-u", "net.o", cwd=self.folder).stdout.decode()
