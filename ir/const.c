@@ -6,8 +6,14 @@
 #include "ir/graph.h"
 
 static const char *free_name(tn_module *module, const char *wanted) {
-  const char *name = tn_name(module->ctx, wanted && wanted[0] ? wanted : "c");
-  for (uint32_t i = 2; tn_map_has(&module->const_names, name); i++) name = tn_namef(module->ctx, "%s_%u", wanted, i);
+  const char *base = tn_name(module->ctx, wanted), *name = base;
+  uintptr_t suffix = (uintptr_t)tn_map_get(&module->const_suffixes, base);
+  if (!suffix) suffix = 1;
+  if (suffix > 1 || tn_map_has(&module->const_names, name)) {
+    do name = tn_namef(module->ctx, "%s_%llu", base, (unsigned long long)++suffix);
+    while (tn_map_has(&module->const_names, name));
+    tn_map_set(&module->const_suffixes, base, (void *)suffix);
+  }
   return name;
 }
 

@@ -144,6 +144,7 @@ struct tn_module {
   TN_VEC(const tn_symbol *) symbols; /* of the module level, in order of creation */
   TN_VEC(tn_const *) consts;
   tn_map const_names;
+  tn_map const_suffixes; /* interned name -> the last suffix given to it, so that many equal wishes stay cheap */
   TN_VEC(tn_func *) funcs;
   TN_VEC(const tn_storage *) storages;
   TN_VEC(struct tn_kernel *) kernels;
