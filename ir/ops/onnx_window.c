@@ -1,5 +1,5 @@
-/* ONNX's window functions: a0 - a1 cos(t) + a2 cos(2t), t running once around over the size (periodic) or over one less.
- * Computed in double. */
+/* ONNX's window functions: a0 - a1 cos(t) + a2 cos(2t), t running once around over the size (periodic) or over one
+ * less. Computed in double. */
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 

@@ -115,7 +115,8 @@ case("conv_3d", (7, 11), "Conv", [floats(1, 2, 4, 5, 3), const(floats(3, 2, 2, 3
 WT = const(floats(3, 2, 3, 2))
 case("conv_transpose", (7, 11), "ConvTranspose", [X, WT], strides=[2, 3], pads=[1, 0, 0, 1], output_padding=[1, 0])
 case("conv_transpose_shape", (7, 11), "ConvTranspose", [X, WT], strides=[2, 3], output_shape=[9, 14])
-case("conv_transpose_group", (7, 11), "ConvTranspose", [floats(1, 4, 5), const(floats(4, 3, 3))], group=2, dilations=[2])
+case("conv_transpose_group", (7, 11), "ConvTranspose", [floats(1, 4, 5), const(floats(4, 3, 3))], group=2,
+     dilations=[2])
 case("conv_transpose_same", (11,), "ConvTranspose", [X, WT], strides=[2, 2], auto_pad="SAME_UPPER")
 case("argmax", (7, 11, 12, 13), "ArgMax", [X], axis=2, keepdims=0)
 case("argmin_last", (12, 13), "ArgMin", [np.round(X)], axis=-1, select_last_index=1)
@@ -157,7 +158,8 @@ def model_of(op, opset, inputs, attributes, outputs):
         if isinstance(value, tuple):
             initialisers.append(numpy_helper.from_array(value[1], name))
         elif value is not None:
-            params.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape))
+            dtype = helper.np_dtype_to_tensor_dtype(value.dtype)
+            params.append(helper.make_tensor_value_info(name, dtype, value.shape))
             feeds[name] = np.asarray(value)
     results = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(op, names, results, **attributes)
