@@ -1,8 +1,8 @@
 /* Generation of tile loops from a plan: state shared by gen*.c. Private to backends/cpu.
  *
- * Every live axis is bound to a dim over loop symbols (axis symbols of the generator's own, each with a tile value); in a
- * register tile an axis stands for several positions at once, and an instance says which one. Values made under a set of
- * bindings live in a frame; a frame inside another sees what the outer one made. */
+ * Every live axis is bound to a dim over loop symbols (axis symbols of the generator's own, each with a tile value);
+ * in a register tile an axis stands for several positions at once, and an instance says which one. Values made under
+ * a set of bindings live in a frame; a frame inside another sees what the outer one made. */
 #ifndef TN_BACKENDS_CPU_GEN_H
 #define TN_BACKENDS_CPU_GEN_H
 
@@ -70,7 +70,8 @@ tn_bound_state tn_gen_bound(tn_gen *gen, const tn_bound *bound, const tn_instanc
 
 /* Folds. Makes all folds that nodes need and whose axes are bound. */
 void tn_gen_prepare(tn_gen *gen, tn_knode *const *nodes, uint32_t n);
-/* Runs body for every position of the fold axes in `axes`, with accumulators carried through; fold_group NULL for writes. */
+/* Runs body for every position of the fold axes in `axes`, with accumulators carried through; fold_group NULL for
+ * writes. */
 typedef struct tn_walk {
   uint32_t axes;
   tn_knode **goals; /* what body will ask for */

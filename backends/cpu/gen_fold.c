@@ -1,5 +1,5 @@
-/* Folds: which are made when, the walk over fold axes (runtime loops, unrolled taps, lanes with a masked tail, ranges cut
- * to what lies inside the operand), and the accumulators. See gen.h. */
+/* Folds: which are made when, the walk over fold axes (runtime loops, unrolled taps, lanes with a masked tail, ranges
+ * cut to what lies inside the operand), and the accumulators. See gen.h. */
 #include <math.h>
 #include <string.h>
 
@@ -126,12 +126,10 @@ static bool outside_constant(const tn_knode *node, const tn_knode *read, tn_numb
 static bool adds_nothing(const tn_knode *fold, const tn_knode *read) {
   tn_number n;
   if (fold->kind == TN_K_CONTRACT) {
-    bool is_float = tn_dtype_is_float(fold->dtype);
     for (int i = 0; i < 2; i++) {
       if (!outside_constant(fold->in[i], read, &n)) continue;
       if (tn_dtype_is_float(fold->in[i]->dtype) ? n.f == 0 : n.i == 0) return true;
     }
-    (void)is_float;
     return false;
   }
   if (fold->kind != TN_K_FOLD || !outside_constant(fold->in[0], read, &n)) return false;
@@ -196,7 +194,8 @@ static axis_range range_of(tn_gen *gen, const tn_walk *walk, uint32_t axis) {
     if (!needed[i] || !access || node->kind != TN_K_READ || node->n_in == 0 || !every_fold_allows(walk, node)) continue;
     for (uint32_t k = 0; k < access->n_bounds; k++) {
       tn_bound *bound = &access->bounds[k];
-      if (!(bound->axes >> axis & 1) || (bound->nonlinear >> axis & 1) || bound->assumed || range.n_assumed == 32) continue;
+      if (!(bound->axes >> axis & 1) || (bound->nonlinear >> axis & 1) || bound->assumed || range.n_assumed == 32)
+        continue;
       if (instances_share(gen, bound) && others_are_bound(gen, bound, axis)) cut_range(gen, bound, axis, &range);
     }
   }
@@ -281,13 +280,14 @@ static void walk_blocks(tn_gen *gen, const tn_walk *walk, uint32_t level, const 
   copy_values(accumulators, blocks->results, n);
 }
 
-static void walk_loop(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *lo, const tn_dim *hi, int64_t step,
-                      tn_tile_value **accumulators) {
+static void walk_loop(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *lo, const tn_dim *hi,
+                      int64_t step, tn_tile_value **accumulators) {
   uint32_t axis = gen->plan->fold_order[level];
   tn_tile_block *saved;
   tn_tile_stmt *loop = tn_tile_loop_begin(&gen->b, tn_gen_int(gen, lo), tn_gen_int(gen, hi), step, accumulators,
                                           walk->n_accumulators, &saved);
-  const tn_dim *symbol = tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, gen->nest->axes[axis].extent, loop->var);
+  const tn_dim *symbol =
+      tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, gen->nest->axes[axis].extent, loop->var);
   if (step > 1 && tn_dim_is_const(hi) && tn_dim_is(lo, 0)) /* whole vectors only */
     symbol = tn_gen_symbol(gen, gen->nest->axes[axis].symbol->name, tn_dim_add_i(gen->ctx, hi, 1 - step), loop->var);
   copy_values(accumulators, loop->carried, walk->n_accumulators);
@@ -397,7 +397,8 @@ static uint32_t accumulator_lanes(const tn_gen *gen, const tn_knode *fold) {
 
 static tn_tile_value *select_active(tn_gen *gen, tn_tile_value *mask, tn_tile_value *v, tn_number otherwise) {
   if (!mask) return v;
-  tn_tile_value *in[] = {mask, tn_gen_widen(gen, v, mask->lanes), tn_tile_number(&gen->b, v->type, mask->lanes, otherwise)};
+  tn_tile_value *in[] = {mask, tn_gen_widen(gen, v, mask->lanes),
+                         tn_tile_number(&gen->b, v->type, mask->lanes, otherwise)};
   return tn_tile_scalar(&gen->b, TN_SELECT, v->type, mask->lanes, in, 3);
 }
 
@@ -429,7 +430,8 @@ static tn_tile_value *bool_op(tn_gen *gen, tn_scalar op, tn_tile_value *x, tn_ti
 /* A NaN wins over all else; ties go to the first, or to the last when asked. */
 static void keep_winner(tn_gen *gen, const tn_knode *fold, const tn_instance *at, tn_tile_value **best) {
   bool is_max = fold->fold == TN_FOLD_MAX, is_float = tn_dtype_is_float(best[0]->type);
-  tn_tile_value *x = tn_gen_widen(gen, tn_gen_cast(gen, tn_gen_value(gen, fold->in[0], at), best[0]->type), best[0]->lanes);
+  tn_tile_value *x =
+      tn_gen_widen(gen, tn_gen_cast(gen, tn_gen_value(gen, fold->in[0], at), best[0]->type), best[0]->lanes);
   tn_tile_value *wins = compare(gen, fold->last ? (is_max ? TN_GE : TN_LE) : (is_max ? TN_GT : TN_LT), x, best[0]);
   if (is_float) {
     tn_tile_value *nan = compare(gen, TN_IS_NAN, x, x), *had = compare(gen, TN_IS_NAN, best[0], best[0]);
@@ -510,7 +512,8 @@ static tn_tile_value *finish_chain(tn_gen *gen, const tn_knode *fold, tn_tile_va
     sum = tn_tile_scalar(&gen->b, fold_scalar(fold_of(fold)), sum->type, sum->lanes, in, 2);
   }
   if (sum->lanes == 1) return sum;
-  tn_tile_value proto = {.op = TN_T_HFOLD, .type = sum->type, .lanes = 1, .n_in = 1, .in = {sum}, .fold = fold_of(fold)};
+  tn_tile_value proto = {
+      .op = TN_T_HFOLD, .type = sum->type, .lanes = 1, .n_in = 1, .in = {sum}, .fold = fold_of(fold)};
   return tn_tile_value_of(&gen->b, &proto);
 }
 

@@ -1,6 +1,6 @@
-/* The par loops: each axis is cut into segments in which the register tile has one shape: equal tiles that cover a static
- * extent exactly, tiles at the borders of padded operands apart from those in the interior, a last tile moved back to
- * overlap when the extent is known at run time only, masked vectors at the end. See gen.h. */
+/* The par loops: each axis is cut into segments in which the register tile has one shape: equal tiles that cover a
+ * static extent exactly, tiles at the borders of padded operands apart from those in the interior, a last tile moved
+ * back to overlap when the extent is known at run time only, masked vectors at the end. See gen.h. */
 #include "backends/cpu/gen.h"
 
 #define MAX_SINGLE_TILES 6
@@ -47,7 +47,8 @@ static void set_masks(tn_gen *gen, uint32_t axis, const segment *s) {
   uint32_t lanes = gen->plan->lanes;
   for (uint32_t j = 0; j < TN_PLAN_MAX_VECTORS; j++) gen->mask[j] = NULL;
   for (uint32_t j = 0; s->mask_from && j < s->instances; j++) {
-    const tn_dim *left = tn_dim_sub(gen->ctx, s->mask_from, tn_dim_add_i(gen->ctx, gen->bind[axis], (int64_t)j * lanes));
+    const tn_dim *left =
+        tn_dim_sub(gen->ctx, s->mask_from, tn_dim_add_i(gen->ctx, gen->bind[axis], (int64_t)j * lanes));
     if (left->lo >= lanes) continue;
     tn_tile_value proto = {.op = TN_T_MASK, .type = TN_BOOL, .lanes = lanes, .n_in = 1, .in = {tn_gen_int(gen, left)}};
     gen->mask[j] = tn_tile_value_of(&gen->b, &proto);
@@ -89,7 +90,8 @@ static void segment_loop(tn_gen *gen, const loops *l, uint32_t level, const segm
   segment_range(gen, axis, s, &lo, &hi);
   tn_tile_stmt *loop = tn_tile_loop_begin(&gen->b, tn_tile_int(&gen->b, TN_T_IMUL, lo, step),
                                           tn_tile_int(&gen->b, TN_T_IMUL, hi, step), s->step, NULL, 0, &saved);
-  const tn_dim *reach = tn_dim_add_i(gen->ctx, tn_dim_mul_i(gen->ctx, tn_dim_add_i(gen->ctx, s->tiles, -1), s->step), 1);
+  const tn_dim *reach =
+      tn_dim_add_i(gen->ctx, tn_dim_mul_i(gen->ctx, tn_dim_add_i(gen->ctx, s->tiles, -1), s->step), 1);
   const tn_dim *position;
   if (s->last) {
     const tn_dim *room = tn_dim_sub(gen->ctx, s->last, s->start);
@@ -181,7 +183,8 @@ static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
   const tn_dim *extent = gen->nest->axes[axis].extent;
   const tn_dim *whole = tn_dim_floordiv(gen->ctx, extent, number(gen, chunk));
   const tn_dim *done = tn_dim_mul_i(gen->ctx, whole, chunk), *left = tn_dim_sub(gen->ctx, extent, done);
-  segment main = {.start = number(gen, 0), .tiles = whole, .step = chunk, .instances = tile, .first_unit = number(gen, 0)};
+  segment full = {
+      .start = number(gen, 0), .tiles = whole, .step = chunk, .instances = tile, .first_unit = number(gen, 0)};
   segment tail = {.start = done, .mask_from = extent, .first_unit = whole, .step = lanes, .instances = 1,
                   .tiles = tn_dim_ceildiv(gen->ctx, left, lanes)};
   if (count >= 0) {
@@ -190,7 +193,7 @@ static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
     tail.instances = (uint32_t)vectors;
   }
   if (is_divided(gen, axis)) divide_units(gen, tn_dim_add(gen->ctx, whole, tail.tiles));
-  emit_segment(gen, l, level, &main);
+  emit_segment(gen, l, level, &full);
   emit_segment(gen, l, level, &tail);
 }
 
@@ -250,8 +253,12 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
   uint32_t axis = gen->plan->order[level];
   int64_t tile = gen->plan->tile[axis];
   const tn_dim *extent = gen->nest->axes[axis].extent;
-  segment s = {.start = number(gen, 0), .tiles = tn_dim_ceildiv(gen->ctx, extent, tile), .step = tile,
-               .instances = (uint32_t)tile, .first_unit = number(gen, 0), .last = tn_dim_add_i(gen->ctx, extent, -tile)};
+  segment s = {.start = number(gen, 0),
+               .tiles = tn_dim_ceildiv(gen->ctx, extent, tile),
+               .step = tile,
+               .instances = (uint32_t)tile,
+               .first_unit = number(gen, 0),
+               .last = tn_dim_add_i(gen->ctx, extent, -tile)};
   tn_tile_block *saved;
   tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, tile), tn_gen_int(gen, extent));
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
@@ -276,7 +283,8 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
   segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances};
   tn_tile_block *saved;
   tn_tile_value *size = tn_tile_const_i(&gen->b, tile);
-  tn_tile_value *long_enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, 3 * tile), tn_gen_int(gen, extent));
+  tn_tile_value *long_enough =
+      tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, 3 * tile), tn_gen_int(gen, extent));
   tn_tile_value *narrow = tn_tile_int(&gen->b, TN_T_ILE, tn_gen_int(gen, tn_dim_sub(gen->ctx, extent, in->hi)), size);
   tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_IAND, long_enough, narrow);
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);

@@ -1,5 +1,5 @@
-/* Values of kernel nodes for one instance of the register tile: reads with their addresses, bounds and masks, scalar ops,
- * indices, writes, and values kept in scratch. See gen.h. */
+/* Values of kernel nodes for one instance of the register tile: reads with their addresses, bounds and masks, scalar
+ * ops, indices, writes, and values kept in scratch. See gen.h. */
 #include <string.h>
 
 #include "backends/cpu/gen.h"

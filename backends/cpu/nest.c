@@ -1,5 +1,5 @@
-/* Kernels to nests: addresses from coordinates and storage, axes of one position dropped, axes merged that every address
- * walks as one (a flat loop over a tensor, the pixels of a 1x1 convolution). See nest.h. */
+/* Kernels to nests: addresses from coordinates and storage, axes of one position dropped, axes merged that every
+ * address walks as one (a flat loop over a tensor, the pixels of a 1x1 convolution). See nest.h. */
 #include <string.h>
 
 #include "backends/cpu/nest.h"
@@ -88,7 +88,8 @@ static tn_access *access_of(tn_nest *nest, const tn_knode *node) {
       access->bounds[access->n_bounds++] = (tn_bound){.index = nest->index[node->id][i], .extent = arg->type->dims[i],
                                                       .is_clamped = is_clamped, .stride = strides[i]};
     if (!is_clamped)
-      access->address = tn_dim_add(nest->ctx, access->address, tn_dim_mul(nest->ctx, nest->index[node->id][i], strides[i]));
+      access->address =
+          tn_dim_add(nest->ctx, access->address, tn_dim_mul(nest->ctx, nest->index[node->id][i], strides[i]));
   }
   return access;
 }
@@ -109,8 +110,8 @@ static const tn_dim *replace(const tn_nest *nest, const tn_dim *dim, const tn_sy
 
 static uint32_t without(uint32_t axes, uint32_t axis) { return axes & ~(1u << axis); }
 
-/* A constant position for the axis in all addresses and bounds; indices of other nodes keep it, bound to 0 when they are
- * evaluated. */
+/* A constant position for the axis in all addresses and bounds; indices of other nodes keep it, bound to 0 when they
+ * are evaluated. */
 static void drop_axis(tn_nest *nest, uint32_t axis) {
   const tn_dim *zero = tn_dim_const(nest->ctx, 0);
   nest->axes[axis].is_live = false;
@@ -229,7 +230,8 @@ static void find_in_atom(split *s, const tn_atom *atom) {
     if (!tn_dim_linear(nest->ctx, atom->p, nest->axes[i].symbol, &coefficient, &rest)) continue;
     int64_t c = tn_dim_is_const(coefficient) ? tn_dim_value(coefficient) : 0;
     if (c <= 0 || q % c != 0 || q / c < 2 || tn_dim_is(nest->axes[i].extent, q / c)) continue;
-    if (!tn_dim_divide_exact(nest->ctx, nest->axes[i].extent, tn_dim_const(nest->ctx, q / c), &s->outer_extent)) continue;
+    if (!tn_dim_divide_exact(nest->ctx, nest->axes[i].extent, tn_dim_const(nest->ctx, q / c), &s->outer_extent))
+      continue;
     s->axis = i;
     s->inner = q / c;
     return;

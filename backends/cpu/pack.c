@@ -1,5 +1,6 @@
-/* Packed constants: the panel format (nest.h) and the making of its bytes. The layout is that of BLIS-like libraries: the
- * vector axis innermost in panels as wide as the register tile, the contraction's axes in the order of the loops. */
+/* Packed constants: the panel format (nest.h) and the making of its bytes. The layout is that of BLIS-like libraries:
+ * the vector axis innermost in panels as wide as the register tile, the contraction's axes in the order of the loops.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

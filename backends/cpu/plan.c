@@ -1,5 +1,5 @@
-/* The plan of a nest: which axis the lanes run over, the register tile, the order of loops, what is packed, what is kept
- * in scratch, and how the work divides. Pure arithmetic on the nest; generation follows it blindly.
+/* The plan of a nest: which axis the lanes run over, the register tile, the order of loops, what is packed, what is
+ * kept in scratch, and how the work divides. Pure arithmetic on the nest; generation follows it blindly.
  *
  * Register rule of contractions (Goto-style outer product): MR rows x NV vectors of accumulators, NV vectors of the
  * packed operand and one broadcast must fit the register file; LLVM then allocates without a spill. */
@@ -253,8 +253,8 @@ typedef struct register_tile {
   double cost;
 } register_tile;
 
-/* Cycles of one step of the contraction loop: multiply-adds and loads at two a cycle, the latency of the chains, and the
- * vectors' way from the second-level cache. */
+/* Cycles of one step of the contraction loop: multiply-adds and loads at two a cycle, the latency of the chains, and
+ * the vectors' way from the second-level cache. */
 static double step_cost(double rows, double vectors) {
   double fma = rows * vectors / 2, loads = (rows + vectors) / 2, cost = fma > loads ? fma : loads;
   if (cost < 4) cost = 4;
@@ -382,8 +382,9 @@ static bool is_phase_of(const tn_nest *nest, uint32_t phase, uint32_t tap) {
   return false;
 }
 
-/* Transposed convolutions: which taps meet an element depends on the position modulo the stride. With the positions of a
- * period in one tile and the taps unrolled, each pair is known to meet or not. Returns the positions so bound. */
+/* Transposed convolutions: which taps meet an element depends on the position modulo the stride. With the positions
+ * of a period in one tile and the taps unrolled, each pair is known to meet or not. Returns the positions so bound.
+ */
 static int64_t bind_phases(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
   int64_t bound = 1;
@@ -424,7 +425,9 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_access *a = in[0] != in[1] ? operands[in[0] ? 1 : 0] : operands[0];
   if (!b && operands[0] && operands[1] && guess_points(nest, operands[0]->axes) < guess_points(nest, operands[1]->axes))
     a = operands[1];
-  uint32_t rows = row_axes(plan, contract, b ? b : in[0] && in[1] ? (a == operands[0] ? operands[1] : operands[0]) : NULL);
+  const tn_access *shared = b; /* the operand that rows share */
+  if (!b && in[0] && in[1]) shared = a == operands[0] ? operands[1] : operands[0];
+  uint32_t rows = row_axes(plan, contract, shared);
   int64_t n_rows = 1;
   for (uint32_t i = 0; i < nest->n_axes; i++) {
     if (!has_axis(rows, i)) continue;
@@ -445,8 +448,8 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, free_rows, tile.rows, a);
     plan->has_panels = true;
-    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm", (int)(tile.rows * phases),
-                                     (int)(tile.vectors * plan->lanes));
+    plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm",
+                                     (int)(tile.rows * phases), (int)(tile.vectors * plan->lanes));
   } else {
     int64_t tile = shared_rows(plan, n_rows);
     if (free_rows && phases == 1) split_rows(plan, free_rows, tile, a);
@@ -604,11 +607,9 @@ static void choose_kept(tn_plan *plan) {
 static void pack_access(tn_plan *plan, tn_access *access) {
   tn_nest *nest = plan->nest;
   uint32_t v = (uint32_t)plan->vector, axes[TN_KERNEL_MAX_AXES], n = 0;
-  bool v_folds = nest->axes[v].kind != TN_AXIS_PAR;
   for (uint32_t i = 0; i < plan->n_order; i++)
     if (plan->order[i] != v && has_axis(access->axes, plan->order[i])) axes[n++] = plan->order[i];
   axes[n++] = v;
-  (void)v_folds;
   for (uint32_t i = 0; i < plan->n_fold_order; i++)
     if (plan->fold_order[i] != v && has_axis(access->axes, plan->fold_order[i])) axes[n++] = plan->fold_order[i];
   tn_panel panel = {.width = (int64_t)plan->tile[v] * plan->lanes, .n_runs = n};

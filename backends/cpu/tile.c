@@ -185,7 +185,8 @@ static tn_tile_value *atom_value(tn_tile_build *b, const tn_atom *atom, tn_tile_
   }
   tn_tile_value *p = tn_tile_dim(b, atom->p, axes), *q = tn_tile_dim(b, atom->q, axes);
   switch (atom->kind) {
-    case TN_ATOM_FLOORDIV: return tn_tile_int(b, TN_T_IFLOORDIV, p, tn_tile_int(b, TN_T_IMAX, q, tn_tile_const_i(b, 1)));
+    case TN_ATOM_FLOORDIV:
+      return tn_tile_int(b, TN_T_IFLOORDIV, p, tn_tile_int(b, TN_T_IMAX, q, tn_tile_const_i(b, 1)));
     case TN_ATOM_MOD: return tn_tile_int(b, TN_T_IMOD, p, tn_tile_int(b, TN_T_IMAX, q, tn_tile_const_i(b, 1)));
     case TN_ATOM_MIN: return tn_tile_int(b, TN_T_IMIN, p, q);
     case TN_ATOM_MAX: return tn_tile_int(b, TN_T_IMAX, p, q);

@@ -18,34 +18,43 @@ typedef struct tn_tile_block tn_tile_block;
 
 typedef enum tn_tile_op {
   /* sources */
-  TN_T_CONST,    /* number; splat over lanes */
-  TN_T_DIM,      /* i64 scalar: run-time value of kernel->symbols[index] */
-  TN_T_PART_LO,  /* i64 scalar: this call does parts lo .. hi-1 */
+  TN_T_CONST,   /* number; splat over lanes */
+  TN_T_DIM,     /* i64 scalar: run-time value of kernel->symbols[index] */
+  TN_T_PART_LO, /* i64 scalar: this call does parts lo .. hi-1 */
   TN_T_PART_HI,
   TN_T_LOOP_VAR, /* i64 scalar: induction variable of `loop` */
   TN_T_CARRIED,  /* phi: carried value `index` of `loop`, inside its body */
   TN_T_RESULT,   /* final value of carried value `index` of `loop`, after it */
   /* i64 scalars, for addresses and bounds; in[0], in[1] */
-  TN_T_IADD, TN_T_ISUB, TN_T_IMUL, TN_T_IFLOORDIV, TN_T_IMOD, TN_T_IMIN, TN_T_IMAX, /* divisors > 0 */
-  TN_T_ILT, TN_T_ILE, TN_T_IEQ, TN_T_IAND, /* -> bool scalar */
+  TN_T_IADD,
+  TN_T_ISUB,
+  TN_T_IMUL,
+  TN_T_IFLOORDIV,
+  TN_T_IMOD,
+  TN_T_IMIN,
+  TN_T_IMAX, /* divisors > 0 */
+  TN_T_ILT,
+  TN_T_ILE,
+  TN_T_IEQ,
+  TN_T_IAND, /* -> bool scalar */
   /* memory */
-  TN_T_LOAD,     /* lanes consecutive elements at offset + displacement; mask (optional in[1]): inactive lanes give 0 and
-                    do not touch memory; lanes 1: a scalar, its mask a bool scalar */
-  TN_T_LOAD_SPLAT, /* one element, broadcast to lanes */
+  TN_T_LOAD, /* lanes consecutive elements at offset + displacement; mask (optional in[1]): inactive lanes give 0 and
+                do not touch memory; lanes 1: a scalar, its mask a bool scalar */
+  TN_T_LOAD_SPLAT,   /* one element, broadcast to lanes */
   TN_T_LOAD_STRIDED, /* lanes elements `stride` elements apart (in[1] = stride as i64 scalar); mask in[2] optional */
-  TN_T_GATHER,   /* in[0] i64 scalar offset, in[1] vector of i32 or i64 element indices, in[2] mask optional */
+  TN_T_GATHER,       /* in[0] i64 scalar offset, in[1] vector of i32 or i64 element indices, in[2] mask optional */
   /* values */
-  TN_T_SCALAR,   /* scalar op of ir/scalar.def, lanewise; cast converts to `type` with IR.md's rules */
-  TN_T_FMA,      /* in[0] * in[1] + in[2], one rounding (integers: wrapping) */
-  TN_T_SPLAT,    /* scalar in[0] to lanes */
-  TN_T_LANES,    /* 0, 1, 2, ... as `type` */
-  TN_T_FROM_I64, /* i64 scalar in[0] converted to `type` (scalar), for index values */
-  TN_T_EXTRACT,  /* lane `index` of in[0] */
-  TN_T_TO_I64,   /* integer scalar or vector in[0], widened to i64 */
-  TN_T_HFOLD,    /* in[0] folded over its lanes with `fold` to a scalar; order: halves, then quarters, ... */
-  TN_T_MASK,     /* bool vector: lane < in[0] (i64 scalar) */
-  TN_T_CLAMP_INDEX /* in[0] integer vector or scalar, in[1] i64 scalar extent: clamped to [0, extent-1]; when any active
-                      lane (in[2] mask optional) was outside, the call's status becomes INDEX */
+  TN_T_SCALAR,     /* scalar op of ir/scalar.def, lanewise; cast converts to `type` with IR.md's rules */
+  TN_T_FMA,        /* in[0] * in[1] + in[2], one rounding (integers: wrapping) */
+  TN_T_SPLAT,      /* scalar in[0] to lanes */
+  TN_T_LANES,      /* 0, 1, 2, ... as `type` */
+  TN_T_FROM_I64,   /* i64 scalar in[0] converted to `type` (scalar), for index values */
+  TN_T_EXTRACT,    /* lane `index` of in[0] */
+  TN_T_TO_I64,     /* integer scalar or vector in[0], widened to i64 */
+  TN_T_HFOLD,      /* in[0] folded over its lanes with `fold` to a scalar; order: halves, then quarters, ... */
+  TN_T_MASK,       /* bool vector: lane < in[0] (i64 scalar) */
+  TN_T_CLAMP_INDEX /* in[0] integer vector or scalar, in[1] i64 scalar extent: clamped to [0, extent-1]; when any
+                      active lane (in[2] mask optional) was outside, the call's status becomes INDEX */
 } tn_tile_op;
 
 struct tn_tile_value {
@@ -132,10 +141,10 @@ bool tn_cpu_schedule(const tn_target *target, const tn_kernel *kernel, tn_arena 
 uint64_t tn_cpu_packed_bytes(const tn_target *target, const tn_buffer *buffer);
 bool tn_cpu_pack(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink);
 
-/* Builder, used by gen*.c. A pure value goes to the outermost open block where its operands exist, and equal ones are made
- * once; loads of arguments likewise, but not out of an IF and no further out than load_floor. Statements that a loop or
- * IF opens enter the surrounding block when it is closed, so what was moved out stands before them. Loads of scratch and
- * stores stay in the current block, in order. */
+/* Builder, used by gen*.c. A pure value goes to the outermost open block where its operands exist, and equal ones are
+ * made once; loads of arguments likewise, but not out of an IF and no further out than load_floor. Statements that a
+ * loop or IF opens enter the surrounding block when it is closed, so what was moved out stands before them. Loads of
+ * scratch and stores stay in the current block, in order. */
 typedef struct tn_tile_build {
   tn_tile_func *func;
   tn_tile_block *block;

@@ -49,7 +49,8 @@ static void print_address(const tn_tile_func *func, uint32_t arg, const tn_tile_
   print_arg(func, arg, out);
   tn_buf_putc(out, '[');
   print_ref(offset, out);
-  if (displacement) tn_buf_printf(out, " %c %" PRId64, displacement < 0 ? '-' : '+', displacement < 0 ? -displacement : displacement);
+  if (displacement)
+    tn_buf_printf(out, " %c %" PRId64, displacement < 0 ? '-' : '+', displacement < 0 ? -displacement : displacement);
   tn_buf_putc(out, ']');
 }
 

@@ -28,7 +28,9 @@ typedef struct tile_machine {
 } tile_machine;
 
 static void tile_fault(tile_machine *m, const char *what, uint32_t arg, int64_t at, int64_t n) {
-  if (!m->fault[0]) snprintf(m->fault, sizeof(m->fault), "%s: argument %d at %lld of %lld", what, (int)arg, (long long)at, (long long)n);
+  if (!m->fault[0])
+    snprintf(m->fault, sizeof(m->fault), "%s: argument %d at %lld of %lld", what, (int)arg, (long long)at,
+             (long long)n);
 }
 
 static void *tile_at(tile_machine *m, uint32_t arg, int64_t at, tn_dtype type, const char *what) {
@@ -106,7 +108,8 @@ static void tile_scalar_lane(tile_machine *m, const tn_tile_value *v, uint32_t l
   for (uint32_t i = 0; i < v->n_in; i++) in[i] = tile_lane(m, v->in[i], lane);
   if (v->op == TN_T_FMA) {
     if (tn_dtype_is_float(v->type)) {
-      out->f = v->type == TN_F64 ? fma(in[0].f, in[1].f, in[2].f) : (double)fmaf((float)in[0].f, (float)in[1].f, (float)in[2].f);
+      out->f = v->type == TN_F64 ? fma(in[0].f, in[1].f, in[2].f)
+                                 : (double)fmaf((float)in[0].f, (float)in[1].f, (float)in[2].f);
     } else {
       tn_number product = tn_scalar_apply(TN_MUL, v->type, v->type, true, in), sum[] = {product, in[2]};
       *out = tn_scalar_apply(TN_ADD, v->type, v->type, true, sum);
@@ -145,7 +148,8 @@ static void tile_value(tile_machine *m, const tn_tile_value *v) {
     case TN_T_FROM_I64: out[0] = tn_number_cast(TN_I64, v->type, tile_lane(m, v->in[0], 0)); break;
     case TN_T_EXTRACT: out[0] = tile_lane(m, v->in[0], v->index); break;
     case TN_T_TO_I64:
-      for (uint32_t i = 0; i < v->lanes; i++) out[i] = tn_number_cast(v->in[0]->type, TN_I64, tile_lane(m, v->in[0], i));
+      for (uint32_t i = 0; i < v->lanes; i++)
+        out[i] = tn_number_cast(v->in[0]->type, TN_I64, tile_lane(m, v->in[0], i));
       break;
     case TN_T_HFOLD: out[0] = tile_fold(v, m->values[v->in[0]->id], v->in[0]->lanes); break;
     case TN_T_MASK:

@@ -1,8 +1,8 @@
-/* Times generated kernels: matrix products and convolutions of ResNet-50, depthwise and row kernels, as thread CPU time of
- * one thread, beside the processor's own multiply-add rate.
- *   kernel_bench [-march=CPU] [--show=tiles|asm] [name...]     without names: the whole table
- *   kernel_bench --file=x.tnir [symbol values...]              every kernel of the file
- * Constants are the arguments whose names begin with w. */
+/* Times generated kernels: matrix products and convolutions of ResNet-50, depthwise and row kernels, as thread CPU
+ * time of one thread, beside the processor's own multiply-add rate.
+ *   kernel_bench [-march=CPU] [--show=tiles|object] [name...]   the table, or its rows whose names hold one of these
+ *   kernel_bench --file=x.tnir [value of each symbol...]        every kernel of a file, as tenon --emit=kernels prints
+ * Constants are those of the file and the arguments whose names begin with w. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -68,11 +68,13 @@ static const char *pad_of(int64_t channels) { return channels * 4 % 4096 < 64 ? 
 
 static void gemm_text(const row *r, tn_buf *out) {
   long long m = r->v[0], n = r->v[1], k = r->v[2];
-  tn_buf_printf(out, "tnir 1\nkernel @k {\n space i=%lld:par, j=%lld:par, t=%lld:sum\n arg %%a: f32[%lld,%lld]%s\n"
-                " arg %%w: f32[%lld,%lld]\n arg %%b: f32[%lld]\n out %%y: f32[%lld,%lld]%s\n %%0 = read %%a[%s, t] : f32\n"
-                " %%1 = read %%w[t, j] : f32\n %%2 = contract %%0, %%1 over t : f32\n %%3 = read %%b[j] : f32\n"
-                " %%4 = add %%2, %%3 : f32\n write %%4 -> %%y[%s, j]\n}\n",
-                m, n, k, m, k, pad_of(k), k, n, n, m, n, pad_of(n), "i", "i");
+  tn_buf_printf(
+      out,
+      "tnir 1\nkernel @k {\n space i=%lld:par, j=%lld:par, t=%lld:sum\n arg %%a: f32[%lld,%lld]%s\n"
+      " arg %%w: f32[%lld,%lld]\n arg %%b: f32[%lld]\n out %%y: f32[%lld,%lld]%s\n %%0 = read %%a[%s, t] : f32\n"
+      " %%1 = read %%w[t, j] : f32\n %%2 = contract %%0, %%1 over t : f32\n %%3 = read %%b[j] : f32\n"
+      " %%4 = add %%2, %%3 : f32\n write %%4 -> %%y[%s, j]\n}\n",
+      m, n, k, m, k, pad_of(k), k, n, n, m, n, pad_of(n), "i", "i");
 }
 
 static void conv_text(const row *r, tn_buf *out) {
@@ -95,13 +97,15 @@ static void conv_text(const row *r, tn_buf *out) {
 
 static void depthwise_text(const row *r, tn_buf *out) {
   long long c = r->v[0], h = r->v[1], k = r->v[2], s = r->v[3], p = k / 2, o = (h + 2 * p - k) / s + 1;
-  tn_buf_printf(out, "tnir 1\nkernel @k {\n space g=%lld:par, y=%lld:par, x=%lld:par, r=%lld:sum, s=%lld:sum\n"
-                " arg %%x: f32[1,%lld,%lld,%lld] order(0,2,3,1)\n arg %%w: f32[%lld,1,%lld,%lld]\n arg %%b: f32[%lld]\n"
-                " out %%out: f32[1,%lld,%lld,%lld] order(0,2,3,1)\n %%z = const 0 : f32\n"
-                " %%0 = read %%x[0, g, %lld*y + r - %lld, %lld*x + s - %lld] outside %%z : f32\n"
-                " %%1 = read %%w[g, 0, r, s] : f32\n %%2 = contract %%0, %%1 over r, s : f32\n %%3 = read %%b[g] : f32\n"
-                " %%4 = add %%2, %%3 : f32\n write %%4 -> %%out[0, g, y, x]\n}\n",
-                c, o, o, k, k, c, h, h, c, k, k, c, c, o, o, s, p, s, p);
+  tn_buf_printf(
+      out,
+      "tnir 1\nkernel @k {\n space g=%lld:par, y=%lld:par, x=%lld:par, r=%lld:sum, s=%lld:sum\n"
+      " arg %%x: f32[1,%lld,%lld,%lld] order(0,2,3,1)\n arg %%w: f32[%lld,1,%lld,%lld]\n arg %%b: f32[%lld]\n"
+      " out %%out: f32[1,%lld,%lld,%lld] order(0,2,3,1)\n %%z = const 0 : f32\n"
+      " %%0 = read %%x[0, g, %lld*y + r - %lld, %lld*x + s - %lld] outside %%z : f32\n"
+      " %%1 = read %%w[g, 0, r, s] : f32\n %%2 = contract %%0, %%1 over r, s : f32\n %%3 = read %%b[g] : f32\n"
+      " %%4 = add %%2, %%3 : f32\n write %%4 -> %%out[0, g, y, x]\n}\n",
+      c, o, o, k, k, c, h, h, c, k, k, c, c, o, o, s, p, s, p);
 }
 
 static const char *text_of(const row *r, tn_arena *arena) {
@@ -159,7 +163,8 @@ static part_fn link_object(const tn_object_part *object, const char *symbol, voi
   if (fd < 0 || write(fd, object->data, object->bytes) != (ssize_t)object->bytes) return NULL;
   close(fd);
   snprintf(path, sizeof(path), "%s.so", base);
-  snprintf(command, sizeof(command), "ld.lld-19 -shared -o %s %s 2>/dev/null || ld -shared -o %s %s", path, base, path, base);
+  snprintf(command, sizeof(command), "ld.lld-19 -shared -o %s %s 2>/dev/null || ld -shared -o %s %s", path, base,
+           path, base);
   int status = system(command);
   *out_handle = status == 0 ? dlopen(path, RTLD_NOW) : NULL;
   unlink(base);
@@ -200,7 +205,8 @@ static void *argument(tn_kernel *kernel, const tn_target *target, const tn_sched
   tn_ctx *ctx = kernel->module->ctx;
   tn_storage_strides(ctx, arg->type, arg->storage, strides, &total);
   size_t n = (size_t)value_of(kernel, symbols, total), bytes = n * tn_dtype_bytes(arg->type->dtype);
-  tn_buffer buffer = {.kind = TN_BUFFER_CONST, .type = arg->type, .constant = arg->constant, .format = schedule->formats[i]};
+  tn_buffer buffer = {
+      .kind = TN_BUFFER_CONST, .type = arg->type, .constant = arg->constant, .format = schedule->formats[i]};
   size_t room = arg->constant ? tn_cpu_packed_bytes(target, &buffer) : bytes;
   uint8_t *data = tn_arena_alloc(arena, room + 4096 + 64);
   data += -(uintptr_t)data & 63;
@@ -263,7 +269,8 @@ static int bench(tn_ctx *ctx, const tn_cpu_code *code, const tn_target *target, 
       if (kernel->module->symbols.data[k] == kernel->symbols.data[i]) symbols[i] = values[k];
   make_constants(kernel, arena);
   double start = seconds();
-  if (!tn_cpu_schedule(target, kernel, arena, &schedule) || !tn_tile_generate(ctx, target, kernel, arena, &func)) return 1;
+  if (!tn_cpu_schedule(target, kernel, arena, &schedule) || !tn_tile_generate(ctx, target, kernel, arena, &func))
+    return 1;
   double generated = seconds();
   if (shown) show(code, func, shown, arena);
   if (!code->compile_tile(ctx, target, func, "bench_kernel", arena, &object)) return 1;
