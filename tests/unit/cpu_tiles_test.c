@@ -90,7 +90,8 @@ static tn_tensor *new_tensor(const fixture *f, tn_arena *arena, const tn_karg *a
   return tn_tensor_create(arena, arg->type->dtype, arg->type->ndim, extents);
 }
 
-static void store_tensor(const fixture *f, tn_arena *arena, const tn_karg *arg, const tn_tensor *tensor, tile_memory *out) {
+static void store_tensor(const fixture *f, tn_arena *arena, const tn_karg *arg, const tn_tensor *tensor,
+                         tile_memory *out) {
   size_t bytes = tn_dtype_bytes(arg->type->dtype);
   *out = (tile_memory){.n = storage_total(f, arg), .dtype = arg->type->dtype};
   out->data = tn_arena_alloc(arena, (size_t)out->n * bytes);
@@ -125,7 +126,8 @@ static void fill_inputs(fixture *f, tn_arena *arena) {
       if (!arg->is_output) f->args[i]->data[k] = random_number(arg->type->dtype, &state);
     if (arg->name[0] == 'w') {
       size_t bytes;
-      arg->constant = tn_const_data(f->kernel->module, arg->name, arg->type, tn_tensor_to_bytes(arena, f->args[i], &bytes));
+      arg->constant =
+          tn_const_data(f->kernel->module, arg->name, arg->type, tn_tensor_to_bytes(arena, f->args[i], &bytes));
     }
   }
 }
@@ -148,7 +150,8 @@ static void check_output(const fixture *f, const tn_target *target, uint32_t i) 
     if (is_float && isfinite(expected->data[k].f)) scale = fmax(scale, fabs(expected->data[k].f));
   for (int64_t k = 0; k < expected->count; k++) {
     if (!is_written(f, arg, expected, k)) continue;
-    const uint8_t *at = f->memory[i].data + (size_t)storage_position(f, arg, expected, k) * tn_dtype_bytes(expected->dtype);
+    const uint8_t *at =
+        f->memory[i].data + (size_t)storage_position(f, arg, expected, k) * tn_dtype_bytes(expected->dtype);
     tn_number found = tn_number_load(expected->dtype, at), want = expected->data[k];
     bool same = is_float ? found.f == want.f || (isnan(found.f) && isnan(want.f)) ||
                                fabs(found.f - want.f) <= f->sample->tolerance * scale
@@ -198,8 +201,7 @@ static void no_memory(void *user, size_t bytes) {
   abort();
 }
 
-static void test_sample(void **state) {
-  const sample *s = *state;
+static void run_sample(const sample *s) {
   tn_ctx *ctx = tn_ctx_create((tn_oom){no_memory, NULL});
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   tn_module *module = tn_text_parse(ctx, s->name, s->text, strlen(s->text));
@@ -214,6 +216,71 @@ static void test_sample(void **state) {
   tn_ctx_destroy(ctx);
 }
 
+static void test_sample(void **state) { run_sample(*state); }
+
+static long long pick(uint64_t *state, int lo, int hi) {
+  return lo + (long long)(next_random(state) % (uint64_t)(hi - lo + 1));
+}
+
+typedef struct window {
+  long long h, w, kh, kw, stride, dilation, pad, ic, oc;
+  int kind; /* 0 convolution, 1 sum of products by channel, 2 greatest sum by channel */
+  bool dynamic, last;
+} window;
+
+static void window_extent(char *out, size_t bytes, const window *x, const char *symbol, long long size,
+                          long long taps) {
+  long long room = 2 * x->pad - x->dilation * (taps - 1) - 1;
+  if (x->dynamic)
+    snprintf(out, bytes, "floordiv(%s %c %lld, %lld) + 1", symbol, room < 0 ? '-' : '+', llabs(room), x->stride);
+  else
+    snprintf(out, bytes, "%lld", (size + room) / x->stride + 1);
+}
+
+static void window_text(const window *x, tn_buf *out) {
+  char h[16] = "P", w[16] = "Q", oh[64], ow[64];
+  window_extent(oh, sizeof(oh), x, h, x->h, x->kh);
+  window_extent(ow, sizeof(ow), x, w, x->w, x->kw);
+  if (!x->dynamic) snprintf(h, sizeof(h), "%lld", x->h), snprintf(w, sizeof(w), "%lld", x->w);
+  const char *order = x->last ? " order(0,2,3,1)" : "", *channel = x->kind == 0 ? "c" : "o";
+  long long in = x->kind == 0 ? x->ic : x->oc, depth = x->kind == 0 ? x->ic : 1;
+  tn_buf_printf(out, "tnir 1\nsym P in [1, 64]\nsym Q in [1, 64]\nkernel @k {\n space o=%lld:par, y=%s:par, x=%s:par",
+                x->oc, oh, ow);
+  if (x->kind == 0) tn_buf_printf(out, ", c=%lld:sum", x->ic);
+  tn_buf_printf(out, ", r=%lld:sum, s=%lld:sum\n arg %%x: f32[1,%lld,%s,%s]%s\n arg %%w: f32[%lld,%lld,%lld,%lld]\n",
+                x->kh, x->kw, in, h, w, order, x->oc, depth, x->kh, x->kw);
+  tn_buf_printf(out, " out %%out: f32[1,%lld,%s,%s]%s\n %%z = const %s : f32\n", x->oc, oh, ow, order,
+                x->kind == 2 ? "-inf" : "0");
+  tn_buf_printf(out, " %%0 = read %%x[0, %s, %lld*y + %lld*r - %lld, %lld*x + %lld*s - %lld] outside %%z : f32\n",
+                channel, x->stride, x->dilation, x->pad, x->stride, x->dilation, x->pad);
+  if (x->kind == 0)
+    tn_buf_puts(out, " %1 = read %w[o, c, r, s] : f32\n %2 = contract %0, %1 over c, r, s : f32\n");
+  else
+    tn_buf_printf(out,
+                  " %%1 = read %%w[o, 0, r, s] : f32\n %%3 = %s %%0, %%1 : f32\n %%2 = fold %s %%3 over r, s : f32\n",
+                  x->kind == 1 ? "mul" : "add", x->kind == 1 ? "sum" : "max");
+  tn_buf_puts(out, " write %2 -> %out[0, o, y, x]\n}\n");
+}
+
+/* Windows of any stride, dilation and padding, over channels last or first, with extents static or not. */
+static void test_random_windows(void **state) {
+  uint64_t r = 7;
+  (void)state;
+  tn_arena *arena = tn_arena_create((tn_oom){no_memory, NULL}, 0);
+  for (int i = 0; i < 60; i++) {
+    window x = {pick(&r, 1, 12), pick(&r, 1, 40), pick(&r, 1, 4), pick(&r, 1, 5), pick(&r, 1, 3), pick(&r, 1, 3),
+                pick(&r, 0, 4), pick(&r, 1, 6), pick(&r, 1, 40), (int)pick(&r, 0, 2), pick(&r, 0, 1), pick(&r, 0, 1)};
+    if (x.h + 2 * x.pad <= x.dilation * (x.kh - 1) || x.w + 2 * x.pad <= x.dilation * (x.kw - 1)) continue;
+    tn_buf text = tn_buf_create(arena);
+    window_text(&x, &text);
+    char *name = tn_arena_printf(arena, "window %d", i);
+    sample one = {.name = name, .text = text.data, .symbols = {x.h, x.w}, .tolerance = 4e-6};
+    if (getenv("TN_SHOW_TILES")) fprintf(stderr, "%s\n", text.data);
+    run_sample(&one);
+  }
+  tn_arena_destroy(arena);
+}
+
 static void test_panel_format(void **state) {
   (void)state;
   tn_buffer buffer = {.format = "panel16:2x12,20v3,3x1"};
@@ -223,11 +290,12 @@ static void test_panel_format(void **state) {
 }
 
 int main(int argc, char **argv) {
-  struct CMUnitTest tests[TN_ARRAY_LEN(samples) + 1];
+  struct CMUnitTest tests[TN_ARRAY_LEN(samples) + 2];
   size_t n = 0;
   for (size_t i = 0; i < TN_ARRAY_LEN(samples); i++)
     if (argc < 2 || strcmp(argv[1], samples[i].name) == 0)
       tests[n++] = (struct CMUnitTest){samples[i].name, test_sample, NULL, NULL, (void *)&samples[i]};
+  tests[n++] = (struct CMUnitTest){"random windows", test_random_windows, NULL, NULL, NULL};
   tests[n++] = (struct CMUnitTest){"panel format", test_panel_format, NULL, NULL, NULL};
   return _cmocka_run_group_tests("cpu_tiles", tests, n, NULL, NULL);
 }
