@@ -1,9 +1,9 @@
 /* Folding: nodes whose operands are constants are evaluated by the reference, in exact mode.
  *
- * Only small tensors are (FOLD_LIMIT_BYTES, operands and results together): transposes and reshapes of larger ones become
- * recipes that run once when the object is written; everything else of that size stays for run time. Broadcasts stay, as
- * they cost nothing in a kernel and would only enlarge the weights. Shape values become constants, or the dims that they
- * are, whatever computed them. */
+ * Only small tensors are (FOLD_LIMIT_BYTES, operands and results together): transposes and reshapes of larger ones
+ * become recipes that run once when the object is written; everything else of that size stays for run time. Broadcasts
+ * stay, as they cost nothing in a kernel and would only enlarge the weights. Shape values become constants, or the dims
+ * that they are, whatever computed them. */
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "ir/primitives.h"

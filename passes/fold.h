@@ -4,8 +4,8 @@
 
 #include "ir/graph.h"
 
-/* Replaces node's results by constants when its operands are constants, within the size limit of fold.c, and removes it:
- * *out_folded. False when an error was reported. */
+/* Replaces node's results by constants when its operands are constants, within the size limit of fold.c, and removes
+ * it: *out_folded. False when an error was reported. */
 bool tn_fold_node(tn_node *node, bool *out_folded);
 
 #endif

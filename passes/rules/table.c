@@ -1,6 +1,6 @@
-/* Constant tables. A product with a one-hot matrix reads rows: dot(cast(eq(index, 0..n-1)), table) is a gather; and what
- * is computed of each gathered row alone can be computed of the table. Embeddings exported from frameworks without a
- * gather look like this, often with an activation behind them.
+/* Constant tables. A product with a one-hot matrix reads rows: dot(cast(eq(index, 0..n-1)), table) is a gather; and
+ * what is computed of each gathered row alone can be computed of the table. Embeddings exported from frameworks without
+ * a gather look like this, often with an activation behind them.
  *
  * An index outside [0, n) is equal to none and gives a row of zeros, so the table gets one such row at its end, and
  * min(unsigned index, n) leads there. Exact where every element of the table is finite (0 * inf would be NaN) and none
