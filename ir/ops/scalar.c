@@ -206,6 +206,9 @@ static bool import_cast_to(tn_foreign_node *node, tn_dtype dtype) {
     return tn_foreign_unsupported(node, "strings");
   }
   if (dtype == x->type->dtype) return tn_foreign_set(node, 0, x);
+  /* ONNX keeps the low bits of a float that is outside a 4- or 2-bit integer; our cast would saturate. */
+  bool is_tiny = tn_dtype_is_integer(dtype) && tn_dtype_bits(dtype) < 8;
+  if (is_tiny && tn_dtype_is_float(x->type->dtype)) x = tn_build_cast(node->build, x, TN_I32);
   tn_attr attrs[N_CAST_ATTRS] = {tn_attr_dtype(dtype), tn_attr_bool(saturate != 0)};
   return tn_foreign_build(node, tn_op_of_scalar(TN_CAST), &x, 1, attrs);
 }
