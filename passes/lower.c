@@ -167,6 +167,7 @@ static bool lower_value(lowering *l, const tn_group *group, const tn_value *valu
     add_write(l, &e, to, value, index, node);
     tn_kernel_finish(e.kernel);
     mark_rows(e.kernel);
+    tn_kernel_finish(e.kernel); /* the anchor depends on which axes are rows */
     add_step(l, &e, to, loc);
   }
   tn_loc_pop(l->ctx);
