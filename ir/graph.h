@@ -148,6 +148,7 @@ struct tn_module {
   TN_VEC(tn_func *) funcs;
   TN_VEC(const tn_storage *) storages;
   TN_VEC(struct tn_kernel *) kernels;
+  tn_map kernel_names; /* ever given */
   TN_VEC(struct tn_program *) programs;
   const char *source; /* path of the model, for reports */
 };

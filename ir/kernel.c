@@ -24,19 +24,14 @@ static const char *identifier(tn_ctx *ctx, const char *wanted) {
   return tn_name(ctx, text);
 }
 
-static bool kernel_name_is_taken(const tn_module *module, const char *name) {
-  for (size_t i = 0; i < module->kernels.n; i++)
-    if (module->kernels.data[i]->name == name) return true;
-  return false;
-}
-
 tn_kernel *tn_kernel_create(tn_module *module, const char *name) {
   tn_kernel *kernel = TN_NEW(module->arena, tn_kernel);
   kernel->module = module;
   kernel->name = identifier(module->ctx, name);
   const char *base = kernel->name;
-  for (uint32_t i = 2; kernel_name_is_taken(module, kernel->name); i++)
+  for (uint32_t i = 2; tn_map_has(&module->kernel_names, kernel->name); i++)
     kernel->name = tn_namef(module->ctx, "%s_%u", base, i);
+  tn_map_set(&module->kernel_names, kernel->name, kernel);
   kernel->by_content = tn_map_create(module->arena);
   kernel->loc = tn_loc_current(module->ctx);
   TN_VEC_PUSH(module->arena, &module->kernels, kernel);

@@ -6,14 +6,9 @@ tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name
   program->module = module;
   program->func = func;
   program->name = tn_name(module->ctx, name);
+  program->buffer_names = tn_map_create(module->arena);
   TN_VEC_PUSH(module->arena, &module->programs, program);
   return program;
-}
-
-static bool name_is_taken(const tn_program *program, const char *name) {
-  for (size_t i = 0; i < program->buffers.n; i++)
-    if (program->buffers.data[i]->name == name) return true;
-  return false;
 }
 
 tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const char *name, const tn_type *type,
@@ -23,8 +18,9 @@ tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const
   const char *base = tn_name(module->ctx, name && name[0] ? name : "buf");
   buffer->kind = kind;
   buffer->name = base;
-  for (uint32_t i = 2; name_is_taken(program, buffer->name); i++)
+  for (uint32_t i = 2; tn_map_has(&program->buffer_names, buffer->name); i++)
     buffer->name = tn_namef(module->ctx, "%s_%u", base, i);
+  tn_map_set(&program->buffer_names, buffer->name, buffer);
   buffer->id = (uint32_t)program->buffers.n;
   buffer->type = type;
   buffer->storage = storage ? storage : tn_storage_row_major(module, type->ndim);

@@ -57,6 +57,7 @@ struct tn_program {
   TN_VEC(tn_binding) bindings; /* the position of a symbol here is its run-time slot */
   TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs */
   TN_VEC(tn_buffer *) buffers;
+  tn_map buffer_names;         /* ever given */
   TN_VEC(tn_step *) steps;
   const tn_dim *arena_bytes;   /* NULL before planning */
   const tn_dim *arena_lower_bound; /* largest sum of buffers live at one step */

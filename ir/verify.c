@@ -33,6 +33,7 @@ static void breach(verifier *v, const char *format, ...) {
 
 static void check_symbol(void *user, const tn_symbol *symbol) {
   verifier *v = user;
+  if (!v->func->is_entry && symbol->kind == TN_SYM_INPUT) return; /* its callers bring it */
   if (!tn_map_has(&v->symbols, symbol)) breach(v, "symbol '%s' is not in scope", symbol->name);
 }
 
@@ -213,15 +214,10 @@ static void check_block(verifier *v, const tn_block *block) {
 
 /* Functions. */
 
-/* Input symbols of an entry must be the whole extent of some argument's axis; another function gets them from its
- * callers. */
+/* Input symbols of an entry must be the whole extent of some argument's axis. */
 static void bring_inputs_in_scope(verifier *v) {
   const tn_func *func = v->func;
-  if (!func->is_entry) {
-    for (size_t i = 0; i < v->module->symbols.n; i++)
-      if (v->module->symbols.data[i]->kind == TN_SYM_INPUT) add_symbol(v, v->module->symbols.data[i]);
-    return;
-  }
+  if (!func->is_entry) return;
   for (size_t i = 0; i < func->body->params.n; i++) {
     const tn_type *type = func->body->params.data[i]->type;
     for (uint32_t k = 0; k < type->ndim; k++) {

@@ -237,7 +237,7 @@ static tn_parser parser_create(tn_ctx *ctx, tn_module *module, const char *file,
   tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
   return (tn_parser){.ctx = ctx, .module = module, .scratch = scratch, .file = tn_name(ctx, file),
                      .tokens = tn_lex(ctx, scratch, file, text, length), .symbols = tn_map_create(scratch),
-                     .locs = tn_map_create(scratch)};
+                     .locs = tn_map_create(scratch), .funcs = tn_map_create(scratch)};
 }
 
 tn_module *tn_text_parse(tn_ctx *ctx, const char *file, const char *text, size_t length) {

@@ -22,6 +22,7 @@ typedef struct tn_parser {
   bool create_symbols; /* unknown names become input symbols */
   tn_map symbols;     /* interned name -> tn_symbol of this module, and of the kernel being read */
   tn_map locs;        /* number in the text -> tn_loc */
+  tn_map funcs;       /* interned name -> tn_func */
 } tn_parser;
 
 /* Tokens. */

@@ -139,7 +139,7 @@ static bool parse_func_attr(tn_parser *p, tn_attr *attr) {
   const tn_token *token = tn_parse_peek(p);
   const char *name;
   if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a function", &name)) return false;
-  attr->u.func = tn_func_find(p->module, name);
+  attr->u.func = tn_map_get(&p->funcs, name);
   return attr->u.func || tn_parse_fail(p, token, "there is no function '%s' above", name);
 }
 
@@ -392,8 +392,9 @@ static bool parse_guards(tn_parser *p, tn_func *func) {
 bool tn_parse_func(tn_parser *p, const tn_token *start) {
   const char *name;
   if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a function's name", &name)) return false;
-  if (tn_func_find(p->module, name)) return tn_parse_fail(p, start, "function '%s' is defined twice", name);
+  if (tn_map_has(&p->funcs, name)) return tn_parse_fail(p, start, "function '%s' is defined twice", name);
   tn_func *func = tn_func_create(p->module, name, tn_parse_take_name(p, "entry"));
+  tn_map_set(&p->funcs, name, func);
   scope s = scope_create(p, func->body);
   result_texts results = {0};
   if (!parse_params(p, &s) || !parse_signature_results(p, func, &results) || !tn_parse_need_char(p, '{') ||

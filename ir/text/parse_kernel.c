@@ -48,7 +48,8 @@ static bool parse_axis(tn_parser *p, kernel_text *text) {
 
 static bool parse_space(tn_parser *p, kernel_text *text) {
   if (!tn_parse_need_name(p, "space")) return false;
-  if (tn_token_is(tn_parse_peek(p), "arg") || tn_token_is(tn_parse_peek(p), "out")) return true;
+  bool has_axes = tn_parse_peek_at(p, 1)->kind == TN_TOKEN_CHAR && tn_parse_peek_at(p, 1)->text[0] == '=';
+  if (!has_axes || tn_parse_peek(p)->kind != TN_TOKEN_NAME) return true; /* one point */
   do {
     if (!parse_axis(p, text)) return false;
   } while (tn_parse_take_char(p, ','));
@@ -261,11 +262,10 @@ static bool parse_lines(tn_parser *p, kernel_text *text) {
 }
 
 static tn_kernel *create_kernel(tn_parser *p, const tn_token *token, const char *name) {
-  for (size_t i = 0; i < p->module->kernels.n; i++)
-    if (p->module->kernels.data[i]->name == name) {
-      tn_parse_fail(p, token, "kernel '%s' is defined twice", name);
-      return NULL;
-    }
+  if (tn_map_has(&p->module->kernel_names, name)) {
+    tn_parse_fail(p, token, "kernel '%s' is defined twice", name);
+    return NULL;
+  }
   tn_kernel *kernel = tn_kernel_create(p->module, name);
   if (kernel->name == name) return kernel;
   tn_parse_fail(p, token, "a kernel's name is an identifier");

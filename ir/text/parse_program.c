@@ -106,8 +106,7 @@ static bool parse_step_kernel(tn_parser *p, tn_step *step) {
   const tn_token *token = tn_parse_peek(p);
   const char *name;
   if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a kernel", &name)) return false;
-  for (size_t i = 0; i < p->module->kernels.n && !step->kernel; i++)
-    if (p->module->kernels.data[i]->name == name) step->kernel = p->module->kernels.data[i];
+  step->kernel = tn_map_get(&p->module->kernel_names, name);
   return step->kernel || tn_parse_fail(p, token, "there is no kernel '%s'", name);
 }
 
@@ -175,7 +174,7 @@ bool tn_parse_program(tn_parser *p, const tn_token *start) {
   tn_func *func = NULL;
   if (tn_parse_take_name(p, "of")) {
     if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a function", &of)) return false;
-    func = tn_func_find(p->module, of);
+    func = tn_map_get(&p->funcs, of);
     if (!func) return tn_parse_fail(p, start, "there is no function '%s' above", of);
   }
   program_text text = {.program = tn_program_create(p->module, func, name), .buffers = tn_map_create(p->scratch)};
