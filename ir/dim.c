@@ -26,8 +26,9 @@ static int64_t saturating_mul(int64_t a, int64_t b) {
 }
 
 tn_range tn_range_add(tn_range a, tn_range b) {
-  return (tn_range){a.lo == TN_DIM_MINUS_INF || b.lo == TN_DIM_MINUS_INF ? TN_DIM_MINUS_INF : saturating_add(a.lo, b.lo),
-                    saturating_add(a.hi, b.hi)};
+  return (tn_range){
+      a.lo == TN_DIM_MINUS_INF || b.lo == TN_DIM_MINUS_INF ? TN_DIM_MINUS_INF : saturating_add(a.lo, b.lo),
+      saturating_add(a.hi, b.hi)};
 }
 
 tn_range tn_range_mul(tn_range a, tn_range b) {

@@ -39,7 +39,8 @@ static const tn_dim *split_multiple(tn_ctx *ctx, const tn_dim *p, const tn_dim *
 
 /* 0 <= p < q. */
 static bool lies_within(tn_ctx *ctx, const tn_dim *p, const tn_dim *q) {
-  return tn_dim_proves_nonnegative(ctx, p) && tn_dim_proves_nonnegative(ctx, tn_dim_add_i(ctx, tn_dim_sub(ctx, q, p), -1));
+  return tn_dim_proves_nonnegative(ctx, p) &&
+         tn_dim_proves_nonnegative(ctx, tn_dim_add_i(ctx, tn_dim_sub(ctx, q, p), -1));
 }
 
 /* Greatest common divisor of the coefficients of the terms that are not constant; 0 when there are none. */

@@ -33,7 +33,8 @@ static bool signs_prove(tn_ctx *ctx, const tn_dim *p) {
 }
 
 /* p as c * atom + rest where no other term holds atom; false when atom stands in a product with others. */
-static bool isolate(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int64_t *out_coefficient, const tn_dim **out_rest) {
+static bool isolate(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int64_t *out_coefficient,
+                    const tn_dim **out_rest) {
   *out_coefficient = 0;
   *out_rest = p;
   for (uint32_t i = 0; i < p->n_terms; i++) {

@@ -52,11 +52,11 @@ const tn_dim *tn_dim_substitute_atom(tn_ctx *ctx, const tn_dim *p, const tn_atom
     const tn_dim *product = tn_dim_const(ctx, p->terms[i].coefficient);
     for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
       const tn_atom *here = p->terms[i].atoms[k];
-      const tn_dim *by = here == atom                       ? q
-                         : here->kind == TN_ATOM_SYMBOL ? tn_dim_symbol(ctx, here->symbol)
-                                                            : rebuild_atom(ctx, here,
-                                                                           tn_dim_substitute_atom(ctx, here->p, atom, q),
-                                                                           tn_dim_substitute_atom(ctx, here->q, atom, q));
+      const tn_dim *by = here == atom ? q
+                         : here->kind == TN_ATOM_SYMBOL
+                             ? tn_dim_symbol(ctx, here->symbol)
+                             : rebuild_atom(ctx, here, tn_dim_substitute_atom(ctx, here->p, atom, q),
+                                            tn_dim_substitute_atom(ctx, here->q, atom, q));
       product = tn_dim_mul(ctx, product, by);
     }
     sum = tn_dim_add(ctx, sum, product);

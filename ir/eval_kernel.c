@@ -55,7 +55,8 @@ static int64_t dim_at(kernel_eval *e, const tn_dim *dim) {
   return value;
 }
 
-/* The tensor's index from index expressions; false when outside. Coordinates that run-time values choose are clamped. */
+/* The tensor's index from index expressions; false when outside. Coordinates that run-time values choose are clamped.
+ */
 static bool locate(kernel_eval *e, const tn_knode *node, int64_t *out) {
   const tn_tensor *tensor = e->args[node->arg];
   bool inside = true;

@@ -6,8 +6,8 @@
 #include "ir/eval.h"
 #include "ir/program.h"
 
-/* inputs: in the order of the entry's arguments, logical tensors; outputs: room for its results. wide: floats stay double.
- * False when a kernel reads or writes outside its arguments, or a size cannot be evaluated (not reported). */
+/* inputs: in the order of the entry's arguments, logical tensors; outputs: room for its results. wide: floats stay
+ * double. False when a kernel reads or writes outside its arguments, or a size cannot be evaluated (not reported). */
 bool tn_eval_program(tn_ctx *ctx, tn_arena *arena, const tn_program *program, bool wide,
                      const tn_tensor *const *inputs, tn_tensor **outputs);
 

@@ -1,7 +1,7 @@
 /* What guards say is used: where a guard makes two extents equal, one of its atoms is replaced everywhere by what the
  * guard makes it equal to. So extents that the model computes in different ways become one dim, which fusion, views and
- * the verifier then see as equal. Guards on formulas stay as they are and are checked before anything runs; a symbol that
- * is replaced goes from the arguments' types, too, whose extents are then checked against what it equals. */
+ * the verifier then see as equal. Guards on formulas stay as they are and are checked before anything runs; a symbol
+ * that is replaced goes from the arguments' types, too, whose extents are then checked against what it equals. */
 #include "passes/passes.h"
 
 typedef struct substitution {

@@ -136,8 +136,9 @@ static bool kernels_fit_budget(tn_check *check, const tn_pass_context *context) 
                   tn_add_i64(total, flops, &total));
     if (known && total <= BUDGET_FLOPS) continue;
     if (!check->kernels_are_too_large)
-      tn_warning(context->ctx, TN_LOC_NONE, TN_W_CHECK,
-                 "--check-each: the kernels are beyond the budget of the reference; passes over the graph were checked");
+      tn_warning(
+          context->ctx, TN_LOC_NONE, TN_W_CHECK,
+          "--check-each: the kernels are beyond the budget of the reference; passes over the graph were checked");
     check->kernels_are_too_large = true;
     return false;
   }

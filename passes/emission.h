@@ -1,8 +1,8 @@
 /* Inside lower: building one kernel by walking a group backward from its result at symbolic coordinates.
  *
- * emit(value, index) gives the kernel node that computes the element of value at index. Views change the index, kept values
- * become reads, elementwise nodes become scalar ops, reductions and contractions open axes. Results are remembered by
- * (value, index), so what two users need at the same place is computed once. */
+ * emit(value, index) gives the kernel node that computes the element of value at index. Views change the index, kept
+ * values become reads, elementwise nodes become scalar ops, reductions and contractions open axes. Results are
+ * remembered by (value, index), so what two users need at the same place is computed once. */
 #ifndef TN_PASSES_EMISSION_H
 #define TN_PASSES_EMISSION_H
 

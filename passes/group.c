@@ -2,9 +2,10 @@
  *
  * Nodes are visited consumers first. A node joins the group of its consumers when all of them are in one group, no
  * element would be computed twice, and the group's anchor allows it; else it becomes the root of a new group, and its
- * result is kept in memory. This gives: elementwise chains in one loop, epilogues on contractions and pooling, softmax and
- * norms in one kernel (their reductions are over the group's own space), concat as parts that producers write. Views stay
- * outside groups and are absorbed by every reader. The classes follow Chen et al., "TVM" (OSDI 2018), section 3. */
+ * result is kept in memory. This gives: elementwise chains in one loop, epilogues on contractions and pooling, softmax
+ * and norms in one kernel (their reductions are over the group's own space), concat as parts that producers write.
+ * Views stay outside groups and are absorbed by every reader. The classes follow Chen et al., "TVM" (OSDI 2018),
+ * section 3. */
 #include "passes/groups.h"
 #include "passes/passes.h"
 

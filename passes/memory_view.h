@@ -1,5 +1,5 @@
-/* A value seen as bytes of memory: a kept value under a chain of reshapes and transposes, with the storage that makes the
- * chain free. Used by layout (storages so far) and lower (buffers). */
+/* A value seen as bytes of memory: a kept value under a chain of reshapes and transposes, with the storage that makes
+ * the chain free. Used by layout (storages so far) and lower (buffers). */
 #ifndef TN_PASSES_MEMORY_VIEW_H
 #define TN_PASSES_MEMORY_VIEW_H
 

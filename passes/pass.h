@@ -1,5 +1,5 @@
-/* Passes: each is a row of the table in pipeline.c, which is also the order they run in. Order constraints are rows with
- * a reason, checked by a test. From the rows follow --dump-after=, --stop-after=, --skip=, --only=, --time-passes,
+/* Passes: each is a row of the table in pipeline.c, which is also the order they run in. Order constraints are rows
+ * with a reason, checked by a test. From the rows follow --dump-after=, --stop-after=, --skip=, --only=, --time-passes,
  * --verify-each, --check-each and --print-passes. */
 #ifndef TN_PASSES_PASS_H
 #define TN_PASSES_PASS_H

@@ -1,10 +1,10 @@
 /* The memory plan: offsets of buffers in the arena and of constants in the weights.
  *
  * Static sizes: buffers are placed largest first into the smallest gap between those alive at the same time ("greedy by
- * size for offset calculation", Pisarchyk and Lee, arXiv:2001.03288), in several orders, and the best is kept. Sizes that
- * depend on symbols: buffers share slots ("greedy by size for shared objects", same source), a slot being as large as its
- * largest member for any value of the symbols, so that the plan is right for all of them; which buffers share is decided
- * at a representative size. ir/verify_program.c proves the result by other means. */
+ * size for offset calculation", Pisarchyk and Lee, arXiv:2001.03288), in several orders, and the best is kept. Sizes
+ * that depend on symbols: buffers share slots ("greedy by size for shared objects", same source), a slot being as large
+ * as its largest member for any value of the symbols, so that the plan is right for all of them; which buffers share is
+ * decided at a representative size. ir/verify_program.c proves the result by other means. */
 #include <stdlib.h>
 #include <string.h>
 

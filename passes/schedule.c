@@ -35,8 +35,9 @@ static bool schedule_step(tn_pass_context *context, tn_step *step) {
     const tn_dim *lines = tn_dim_ceildiv(context->ctx, schedule.scratch_bytes, 64);
     const tn_dim *elements = tn_dim_mul_i(context->ctx, lines, 16 * (int64_t)context->max_workers);
     const tn_type *type = tn_type_tensor(context->ctx, TN_F32, 1, &elements);
-    step->scratch = tn_program_add_buffer(program, TN_BUFFER_ARENA, tn_namef(context->ctx, "scratch.%s", step->kernel->name),
-                                          type, tn_storage_row_major(context->module, 1));
+    step->scratch =
+        tn_program_add_buffer(program, TN_BUFFER_ARENA, tn_namef(context->ctx, "scratch.%s", step->kernel->name), type,
+                              tn_storage_row_major(context->module, 1));
   }
   return true;
 }

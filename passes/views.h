@@ -1,5 +1,5 @@
-/* Index arithmetic of views: how the coordinates of a reshaped or transposed tensor relate to those below it, and when a
- * view is the same bytes read with another storage. Used by lower and layout. */
+/* Index arithmetic of views: how the coordinates of a reshaped or transposed tensor relate to those below it, and when
+ * a view is the same bytes read with another storage. Used by lower and layout. */
 #ifndef TN_PASSES_VIEWS_H
 #define TN_PASSES_VIEWS_H
 

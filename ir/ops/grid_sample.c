@@ -1,5 +1,6 @@
 /* grid_sample: x read at positions that a grid gives, with interpolation (ONNX GridSample; Spatial Transformer
- * Networks, arXiv:1506.02025). Padding is a rule for each tap's index: interpolation commutes with the symmetric extension. */
+ * Networks, arXiv:1506.02025). Padding is a rule for each tap's index: interpolation commutes with the symmetric
+ * extension. */
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 
@@ -198,8 +199,9 @@ static const tn_op_sample samples[] = {
 const tn_opdef tn_op_grid_sample = {
     .name = "grid_sample",
     .kind = TN_OP_COMPOSITE,
-    .doc = "x[N,C,S..] read at grid[N,O..,k], positions in [-1, 1] with the last axis' first: result [N,C,O..]. -1 and 1 "
-           "are the centres of the outer elements with align_corners, else their outer edges.",
+    .doc =
+        "x[N,C,S..] read at grid[N,O..,k], positions in [-1, 1] with the last axis' first: result [N,C,O..]. -1 and 1 "
+        "are the centres of the outer elements with align_corners, else their outer edges.",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attr_defs),

@@ -205,7 +205,8 @@ bool tn_import_center_crop_pad(tn_foreign_node *node) {
   const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM], *target[TN_MAX_INDEX];
   const int64_t *axes;
   uint32_t n, n_axes;
-  if (x == NULL || !tn_foreign_ints(node, "axes", &axes, &n_axes) || !tn_foreign_dims(node, 1, 0, INT32_MAX, target, &n))
+  if (x == NULL || !tn_foreign_ints(node, "axes", &axes, &n_axes) ||
+      !tn_foreign_dims(node, 1, 0, INT32_MAX, target, &n))
     return false;
   uint32_t ndim = x->type->ndim, want = axes != NULL ? n_axes : ndim;
   if (n != want) return tn_foreign_error(node, TN_E_SHAPE, "shape: expected %u extents, found %u", want, n);

@@ -1,5 +1,5 @@
-/* The entry of a program: binding, checks, memory, running and the typed C level, of a program made of copies, linked into
- * a shared library and called through runtime/abi.h. */
+/* The entry of a program: binding, checks, memory, running and the typed C level, of a program made of copies, linked
+ * into a shared library and called through runtime/abi.h. */
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,8 +144,8 @@ static void test_bind(void **state) {
   assert_int_equal(symbols[0], 5);
   assert_int_equal(symbols[1], 10);
   refuses(m, bind(m, 0, 4, 0, 0, symbols, &got[0], &got[1]), 1, 0, "input 'a' axis 0 (B): expected at least 1", got);
-  refuses(m, bind(m, 1001, 4, 5, 0, symbols, &got[0], &got[1]), 1000, 1001, "input 'a' axis 0 (B): expected at most 1000",
-          got);
+  refuses(m, bind(m, 1001, 4, 5, 0, symbols, &got[0], &got[1]), 1000, 1001,
+          "input 'a' axis 0 (B): expected at most 1000", got);
   refuses(m, bind(m, 5, 3, 5, 0, symbols, &got[0], &got[1]), 4, 3, "input 'a' axis 1: expected 4", got);
   refuses(m, bind(m, 5, 4, 6, 0, symbols, &got[0], &got[1]), 5, 6, "input 'b' axis 1: expected B", got);
   refuses(m, bind(m, 5, 4, 5, 11, symbols, &got[0], &got[1]), 10, 11, "rows of 'c': N, expected at most 2*B", got);

@@ -1,4 +1,5 @@
-/* Lowering of tile loops: every scalar op on every element type, in vectors and one at a time, against the reference. */
+/* Lowering of tile loops: every scalar op on every element type, in vectors and one at a time, against the reference.
+ */
 #include "tests/unit/tile_fixture.h"
 
 #include <math.h>
@@ -54,9 +55,10 @@ static uint64_t next_random(uint64_t *state) {
 }
 
 static double special_float(uint64_t r) {
-  static const double values[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, 127, 128, 255.5, -128.5, 448, 65504,
-                                  1e-3, -1e-3, 1e-40, -1e-45, 3e38, -3e38, 1e300, 5e-324, INFINITY, -INFINITY, NAN, 0x1p31,
-                                  -0x1p31, 0x1p63, -0x1p63, 0x1p64, 4294967296.5, 0x1p24, 16777217.0};
+  static const double values[] = {0.0,    -0.0,    1,      -1,      0.5,    -0.5,         1.5,      2.5,       -2.5,
+                                  3,      127,     128,    255.5,   -128.5, 448,          65504,    1e-3,      -1e-3,
+                                  1e-40,  -1e-45,  3e38,   -3e38,   1e300,  5e-324,       INFINITY, -INFINITY, NAN,
+                                  0x1p31, -0x1p31, 0x1p63, -0x1p63, 0x1p64, 4294967296.5, 0x1p24,   16777217.0};
   return values[r % TN_ARRAY_LEN(values)];
 }
 
@@ -81,7 +83,12 @@ static double ulps(tn_dtype dtype, double got, double wide) {
   double rounded = tn_number_round_float(dtype, wide);
   if (got == rounded) return 0;
   if (isinf(got) || isinf(rounded)) return INFINITY;
-  int digits = dtype == TN_F64 ? 52 : dtype == TN_F32 ? 23 : 10, least = dtype == TN_F64 ? -1074 : dtype == TN_F32 ? -149 : -24;
+  int digits = dtype == TN_F64   ? 52
+               : dtype == TN_F32 ? 23
+                                 : 10,
+      least = dtype == TN_F64   ? -1074
+              : dtype == TN_F32 ? -149
+                                : -24;
   int exponent = wide == 0 ? least : ilogb(wide) - digits;
   return fabs(got - wide) / ldexp(1, exponent < least ? least : exponent);
 }
@@ -118,10 +125,11 @@ static bool check_case(fixture *f, const test_case *c, uint64_t seed) {
     if (same(c, got, want, wide.f)) continue;
     bool is_float = tn_dtype_is_float(c->to), from_float = tn_dtype_is_float(c->dtype);
     print_error("%s %s -> %s, %u lanes, target %s: (%.9g, %.9g | %lld, %lld) gives %.9g | %lld, expected %.9g | %lld\n",
-                tn_op_of_scalar(c->scalar)->name, tn_dtype_name(c->dtype), tn_dtype_name(c->to), c->lanes, f->target.cpu,
-                from_float ? args[0].f : 0, from_float && arity > 1 ? args[1].f : 0, from_float ? 0LL : (long long)args[0].i,
-                from_float || arity < 2 ? 0LL : (long long)args[1].i, is_float ? got.f : 0, is_float ? 0LL : (long long)got.i,
-                is_float ? want.f : 0, is_float ? 0LL : (long long)want.i);
+                tn_op_of_scalar(c->scalar)->name, tn_dtype_name(c->dtype), tn_dtype_name(c->to), c->lanes,
+                f->target.cpu, from_float ? args[0].f : 0, from_float && arity > 1 ? args[1].f : 0,
+                from_float ? 0LL : (long long)args[0].i, from_float || arity < 2 ? 0LL : (long long)args[1].i,
+                is_float ? got.f : 0, is_float ? 0LL : (long long)got.i, is_float ? want.f : 0,
+                is_float ? 0LL : (long long)want.i);
     return false;
   }
   return true;

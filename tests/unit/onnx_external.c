@@ -16,7 +16,8 @@ static const char *const setup_script =
     "cd '%s' && mkdir -p model/sub root/blobs root/snapshot && printf 0123456789abcdef > outside.bin && "
     "cp outside.bin model/w.bin && cp outside.bin model/sub/w.bin && cp outside.bin root/blobs/b1 && "
     "ln -s ../outside.bin model/link.bin && ln -s w.bin model/inner.bin && ln -s .. model/up && "
-    "ln -s sub model/alias && ln outside.bin model/hard.bin && mkfifo model/fifo && ln -s ../blobs/b1 root/snapshot/w.bin && "
+    "ln -s sub model/alias && ln outside.bin model/hard.bin && mkfifo model/fifo && ln -s ../blobs/b1 "
+    "root/snapshot/w.bin && "
     "ln -s ../../outside.bin root/snapshot/out.bin && : > model/empty.bin";
 
 typedef struct fixture {

@@ -73,7 +73,8 @@ static inline tn_tile_func *build(fixture *f, const test_case *c) {
   tn_tile_func *tile = tn_tile_func_create(f->arena, plain_kernel(f, arity + 1), &f->target);
   tn_tile_build b = {.func = tile, .block = &tile->body};
   tn_tile_block *saved;
-  tn_tile_stmt *loop = tn_tile_loop_begin(&b, tn_tile_const_i(&b, 0), tn_tile_const_i(&b, N), c->lanes, NULL, 0, &saved);
+  tn_tile_stmt *loop =
+      tn_tile_loop_begin(&b, tn_tile_const_i(&b, 0), tn_tile_const_i(&b, N), c->lanes, NULL, 0, &saved);
   tn_tile_value *in[3];
   for (uint32_t i = 0; i < arity; i++)
     in[i] = tn_tile_load(&b, TN_T_LOAD, operand_type(c, i), c->lanes, i, loop->var, 0, NULL);
@@ -129,8 +130,8 @@ static inline void link_and_load(fixture *f) {
   assert_int_equal(system(command), 0);
 }
 
-/* Calls a case on its operands. The frame: as many pointers as the kernel has arguments, then scratch, its stride and the
- * status. */
+/* Calls a case on its operands. The frame: as many pointers as the kernel has arguments, then scratch, its stride and
+ * the status. */
 static inline int32_t call_case(const test_case *c, void *const *in, void *out) {
   uint32_t arity = tn_scalar_arity(c->scalar);
   int32_t status = 0;

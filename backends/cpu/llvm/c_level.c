@@ -258,8 +258,9 @@ static void emit_message(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMValueRef f = tn_entry_function(e, "message", LLVMFunctionType(l->ptr, &l->ptr, 1, false), true);
   LLVMValueRef ctx = LLVMGetParam(f, 0);
-  const char *why = "no context: the processor lacks what the code needs, memory gave out, or the arena is too small or "
-                    "not aligned to 64 bytes";
+  const char *why =
+      "no context: the processor lacks what the code needs, memory gave out, or the arena is too small or "
+      "not aligned to 64 bytes";
   LLVMValueRef text = tn_entry_text(l, why), is_there = LLVMBuildIsNotNull(l->builder, ctx, "");
   LLVMBuildRet(l->builder, tn_lower_select(l, is_there, field(e, ctx, CTX_MESSAGE), text));
 }
