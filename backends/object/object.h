@@ -35,8 +35,8 @@ typedef struct tn_object_request {
 
 /* Merges parts (as ld -r: sections of one name joined, symbols resolved between parts, relocations kept) and streams
  * the data. Two strong definitions of one symbol are an error (TN_E_OBJECT), as is everything malformed in a part. Of
- * equal COMDAT groups the first is kept; as its symbols become local, the result has no groups. Read-only strings are joined,
- * not shared. The bytes depend on the request alone. */
+ * equal COMDAT groups the first is kept; as its symbols become local, the result has no groups. Read-only strings are
+ * joined, not shared. The bytes depend on the request alone. */
 typedef struct tn_object tn_object;
 /* Reads and lays out; the parts must stay as long as the object is used. NULL when reported. */
 tn_object *tn_object_merge(tn_ctx *ctx, const tn_object_request *request, tn_arena *arena);
