@@ -197,6 +197,22 @@ static bool import_is_inf(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_binary(b, TN_AND, infinite, side));
 }
 
+/* To a power of two, by round_mode: the nearest one, then one step where that lies on the wrong side. */
+static bool import_cast_e8m0(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  const char *mode;
+  if (!tn_foreign_string(node, "round_mode", "up", &mode)) return false;
+  tn_value *size = tn_build_unary(b, TN_ABS, tn_build_cast(b, x, TN_F64));
+  tn_value *y = tn_build_cast(b, tn_build_cast(b, size, TN_F8E8M0), TN_F64);
+  if (strcmp(mode, "up") == 0)
+    y = tn_build_select(b, tn_build_binary(b, TN_LT, y, size), tn_build_binary_f(b, TN_MUL, y, 2), y);
+  else if (strcmp(mode, "down") == 0)
+    y = tn_build_select(b, tn_build_binary(b, TN_GT, y, size), tn_build_binary_f(b, TN_MUL, y, 0.5), y);
+  else if (strcmp(mode, "nearest") != 0)
+    return tn_foreign_error(node, TN_E_ATTR, "round_mode: '%s'", mode);
+  return tn_foreign_set(node, 0, y == NULL ? NULL : tn_build_cast(b, y, TN_F8E8M0));
+}
+
 static bool import_cast_to(tn_foreign_node *node, tn_dtype dtype) {
   int64_t saturate;
   tn_value *x = tn_foreign_need(node, 0);
@@ -209,6 +225,7 @@ static bool import_cast_to(tn_foreign_node *node, tn_dtype dtype) {
   /* ONNX keeps the low bits of a float that is outside a 4- or 2-bit integer; our cast would saturate. */
   bool is_tiny = tn_dtype_is_integer(dtype) && tn_dtype_bits(dtype) < 8;
   if (is_tiny && tn_dtype_is_float(x->type->dtype)) x = tn_build_cast(node->build, x, TN_I32);
+  if (dtype == TN_F8E8M0 && saturate != 0) return import_cast_e8m0(node, x);
   tn_attr attrs[N_CAST_ATTRS] = {tn_attr_dtype(dtype), tn_attr_bool(saturate != 0)};
   return tn_foreign_build(node, tn_op_of_scalar(TN_CAST), &x, 1, attrs);
 }
