@@ -21,6 +21,7 @@ static tn_object_part read_file(tn_arena *arena, const char *path) {
   fclose(file);
   char *exact = malloc(bytes.n ? bytes.n : 1); /* ends where the file ends, so that sanitizers see a read past it */
   if (bytes.n) memcpy(exact, bytes.data, bytes.n);
+  tn_arena_on_destroy(arena, free, exact);
   return (tn_object_part){exact, bytes.n};
 }
 
