@@ -152,7 +152,10 @@ static bool set_output(tn_driver *driver, const tn_option *option, const char *a
     case OPT_TRIPLE: o->triple = argument; return true;
     case OPT_SANITIZE:
       o->sanitize = argument;
-      return strcmp(argument, "address") == 0 || strcmp(argument, "thread") == 0 || wrong(driver, option, argument);
+      if (strcmp(argument, "address") != 0 && strcmp(argument, "thread") != 0) return wrong(driver, option, argument);
+      /* The linker's driver adds the sanitizer's library. */
+      TN_VEC_PUSH(driver->ctx->arena, &o->link, tn_namef(driver->ctx, "%s=%s", option->spelling, argument));
+      return true;
     case OPT_TARGET:
       o->target = argument;
       if (tn_backend_find(argument)) return true;
