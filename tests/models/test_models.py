@@ -67,10 +67,14 @@ class Model:
         subprocess.run([*command, "--input", f"{name}={self.work}/x.npy", "--output-dir", out], check=True)
         return [np.load(file_of(out, o)) for o in self.outputs]
 
-    def check(self, shape, seed):
-        """None, or what is wrong."""
+    def check(self, shape, seed, march=None):
+        """None, or what is wrong. march: the program is compiled anew for this processor."""
         name, x = make_input(self.model, shape, seed)
-        ours = self.run([self.exe, "run"], name, x, "ours")
+        exe = self.exe
+        if march:
+            exe += "." + march
+            subprocess.run([self.tenon, self.path, "-march=" + march, "-o", exe, *self.options], check=True)
+        ours = self.run([exe, "run"], name, x, "ours")
         theirs = self.session.run(self.outputs, {name: x})
         command = [self.tenon, self.path, "--eval", "--eval-mode", "wide", *self.options]
         reference = self.run(command, name, x, "reference")
@@ -106,6 +110,8 @@ def main(build, models, only):
             try:
                 model = Model(build, models, work, name, extra)
                 found = [model.check(shape, seed) for seed, shape in enumerate(shapes)]
+                print("   with AVX2:")
+                found.append(model.check(shapes[0], 0, "haswell"))
                 few, more = (model.allocations(build, shapes[0], n) for n in (1, 4))
                 print(f"   {(more - few) // 3} allocations an inference after the first")
                 found.append(f"{more - few} allocations in three inferences" if more != few else None)
