@@ -107,6 +107,15 @@ const char *tn_entry_needs(tn_entry *e) {
   return buf.n == 0 ? "" : buf.data;
 }
 
+/* The model's file without folder and extension, so that the same model has one name wherever it lies. */
+static const char *model_name(tn_arena *arena, const tn_program *program) {
+  const char *source = program->module->source;
+  if (!source || !*source) return program->name;
+  const char *slash = strrchr(source, '/'), *base = slash ? slash + 1 : source, *dot = strrchr(base, '.');
+  size_t length = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+  return length ? tn_arena_strndup(arena, base, length) : program->name;
+}
+
 void tn_entry_emit_model(tn_entry *e) {
   tn_lower *l = e->l;
   const tn_program *program = e->program;
@@ -114,7 +123,7 @@ void tn_entry_emit_model(tn_entry *e) {
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
-      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), text(e, program->name), text(e, "tenon " TN_VERSION),
+      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), text(e, model_name(l->arena, program)), text(e, "tenon " TN_VERSION),
       text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, program->steps.n), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
