@@ -368,6 +368,22 @@ static bool has_dynamic_border(const tn_nest *nest, const tn_access *a, uint32_t
   return false;
 }
 
+/* Whether the rows of a register tile lie a run-time stride apart, so that each takes a pointer of its own. */
+static bool has_row_pointers(const tn_plan *plan, const tn_access *a, uint32_t rows) {
+  uint8_t sorted[TN_KERNEL_MAX_AXES];
+  uint32_t n = 0;
+  for (uint32_t i = 0; a && i < plan->nest->n_axes; i++)
+    if (has_axis(rows & a->axes, i)) sorted[n++] = (uint8_t)i;
+  if (n == 0) return false;
+  sort_axes(plan, a, sorted, n);
+  return tn_access_stride(a, sorted[n - 1]) == INT64_MIN;
+}
+
+static int64_t most_rows(const tn_plan *plan, const tn_access *a, uint32_t rows) {
+  if (has_dynamic_border(plan->nest, a, rows)) return 8;
+  return has_row_pointers(plan, a, rows) ? 12 : 64; /* of 15 registers, 3 count and walk the vector operand */
+}
+
 static bool is_nonlinear_in(const tn_nest *nest, const tn_dim *dim, uint32_t axis) {
   const tn_dim *coefficient, *rest;
   return tn_dim_uses(dim, nest->axes[axis].symbol) &&
@@ -443,8 +459,7 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     split_rows(plan, free_rows, n_rows < 4 ? n_rows : phases > 1 ? 1 : 4, a);
     plan->strategy = "dot";
   } else if (b) {
-    register_tile tile = choose_tile(n_rows, has_dynamic_border(nest, a, rows) ? 8 : 64, vector_count(plan), registers,
-                                     n_contracts);
+    register_tile tile = choose_tile(n_rows, most_rows(plan, a, rows), vector_count(plan), registers, n_contracts);
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, free_rows, tile.rows, a);
     plan->has_panels = true;
