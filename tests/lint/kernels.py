@@ -19,7 +19,7 @@ from lib.common import report
 VECTORS = {"x86-64-v4": "zmm", "haswell": "ymm"}
 
 # (model, kernel, cpu): why its code is not yet as it should be. One that is clean again must be taken out.
-BORDER_MASKS = "planes first: lanes run along a row, the masks of both borders take the registers that 13 rows leave"
+BORDER_MASKS = "planes first: LLVM repeats the comparisons that make the masks of both borders before each masked load"
 TAPS_TESTED = "symbolic width: in the first and last columns each tap is tested at run time, in the loop over channels"
 KNOWN = {
     ("conv3x3_alone", "y", "haswell"): BORDER_MASKS,
