@@ -97,13 +97,14 @@ static tn_value *tap_index(const job *j, uint32_t axis, int t, tn_value **inside
   tn_value *i = tn_build_cast(b, tn_build_binary_f(b, TN_ADD, j->base[axis], j->first + t), TN_I64);
   if (i == NULL) return NULL;
   tn_value *n = extent(j, axis, i), *zero = tn_build_fill_like(b, i, 0), *last = tn_build_binary_f(b, TN_SUB, n, 1);
+  tn_value *nearest = tn_build_binary(b, TN_MAX, tn_build_binary(b, TN_MIN, i, last), zero);
   switch (j->node->attrs[PADDING].u.i) {
     case ZEROS: {
       tn_value *ok = tn_build_binary(b, TN_AND, tn_build_binary(b, TN_GE, i, zero), tn_build_binary(b, TN_LT, i, n));
       *inside = *inside == NULL ? ok : tn_build_binary(b, TN_AND, *inside, ok);
-      return i;
+      return nearest;
     }
-    case BORDER: return tn_build_binary(b, TN_MAX, tn_build_binary(b, TN_MIN, i, last), zero);
+    case BORDER: return nearest;
     default: break;
   }
   /* Reflected at the outer elements (align_corners) or at their outer edges: a period of 2n - 2 or 2n. */

@@ -123,7 +123,8 @@ void tn_entry_emit_model(tn_entry *e) {
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
-      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), text(e, model_name(l->arena, program)), text(e, "tenon " TN_VERSION),
+      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)),
+      text(e, model_name(l->arena, program)), text(e, "tenon " TN_VERSION),
       text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, program->steps.n), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
