@@ -271,8 +271,20 @@ static tn_knode *emit_dim_value(emission *e, const tn_node *node, const tn_dim *
   return result ? result : tn_emit_number(e, TN_I64, 0, 0);
 }
 
+/* Kernels convert to 8- and 4-bit floats with saturation only. */
+static bool cast_has_kernel_form(emission *e, const tn_node *node) {
+  tn_dtype to = node->results[0]->type->dtype;
+  if (node->op->scalar != TN_CAST || !tn_dtype_is_float(to) || tn_dtype_bits(to) > 8) return true;
+  uint32_t saturate = tn_op_attr_index(node->op, "saturate");
+  if (saturate == UINT32_MAX || node->attrs[saturate].u.i != 0) return true;
+  e->failed = true;
+  return tn_error(e->ctx, node->loc, TN_E_LOWER, "a cast to %s without saturation has no kernel form yet",
+                  tn_dtype_name(to));
+}
+
 static tn_knode *emit_scalar(emission *e, const tn_node *node, const tn_dim *const *index) {
   tn_knode *in[3];
+  if (!cast_has_kernel_form(e, node)) return NULL;
   for (uint32_t i = 0; i < node->n_operands; i++) {
     in[i] = tn_emit(e, node->operands[i].value, index);
     if (!in[i]) return NULL;
