@@ -91,17 +91,6 @@ static tn_scalar scalar_of(tn_fold fold) {
   return scalars[fold];
 }
 
-static tn_number identity(tn_fold fold, tn_dtype dtype) {
-  tn_number n = {.i = 0};
-  bool is_float = tn_dtype_is_float(dtype);
-  if (is_float) n.f = 0;
-  if (fold == TN_FOLD_PROD) is_float ? (n.f = 1) : (double)(n.i = 1);
-  if (fold == TN_FOLD_AND) n.i = dtype == TN_BOOL ? 1 : -1;
-  if (fold == TN_FOLD_MAX) is_float ? (n.f = -(double)__builtin_inf()) : (double)(n.i = tn_dtype_int_min(dtype));
-  if (fold == TN_FOLD_MIN) is_float ? (n.f = (double)__builtin_inf()) : (double)(n.u = tn_dtype_int_max(dtype));
-  return n;
-}
-
 /* Steps to the next point of the axes in `over`, last axis fastest; false after the last. */
 static bool advance(kernel_eval *e, uint32_t over) {
   for (uint32_t i = (uint32_t)e->kernel->space.n; i-- > 0;) {
@@ -140,7 +129,7 @@ static tn_number fold_at(kernel_eval *e, const tn_knode *node) {
   for (uint32_t i = 0; i < e->kernel->space.n; i++) saved[i] = e->at[i];
   bool is_contract = node->kind == TN_K_CONTRACT, is_arg = node->kind == TN_K_ARGFOLD, first = true;
   tn_fold fold = is_contract ? TN_FOLD_SUM : node->fold;
-  tn_number result = is_arg ? (tn_number){.i = 0} : identity(fold, node->dtype), best = {.i = 0};
+  tn_number result = is_arg ? (tn_number){.i = 0} : tn_fold_identity(fold, node->dtype), best = {.i = 0};
   uint32_t axis = is_arg ? (uint32_t)__builtin_ctz(node->over) : 0;
   for (bool go = start(e, node->over); go; go = advance(e, node->over)) {
     tn_number v = value_at(e, node->in[0]);

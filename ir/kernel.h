@@ -134,6 +134,8 @@ uint32_t tn_kernel_index_axes(const tn_kernel *kernel, const tn_dim *const *inde
 /* The axes node varies over, from its own fields and its operands' axes. */
 uint32_t tn_knode_axes(const tn_kernel *kernel, const tn_knode *node);
 const char *tn_fold_name(tn_fold fold); /* "sum", ... */
+/* What a fold of no element gives, as dtype holds it (ir/ops/fold.c). */
+tn_number tn_fold_identity(tn_fold fold, tn_dtype dtype);
 /* Operations, as a dim over the kernel's symbols: each scalar op but casts, selects and comparisons counts one, a fused
  * multiply-add two, and each point of a fold one. */
 const tn_dim *tn_kernel_flops(const tn_kernel *kernel);

@@ -87,6 +87,10 @@ bool tn_type_is_static(const tn_type *type) {
   return true;
 }
 
+bool tn_type_same_dims(const tn_type *a, const tn_type *b) {
+  return a->ndim == b->ndim && (!a->ndim || memcmp(a->dims, b->dims, a->ndim * sizeof(*a->dims)) == 0);
+}
+
 const tn_dim *tn_type_count(tn_ctx *ctx, const tn_type *type) { return tn_dim_product(ctx, type->dims, type->ndim); }
 
 int64_t tn_type_static_count(const tn_type *type) {

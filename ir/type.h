@@ -66,6 +66,8 @@ const tn_type *tn_type_scalar(tn_ctx *ctx, tn_dtype dtype);
 const tn_type *tn_type_static(tn_ctx *ctx, tn_dtype dtype, uint32_t ndim, const int64_t *extents);
 const tn_type *tn_type_with_dtype(tn_ctx *ctx, const tn_type *type, tn_dtype dtype);
 bool tn_type_is_static(const tn_type *type);
+/* The same dims in the same order, whatever the element types. */
+bool tn_type_same_dims(const tn_type *a, const tn_type *b);
 /* Element count as a dim; for static types also as a number. */
 const tn_dim *tn_type_count(tn_ctx *ctx, const tn_type *type);
 /* -1 when not static. Constants and types made from input are bounded so that this never overflows. */

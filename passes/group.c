@@ -78,13 +78,6 @@ static const tn_type *space_of(const tn_group *group) {
   return node->results[0]->type;
 }
 
-static bool same_dims(const tn_type *a, const tn_type *b) {
-  if (a->ndim != b->ndim) return false;
-  for (uint32_t i = 0; i < a->ndim; i++)
-    if (a->dims[i] != b->dims[i]) return false;
-  return true;
-}
-
 static bool same_axes(const tn_node *a, const tn_node *b) {
   const tn_attr *x = tn_node_attr(a, "axes"), *y = tn_node_attr(b, "axes");
   if (x->u.list.n != y->u.list.n) return false;
@@ -95,7 +88,7 @@ static bool same_axes(const tn_node *a, const tn_node *b) {
 
 /* A reduction over the group's own space, together with those already there. */
 static bool fits_rows(const tn_group *group, const tn_node *reduce) {
-  if (!same_dims(reduce->operands[0].value->type, space_of(group))) return false;
+  if (!tn_type_same_dims(reduce->operands[0].value->type, space_of(group))) return false;
   if (group->anchor == TN_GROUP_MAP) return true;
   return group->anchor == TN_GROUP_ROWS && same_axes(reduce, group->anchor_node);
 }
@@ -103,7 +96,7 @@ static bool fits_rows(const tn_group *group, const tn_node *reduce) {
 static bool fits_reduce(const tn_group *group, const tn_node *reduce) {
   if (group->anchor == TN_GROUP_MAP) return true;
   return group->anchor == TN_GROUP_REDUCE && same_axes(reduce, group->anchor_node) &&
-         same_dims(reduce->operands[0].value->type, group->anchor_node->operands[0].value->type);
+         tn_type_same_dims(reduce->operands[0].value->type, group->anchor_node->operands[0].value->type);
 }
 
 #define MAX_ROW_SCALAR_DEPTH 32

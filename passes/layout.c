@@ -50,13 +50,6 @@ static const tn_storage *order_only(tn_module *module, const tn_storage *storage
   return tn_storage_intern(module, &plain);
 }
 
-static bool same_dims(const tn_type *a, const tn_type *b) {
-  if (a->ndim != b->ndim) return false;
-  for (uint32_t i = 0; i < a->ndim; i++)
-    if (a->dims[i] != b->dims[i]) return false;
-  return true;
-}
-
 /* The order of the first operand with these dims, among the group's nodes, that is kept in an order of its own. */
 static const tn_storage *order_of_inputs(layout *l, const tn_group *group, const tn_type *type) {
   for (tn_node *node = group->root; node; node = node->previous) {
@@ -64,7 +57,7 @@ static const tn_storage *order_of_inputs(layout *l, const tn_group *group, const
     for (uint32_t i = 0; i < node->n_operands; i++) {
       const tn_value *operand = node->operands[i].value;
       tn_memory_view view;
-      if (!operand || !same_dims(operand->type, type)) continue;
+      if (!operand || !tn_type_same_dims(operand->type, type)) continue;
       if (!tn_memory_view_find(l->module, &l->groups, operand, known_storage, l, &view)) continue;
       if (!is_row_major(view.storage)) return order_only(l->module, view.storage);
     }

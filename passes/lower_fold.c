@@ -67,39 +67,6 @@ static tn_dtype accumulator(const tn_node *node, tn_dtype dtype) {
   return tn_dtype_acc(dtype);
 }
 
-/* What a fold of no element gives, in dtype. */
-static tn_number identity(tn_fold fold, tn_dtype dtype) {
-  tn_number n = {.i = 0};
-  bool is_float = tn_dtype_is_float(dtype);
-  bool is_unsigned = tn_dtype_class_of(dtype) == TN_CLASS_UNSIGNED;
-  switch (fold) {
-    case TN_FOLD_SUM:
-    case TN_FOLD_OR:
-      if (is_float) n.f = 0;
-      break;
-    case TN_FOLD_PROD:
-    case TN_FOLD_AND:
-      if (is_float)
-        n.f = 1;
-      else
-        n.i = fold == TN_FOLD_AND && dtype != TN_BOOL ? -1 : 1;
-      break;
-    case TN_FOLD_MAX:
-      if (is_float)
-        n.f = -(double)__builtin_inf();
-      else
-        n.i = is_unsigned ? 0 : tn_dtype_int_min(dtype);
-      break;
-    case TN_FOLD_MIN:
-      if (is_float)
-        n.f = (double)__builtin_inf();
-      else
-        n.u = tn_dtype_int_max(dtype);
-      break;
-  }
-  return n;
-}
-
 static tn_knode *emit_reduce(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_value *x = node->operands[0].value;
   const tn_attr *axes = tn_node_attr(node, "axes");
@@ -256,7 +223,7 @@ static tn_knode *emit_window(emission *e, const tn_node *node, const tn_dim *con
     from = tn_dim_add(e->ctx, from, tn_dim_mul_i(e->ctx, tap, int_at(dilate, i, 1)));
     at[axis] = lo->u.list.n ? tn_dim_sub(e->ctx, from, lo->u.list.dims[i]) : from;
   }
-  tn_knode *value = tn_emit_cast(e, tn_emit_padded(e, x, at, identity(fold, dtype)), acc);
+  tn_knode *value = tn_emit_cast(e, tn_emit_padded(e, x, at, tn_fold_identity(fold, dtype)), acc);
   if (!value) return NULL;
   if (over) value = tn_kernel_fold(e->kernel, fold, acc, value, over);
   return tn_emit_cast(e, value, node->results[0]->type->dtype);
@@ -292,7 +259,7 @@ static tn_knode *emit_cumulate(emission *e, const tn_node *node, const tn_dim *c
   tn_knode *k = tn_kernel_index(e->kernel, TN_I64, at[axis]), *i = tn_kernel_index(e->kernel, TN_I64, index[axis]);
   tn_scalar compare = reverse ? (exclusive ? TN_GT : TN_GE) : (exclusive ? TN_LT : TN_LE);
   tn_knode *in[] = {tn_emit_scalar2(e, compare, TN_BOOL, k, i), value,
-                    tn_kernel_const(e->kernel, acc, identity(fold, acc))};
+                    tn_kernel_const(e->kernel, acc, tn_fold_identity(fold, acc))};
   value = tn_kernel_scalar(e->kernel, TN_SELECT, acc, in, 3);
   uint32_t over = bit_of(e, at[axis]);
   if (over) value = tn_kernel_fold(e->kernel, fold, acc, value, over);

@@ -77,26 +77,6 @@ static tn_scalar fold_scalar(tn_fold fold) {
   return TN_ADD;
 }
 
-static tn_number extreme(tn_dtype type, bool lowest) {
-  if (tn_dtype_is_float(type)) return (tn_number){.f = lowest ? -INFINITY : INFINITY};
-  if (type == TN_BOOL) return (tn_number){.i = !lowest};
-  if (lowest) return (tn_number){.i = tn_dtype_int_min(type)};
-  return (tn_number){.u = tn_dtype_int_max(type)};
-}
-
-static tn_number identity_of(tn_fold fold, tn_dtype type) {
-  bool is_float = tn_dtype_is_float(type);
-  switch (fold) {
-    case TN_FOLD_PROD: return is_float ? (tn_number){.f = 1} : (tn_number){.i = 1};
-    case TN_FOLD_MAX: return extreme(type, true);
-    case TN_FOLD_MIN: return extreme(type, false);
-    case TN_FOLD_AND:
-      if (type == TN_BOOL) return (tn_number){.i = 1};
-      return tn_dtype_is_signed(type) ? (tn_number){.i = -1} : (tn_number){.u = tn_dtype_int_max(type)};
-    default: return (tn_number){.u = 0};
-  }
-}
-
 static tn_fold fold_of(const tn_knode *node) { return node->kind == TN_K_CONTRACT ? TN_FOLD_SUM : node->fold; }
 
 static tn_dtype accumulator_type(const tn_knode *node) {
@@ -134,7 +114,7 @@ static bool adds_nothing(const tn_knode *fold, const tn_knode *read) {
   }
   if (fold->kind != TN_K_FOLD || !outside_constant(fold->in[0], read, &n)) return false;
   n = tn_number_cast(fold->in[0]->dtype, fold->dtype, n);
-  return n.u == identity_of(fold->fold, fold->dtype).u;
+  return n.u == tn_fold_identity(fold->fold, fold->dtype).u;
 }
 
 static bool instances_share(const tn_gen *gen, const tn_bound *bound) {
@@ -453,7 +433,7 @@ static void accumulate_one(tn_gen *gen, const tn_knode *fold, const tn_instance 
   } else if (fold->kind == TN_K_ARGFOLD) {
     if (gen->nest->node_over[fold->id]) keep_winner(gen, fold, at, slot);
   } else {
-    tn_number identity = identity_of(fold->fold, slot[0]->type);
+    tn_number identity = tn_fold_identity(fold->fold, slot[0]->type);
     tn_tile_value *x = tn_gen_cast(gen, tn_gen_value(gen, fold->in[0], at), slot[0]->type);
     if (is_number(x, identity)) return;
     x = tn_gen_widen(gen, select_active(gen, mask, x, identity), slot[0]->lanes);
@@ -491,7 +471,7 @@ static uint32_t start_accumulators(tn_gen *gen, fold_group *group, tn_tile_value
   for (uint32_t f = 0; f < group->n; f++) {
     const tn_knode *fold = group->folds[f];
     uint32_t end = f + 1 < group->n ? group->first[f + 1] : n, lanes = accumulator_lanes(gen, fold);
-    tn_number start = identity_of(fold_of(fold), accumulator_type(fold));
+    tn_number start = tn_fold_identity(fold_of(fold), accumulator_type(fold));
     for (uint32_t i = group->first[f]; i < end; i++) {
       bool is_place = fold->kind == TN_K_ARGFOLD && (i - group->first[f]) % 2;
       (*out)[i] = is_place ? tn_tile_number(&gen->b, TN_I64, lanes, (tn_number){.i = 0})

@@ -27,7 +27,6 @@ tn_number tn_accumulate_end(const tn_accumulator *sum, tn_number total);
 
 /* Names of fold ops in the order of tn_fold. */
 extern const char *const tn_fold_names[];
-tn_number tn_fold_identity(tn_fold fold, tn_dtype dtype);
 tn_number tn_fold_step(tn_fold fold, tn_dtype dtype, bool exact, tn_number total, tn_number v);
 /* Bool and string operands where they make no sense are refused. */
 bool tn_infer_fold(const tn_infer *infer, tn_fold fold, tn_dtype dtype);
