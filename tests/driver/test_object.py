@@ -1,5 +1,5 @@
 """The object merger against gcc, ld -r and the system's linker. Usage: test_object.py BUILD_DIR"""
-import os, random, subprocess, sys, tempfile, unittest
+import os, random, shutil, subprocess, sys, tempfile, unittest
 
 BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else os.environ["TENON_BUILD"]
 MERGE = os.path.join(BUILD, "tests", "objmerge")
@@ -114,7 +114,9 @@ class Merge(unittest.TestCase):
         r = run("readelf", "-aW", out)
         self.assertNotIn("arning", r.stdout + r.stderr)
         self.assertNotIn("rror", r.stderr)
-        run(CC, "-fuse-ld=lld", "-Wl,--fatal-warnings", m, out, "-o", self.path("exe"))
+        lld = shutil.which("ld.lld") or shutil.which("ld.lld-19")  # Debian's lld-19 has the name with the version only
+        os.symlink(lld, self.path("ld.lld"))
+        run(CC, "-B" + self.folder.name, "-fuse-ld=lld", "-Wl,--fatal-warnings", m, out, "-o", self.path("exe"))
         run(self.path("exe"))
         dump = run("readelf", "--debug-dump=info", out)
         self.assertNotIn("rror", dump.stderr)

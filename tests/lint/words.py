@@ -2,12 +2,12 @@
 
 usage: words.py ROOT [BUILD_DIR]
 """
+import itertools
 import os
 import re
-import subprocess
 import sys
 
-from lib.common import report
+from lib.common import report, sources
 
 RULES = [
     (re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"), "unfinished work"),
@@ -18,18 +18,23 @@ RULES = [
 TEXT = (".c", ".h", ".def", ".py", ".md", ".txt", ".cmake", ".json", ".proto", ".tnir", ".test", "run")
 
 
+def files(root, names):
+    for name in names:
+        with open(os.path.join(root, name), encoding="utf-8") as f:
+            yield name, f.read().split("\n")
+
+
 def main():
     root = sys.argv[1]
-    files = subprocess.run(["git", "-C", root, "ls-files"], capture_output=True, text=True, check=True).stdout
-    for path in files.split("\n"):
-        full = os.path.join(root, path)
-        if not path.endswith(TEXT) or path == "tests/lint/words.py" or not os.path.isfile(full):
+    folders = [name for name in sorted(os.listdir(root)) if not name.startswith((".git", "build", "out"))]
+    top = [name for name in folders if name.endswith(TEXT)]
+    for path, lines in itertools.chain(sources(root, [f for f in folders if f not in top], TEXT), files(root, top)):
+        if path == "tests/lint/words.py" or "/corpus/" in path:
             continue
-        with open(full, encoding="utf-8", errors="replace") as f:
-            for number, line in enumerate(f.read().split("\n"), 1):
-                for pattern, what in RULES:
-                    if pattern.search(line):
-                        yield f"{path}:{number}: {what}: {line.strip()[:80]}"
+        for number, line in enumerate(lines, 1):
+            for pattern, what in RULES:
+                if pattern.search(line):
+                    yield f"{path}:{number}: {what}: {line.strip()[:80]}"
 
 
 sys.exit(report(main()))
