@@ -36,6 +36,7 @@ typedef struct tn_option {
   const char *text;
 } tn_option;
 extern const tn_option tn_options[N_OPTIONS];
+extern const char *const tn_option_groups[N_GROUPS]; /* titles */
 
 typedef enum tn_make {
   TN_MAKE_EXECUTABLE, TN_MAKE_OBJECT, TN_MAKE_SHARED, TN_MAKE_ARCHIVE, TN_MAKE_TEXT, TN_MAKE_EVAL
@@ -111,6 +112,8 @@ void tn_driver_start(tn_driver *driver, int argc, char **argv);
 int tn_driver_finish(tn_driver *driver, bool ok);
 /* parse.c: the command line. False when wrong (reported). */
 bool tn_driver_parse(tn_driver *driver);
+/* Whether the argument stands right behind (-lNAME, also in the next word), not after '='. */
+bool tn_option_is_short(const tn_option *option);
 /* The option that word begins with, and where its argument starts in the word (NULL: none there). NULL: no such one. */
 const tn_option *tn_option_find(const char *word, const char **out_argument);
 /* values.c: puts one option with its argument into driver->options. False when the argument is wrong (reported). */
@@ -119,6 +122,11 @@ bool tn_driver_set(tn_driver *driver, const tn_option *option, const char *argum
 bool tn_driver_expand_words(tn_driver *driver);
 /* help.c: --help and its kin. True when one was asked for; *out_ok: it was printed whole. */
 bool tn_driver_inform(tn_driver *driver, bool *out_ok);
+/* Spelling and argument as documentation writes them: "-o FILE", "--dim=NAME=N|LO..HI". */
+void tn_option_usage(const tn_option *option, char *out, size_t capacity);
+/* manual.c: the manual page, for man(1); complete.c: completions for "bash", "zsh" or "fish", false: another name. */
+void tn_driver_print_manual(void);
+bool tn_driver_print_completion(const char *shell);
 /* inputs.c: the format of an input by name or content; reading one into driver->module. */
 tn_language tn_driver_language_of(const char *path);
 bool tn_driver_load(tn_driver *driver, tn_input *input);

@@ -4,19 +4,21 @@
 
 #include "frontend/driver/driver.h"
 
-static const char *const group_titles[N_GROUPS] = {
+const char *const tn_option_groups[N_GROUPS] = {
     [GROUP_COMMON] = "Options", [GROUP_MODEL] = "The model", [GROUP_OUTPUT] = "The result",
     [GROUP_LINK] = "Linking", [GROUP_DEPEND] = "Depfiles", [GROUP_INSPECT] = "Seeing inside",
     [GROUP_DIAGNOSE] = "Messages", [GROUP_REFERENCE] = "The reference (--eval)",
 };
 
+void tn_option_usage(const tn_option *option, char *out, size_t capacity) {
+  bool equals = option->form == FORM_VALUE && !tn_option_is_short(option);
+  const char *between = !option->argument[0] || option->form == FORM_JOINED ? "" : equals ? "=" : " ";
+  snprintf(out, capacity, "%s%s%s", option->spelling, between, option->argument);
+}
+
 static void print_option(const tn_option *option) {
   char left[64];
-  bool two_dashes = option->spelling[1] == '-';
-  bool equals = two_dashes || (option->form == FORM_VALUE && strlen(option->spelling) > 3);
-  bool blank = option->form == FORM_VALUE && !equals;
-  snprintf(left, sizeof(left), "%s%s%s", option->spelling, !option->argument[0] ? "" : equals ? "=" : blank ? " " : "",
-           option->argument);
+  tn_option_usage(option, left, sizeof(left));
   if (strlen(left) > 29) printf("  %s\n%32s%s\n", left, "", option->text);
   else printf("  %-30s%s\n", left, option->text);
 }
@@ -25,7 +27,7 @@ static void print_help(bool all) {
   printf("Usage: tenon [OPTION]... MODEL.onnx [-o FILE]\n"
          "Compiles a neural network to a program, an object or a library.\n");
   for (size_t group = 0; group < (all ? (size_t)N_GROUPS : 1); group++) {
-    printf("\n%s:\n", group_titles[group]);
+    printf("\n%s:\n", tn_option_groups[group]);
     for (size_t i = 0; i < N_OPTIONS; i++)
       if (tn_options[i].group == group) print_option(&tn_options[i]);
   }
@@ -127,6 +129,12 @@ bool tn_driver_inform(tn_driver *driver, bool *out_ok) {
       break;
     case OPT_PRINT_OPTIONS:
       for (size_t i = 0; i < N_OPTIONS; i++) printf("%s\n", tn_options[i].spelling);
+      break;
+    case OPT_PRINT_MANUAL: tn_driver_print_manual(); break;
+    case OPT_PRINT_COMPLETION:
+      if (!tn_driver_print_completion(argument))
+        *out_ok = tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
+                           "--print-completion: expected bash, zsh or fish, found '%s'", argument);
       break;
     case OPT_HELP_OP: *out_ok = print_op(driver, argument); break;
     case OPT_EXPLAIN: *out_ok = explain(driver, argument); break;

@@ -18,7 +18,9 @@ const tn_option tn_options[N_OPTIONS] = {
 #undef JOINED
 
 /* Options of one or two letters take their argument right behind them. */
-static bool is_short(const char *spelling) { return strlen(spelling) == 2 || strncmp(spelling, "-M", 2) == 0; }
+bool tn_option_is_short(const tn_option *option) {
+  return strlen(option->spelling) == 2 || strncmp(option->spelling, "-M", 2) == 0;
+}
 
 static bool matches(const tn_option *option, const char *word, const char **out_argument) {
   size_t n = strlen(option->spelling);
@@ -31,12 +33,12 @@ static bool matches(const tn_option *option, const char *word, const char **out_
     return true;
   }
   if (*rest == 0) return true;
-  if (*rest == '=' && !is_short(option->spelling)) {
+  if (*rest == '=' && !tn_option_is_short(option)) {
     *out_argument = rest + 1;
     return true;
   }
   *out_argument = rest;
-  return is_short(option->spelling);
+  return tn_option_is_short(option);
 }
 
 const tn_option *tn_option_find(const char *word, const char **out_argument) {
