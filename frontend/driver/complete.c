@@ -64,7 +64,8 @@ static void bash_case(tn_option_id id) {
   if (tn_options[id].form != FORM_VALUE || a.kind == ARGUMENT_OTHER) return;
   printf("    %s) ", tn_options[id].spelling);
   if (a.kind == ARGUMENT_WORDS) printf("mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;\n", a.text);
-  else if (a.kind == ARGUMENT_COMMAND) printf("mapfile -t COMPREPLY < <(compgen -W \"$(tenon %s | cut -d' ' -f1)\" -- \"$cur\") ;;\n", a.text);
+  else if (a.kind == ARGUMENT_COMMAND)
+    printf("mapfile -t COMPREPLY < <(compgen -W \"$(tenon %s | cut -d' ' -f1)\" -- \"$cur\") ;;\n", a.text);
   else printf("mapfile -t COMPREPLY < <(%s) ;;\n", actions[a.kind]);
 }
 

@@ -28,8 +28,8 @@ void tn_driver_print_manual(void) {
          ".SH NAME\ntenon \\- compile a neural network to a program, an object or a library\n"
          ".SH SYNOPSIS\n.B tenon\n[\\fIOPTION\\fR]... \\fIMODEL\\fR... [\\fB\\-o\\fR \\fIFILE\\fR]\n"
          ".SH DESCRIPTION\n"
-         "Reads models and leaves ordinary programs: executables, objects, shared libraries or archives with C headers.\n"
-         "The result needs libc and libm only, and threads where it uses them.\n"
+         "Reads models and leaves ordinary programs: executables, objects, shared libraries or archives with C "
+         "headers.\nThe result needs libc and libm only, and threads where it uses them.\n"
          "Options have the meaning that they have for\n.BR cc (1)\nwhere it has the same.\n");
   for (size_t group = 0; group < N_GROUPS; group++) {
     printf(".SS ");
@@ -43,7 +43,8 @@ void tn_driver_print_manual(void) {
          ".TP\n.B 70\na fault of tenon; the message names a file with which it can be reproduced\n"
          ".TP\n.B 71\na resource failed: disk, memory, a missing tool\n"
          ".SH EXAMPLES\n"
-         ".TP\n.B tenon net.onnx \\-o net\nmakes the executable\n.BR ./net ,\nwhich explains itself with\n.BR \\-\\-help .\n"
+         ".TP\n.B tenon net.onnx \\-o net\nmakes the executable\n.BR ./net ,\n"
+         "which explains itself with\n.BR \\-\\-help .\n"
          ".TP\n.B tenon \\-c net.onnx \\-o net.o \\-MD\n"
          "makes an object, the C header net.h, and the depfile net.d for\n.BR make (1).\n"
          ".SH \"SEE ALSO\"\n.BR cc (1),\n.BR pkg\\-config (1)\n");
