@@ -126,8 +126,8 @@ const tn_loc_info *tn_loc_get(const tn_ctx *ctx, tn_loc loc) {
   return &ctx->locs.data[loc];
 }
 
-static void print_onnx(const tn_loc_info *info, tn_buf *out) {
-  tn_buf_puts(out, info->file);
+static void print_onnx(const tn_loc_info *info, const char *file, tn_buf *out) {
+  tn_buf_puts(out, file);
   if (*info->node_scope) tn_buf_printf(out, ": in '%s'", info->node_scope);
   if (info->node_index < 0) {
     tn_buf_printf(out, ": '%s'", info->node_name);
@@ -138,13 +138,18 @@ static void print_onnx(const tn_loc_info *info, tn_buf *out) {
   tn_buf_printf(out, " (%s, opset %lld)", info->node_op, (long long)info->node_version);
 }
 
-void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out) {
+static void print_loc(const tn_ctx *ctx, tn_loc loc, bool with_folder, tn_buf *out) {
   const tn_loc_info *info = tn_loc_get(ctx, loc);
   while (info->kind == TN_LOC_KIND_FROM) info = tn_loc_get(ctx, info->origins[0]);
-  if (info->kind == TN_LOC_KIND_FILE) tn_buf_puts(out, info->file);
-  if (info->kind == TN_LOC_KIND_SPAN) tn_buf_printf(out, "%s:%u:%u", info->file, info->line, info->column);
-  if (info->kind == TN_LOC_KIND_ONNX) print_onnx(info, out);
+  if (info->kind == TN_LOC_KIND_NONE) return;
+  const char *slash = with_folder ? NULL : strrchr(info->file, '/'), *file = slash ? slash + 1 : info->file;
+  if (info->kind == TN_LOC_KIND_FILE) tn_buf_puts(out, file);
+  if (info->kind == TN_LOC_KIND_SPAN) tn_buf_printf(out, "%s:%u:%u", file, info->line, info->column);
+  if (info->kind == TN_LOC_KIND_ONNX) print_onnx(info, file, out);
 }
+
+void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, true, out); }
+void tn_loc_print_name(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, false, out); }
 
 void tn_loc_push(tn_ctx *ctx, tn_loc loc) { TN_VEC_PUSH(ctx->arena, &ctx->loc_stack, loc); }
 

@@ -46,6 +46,8 @@ tn_loc tn_loc_join(tn_ctx *ctx, tn_loc a, tn_loc b);
 const tn_loc_info *tn_loc_get(const tn_ctx *ctx, tn_loc loc);
 /* "mlp.tn:7:12", "m.onnx: node 17 'fc1' (MatMul, opset 13)"; the first origin of a set. */
 void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
+/* The same without the file's folder: for results, whose bytes do not depend on where their sources lie. */
+void tn_loc_print_name(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
 
 /* The current location, used by every builder that is given none. */
 void tn_loc_push(tn_ctx *ctx, tn_loc loc);

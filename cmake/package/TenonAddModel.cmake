@@ -5,7 +5,8 @@
 #   [OPTIONS OPTION...])                      more options of tenon: -march=haswell --dim=batch=1..8 ...
 #
 # Compiles a model while the project is built. NAME is then a target: target_link_libraries(program PRIVATE NAME) brings
-# the code, the folder of the header PREFIX.h, libm and threads; an EXECUTABLE is a program of its own that `all` builds.
+# the code, the folder of the header PREFIX.h, libm and threads. An EXECUTABLE is built by `all`, as
+# the target NAME_model.
 # The model is compiled again when a file changes that tenon has read (a depfile lists them), when tenon itself changes,
 # or the options.
 include_guard(GLOBAL)
@@ -36,6 +37,7 @@ function(tenon_add_model name)
   endif()
   get_filename_component(source "${arg_SOURCE}" ABSOLUTE BASE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
   get_filename_component(folder "${arg_OUTPUT_DIRECTORY}" ABSOLUTE BASE_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+  file(MAKE_DIRECTORY "${folder}")
 
   set(output_OBJECT "${folder}/${name}.o")
   set(output_STATIC "${folder}/lib${name}.a")
@@ -55,7 +57,6 @@ function(tenon_add_model name)
   endif()
   add_custom_command(
     OUTPUT ${products}
-    COMMAND ${CMAKE_COMMAND} -E make_directory "${folder}"
     COMMAND Tenon::tenon ${option_${kinds}} "${source}" -o "${output}" ${header_option} --prefix=${arg_PREFIX}
             -MD -MF "${output}.d" -MT "${output}" ${arg_OPTIONS}
     DEPENDS "${source}" Tenon::tenon
@@ -64,25 +65,19 @@ function(tenon_add_model name)
     VERBATIM)
 
   if(kinds STREQUAL EXECUTABLE)
-    add_custom_target(${name}_model ALL DEPENDS ${products})
-    add_executable(${name} IMPORTED GLOBAL)
+    add_custom_target(${name}_model ALL DEPENDS ${products}) # a target called as its file would be a cycle
+    return()
+  endif()
+  add_custom_target(${name}_model DEPENDS ${products})
+  if(kinds STREQUAL OBJECT)
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE "${output}")
   else()
-    add_custom_target(${name}_model DEPENDS ${products})
-    if(kinds STREQUAL OBJECT)
-      add_library(${name} INTERFACE)
-      target_link_libraries(${name} INTERFACE "${output}")
-    else()
-      add_library(${name} ${kinds} IMPORTED GLOBAL)
-    endif()
-    find_package(Threads REQUIRED)
-    target_include_directories(${name} INTERFACE "${folder}")
-    target_link_libraries(${name} INTERFACE m Threads::Threads)
+    add_library(${name} ${kinds} IMPORTED GLOBAL)
+    set_target_properties(${name} PROPERTIES IMPORTED_LOCATION "${output}" IMPORTED_NO_SONAME ON)
   endif()
-  if(NOT kinds STREQUAL OBJECT)
-    set_target_properties(${name} PROPERTIES IMPORTED_LOCATION "${output}")
-  endif()
-  if(kinds STREQUAL SHARED)
-    set_target_properties(${name} PROPERTIES IMPORTED_NO_SONAME ON)
-  endif()
+  find_package(Threads REQUIRED)
+  target_include_directories(${name} INTERFACE "${folder}")
+  target_link_libraries(${name} INTERFACE m Threads::Threads)
   add_dependencies(${name} ${name}_model)
 endfunction()

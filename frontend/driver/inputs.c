@@ -97,6 +97,12 @@ static void add_file(tn_driver *driver, const char *path) {
   TN_VEC_PUSH(driver->ctx->arena, &driver->files, path);
 }
 
+/* The file of a constant, which text names from its own folder. */
+static const char *beside(tn_driver *driver, const char *text, const char *file) {
+  const char *slash = strrchr(text, '/');
+  return file[0] == '/' || !slash ? file : tn_namef(driver->ctx, "%.*s/%s", (int)(slash - text), text, file);
+}
+
 static tn_module *load_text(tn_driver *driver, tn_input *input) {
   const tn_driver_options *o = &driver->options;
   if (o->dims.n || o->shapes.n || o->outputs.n) {
@@ -108,7 +114,7 @@ static tn_module *load_text(tn_driver *driver, tn_input *input) {
   if (strcmp(input->path, "-") != 0) add_file(driver, input->path);
   tn_module *module = tn_text_parse(driver->ctx, input->path, input->text, input->text_bytes);
   for (size_t i = 0; module && i < module->consts.n; i++)
-    if (module->consts.data[i]->file) add_file(driver, module->consts.data[i]->file);
+    if (module->consts.data[i]->file) add_file(driver, beside(driver, input->path, module->consts.data[i]->file));
   return module;
 }
 

@@ -13,7 +13,7 @@ static const char *dim_text(tn_entry *e, const tn_dim *dim) {
 static const char *place_text(tn_entry *e, tn_loc loc) {
   if (loc == TN_LOC_NONE) return "";
   tn_buf buf = tn_buf_create(e->l->arena);
-  tn_loc_print(e->l->ctx, loc, &buf);
+  tn_loc_print_name(e->l->ctx, loc, &buf);
   return buf.n == 0 ? "" : buf.data;
 }
 

@@ -84,7 +84,7 @@ static LLVMValueRef steps(tn_entry *e) {
   for (size_t i = 0; i < program->steps.n; i++) {
     const tn_step *step = program->steps.data[i];
     tn_buf place = tn_buf_create(e->l->arena);
-    if (step->loc != TN_LOC_NONE) tn_loc_print(e->l->ctx, step->loc, &place);
+    if (step->loc != TN_LOC_NONE) tn_loc_print_name(e->l->ctx, step->loc, &place);
     bool is_copy = step->kind == TN_STEP_COPY;
     LLVMValueRef fields[3] = {text(e, is_copy ? "copy" : step->kernel->name), text(e, place.data),
                               text(e, is_copy ? "copy" : step->strategy)};
