@@ -60,9 +60,15 @@ static tn_value *normalised_part(tn_build *b, tn_value *v, const tn_value *x, ui
   return tn_build_broadcast_to(b, v, x->type->dims + axis, x->type->ndim - axis);
 }
 
-/* The mean and inverse deviation that LayerNormalization may also give, with the normalised axes kept as 1. */
+/* The mean and inverse deviation that LayerNormalization may also give, of type stash_type, with the normalised axes
+ * kept as 1. */
 static bool set_statistics(tn_foreign_node *node, tn_value *x, uint32_t axis, double epsilon) {
   tn_build *b = node->build;
+  int64_t stash;
+  if (!tn_foreign_int(node, "stash_type", 1, &stash)) return false;
+  tn_dtype dtype = tn_dtype_of_onnx(stash);
+  if (dtype == TN_N_DTYPES || !tn_dtype_is_float(dtype))
+    return tn_foreign_error(node, TN_E_ATTR, "stash_type: %lld is no float type", (long long)stash);
   int64_t axes[TN_MAX_NDIM];
   uint32_t n = 0;
   for (uint32_t i = axis; i < x->type->ndim; i++) axes[n++] = i;
@@ -70,8 +76,10 @@ static bool set_statistics(tn_foreign_node *node, tn_value *x, uint32_t axis, do
   if (tn_compose_normalize(b, tn_compose_wide(b, x), axes, n, epsilon, &part[0], &part[1]) == NULL) return false;
   const tn_dim *dims[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->type->ndim; i++) dims[i] = i < axis ? x->type->dims[i] : tn_dim_const(b->ctx, 1);
-  for (uint32_t i = 0; i < 2; i++)
-    if (!tn_foreign_set(node, i + 1, tn_build_reshape(b, part[i], dims, x->type->ndim))) return false;
+  for (uint32_t i = 0; i < 2; i++) {
+    tn_value *statistic = tn_build_cast(b, tn_build_reshape(b, part[i], dims, x->type->ndim), dtype);
+    if (!tn_foreign_set(node, i + 1, statistic)) return false;
+  }
   return true;
 }
 

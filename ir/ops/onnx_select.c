@@ -54,7 +54,8 @@ static const tn_dim *clamp(tn_ctx *ctx, const tn_dim *v, const tn_dim *lo, const
 static void resolve_bounds(tn_ctx *ctx, const tn_dim *extent, const tn_dim **start, const tn_dim **size, int64_t step) {
   const tn_dim *lo = tn_dim_const(ctx, step > 0 ? 0 : -1), *hi = tn_dim_add_i(ctx, extent, step > 0 ? 0 : -1);
   const tn_dim *zero = tn_dim_const(ctx, 0);
-  const tn_dim *first = clamp(ctx, from_end(ctx, *start, extent), step > 0 ? lo : zero, hi);
+  const tn_dim *least = step > 0 || extent->lo >= 1 ? zero : tn_dim_min(ctx, zero, hi); /* -1 of an empty axis */
+  const tn_dim *first = clamp(ctx, from_end(ctx, *start, extent), least, hi);
   const tn_dim *end = clamp(ctx, from_end(ctx, *size, extent), lo, hi);
   const tn_dim *span = step > 0 ? tn_dim_sub(ctx, end, first) : tn_dim_sub(ctx, first, end);
   *start = first;

@@ -156,7 +156,15 @@ static bool import_mod(tn_foreign_node *node) {
   return import_scalar(node, fmod_like != 0 ? TN_REM : TN_MOD);
 }
 
-/* The exponent may have another type, and both may be integers: those go through f64 and come back truncated. */
+/* What a power is computed in: the base's type, unless the exponent's holds more; f64 for integers, whose results come
+ * back truncated. */
+static tn_dtype pow_dtype(tn_dtype base, tn_dtype exponent) {
+  if (!tn_dtype_is_float(base)) return TN_F64;
+  if (base == exponent) return base;
+  if (tn_dtype_is_float(exponent) && tn_dtype_bits(exponent) > tn_dtype_bits(base)) return exponent;
+  return tn_dtype_bits(base) < 32 ? TN_F32 : base;
+}
+
 static bool import_pow(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *pair[2] = {tn_foreign_need(node, 0), tn_foreign_need(node, 1)};
@@ -169,7 +177,7 @@ static bool import_pow(tn_foreign_node *node) {
   if (known && exponent == 2.0 && tn_dtype_is_float(pair[0]->type->dtype)) /* x*x is pow(x, 2) rounded once */
     return tn_foreign_set(node, 0, tn_build_binary(b, TN_MUL, pair[0], pair[0]));
   tn_dtype dtype = pair[0]->type->dtype;
-  tn_dtype compute = tn_dtype_is_float(dtype) ? dtype : TN_F64;
+  tn_dtype compute = pow_dtype(dtype, pair[1]->type->dtype);
   if (!tn_build_broadcast_all(b, pair, 2)) return false;
   tn_value *power = tn_build_binary(b, TN_POW, tn_build_cast(b, pair[0], compute), tn_build_cast(b, pair[1], compute));
   return tn_foreign_set(node, 0, tn_build_cast(b, power, dtype));
