@@ -45,6 +45,8 @@ typedef struct tn_pipeline_options {
   bool verify_each, check_each, time_passes;
   /* Called for --dump-after with the text. */
   void (*dump)(void *user, const char *pass, const char *text, size_t length);
+  /* Called after each pass that ran, when given. */
+  void (*ran)(void *user, const tn_pass *pass, double milliseconds);
   void *user;
 } tn_pipeline_options;
 

@@ -94,7 +94,9 @@ static bool run_passes(tn_pass_context *context, const tn_pipeline_options *opti
     double start = milliseconds_now();
     *out_failed_pass = pass->name;
     if (!pass->run(context)) return false;
-    dump(context, options, pass, milliseconds_now() - start);
+    double milliseconds = milliseconds_now() - start;
+    if (options->ran) options->ran(options->user, pass, milliseconds);
+    dump(context, options, pass, milliseconds);
     if (!is_sound(context, options, check, pass->name)) {
       *out_is_fault = true;
       return false;

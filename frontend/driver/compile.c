@@ -9,6 +9,13 @@ static void print_dump(void *user, const char *pass, const char *text, size_t le
   fwrite(text, 1, length, stderr);
 }
 
+static void record(void *user, const tn_pass *pass, double milliseconds) {
+  tn_driver *driver = user;
+  tn_pass_record row = {.pass = pass, .ms = milliseconds};
+  for (const tn_node *node = driver->entry->body->first; node; node = node->next) row.n_nodes++;
+  TN_VEC_PUSH(driver->ctx->arena, &driver->passes, row);
+}
+
 static bool choose_target(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   const char *cpu = o->march && strcmp(o->march, "native") != 0 ? o->march : NULL;
@@ -25,7 +32,7 @@ static bool choose_target(tn_driver *driver) {
 /* --emit=ir needs the passes over the graph only; and so on. NULL: all. */
 static const char *last_pass_needed(const tn_driver_options *o) {
   if (o->stop_after || o->make != TN_MAKE_TEXT) return o->stop_after;
-  tn_pass_level level = o->levels == LEVEL_IR ? TN_PASS_GRAPH : TN_PASS_PROGRAM;
+  tn_pass_level level = !(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_DOT)) ? TN_PASS_GRAPH : TN_PASS_PROGRAM;
   if (!(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_KERNELS)) && o->levels & LEVEL_KERNELS) level = TN_PASS_KERNELS;
   const char *last = NULL;
   for (uint32_t i = 0; i < tn_n_passes; i++)
@@ -41,7 +48,8 @@ bool tn_driver_compile(tn_driver *driver) {
                              .memory_budget = o->memory_budget, .max_workers = o->threads};
   tn_pipeline_options options = {.dump_after = o->dump_after.data, .skip = o->skip.data, .only = o->only.data,
                                  .stop_after = last_pass_needed(o), .verify_each = o->verify_each,
-                                 .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump};
+                                 .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump,
+                                 .ran = record, .user = driver};
 #ifndef NDEBUG
   options.verify_each = true;
 #endif

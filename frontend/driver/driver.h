@@ -44,7 +44,7 @@ typedef enum tn_make {
 
 typedef enum tn_level {
   LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32,
-  LEVEL_HEADER = 64
+  LEVEL_HEADER = 64, LEVEL_DOT = 128
 } tn_level;
 
 typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_OBJECT } tn_language;
@@ -62,7 +62,7 @@ typedef struct tn_driver_options {
   tn_make make;
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
-  const char *output, *header, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
+  const char *output, *header, *report, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
   uint32_t opt_level, threads, jobs;
   bool debug, with_main, no_fork, verbose, commands, save_temps;
   uint64_t memory_budget, memory_limit;
@@ -88,6 +88,13 @@ typedef struct tn_driver_options {
   const char *inform_argument;
 } tn_driver_options;
 
+/* What a pass did, for the report. */
+typedef struct tn_pass_record {
+  const tn_pass *pass;
+  double ms;
+  size_t n_nodes; /* of the entry, afterwards */
+} tn_pass_record;
+
 typedef struct tn_driver {
   tn_ctx *ctx;
   int argc;
@@ -104,6 +111,7 @@ typedef struct tn_driver {
   tn_program *program;
   bool fault;          /* the errors are tenon's own */
   const char *failed_pass;
+  TN_VEC(tn_pass_record) passes; /* that ran */
   size_t n_reported;   /* diagnostics printed already */
 } tn_driver;
 
@@ -147,6 +155,8 @@ const char *tn_driver_prefix(tn_driver *driver);
 const char *tn_driver_header_path(tn_driver *driver); /* NULL: none is written */
 /* evaluate.c: --eval. */
 bool tn_driver_evaluate(tn_driver *driver);
+/* page.c: --report, a page about the compile; true when none was asked for. */
+bool tn_driver_write_page(tn_driver *driver);
 /* depfile.c */
 bool tn_driver_write_depfile(tn_driver *driver);
 /* The link command of -###; false when no linker is found (reported). */

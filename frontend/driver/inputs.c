@@ -140,6 +140,7 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->module = NULL;
   driver->entry = NULL;
   driver->program = NULL;
+  driver->passes.n = 0;
   if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
   driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input) : load_text(driver, input);
   if (!driver->module) return false;

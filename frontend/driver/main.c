@@ -6,7 +6,7 @@ static bool translate(tn_driver *driver, tn_input *input) {
   if (driver->options.make == TN_MAKE_EVAL) return tn_driver_evaluate(driver);
   return tn_driver_compile(driver) &&    /* graph -> kernels -> planned program */
          tn_driver_emit(driver) &&       /* program -> code -> object -> what was asked for */
-         tn_driver_write_depfile(driver);
+         tn_driver_write_page(driver) && tn_driver_write_depfile(driver);
 }
 
 int main(int argc, char **argv) {

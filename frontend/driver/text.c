@@ -28,6 +28,7 @@ static bool put_level(tn_driver *driver, unsigned level, tn_buf *out) {
   switch (level) {
     case LEVEL_TILES: return put_backend_text(driver, TN_EMIT_TILES, out);
     case LEVEL_LLVM: return put_backend_text(driver, TN_EMIT_LLVM, out);
+    case LEVEL_DOT: tn_text_print_dot(driver->entry, out); return true;
     case LEVEL_ASM: return put_backend_text(driver, TN_EMIT_ASM, out);
     default:
       return need_program(driver) && tn_header_write(driver->ctx, driver->program, tn_driver_prefix(driver), out);
@@ -43,7 +44,7 @@ bool tn_driver_emit_text(tn_driver *driver) {
   tn_buf out = tn_buf_create(driver->ctx->arena);
   bool ok = true;
   if (ir) tn_text_print(driver->module, ir, &out);
-  for (unsigned level = LEVEL_TILES; level <= LEVEL_HEADER && ok; level <<= 1)
+  for (unsigned level = LEVEL_TILES; level <= LEVEL_DOT && ok; level <<= 1)
     if (levels & level) ok = put_level(driver, level, &out);
   return ok && tn_driver_write_text(driver, tn_driver_output_path(driver), &out);
 }

@@ -77,7 +77,7 @@ static bool add_passes(tn_driver *driver, const tn_option *option, const char *a
 }
 
 static bool set_levels(tn_driver *driver, const tn_option *option, const char *argument) {
-  static const char *const names[] = {"ir", "kernels", "program", "tiles", "llvm", "asm", "header"};
+  static const char *const names[] = {"ir", "kernels", "program", "tiles", "llvm", "asm", "header", "dot"};
   tn_words words = {0};
   if (!add_list(driver, option, argument, &words)) return false;
   for (size_t i = 0; i < words.n; i++) {
@@ -85,7 +85,8 @@ static bool set_levels(tn_driver *driver, const tn_option *option, const char *a
     while (k < TN_ARRAY_LEN(names) && strcmp(names[k], words.data[i]) != 0) k++;
     if (k == TN_ARRAY_LEN(names))
       return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
-                      "--emit: expected ir, kernels, program, tiles, llvm, asm or header, found '%s'", words.data[i]);
+                      "--emit: expected ir, kernels, program, tiles, llvm, asm, header or dot, found '%s'",
+                      words.data[i]);
     driver->options.levels |= 1u << k;
   }
   driver->options.make = TN_MAKE_TEXT;
@@ -194,6 +195,7 @@ static bool set_inspect(tn_driver *driver, const tn_option *option, const char *
   switch ((tn_option_id)(option - tn_options)) {
     case OPT_VERBOSE: o->verbose = true; return true;
     case OPT_COMMANDS: o->commands = true; return true;
+    case OPT_REPORT: o->report = argument; return argument[0] != 0 || wrong(driver, option, argument);
     case OPT_DUMP_AFTER: return add_passes(driver, option, argument, true, &o->dump_after);
     case OPT_SKIP: return add_passes(driver, option, argument, false, &o->skip);
     case OPT_ONLY: return add_passes(driver, option, argument, false, &o->only);
