@@ -146,6 +146,36 @@ tn_value *tn_build_cast(tn_build *b, tn_value *x, tn_dtype dtype) {
   return tn_build_op(b, op, &x, 1, attrs);
 }
 
+/* Nodes with regions. */
+
+tn_node *tn_build_begin(tn_build *b, const tn_opdef *op, tn_value *const *operands, uint32_t n_operands,
+                        const tn_attr *attrs) {
+  if (has_failed_operand(op, operands, n_operands)) return NULL;
+  tn_node *node = tn_build_node(b, op, operands, n_operands, attrs);
+  if (node) tn_node_region(node, 0);
+  return node;
+}
+
+tn_build tn_build_region(tn_node *node, uint32_t region) {
+  return tn_build_at_end(region < node->n_regions ? node->regions[region] : tn_node_region(node, region));
+}
+
+bool tn_build_end(tn_node *node) { return tn_node_infer(node); }
+
+tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan) {
+  tn_arena *arena = b->module->arena;
+  uint32_t n = scan->n_carried + scan->n_sequences + scan->n_fixed, n_lists = scan->n_sequences + scan->n_stacked;
+  tn_value **operands = TN_NEW_N(arena, tn_value *, n);
+  for (uint32_t i = 0; i < n; i++)
+    operands[i] = i < scan->n_carried                       ? scan->carried[i]
+                  : i < scan->n_carried + scan->n_sequences ? scan->sequences[i - scan->n_carried]
+                                                            : scan->fixed[i - scan->n_carried - scan->n_sequences];
+  tn_attr attrs[4] = {tn_attr_int(scan->n_carried), tn_attr_int(scan->n_sequences)};
+  if (scan->axes) attrs[2] = tn_attr_ints(b->module, scan->axes, n_lists);
+  if (scan->reverse) attrs[3] = tn_attr_ints(b->module, scan->reverse, n_lists);
+  return tn_build_begin(b, &tn_op_scan, operands, n, attrs);
+}
+
 void tn_build_return(tn_build *b, tn_value *const *values, uint32_t n) {
   tn_build_node(b, b->block->owner ? &tn_op_yield : &tn_op_return, values, n, NULL);
 }

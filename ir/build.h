@@ -91,6 +91,32 @@ bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const 
 /* Normalises a possibly negative axis; TN_E_ATTR when outside [-ndim, ndim). */
 bool tn_build_axis(tn_build *b, int64_t axis, uint32_t ndim, const char *what, uint32_t *out);
 
+/* Nodes with regions (if, loop, scan): begin, fill each region, end.
+ *
+ *   tn_node *node = tn_build_begin(b, &tn_op_scan, operands, n, attrs);
+ *   tn_build in = tn_build_region(node, 0);        // node->regions[0]->params are the region's parameters
+ *   ... tn_value *h = node->regions[0]->params.data[0]; ... tn_build_return(&in, yields, n_yields);
+ *   bool ok = tn_build_end(node);                  // node->results are there
+ *
+ * A region sees its parameters and what it makes itself, nothing else: what it uses from outside is an operand. begin
+ * gives NULL when an operand is NULL or the node is wrong. */
+tn_node *tn_build_begin(tn_build *b, const tn_opdef *op, tn_value *const *operands, uint32_t n_operands,
+                        const tn_attr *attrs);
+/* Regions are begun in order; the region's last node must be made by tn_build_return. */
+tn_build tn_build_region(tn_node *node, uint32_t region);
+bool tn_build_end(tn_node *node);
+
+/* scan: carried values, sequences (each with its axis and direction), and values fixed for all iterations; the lists of
+ * axes and directions go on with those of the stacked results. NULL lists are all 0: axis 0, forwards. */
+typedef struct tn_build_scan {
+  tn_value *const *carried, *const *sequences, *const *fixed;
+  uint32_t n_carried, n_sequences, n_fixed, n_stacked;
+  const int64_t *axes, *reverse; /* n_sequences + n_stacked entries, or NULL */
+} tn_build_scan;
+/* tn_build_begin with the operands and attributes in place. The region's parameters are the carried values, one slice
+ * of each sequence, the fixed values; it yields the next carried values, then the values to stack. */
+tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan);
+
 /* Ends the block: op "return" of a function, "yield" of a region. */
 void tn_build_return(tn_build *b, tn_value *const *values, uint32_t n);
 

@@ -248,8 +248,16 @@ const char *tn_symbol_fresh_name(tn_ctx *ctx, const char *prefix) {
   return name;
 }
 
+static int64_t last_of(const tn_dim *extent) { return extent->hi == TN_DIM_INF ? TN_DIM_INF : most(extent->hi - 1, 0); }
+
+const tn_symbol *tn_symbol_loop(tn_ctx *ctx, const char *name, const tn_dim *extent) {
+  tn_symbol *symbol = (tn_symbol *)tn_symbol_create(ctx, TN_SYM_LOOP, name, NULL, 0, last_of(extent));
+  symbol->extent = extent;
+  return symbol;
+}
+
 const tn_symbol *tn_symbol_axis(tn_ctx *ctx, const char *name, const tn_dim *extent, uint32_t slot) {
-  int64_t hi = extent->hi == TN_DIM_INF ? TN_DIM_INF : most(extent->hi - 1, 0);
+  int64_t hi = last_of(extent);
   tn_symbol *symbol = new_symbol(ctx, TN_SYM_AXIS, name, 0, hi);
   symbol->extent = extent;
   symbol->slot = slot;

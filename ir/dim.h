@@ -19,6 +19,7 @@ typedef enum tn_symbol_kind {
   TN_SYM_READ,  /* ?n, dim_read of an integer tensor */
   TN_SYM_COUNT, /* ?n, number of rows or iterations found at run time */
   TN_SYM_JOIN,  /* ?n, differs between branches or iterations */
+  TN_SYM_LOOP,  /* number of the present iteration of a loop step: 0 <= it < extent; programs only */
   TN_SYM_AXIS,  /* a loop axis of one kernel: 0 <= axis < extent */
   TN_SYM_VALUE  /* inside one kernel: the value of an integer node (gather) */
 } tn_symbol_kind;
@@ -29,7 +30,7 @@ typedef struct tn_symbol {
   tn_symbol_kind kind;
   uint32_t id;       /* in order of creation, over the session; the order of normal form */
   int64_t lo, hi;    /* inclusive; hi may be TN_DIM_INF; for AXIS: 0 .. sup of extent - 1 */
-  const tn_dim *extent; /* AXIS: its extent; else NULL */
+  const tn_dim *extent; /* AXIS, LOOP: its extent; else NULL */
   uint32_t slot;     /* AXIS, VALUE: index of axis or node in the kernel; else the symbol's run-time slot */
 } tn_symbol;
 
@@ -73,6 +74,8 @@ const tn_symbol *tn_symbol_create(tn_ctx *ctx, tn_symbol_kind kind, const char *
 const tn_symbol *tn_symbol_find(const tn_ctx *ctx, const char *name);
 /* A name of the form prefix or prefix_2, prefix_3 ... that no symbol has. Non-identifier bytes become '_'. */
 const char *tn_symbol_fresh_name(tn_ctx *ctx, const char *prefix);
+/* A LOOP symbol with extent iterations; name must not exist yet. */
+const tn_symbol *tn_symbol_loop(tn_ctx *ctx, const char *name, const tn_dim *extent);
 /* Kernel-level symbols; not entered in ctx->symbols. */
 const tn_symbol *tn_symbol_axis(tn_ctx *ctx, const char *name, const tn_dim *extent, uint32_t slot);
 const tn_symbol *tn_symbol_value(tn_ctx *ctx, const char *name, int64_t lo, int64_t hi, uint32_t slot);

@@ -84,9 +84,13 @@ static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, i
   return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth, steps);
 }
 
+static bool has_extent(const tn_symbol *symbol) {
+  return (symbol->kind == TN_SYM_AXIS || symbol->kind == TN_SYM_LOOP) && symbol->extent;
+}
+
 static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth, int *steps) {
   switch (atom->kind) {
-    case TN_ATOM_SYMBOL: return atom->symbol->kind == TN_SYM_AXIS && axis_proves(ctx, p, atom->symbol, depth, steps);
+    case TN_ATOM_SYMBOL: return has_extent(atom->symbol) && axis_proves(ctx, p, atom->symbol, depth, steps);
     case TN_ATOM_FLOORDIV: return floordiv_proves(ctx, p, atom, depth, steps);
     case TN_ATOM_MIN:
     case TN_ATOM_MAX:
@@ -107,7 +111,7 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
       const tn_atom *atom = p->terms[i].atoms[k];
       /* The first atom that a bound exists for decides; trying all orders would be exponential. */
       bool has_bound = atom->kind != TN_ATOM_MOD &&
-                       (atom->kind != TN_ATOM_SYMBOL || (atom->symbol->kind == TN_SYM_AXIS && atom->symbol->extent));
+                       (atom->kind != TN_ATOM_SYMBOL || has_extent(atom->symbol));
       if (has_bound && atom_proves(ctx, p, atom, depth - 1, steps)) return true;
       if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;
     }

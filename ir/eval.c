@@ -178,8 +178,8 @@ static bool eval_scalar_node(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
-static tn_eval sub_eval(tn_eval *eval) {
-  tn_eval sub = tn_eval_begin(eval->ctx, eval->arena, eval->mode, eval->limit_elements);
+tn_eval tn_eval_inner(const tn_eval *eval, tn_arena *arena) {
+  tn_eval sub = tn_eval_begin(eval->ctx, arena, eval->mode, eval->limit_elements);
   sub.used_elements = eval->used_elements;
   for (size_t i = 0; i < eval->symbols.n; i++)
     tn_map_set(&sub.symbols, (const void *)eval->symbols.entries[i].key, eval->symbols.entries[i].value);
@@ -216,7 +216,7 @@ static bool expand_into(tn_func *func, const tn_node *node) {
 static bool eval_composite(tn_eval *eval, const tn_node *node) {
   tn_module *module = tn_module_create(eval->ctx);
   tn_func *func = tn_func_create(module, node->op->name, false);
-  tn_eval sub = sub_eval(eval);
+  tn_eval sub = tn_eval_inner(eval, eval->arena);
   const tn_tensor *args[TN_MAX_RESULTS], *results[TN_MAX_RESULTS];
   uint32_t n_args = 0;
   bool ok = node->n_operands <= TN_MAX_RESULTS && expand_into(func, node);

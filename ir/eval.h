@@ -53,6 +53,8 @@ void tn_eval_bind_symbol(tn_eval *eval, const tn_symbol *symbol, int64_t value);
 tn_number tn_eval_round(const tn_eval *eval, tn_dtype dtype, tn_number v);
 /* Evaluates a single node whose operands are constants or already known; used by folding. */
 bool tn_eval_node(tn_eval *eval, const tn_node *node);
+/* An evaluation of a region inside: the same symbols and limits, values of its own in arena. Ended by tn_eval_end. */
+tn_eval tn_eval_inner(const tn_eval *eval, tn_arena *arena);
 /* Runs a region's body on arguments; results in out. */
 bool tn_eval_block(tn_eval *eval, const tn_block *block, const tn_tensor *const *args, uint32_t n_args,
                    const tn_tensor **out);

@@ -15,6 +15,7 @@ typedef struct run {
   const tn_program *program;
   const tn_tensor *const *inputs;
   memory *memories; /* by buffer id */
+  tn_map iterations; /* tn_symbol of a loop -> boxed int64, while it runs */
 } run;
 
 static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
@@ -25,7 +26,9 @@ static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
     *out = r->inputs[binding->input]->extents[binding->axis];
     return true;
   }
-  return false;
+  const int64_t *iteration = tn_map_get(&r->iterations, symbol);
+  if (iteration) *out = *iteration;
+  return iteration != NULL;
 }
 
 static tn_tensor *make_tensor(const run *r, const tn_type *type) {
@@ -38,9 +41,26 @@ static tn_tensor *make_tensor(const run *r, const tn_type *type) {
 static bool make_memory(run *r, const tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *total;
   memory *m = &r->memories[buffer->id];
+  if (buffer->kind == TN_BUFFER_VIEW) return true; /* a part of its owner's, found when it is used */
   tn_storage_strides(r->ctx, buffer->type, buffer->storage, strides, &total);
   if (!tn_dim_evaluate(total, bind, r, &m->count) || m->count < 0) return false;
   m->data = TN_NEW_N(r->arena, tn_number, (size_t)m->count);
+  return true;
+}
+
+/* The memory of a buffer now: of a view, its part of the owner's. False when that leaves the owner. */
+static bool find_memory(const run *r, const tn_buffer *buffer, memory *out) {
+  *out = r->memories[buffer->id];
+  if (buffer->kind != TN_BUFFER_VIEW) return true;
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  const memory *owner = &r->memories[buffer->owner->id];
+  int64_t offset;
+  tn_storage_strides(r->ctx, buffer->owner->type, buffer->owner->storage, strides, &total);
+  if (!tn_dim_evaluate(tn_dim_mul(r->ctx, strides[0], buffer->at), bind, r, &offset)) return false;
+  tn_storage_strides(r->ctx, buffer->type, buffer->storage, strides, &total);
+  if (!tn_dim_evaluate(total, bind, r, &out->count) || out->count < 0) return false;
+  if (offset < 0 || offset > owner->count || out->count > owner->count - offset) return false;
+  out->data = owner->data + offset;
   return true;
 }
 
@@ -75,25 +95,62 @@ static bool run_kernel(const run *r, const tn_step *step, bool wide) {
     if (!bind(r, kernel->symbols.data[k], &symbols[k])) return false;
   for (size_t a = 0; a < step->args.n; a++) {
     const tn_karg *arg = &kernel->args.data[a];
+    memory from;
     args[a] = make_tensor(r, arg->type);
-    if (!args[a] || !transfer(r, arg->type, arg->storage, args[a], &r->memories[step->args.data[a]->id], FROM_MEMORY))
+    if (!args[a] || !find_memory(r, step->args.data[a], &from) ||
+        !transfer(r, arg->type, arg->storage, args[a], &from, FROM_MEMORY))
       return false;
   }
   if (!tn_kernel_eval(kernel, r->arena, wide, symbols, args)) return false;
   for (size_t a = 0; a < step->args.n; a++) {
     const tn_karg *arg = &kernel->args.data[a];
-    if (arg->is_output &&
-        !transfer(r, arg->type, arg->storage, args[a], &r->memories[step->args.data[a]->id], TO_MEMORY))
+    memory to;
+    if (arg->is_output && (!find_memory(r, step->args.data[a], &to) ||
+                           !transfer(r, arg->type, arg->storage, args[a], &to, TO_MEMORY)))
       return false;
   }
   return true;
 }
 
-static bool run_step(const run *r, const tn_step *step, bool wide) {
-  if (step->kind == TN_STEP_KERNEL) return run_kernel(r, step, wide);
-  const memory *from = &r->memories[step->args.data[0]->id], *to = &r->memories[step->args.data[1]->id];
-  if (from->count != to->count) return false;
-  if (from->count) memcpy(to->data, from->data, (size_t)from->count * sizeof(*to->data));
+static bool run_copy(const run *r, const tn_step *step) {
+  memory from, to;
+  if (!find_memory(r, step->args.data[0], &from) || !find_memory(r, step->args.data[1], &to)) return false;
+  if (from.count != to.count) return false;
+  if (from.count) memcpy(to.data, from.data, (size_t)from.count * sizeof(*to.data));
+  return true;
+}
+
+static bool run_steps(run *r, const tn_steps *steps, bool wide);
+
+/* Each iteration's tensors go with it. */
+static bool run_loop(run *r, const tn_step *step, bool wide) {
+  tn_arena *around = r->arena;
+  int64_t trip, *iteration = TN_NEW(around, int64_t);
+  if (!tn_dim_evaluate(step->symbol->extent, bind, r, &trip)) return false;
+  tn_map_set(&r->iterations, step->symbol, iteration);
+  bool ok = true;
+  for (*iteration = 0; ok && *iteration < trip; ++*iteration) {
+    r->arena = tn_arena_create_scratch(around);
+    ok = run_steps(r, &step->body, wide);
+    tn_arena_destroy(r->arena);
+  }
+  r->arena = around;
+  tn_map_set(&r->iterations, step->symbol, NULL);
+  return ok;
+}
+
+static bool run_step(run *r, const tn_step *step, bool wide) {
+  switch (step->kind) {
+    case TN_STEP_KERNEL: return run_kernel(r, step, wide);
+    case TN_STEP_COPY: return run_copy(r, step);
+    case TN_STEP_LOOP: return run_loop(r, step, wide);
+  }
+  return false;
+}
+
+static bool run_steps(run *r, const tn_steps *steps, bool wide) {
+  for (size_t i = 0; i < steps->n; i++)
+    if (!run_step(r, steps->data[i], wide)) return false;
   return true;
 }
 
@@ -107,11 +164,10 @@ static bool fill_memory(const run *r, const tn_buffer *buffer) {
 
 bool tn_eval_program(tn_ctx *ctx, tn_arena *arena, const tn_program *program, bool wide,
                      const tn_tensor *const *inputs, tn_tensor **outputs) {
-  run r = {ctx, arena, program, inputs, TN_NEW_N(arena, memory, program->buffers.n)};
+  run r = {ctx, arena, program, inputs, TN_NEW_N(arena, memory, program->buffers.n), tn_map_create(arena)};
   for (size_t i = 0; i < program->buffers.n; i++)
     if (!make_memory(&r, program->buffers.data[i]) || !fill_memory(&r, program->buffers.data[i])) return false;
-  for (size_t s = 0; s < program->steps.n; s++)
-    if (!run_step(&r, program->steps.data[s], wide)) return false;
+  if (!run_steps(&r, &program->steps, wide)) return false;
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     if (buffer->kind != TN_BUFFER_OUTPUT) continue;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ir/op.h"
 #include "ir/primitives.h"
 
 tn_module *tn_module_create(tn_ctx *ctx) {
@@ -91,6 +92,26 @@ void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value) {
   use_link(&node->operands[index], value);
 }
 
+static void drop_param(tn_block *block, uint32_t index) {
+  TN_ASSERT(block->params.data[index]->n_uses == 0);
+  block->params.n--;
+  for (uint32_t i = index; i < block->params.n; i++) {
+    block->params.data[i] = block->params.data[i + 1];
+    block->params.data[i]->def_index = i;
+  }
+}
+
+void tn_node_drop_operand(tn_node *node, uint32_t index, uint32_t param) {
+  TN_ASSERT(index < node->n_operands);
+  node->n_operands--;
+  for (uint32_t i = index; i <= node->n_operands; i++) {
+    tn_value *next = i < node->n_operands ? node->operands[i + 1].value : NULL;
+    use_unlink(&node->operands[i]);
+    if (i < node->n_operands) use_link(&node->operands[i], next);
+  }
+  for (uint32_t i = 0; i < node->n_regions; i++) drop_param(node->regions[i], param);
+}
+
 void tn_value_replace(tn_value *old, tn_value *replacement) {
   TN_ASSERT(old != replacement);
   while (old->uses) {
@@ -156,6 +177,26 @@ tn_block *tn_node_add_region(tn_node *node) {
   for (uint32_t i = 0; i < node->n_regions; i++) regions[i] = node->regions[i];
   node->regions = regions;
   return node->regions[node->n_regions++] = tn_block_create(func, node);
+}
+
+tn_block *tn_node_region(tn_node *node, uint32_t region) {
+  tn_arena *arena = node->block->func->module->arena;
+  TN_ASSERT(node->op->params && region <= node->n_regions && region < node->op->n_regions);
+  bool is_new = region == node->n_regions;
+  tn_block *block = is_new ? tn_node_add_region(node) : node->regions[region];
+  tn_region_param *params = TN_NEW_N(arena, tn_region_param, (size_t)node->n_operands + 1);
+  uint32_t n = 0;
+  node->op->params(node, region, params, &n);
+  TN_ASSERT(is_new || block->params.n == n);
+  for (uint32_t i = 0; i < n; i++) {
+    if (is_new) tn_block_add_param(block, params[i].type, "");
+    tn_value *param = block->params.data[i];
+    param->type = params[i].type;
+    if (params[i].role != TN_PARAM_FIXED) continue;
+    param->index = node->operands[params[i].operand].value->index;
+    param->n_index = node->operands[params[i].operand].value->n_index;
+  }
+  return block;
 }
 
 /* Called by tn_node_infer: makes the results, or gives those that exist their new types. */

@@ -182,11 +182,16 @@ const void *tn_const_read(const tn_const *constant, tn_arena *arena);
 
 /* Nodes. Trailing optional operands not given become NULL entries. The results' types come from the op's infer; NULL
  * when that failed (reported). attrs: parallel to op->attrs, NULL for an op without; omitted ones with a default are
- * filled in. Appended before `before` (NULL = end of block). regions may be filled by the caller after creation through
- * tn_node_add_region, then tn_node_infer is called again. */
+ * filled in. Appended before `before` (NULL = end of block). A node with regions has no results until its regions are
+ * there (tn_node_region, or build.h) and tn_node_infer is called again. */
 tn_node *tn_node_create(tn_block *block, tn_node *before, const tn_opdef *op, tn_value *const *operands,
                         uint32_t n_operands, const tn_attr *attrs);
 tn_block *tn_node_add_region(tn_node *node);
+/* Region number `region` of node with the parameters that its op says (op.h, params); the first call makes them, later
+ * ones give them their types again. */
+tn_block *tn_node_region(tn_node *node, uint32_t region);
+/* Infers the nodes of block in order, those of regions inside with them. False when an error was reported. */
+bool tn_block_infer(tn_block *block);
 /* Runs infer again, after operands changed; false when it failed. Checks what the op's record says, then calls its
  * infer (ir/infer.c). */
 bool tn_node_infer(tn_node *node);
@@ -195,6 +200,9 @@ bool tn_node_infer_types(const tn_node *node, const tn_type **out_types, uint32_
 /* For infer.c: makes the results, or gives those that exist their new types. */
 bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32_t n);
 void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value);
+/* Takes operand `index` of a node with regions, and the parameter number `param` of each region, away; that parameter
+ * must have no uses (asserted). */
+void tn_node_drop_operand(tn_node *node, uint32_t index, uint32_t param);
 /* Unlinks node; its results must have no uses (asserted). */
 void tn_node_remove(tn_node *node);
 void tn_node_move_before(tn_node *node, tn_node *before);

@@ -202,3 +202,13 @@ bool tn_node_infer(tn_node *node) {
   }
   return true;
 }
+
+bool tn_block_infer(tn_block *block) {
+  bool ok = true;
+  for (tn_node *node = block->first; node; node = node->next) {
+    if (node->op->kind == TN_OP_TERMINATOR) continue;
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= tn_block_infer(tn_node_region(node, i));
+    ok &= tn_node_infer(node);
+  }
+  return ok;
+}

@@ -78,6 +78,20 @@ typedef struct tn_infer {
 } tn_infer;
 #define TN_MAX_RESULTS 64
 
+/* What a parameter of a region stands for. */
+typedef enum tn_param_role {
+  TN_PARAM_FIXED,   /* the operand, at every run */
+  TN_PARAM_CARRIED, /* the operand at the first run, what the region yielded at every other */
+  TN_PARAM_SLICE,   /* the operand at one position of an axis, another at every run */
+  TN_PARAM_COUNTER  /* the number of the run, i64[] */
+} tn_param_role;
+
+typedef struct tn_region_param {
+  const tn_type *type;
+  tn_param_role role;
+  uint32_t operand; /* UINT32_MAX for COUNTER */
+} tn_region_param;
+
 /* A builder positioned in a block; see build.h. */
 typedef struct tn_build tn_build;
 
@@ -113,6 +127,10 @@ struct tn_opdef {
   uint32_t n_regions;
   uint32_t traits;
   bool (*infer)(tn_infer *infer); /* NULL = elementwise: same type as operand 0 */
+  /* Ops with regions: the parameters of region number `region`, from operands and attributes that infer found right;
+   * out has room for n_operands + 1. They are of the operands' types when the node is made and again whenever these
+   * change, so infer need not look at them. */
+  void (*params)(const tn_node *node, uint32_t region, tn_region_param *out, uint32_t *out_n);
   /* Sets results' index contents (value->index) from the operands'; optional. */
   void (*index)(tn_ctx *ctx, tn_node *node);
   /* Composites: the same results from simpler ops. out[i] for each result. */

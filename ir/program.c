@@ -1,4 +1,4 @@
-/* Programs: plain constructors. */
+/* Programs: constructors, and the tree of steps as a list. */
 #include "ir/program.h"
 
 tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name) {
@@ -28,11 +28,49 @@ tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const
   return buffer;
 }
 
-tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc) {
+tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc) {
   tn_step *step = TN_NEW(program->module->arena, tn_step);
   step->kind = kind;
   step->loc = loc;
   step->parts = 1;
-  TN_VEC_PUSH(program->module->arena, &program->steps, step);
+  TN_VEC_PUSH(program->module->arena, steps, step);
   return step;
+}
+
+tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc) {
+  return tn_step_add(program, &program->steps, kind, loc);
+}
+
+tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at) {
+  const tn_type *whole = owner->type;
+  TN_ASSERT(owner->kind != TN_BUFFER_VIEW && whole->ndim > 0 && owner->storage->order[0] == 0);
+  const tn_type *type = tn_type_tensor(program->module->ctx, whole->dtype, whole->ndim - 1, whole->dims + 1);
+  tn_storage storage = *owner->storage;
+  storage.ndim--;
+  for (uint32_t k = 0; k < storage.ndim; k++) storage.order[k] = (uint8_t)(owner->storage->order[k + 1] - 1);
+  storage.order[storage.ndim] = 0;
+  tn_buffer *view = tn_program_add_buffer(program, TN_BUFFER_VIEW, owner->name, type,
+                                          tn_storage_intern(program->module, &storage));
+  view->owner = owner;
+  view->at = at;
+  return view;
+}
+
+const tn_dim *tn_view_offset(tn_ctx *ctx, const tn_buffer *view) {
+  const tn_dim *strides[TN_MAX_NDIM], *total;
+  tn_storage_strides(ctx, view->owner->type, view->owner->storage, strides, &total);
+  return tn_dim_mul(ctx, view->at, tn_dim_mul_i(ctx, strides[0], (int64_t)tn_dtype_bytes(view->type->dtype)));
+}
+
+static void append(tn_steps *all, const tn_steps *steps, tn_arena *arena) {
+  for (size_t i = 0; i < steps->n; i++) {
+    TN_VEC_PUSH(arena, all, steps->data[i]);
+    append(all, &steps->data[i]->body, arena);
+  }
+}
+
+tn_steps tn_program_all_steps(const tn_program *program, tn_arena *arena) {
+  tn_steps all = {0};
+  append(&all, &program->steps, arena);
+  return all;
 }

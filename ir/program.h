@@ -10,7 +10,8 @@ typedef enum tn_buffer_kind {
   TN_BUFFER_INPUT,  /* argument `index` of the entry: the caller's memory, dense row-major */
   TN_BUFFER_OUTPUT, /* result `index` of the entry: the caller's memory, dense row-major */
   TN_BUFFER_CONST,  /* weights, placed in the object */
-  TN_BUFFER_ARENA   /* inside the arena, at `offset` */
+  TN_BUFFER_ARENA,  /* inside the arena, at `offset` */
+  TN_BUFFER_VIEW    /* position `at` of axis 0 of `owner`, whose outermost axis in memory that is, without that axis */
 } tn_buffer_kind;
 
 typedef struct tn_buffer {
@@ -23,14 +24,20 @@ typedef struct tn_buffer {
   tn_const *constant;        /* CONST */
   const tn_dim *bytes;       /* ARENA: size, over size symbols; CONST: after packing */
   const tn_dim *offset;      /* ARENA, CONST: from the arena's or the weights' start; NULL before planning */
-  uint32_t live_first, live_last; /* ARENA: steps, inclusive */
+  uint32_t live_first, live_last; /* ARENA: numbers of steps, inclusive; what outlives a run of a loop's body has the
+                                     whole loop */
+  struct tn_buffer *owner;   /* VIEW: no view itself */
+  const tn_dim *at;          /* VIEW: over size symbols and those of the loops that its steps are in */
   const char *format;        /* CONST: packed format chosen by schedule, or NULL = as stored */
 } tn_buffer;
 
 typedef enum tn_step_kind {
   TN_STEP_KERNEL,
-  TN_STEP_COPY /* args[0] -> args[1], same type and storage */
+  TN_STEP_COPY, /* args[0] -> args[1], same type and storage */
+  TN_STEP_LOOP  /* `body` once for each value of `symbol`, 0 .. extent - 1 in order */
 } tn_step_kind;
+
+typedef TN_VEC(struct tn_step *) tn_steps;
 
 typedef struct tn_step {
   tn_step_kind kind;
@@ -41,6 +48,8 @@ typedef struct tn_step {
   tn_buffer *scratch;          /* arena buffer of scratch, or NULL */
   const char *strategy;        /* from schedule, for reports */
   uint32_t parts;              /* fixed partition of the work; 1 = not divided */
+  const tn_symbol *symbol;     /* LOOP: a TN_SYM_LOOP of this step alone */
+  tn_steps body;               /* LOOP */
 } tn_step;
 
 /* How an entry's size symbols are found: symbol = extent of axis of input. */
@@ -58,7 +67,7 @@ struct tn_program {
   TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs */
   TN_VEC(tn_buffer *) buffers;
   tn_map buffer_names;         /* ever given */
-  TN_VEC(tn_step *) steps;
+  tn_steps steps;              /* those inside others hang from them */
   const tn_dim *arena_bytes;   /* NULL before planning */
   const tn_dim *arena_lower_bound; /* largest sum of buffers live at one step */
   uint64_t weights_bytes;
@@ -67,6 +76,14 @@ struct tn_program {
 tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name);
 tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const char *name, const tn_type *type,
                                  const tn_storage *storage);
+/* At the end of the program, or of the steps inside another. */
 tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc);
+tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc);
+/* A view of owner at position `at` of its axis 0. */
+tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at);
+/* All steps, those inside others behind them: a step's place here is its number, in texts, lives and profiles. */
+tn_steps tn_program_all_steps(const tn_program *program, tn_arena *arena);
+/* Bytes from the start of a view's owner to the view. */
+const tn_dim *tn_view_offset(tn_ctx *ctx, const tn_buffer *view);
 
 #endif

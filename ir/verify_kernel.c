@@ -307,11 +307,16 @@ bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guar
   return v.ok;
 }
 
+static bool uses_kernel(const tn_steps *steps, const tn_kernel *kernel) {
+  for (size_t i = 0; i < steps->n; i++)
+    if (steps->data[i]->kernel == kernel || uses_kernel(&steps->data[i]->body, kernel)) return true;
+  return false;
+}
+
 tn_guards tn_verify_guards_of(const tn_module *module, const tn_kernel *kernel) {
   for (size_t i = 0; i < module->programs.n; i++) {
     const tn_program *program = module->programs.data[i];
-    for (size_t s = 0; s < program->steps.n; s++)
-      if (program->steps.data[s]->kernel == kernel) return (tn_guards){program->guards.data, program->guards.n};
+    if (uses_kernel(&program->steps, kernel)) return (tn_guards){program->guards.data, program->guards.n};
   }
   return (tn_guards){0};
 }

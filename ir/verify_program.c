@@ -8,6 +8,11 @@
 
 #define NEVER UINT32_MAX
 
+/* Steps of a loop: its own number and that of the last inside. */
+typedef struct loop_range {
+  uint32_t first, last;
+} loop_range;
+
 /* What the steps say of a buffer. */
 typedef struct life {
   uint32_t first, last; /* steps that touch it; NEVER = none */
@@ -20,6 +25,9 @@ typedef struct verifier {
   tn_guards guards;
   tn_arena *scratch;
   life *lives; /* one a buffer */
+  uint32_t n_steps;                  /* numbered so far */
+  TN_VEC(const tn_symbol *) open;    /* of the loops around the present step */
+  TN_VEC(loop_range) loops;          /* inner ones before those around them */
   tn_loc loc;
   bool ok;
 } verifier;
@@ -45,6 +53,8 @@ static bool is_bound(const tn_program *program, const tn_symbol *symbol) {
 
 static void check_symbol(void *user, const tn_symbol *symbol) {
   verifier *v = user;
+  for (size_t i = 0; i < v->open.n; i++)
+    if (v->open.data[i] == symbol) return;
   if (!is_bound(v->program, symbol)) breach(v, "symbol '%s' is bound by no argument", symbol->name);
 }
 
@@ -79,6 +89,26 @@ static void check_bindings(verifier *v) {
 
 /* Buffers by themselves. */
 
+static void check_view(verifier *v, const tn_buffer *view) {
+  const tn_buffer *owner = view->owner;
+  bool fits = owner && view->at && owner->kind != TN_BUFFER_VIEW && owner->id < v->program->buffers.n &&
+              v->program->buffers.data[owner->id] == owner && owner->type->ndim == view->type->ndim + 1 &&
+              owner->type->dtype == view->type->dtype && !owner->format && owner->storage->order[0] == 0 &&
+              owner->storage->align_elements == view->storage->align_elements &&
+              owner->storage->pad_elements == view->storage->pad_elements;
+  for (uint32_t k = 0; fits && k < view->type->ndim; k++)
+    fits = owner->type->dims[k + 1] == view->type->dims[k] &&
+           owner->storage->order[k + 1] == view->storage->order[k] + 1;
+  if (!fits) {
+    breach(v, "'%s' is no view along the first axis of another buffer", view->name);
+    return;
+  }
+  const tn_dim *zero = tn_dim_const(v->ctx, 0), *end = tn_dim_add_i(v->ctx, view->at, 1);
+  if (!tn_verify_le(v->ctx, v->guards, zero, view->at) || !tn_verify_le(v->ctx, v->guards, end, owner->type->dims[0]))
+    breach(v, "'%s' is not proved to lie inside '%s'", view->name, owner->name);
+}
+
+
 static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
   if (buffer->id != id) breach(v, "buffer '%s' has the number %u", buffer->name, buffer->id);
   if (!buffer->storage || buffer->storage->ndim != buffer->type->ndim) {
@@ -93,6 +123,7 @@ static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
   bool caller_memory = buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_OUTPUT;
   if (caller_memory && buffer->storage != tn_storage_row_major(v->program->module, buffer->type->ndim))
     breach(v, "'%s' is the caller's memory, which is row-major", buffer->name);
+  if (buffer->kind == TN_BUFFER_VIEW) check_view(v, buffer);
 }
 
 /* Steps. */
@@ -104,16 +135,36 @@ static bool types_fit(verifier *v, const tn_type *a, const tn_type *b) {
   return true;
 }
 
+/* The buffer whose memory it is. */
+static const tn_buffer *owner_of(const tn_buffer *buffer) {
+  return buffer->kind == TN_BUFFER_VIEW ? buffer->owner : buffer;
+}
+
+/* A box of buffer in the coordinates of its owner. */
+static tn_box box_in_owner(verifier *v, const tn_buffer *buffer, const tn_box *box) {
+  if (buffer->kind != TN_BUFFER_VIEW) return *box;
+  tn_box out;
+  out.lo[0] = buffer->at;
+  out.hi[0] = tn_dim_add_i(v->ctx, buffer->at, 1);
+  for (uint32_t i = 0; i < buffer->type->ndim; i++) {
+    out.lo[i + 1] = box->lo[i];
+    out.hi[i + 1] = box->hi[i];
+  }
+  return out;
+}
+
 static void touch(verifier *v, const tn_buffer *buffer, uint32_t step) {
-  life *l = &v->lives[buffer->id];
+  life *l = &v->lives[owner_of(buffer)->id];
   if (l->first == NEVER) l->first = step;
   l->last = step;
 }
 
-/* Whether what lies inside region is filled by the steps so far: the boxes inside it fill it, or one holds it. */
-static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box *region) {
-  const life *l = &v->lives[buffer->id];
-  uint32_t ndim = buffer->type->ndim;
+/* Whether what lies inside region of buffer is filled by the steps so far: the boxes inside it fill it, or one holds
+ * it. */
+static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box *region_of_buffer) {
+  tn_box in_owner = box_in_owner(v, buffer, region_of_buffer), *region = &in_owner;
+  const life *l = &v->lives[owner_of(buffer)->id];
+  uint32_t ndim = owner_of(buffer)->type->ndim;
   TN_VEC(tn_box) inside = {0};
   for (size_t i = 0; i < l->boxes.n; i++) {
     if (tn_verify_box_inside(v->ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
@@ -124,7 +175,8 @@ static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box 
 }
 
 static bool comes_filled(const tn_buffer *buffer) {
-  return buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_CONST;
+  tn_buffer_kind kind = owner_of(buffer)->kind;
+  return kind == TN_BUFFER_INPUT || kind == TN_BUFFER_CONST;
 }
 
 static void read_whole(verifier *v, const tn_buffer *buffer, uint32_t step) {
@@ -152,11 +204,10 @@ static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32
 }
 
 static void write_box(verifier *v, const tn_buffer *buffer, const tn_box *box, uint32_t step) {
-  life *l = &v->lives[buffer->id];
+  life *l = &v->lives[owner_of(buffer)->id];
   touch(v, buffer, step);
-  if (buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_CONST)
-    breach(v, "step %u writes '%s', which is only read", step, buffer->name);
-  TN_VEC_PUSH(v->scratch, &l->boxes, *box);
+  if (comes_filled(buffer)) breach(v, "step %u writes '%s', which is only read", step, buffer->name);
+  TN_VEC_PUSH(v->scratch, &l->boxes, box_in_owner(v, buffer, box));
 }
 
 /* The elements that an argument's type and storage reach must lie in the buffer; an argument may see a buffer under
@@ -190,7 +241,7 @@ static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint3
 static void check_aliases(verifier *v, const tn_step *step, uint32_t number) {
   for (size_t i = 0; i < step->args.n; i++)
     for (size_t k = 0; k < i; k++)
-      if (step->args.data[i] == step->args.data[k] &&
+      if (owner_of(step->args.data[i]) == owner_of(step->args.data[k]) &&
           step->kernel->args.data[i].is_output != step->kernel->args.data[k].is_output)
         breach(v, "step %u reads and writes '%s'", number, step->args.data[i]->name);
 }
@@ -226,17 +277,91 @@ static void check_copy_step(verifier *v, const tn_step *step, uint32_t number) {
   write_box(v, step->args.data[1], &whole, number);
 }
 
-static void check_step(verifier *v, const tn_step *step, uint32_t number) {
+/* Loops. */
+
+/* What an iteration filled, as all of them together fill it; false when that cannot be said. A box at position c + i or
+ * c - i of one axis becomes the run of those positions; one that all iterations fill counts when there is one. */
+static bool box_of_all(verifier *v, const tn_symbol *symbol, uint32_t ndim, tn_box *box) {
+  int32_t axis = -1;
+  for (uint32_t i = 0; i < ndim; i++) {
+    if (!tn_dim_uses(box->lo[i], symbol) && !tn_dim_uses(box->hi[i], symbol)) continue;
+    if (axis >= 0) return false;
+    axis = (int32_t)i;
+  }
+  if (axis < 0) return symbol->extent->lo >= 1;
+  const tn_dim *coefficient, *rest;
+  if (tn_dim_add_i(v->ctx, box->lo[axis], 1) != box->hi[axis]) return false;
+  if (!tn_dim_linear(v->ctx, box->lo[axis], symbol, &coefficient, &rest)) return false;
+  if (tn_dim_is(coefficient, 1)) {
+    box->lo[axis] = rest;
+    box->hi[axis] = tn_dim_add(v->ctx, rest, symbol->extent);
+  } else if (tn_dim_is(coefficient, -1)) {
+    box->hi[axis] = tn_dim_add_i(v->ctx, rest, 1);
+    box->lo[axis] = tn_dim_sub(v->ctx, box->hi[axis], symbol->extent);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+static void check_steps(verifier *v, const tn_steps *steps);
+
+static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
+  size_t n = v->program->buffers.n, *before = TN_NEW_N(v->scratch, size_t, n);
+  if (!step->symbol || step->symbol->kind != TN_SYM_LOOP || !step->symbol->extent) {
+    breach(v, "step %u loops over no symbol of a loop", number);
+    return;
+  }
+  check_dim(v, step->symbol->extent);
+  for (size_t i = 0; i < v->open.n; i++)
+    if (v->open.data[i] == step->symbol) breach(v, "step %u loops over the symbol of a loop around it", number);
+  for (size_t i = 0; i < n; i++) before[i] = v->lives[i].boxes.n;
+  TN_VEC_PUSH(v->scratch, &v->open, step->symbol);
+  check_steps(v, &step->body);
+  v->open.n--;
+  TN_VEC_PUSH(v->scratch, &v->loops, ((loop_range){number, v->n_steps - 1}));
+  for (size_t i = 0; i < n; i++) {
+    life *l = &v->lives[i];
+    size_t kept = before[i];
+    for (size_t k = before[i]; k < l->boxes.n; k++) {
+      tn_box box = l->boxes.data[k];
+      if (box_of_all(v, step->symbol, v->program->buffers.data[i]->type->ndim, &box)) l->boxes.data[kept++] = box;
+    }
+    l->boxes.n = kept;
+  }
+}
+
+/* A buffer that the steps inside a loop use, and others too, must outlive every iteration: it has the whole loop. */
+static void extend_lives(verifier *v) {
+  for (size_t k = 0; k < v->loops.n; k++)
+    for (size_t i = 0; i < v->program->buffers.n; i++) {
+      const loop_range *loop = &v->loops.data[k];
+      life *l = &v->lives[i];
+      if (l->first == NEVER || l->last < loop->first || l->first > loop->last) continue;
+      if (l->first > loop->first && l->last <= loop->last) continue;
+      if (l->first > loop->first) l->first = loop->first;
+      if (l->last < loop->last) l->last = loop->last;
+    }
+}
+
+static void check_step(verifier *v, const tn_step *step) {
+  uint32_t number = v->n_steps++;
   v->loc = step->loc;
   for (size_t i = 0; i < step->args.n; i++) {
     uint32_t id = step->args.data[i]->id;
-    if (id < v->program->buffers.n && v->program->buffers.data[id] == step->args.data[i]) continue;
-    breach(v, "step %u has a buffer of another program", number);
-    return;
+    if (id >= v->program->buffers.n || v->program->buffers.data[id] != step->args.data[i]) {
+      breach(v, "step %u has a buffer of another program", number);
+      return;
+    }
+    check_dim(v, step->args.data[i]->at);
   }
   if (step->parts == 0) breach(v, "step %u has no parts", number);
-  if (step->kind == TN_STEP_KERNEL) check_kernel_step(v, step, number);
-  else check_copy_step(v, step, number);
+  switch (step->kind) {
+    case TN_STEP_KERNEL: check_kernel_step(v, step, number); break;
+    case TN_STEP_COPY: check_copy_step(v, step, number); break;
+    case TN_STEP_LOOP: check_loop_step(v, step, number); break;
+  }
+  v->loc = step->loc;
   check_dim(v, step->scratch_bytes);
   if (!step->scratch) return;
   touch(v, step->scratch, number);
@@ -244,6 +369,10 @@ static void check_step(verifier *v, const tn_step *step, uint32_t number) {
   if (step->scratch_bytes && step->scratch->bytes &&
       !tn_verify_le(v->ctx, v->guards, step->scratch_bytes, step->scratch->bytes))
     breach(v, "step %u: its scratch is smaller than it needs", number);
+}
+
+static void check_steps(verifier *v, const tn_steps *steps) {
+  for (size_t i = 0; i < steps->n && v->ok; i++) check_step(v, steps->data[i]);
 }
 
 static void check_outputs(verifier *v) {
@@ -377,7 +506,8 @@ bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
   for (size_t i = 0; i < program->buffers.n; i++) v.lives[i].first = NEVER;
   check_bindings(&v);
   for (size_t i = 0; i < program->buffers.n; i++) check_buffer(&v, program->buffers.data[i], i);
-  for (size_t i = 0; i < program->steps.n && v.ok; i++) check_step(&v, program->steps.data[i], (uint32_t)i);
+  if (v.ok) check_steps(&v, &program->steps);
+  extend_lives(&v);
   v.loc = loc;
   if (v.ok) check_outputs(&v);
   if (v.ok) check_memory(&v);

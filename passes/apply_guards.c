@@ -65,17 +65,18 @@ static void apply_to_attrs(tn_module *module, const substitutions *all, tn_node 
   }
 }
 
-static bool apply_to_func(tn_func *func, const substitutions *all) {
-  tn_ctx *ctx = func->module->ctx;
+static bool apply_to_block(tn_block *block, const substitutions *all) {
+  tn_module *module = block->func->module;
   bool ok = true;
-  for (size_t i = 0; i < func->body->params.n; i++)
-    func->body->params.data[i]->type = apply_to_type(ctx, all, func->body->params.data[i]->type);
-  for (tn_node *node = func->body->first; node; node = node->next) {
+  for (size_t i = 0; i < block->params.n; i++)
+    block->params.data[i]->type = apply_to_type(module->ctx, all, block->params.data[i]->type);
+  for (tn_node *node = block->first; node; node = node->next) {
     if (node->op->kind == TN_OP_TERMINATOR) continue;
-    apply_to_attrs(func->module, all, node);
+    apply_to_attrs(module, all, node);
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= apply_to_block(tn_node_region(node, i), all);
     ok &= tn_node_infer(node);
     for (uint32_t i = 0; i < node->n_results; i++)
-      node->results[i]->type = apply_to_type(ctx, all, node->results[i]->type);
+      node->results[i]->type = apply_to_type(module->ctx, all, node->results[i]->type);
   }
   return ok;
 }
@@ -103,7 +104,7 @@ bool tn_pass_apply_guards(tn_pass_context *context) {
     if (all.data[all.n].atom->kind == TN_ATOM_SYMBOL) apply_to_guards(func, &all.data[all.n]);
     all.n++;
   }
-  bool ok = all.n == 0 || apply_to_func(func, &all);
+  bool ok = all.n == 0 || apply_to_block(func->body, &all);
   tn_arena_destroy(scratch);
   return ok;
 }

@@ -47,15 +47,23 @@ static bool count_type(const tn_type *type, const sizes *s, int64_t *total) {
   return tn_add_i64(*total, count, total) && *total <= BUDGET_ELEMENTS;
 }
 
+/* The elements of all values of block, once; what a region runs again and again is bounded by what it takes. */
+static bool count_block(const tn_block *block, const sizes *s, int64_t *total) {
+  for (size_t i = 0; i < block->params.n; i++)
+    if (!count_type(block->params.data[i]->type, s, total)) return false;
+  for (const tn_node *node = block->first; node; node = node->next) {
+    for (uint32_t k = 0; k < node->n_results; k++)
+      if (!count_type(node->results[k]->type, s, total)) return false;
+    for (uint32_t i = 0; i < node->n_regions; i++)
+      if (!count_block(node->regions[i], s, total)) return false;
+  }
+  return true;
+}
+
 /* Everything fits the budget, broadcasts included: the reference computes them whole. */
 static bool fits_budget(const tn_func *func, const sizes *s) {
   int64_t total = 0;
-  for (size_t i = 0; i < func->body->params.n; i++)
-    if (!count_type(func->body->params.data[i]->type, s, &total)) return false;
-  for (const tn_node *node = func->body->first; node; node = node->next)
-    for (uint32_t k = 0; k < node->n_results; k++)
-      if (!count_type(node->results[k]->type, s, &total)) return false;
-  return true;
+  return count_block(func->body, s, &total);
 }
 
 static bool choose_sizes(const tn_func *func, sizes *out) {
@@ -127,22 +135,30 @@ static double difference(const tn_tensor *a, const tn_tensor *b) {
   return most == 0 ? 0 : most / largest;
 }
 
-static bool kernels_fit_budget(tn_check *check, const tn_pass_context *context) {
-  int64_t total = 0, flops;
-  for (size_t i = 0; i < context->program->steps.n; i++) {
-    const tn_step *step = context->program->steps.data[i];
-    bool known = step->kind != TN_STEP_KERNEL ||
-                 (tn_dim_evaluate(tn_kernel_flops(step->kernel), size_of, &check->sizes, &flops) &&
-                  tn_add_i64(total, flops, &total));
-    if (known && total <= BUDGET_FLOPS) continue;
-    if (!check->kernels_are_too_large)
-      tn_warning(
-          context->ctx, TN_LOC_NONE, TN_W_CHECK,
-          "--check-each: the kernels are beyond the budget of the reference; passes over the graph were checked");
-    check->kernels_are_too_large = true;
-    return false;
+/* Adds the operations of steps, run `times` times. */
+static bool count_steps(const tn_check *check, const tn_steps *steps, int64_t times, int64_t *total) {
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    int64_t n = 0, trip = 1;
+    if (step->kind == TN_STEP_LOOP && !tn_dim_evaluate(step->symbol->extent, size_of, &check->sizes, &trip))
+      return false;
+    if (step->kind == TN_STEP_KERNEL &&
+        !tn_dim_evaluate(tn_kernel_flops(step->kernel), size_of, &check->sizes, &n))
+      return false;
+    if (!tn_mul_i64(n, times, &n) || !tn_add_i64(*total, n, total) || !tn_mul_i64(times, trip, &trip)) return false;
+    if (*total > BUDGET_FLOPS || !count_steps(check, &step->body, trip, total)) return false;
   }
   return true;
+}
+
+static bool kernels_fit_budget(tn_check *check, const tn_pass_context *context) {
+  int64_t total = 0;
+  if (count_steps(check, &context->program->steps, 1, &total)) return true;
+  if (!check->kernels_are_too_large)
+    tn_warning(context->ctx, TN_LOC_NONE, TN_W_CHECK,
+               "--check-each: the kernels are beyond the budget of the reference; passes over the graph were checked");
+  check->kernels_are_too_large = true;
+  return false;
 }
 
 bool tn_check_after(tn_check *check, const tn_pass_context *context, const char *pass) {

@@ -64,6 +64,7 @@ static void share_in(tn_ctx *ctx, tn_arena *scratch, tn_block *block) {
   tn_map known = tn_map_create(scratch);
   for (tn_node *node = block->first, *next; node; node = next) {
     next = node->next;
+    for (uint32_t i = 0; i < node->n_regions; i++) share_in(ctx, scratch, node->regions[i]);
     if (!may_share(node)) continue;
     uint64_t hash = hash_node(node);
     seen *same = tn_map_get_u64(&known, hash);

@@ -20,21 +20,26 @@ static bool expand_node(tn_pass_context *context, tn_node *node) {
   return true;
 }
 
+static bool expand_block(tn_pass_context *context, tn_block *block) {
+  bool ok = true;
+  for (tn_node *node = block->first, *next; node; node = next) {
+    next = node->next;
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= expand_block(context, node->regions[i]);
+    if (node->op->kind != TN_OP_COMPOSITE) continue;
+    tn_node *before = node->previous;
+    if (!expand_node(context, node)) {
+      ok = false;
+      continue;
+    }
+    /* An expansion may hold composites of its own: go on with its first node. */
+    next = before ? before->next : block->first;
+  }
+  return ok;
+}
+
 bool tn_pass_expand(tn_pass_context *context) {
   bool ok = true;
-  for (size_t f = 0; f < context->module->funcs.n; f++) {
-    tn_block *body = context->module->funcs.data[f]->body;
-    for (tn_node *node = body->first, *next; node; node = next) {
-      next = node->next;
-      if (node->op->kind != TN_OP_COMPOSITE) continue;
-      tn_node *before = node->previous;
-      if (!expand_node(context, node)) {
-        ok = false;
-        continue;
-      }
-      /* An expansion may hold composites of its own: go on with its first node. */
-      next = before ? before->next : body->first;
-    }
-  }
+  for (size_t f = 0; f < context->module->funcs.n; f++)
+    ok &= expand_block(context, context->module->funcs.data[f]->body);
   return ok;
 }

@@ -148,13 +148,16 @@ bool tn_fold_node(tn_node *node, bool *out_folded) {
   return true;
 }
 
-bool tn_pass_fold(tn_pass_context *context) {
+static bool fold_block(tn_pass_context *context, tn_block *block) {
   bool ok = true;
-  for (tn_node *node = context->entry->body->first, *next; node; node = next) {
+  for (tn_node *node = block->first, *next; node; node = next) {
     next = node->next;
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= fold_block(context, node->regions[i]);
     if (node->op->kind == TN_OP_TERMINATOR || replace_shape_value(context, node)) continue;
     bool folded;
     ok &= tn_fold_node(node, &folded);
   }
   return ok;
 }
+
+bool tn_pass_fold(tn_pass_context *context) { return fold_block(context, context->entry->body); }

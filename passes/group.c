@@ -19,7 +19,7 @@ typedef struct consumer {
 } consumer;
 
 typedef struct grouping {
-  tn_func *func;
+  tn_block *block;
   tn_arena *scratch;
   TN_VEC(tn_group) groups; /* by node->group while the pass runs: numbered in reverse */
   TN_VEC(consumer) consumers;
@@ -65,8 +65,8 @@ static bool needs_memory(const consumer *use) {
   const tn_opdef *op = use->node->op;
   if (op == &tn_op_gather) return use->operand == 0;
   return op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx || op == &tn_op_window || op == &tn_op_concat ||
-         op == &tn_op_cumulate || op == &tn_op_sort || op == &tn_op_scatter || op == &tn_op_return ||
-         op == &tn_op_bitcast;
+         op == &tn_op_cumulate || op == &tn_op_sort || op == &tn_op_scatter || op->kind == TN_OP_TERMINATOR ||
+         op == &tn_op_bitcast || op->n_regions > 0;
 }
 
 /* The type in whose dims the group computes: the root's, or below the views that make up a returned root. */
@@ -169,7 +169,7 @@ static bool joins(grouping *g, tn_node *node) {
 
 /* Every MAX_VIEW_DEPTH-th view of a chain is kept in memory. */
 static void cut_view_chains(grouping *g) {
-  for (tn_node *node = g->func->body->first; node; node = node->next) {
+  for (tn_node *node = g->block->first; node; node = node->next) {
     if (!tn_node_is_view(node) || !node->n_operands) continue;
     const tn_node *def = node->operands[0].value->def;
     node->mark = def ? def->mark + 1 : 1;
@@ -177,26 +177,34 @@ static void cut_view_chains(grouping *g) {
     node->mark = 0;
     if (node->group < 0) new_group(g, node);
   }
-  for (tn_node *node = g->func->body->first; node; node = node->next) node->mark = 0;
+  for (tn_node *node = g->block->first; node; node = node->next) node->mark = 0;
 }
 
 /* Numbers groups in the order of their roots. */
 static void renumber(grouping *g) {
   int32_t *numbers = TN_NEW_N(g->scratch, int32_t, g->groups.n);
   int32_t next = 0;
-  for (tn_node *node = g->func->body->first; node; node = node->next)
+  for (tn_node *node = g->block->first; node; node = node->next)
     if (node->group >= 0 && g->groups.data[node->group].root == node) numbers[node->group] = next++;
-  for (tn_node *node = g->func->body->first; node; node = node->next)
+  for (tn_node *node = g->block->first; node; node = node->next)
     if (node->group >= 0) node->group = numbers[node->group];
 }
 
-bool tn_pass_group(tn_pass_context *context) {
-  grouping g = {.func = context->entry, .scratch = tn_arena_create_scratch(context->ctx->arena)};
-  for (tn_node *node = g.func->body->first; node; node = node->next) node->group = -1;
-  tn_node *end = g.func->body->last;
-  for (uint32_t i = 0; i < end->n_operands; i++) {
-    tn_node *def = end->operands[i].value->def;
-    if (def && def->op != &tn_op_const && def->group < 0) new_group(&g, def);
+/* What the block's end or a region takes from memory is a root, also when it is a view. */
+static void keep_operand(grouping *g, const tn_use *use) {
+  tn_node *def = use->value ? use->value->def : NULL;
+  if (def && def->op != &tn_op_const && def->group < 0) new_group(g, def);
+}
+
+static void group_block(tn_block *block, const tn_arena *memory) {
+  grouping g = {.block = block, .scratch = tn_arena_create_scratch(memory)};
+  for (tn_node *node = block->first; node; node = node->next) node->group = -1;
+  tn_node *end = block->last;
+  for (uint32_t i = 0; i < end->n_operands; i++) keep_operand(&g, &end->operands[i]);
+  for (tn_node *node = block->first; node; node = node->next) {
+    for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory);
+    for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
+      if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
   }
   cut_view_chains(&g);
   for (tn_node *node = end->previous; node; node = node->previous) {
@@ -205,5 +213,9 @@ bool tn_pass_group(tn_pass_context *context) {
   }
   renumber(&g);
   tn_arena_destroy(g.scratch);
+}
+
+bool tn_pass_group(tn_pass_context *context) {
+  group_block(context->entry->body, context->ctx->arena);
   return true;
 }

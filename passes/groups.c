@@ -15,17 +15,29 @@ tn_group_anchor tn_node_anchor(const tn_node *node) {
   if (op == &tn_op_window) return TN_GROUP_WINDOW;
   if (op == &tn_op_reduce) return TN_GROUP_REDUCE;
   if (op == &tn_op_concat) return TN_GROUP_CONCAT;
+  if (op->n_regions > 0) return TN_GROUP_REGIONS;
   if (op == &tn_op_argreduce || op == &tn_op_cumulate || op == &tn_op_sort || op == &tn_op_scatter)
     return TN_GROUP_OTHER;
   return TN_GROUP_MAP;
 }
 
-tn_groups tn_groups_of(const tn_func *func, tn_arena *arena) {
+bool tn_use_is_by_region(const tn_use *use) {
+  const tn_node *user = use->user;
+  if (user->n_regions == 0) return false;
+  tn_region_param *params = TN_NEW_N(user->block->func->module->arena, tn_region_param, (size_t)user->n_operands + 1);
+  uint32_t n = 0;
+  user->op->params(user, 0, params, &n);
+  for (uint32_t i = 0; i < n; i++)
+    if (params[i].operand == use->index) return params[i].role == TN_PARAM_FIXED || params[i].role == TN_PARAM_SLICE;
+  return false;
+}
+
+tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
   tn_groups groups = {0};
-  for (const tn_node *node = func->body->first; node; node = node->next)
+  for (const tn_node *node = block->first; node; node = node->next)
     if (node->group >= 0 && (uint32_t)node->group >= groups.n) groups.n = (uint32_t)node->group + 1;
   groups.groups = TN_NEW_N(arena, tn_group, groups.n);
-  for (tn_node *node = func->body->first; node; node = node->next) {
+  for (tn_node *node = block->first; node; node = node->next) {
     if (node->group < 0) continue;
     tn_group *group = &groups.groups[node->group];
     group->root = node;

@@ -4,7 +4,6 @@
 bool tn_pass_infer(tn_pass_context *context) {
   bool ok = true;
   for (size_t f = 0; f < context->module->funcs.n; f++)
-    for (tn_node *node = context->module->funcs.data[f]->body->first; node; node = node->next)
-      if (node->op->kind != TN_OP_TERMINATOR) ok &= tn_node_infer(node);
+    ok &= tn_block_infer(context->module->funcs.data[f]->body);
   return ok;
 }

@@ -3,7 +3,8 @@
  * Every kept value takes the order that its kernel makes naturally: convolutions write channels last (the vector axis
  * is the output channel), matrix products row-major, elementwise and pooling kernels the order of what they read,
  * concat that of its parts. Entry arguments and results are row-major. So a CNN has no reorder between its input and
- * its output: the first convolution reads the caller's order, the last one is read channels last.
+ * its output: the first convolution reads the caller's order, the last one is read channels last. What goes into, out
+ * of and around regions is row-major, so that slices are contiguous and contents move from run to run as bytes.
  *
  * A channels-last tensor whose pixels lie a multiple of 4 KB apart is padded by one cache line: the rows of a register
  * tile would otherwise fall into one set of the first-level cache. */
@@ -105,6 +106,7 @@ static const tn_storage *natural_order(layout *l, const tn_group *group) {
     case TN_GROUP_MAP:
     case TN_GROUP_ROWS:
     case TN_GROUP_CONCAT: return order_of_inputs(l, group, result->type);
+    case TN_GROUP_REGIONS:
     case TN_GROUP_OTHER: return NULL;
   }
   return NULL;
@@ -121,24 +123,35 @@ static const tn_storage *order_of_parts(layout *l, const tn_node *concat) {
   return found;
 }
 
-bool tn_pass_layout(tn_pass_context *context) {
-  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  layout l = {context->module, tn_groups_of(context->entry, scratch)};
+static bool feeds_region(const tn_value *value) {
+  for (const tn_use *use = value->uses; use; use = use->next)
+    if (use->user->n_regions > 0) return true;
+  return false;
+}
+
+static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch) {
+  layout l = {module, tn_groups_of(block, scratch)};
   for (uint32_t i = 0; i < l.groups.n; i++) {
     tn_group *group = &l.groups.groups[i];
     for (uint32_t k = 0; k < group->root->n_results; k++) {
       tn_value *value = group->root->results[k];
-      value->storage = tn_storage_row_major(context->module, value->type->ndim);
+      value->storage = tn_storage_row_major(module, value->type->ndim);
     }
     const tn_storage *natural =
         group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
-    if (natural) group->root->results[0]->storage = natural;
+    if (natural && !feeds_region(group->root->results[0])) group->root->results[0]->storage = natural;
+    for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);
   }
-  const tn_node *end = context->entry->body->last;
+  const tn_node *end = block->last;
   for (uint32_t i = 0; i < end->n_operands; i++) {
     tn_value *value = end->operands[i].value;
-    if (value->def) value->storage = tn_storage_row_major(context->module, value->type->ndim);
+    if (value->def) value->storage = tn_storage_row_major(module, value->type->ndim);
   }
+}
+
+bool tn_pass_layout(tn_pass_context *context) {
+  tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
+  lay_out_block(context->module, context->entry->body, scratch);
   tn_arena_destroy(scratch);
   return true;
 }

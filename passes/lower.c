@@ -5,50 +5,29 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "ir/program.h"
 #include "passes/emission.h"
+#include "passes/lowering.h"
 #include "passes/passes.h"
 
-/* Where a kept value lies: in a buffer, whole or at shift inside it. */
-typedef struct placement {
-  tn_buffer *buffer;
-  bool is_part;
-  uint32_t part_axis; /* of the innermost concat */
-  const tn_dim *shift[TN_MAX_NDIM];
-} placement;
-
-typedef struct lowering {
-  tn_module *module;
-  tn_ctx *ctx;
-  tn_func *func;
-  tn_program *program;
-  tn_arena *scratch;
-  tn_groups groups;
-  tn_map placements;       /* tn_value -> placement */
-  tn_map constant_buffers; /* tn_const -> tn_buffer */
-  tn_map kernel_names;
-  bool ok;
-} lowering;
-
-static const tn_storage *storage_of(lowering *l, const tn_value *value) {
+static const tn_storage *storage_of(tn_lowering *l, const tn_value *value) {
   return value->storage ? value->storage : tn_storage_row_major(l->module, value->type->ndim);
 }
 
-static placement *place(lowering *l, const tn_value *value, tn_buffer *buffer) {
-  placement *p = TN_NEW(l->scratch, placement);
+tn_placement *tn_lower_place(tn_lowering *l, const tn_value *value, tn_buffer *buffer) {
+  tn_placement *p = TN_NEW(l->scratch, tn_placement);
   p->buffer = buffer;
   tn_map_set(&l->placements, value, p);
   return p;
 }
 
 static bool find_base(void *user, const tn_value *value, tn_memory_view *out) {
-  lowering *l = user;
+  tn_lowering *l = user;
   if (tn_value_const(value)) {
     out->type = value->type;
     out->storage = tn_storage_row_major(l->module, value->type->ndim);
     return true;
   }
-  const placement *p = tn_map_get(&l->placements, value);
+  const tn_placement *p = tn_map_get(&l->placements, value);
   if (!p) return false;
   out->type = p->buffer->type;
   out->storage = p->buffer->storage;
@@ -57,7 +36,7 @@ static bool find_base(void *user, const tn_value *value, tn_memory_view *out) {
   return true;
 }
 
-static tn_buffer *constant_buffer(lowering *l, const tn_const *constant) {
+tn_buffer *tn_lower_constant(tn_lowering *l, const tn_const *constant) {
   tn_buffer *buffer = tn_map_get(&l->constant_buffers, constant);
   if (buffer) return buffer;
   buffer = tn_program_add_buffer(l->program, TN_BUFFER_CONST, constant->name, constant->type,
@@ -68,7 +47,7 @@ static tn_buffer *constant_buffer(lowering *l, const tn_const *constant) {
 }
 
 /* The model's own name for what a node computes, as an identifier that no other kernel has. */
-static const char *kernel_name(lowering *l, const tn_value *value, tn_loc loc) {
+static const char *kernel_name(tn_lowering *l, const tn_value *value, tn_loc loc) {
   const tn_loc_info *info = tn_loc_get(l->ctx, loc);
   while (info->kind == TN_LOC_KIND_FROM) info = tn_loc_get(l->ctx, info->origins[0]);
   const char *wish = value->name && *value->name                                ? value->name
@@ -108,7 +87,7 @@ static void mark_rows(tn_kernel *kernel) {
   }
 }
 
-static void add_write(lowering *l, emission *e, const placement *to, const tn_value *value,
+static void add_write(tn_lowering *l, emission *e, const tn_placement *to, const tn_value *value,
                       const tn_dim *const *index, tn_knode *node) {
   const tn_buffer *buffer = to->buffer;
   uint32_t arg = tn_kernel_add_arg(e->kernel, "out", buffer->type, buffer->storage, true);
@@ -125,17 +104,17 @@ static void add_write(lowering *l, emission *e, const placement *to, const tn_va
   tn_kernel_write(e->kernel, arg, at, node);
 }
 
-static void add_step(lowering *l, emission *e, const placement *to, tn_loc loc) {
-  tn_step *step = tn_program_add_step(l->program, TN_STEP_KERNEL, loc);
+static void add_step(tn_lowering *l, emission *e, const tn_placement *to, tn_loc loc) {
+  tn_step *step = tn_step_add(l->program, l->steps, TN_STEP_KERNEL, loc);
   step->kernel = e->kernel;
   step->parts = 1;
   for (size_t i = 0; i < e->arg_keys.n; i++) {
     const tn_const *constant = e->constants.data[i];
     tn_buffer *buffer;
     if (constant) {
-      buffer = constant_buffer(l, constant);
+      buffer = tn_lower_constant(l, constant);
     } else {
-      const placement *p = tn_map_get(&l->placements, e->arg_values.data[i]);
+      const tn_placement *p = tn_map_get(&l->placements, e->arg_values.data[i]);
       buffer = p->buffer;
     }
     TN_VEC_PUSH(l->module->arena, &step->args, buffer);
@@ -143,19 +122,18 @@ static void add_step(lowering *l, emission *e, const placement *to, tn_loc loc) 
   TN_VEC_PUSH(l->module->arena, &step->args, to->buffer);
 }
 
-static tn_loc group_loc(lowering *l, const tn_group *group) {
+static tn_loc group_loc(tn_lowering *l, const tn_group *group) {
   tn_loc loc = group->root->loc;
   for (const tn_node *node = group->root->previous; node; node = node->previous)
     if (node->group == group->root->group) loc = tn_loc_join(l->ctx, node->loc, loc);
   return loc;
 }
 
-/* One kernel that computes value (the group's result, or a copy of what lies elsewhere) into its place. */
-static bool lower_value(lowering *l, const tn_group *group, const tn_value *value, const placement *to) {
+bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value, const tn_placement *to) {
   emission e = {.module = l->module, .ctx = l->ctx, .scratch = l->scratch, .groups = &l->groups,
                 .root = group ? group->root : NULL, .memo = tn_map_create(l->scratch), .base = find_base,
                 .base_user = l};
-  const tn_node *end = l->func->body->last;
+  const tn_node *end = l->block->last;
   tn_loc loc = group ? group_loc(l, group) : value->def ? value->def->loc : end->loc;
   e.kernel = tn_kernel_create(l->module, kernel_name(l, value, loc));
   e.kernel->loc = loc;
@@ -174,22 +152,29 @@ static bool lower_value(lowering *l, const tn_group *group, const tn_value *valu
   return node && !e.failed;
 }
 
-static bool is_concat_root(const lowering *l, const tn_node *node) {
+static bool is_concat_root(const tn_lowering *l, const tn_node *node) {
   return node->op == &tn_op_concat && node->group >= 0 && l->groups.groups[node->group].root == node;
 }
 
+/* What regions keep from run to run, or read a slice at a time, has a buffer of its own. */
+static bool needs_own_buffer(const tn_value *value) {
+  for (const tn_use *use = value->uses; use; use = use->next)
+    if (use->user->n_regions > 0) return true;
+  return value->def->n_regions > 0;
+}
+
 /* Concat operands that their producers may write in place; inner concats come after outer ones (reverse order). */
-static void place_parts(lowering *l, const tn_node *concat) {
-  const placement *whole = tn_map_get(&l->placements, concat->results[0]);
+static void place_parts(tn_lowering *l, const tn_node *concat) {
+  const tn_placement *whole = tn_map_get(&l->placements, concat->results[0]);
   uint32_t axis = (uint32_t)tn_node_attr(concat, "axis")->u.i;
   const tn_dim *offset = whole->shift[axis] ? whole->shift[axis] : tn_dim_const(l->ctx, 0);
   for (uint32_t i = 0; i < concat->n_operands; i++) {
     const tn_value *operand = concat->operands[i].value;
     bool in_place = operand->def && !tn_value_const(operand) && tn_groups_materialised(&l->groups, operand) &&
-                    !tn_map_has(&l->placements, operand) &&
+                    !tn_map_has(&l->placements, operand) && !needs_own_buffer(operand) &&
                     operand->type->dtype == concat->results[0]->type->dtype;
     if (in_place) {
-      placement *part = place(l, operand, whole->buffer);
+      tn_placement *part = tn_lower_place(l, operand, whole->buffer);
       memcpy(part->shift, whole->shift, sizeof(part->shift));
       part->is_part = true;
       part->part_axis = axis;
@@ -199,18 +184,20 @@ static void place_parts(lowering *l, const tn_node *concat) {
   }
 }
 
-static void place_results(lowering *l) {
-  const tn_node *end = l->func->body->last;
+static void place_results(tn_lowering *l) {
+  const tn_node *end = l->block->last;
   for (uint32_t i = 0; i < end->n_operands; i++) {
     const tn_value *value = end->operands[i].value;
     tn_buffer *buffer = tn_program_add_buffer(l->program, TN_BUFFER_OUTPUT, l->func->result_names.data[i], value->type,
                                               tn_storage_row_major(l->module, value->type->ndim));
     buffer->index = i;
-    if (value->def && !tn_value_const(value) && !tn_map_has(&l->placements, value)) place(l, value, buffer);
+    bool in_place = value->def && !tn_value_const(value) && !tn_map_has(&l->placements, value) &&
+                    !tn_lower_is_carried(value);
+    if (in_place) tn_lower_place(l, value, buffer);
   }
 }
 
-static tn_buffer *output_buffer(lowering *l, uint32_t index) {
+static tn_buffer *output_buffer(tn_lowering *l, uint32_t index) {
   for (size_t i = 0; i < l->program->buffers.n; i++) {
     tn_buffer *buffer = l->program->buffers.data[i];
     if (buffer->kind == TN_BUFFER_OUTPUT && buffer->index == index) return buffer;
@@ -218,64 +205,68 @@ static tn_buffer *output_buffer(lowering *l, uint32_t index) {
   return NULL;
 }
 
-static void place_all(lowering *l) {
-  for (size_t i = 0; i < l->func->body->params.n; i++) {
-    const tn_value *param = l->func->body->params.data[i];
+static void place_arguments(tn_lowering *l) {
+  for (size_t i = 0; i < l->block->params.n; i++) {
+    const tn_value *param = l->block->params.data[i];
     tn_buffer *buffer = tn_program_add_buffer(l->program, TN_BUFFER_INPUT, param->name, param->type,
                                               tn_storage_row_major(l->module, param->type->ndim));
     buffer->index = (uint32_t)i;
-    place(l, param, buffer);
+    tn_lower_place(l, param, buffer);
   }
-  place_results(l);
+}
+
+void tn_lower_place_roots(tn_lowering *l) {
   for (uint32_t i = l->groups.n; i-- > 0;) {
     const tn_node *root = l->groups.groups[i].root;
-    const tn_value *value = root->results[0];
-    if (!tn_map_has(&l->placements, value)) {
+    for (uint32_t k = 0; k < root->n_results; k++) {
+      const tn_value *value = root->results[k];
+      if (tn_map_has(&l->placements, value)) continue;
       const char *name = value->name && *value->name ? value->name : tn_namef(l->ctx, "v%u", i);
-      place(l, value, tn_program_add_buffer(l->program, TN_BUFFER_ARENA, name, value->type, storage_of(l, value)));
+      tn_buffer *buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, name, value->type, storage_of(l, value));
+      tn_lower_place(l, value, buffer);
     }
     if (is_concat_root(l, root)) place_parts(l, root);
   }
 }
 
 /* Copies the operands that do not lie in the concat's buffer already. */
-static bool lower_concat(lowering *l, const tn_node *concat) {
-  const placement *whole = tn_map_get(&l->placements, concat->results[0]);
+static bool lower_concat(tn_lowering *l, const tn_node *concat) {
+  const tn_placement *whole = tn_map_get(&l->placements, concat->results[0]);
   uint32_t axis = (uint32_t)tn_node_attr(concat, "axis")->u.i;
   const tn_dim *offset = whole->shift[axis] ? whole->shift[axis] : tn_dim_const(l->ctx, 0);
   bool ok = true;
   for (uint32_t i = 0; i < concat->n_operands; i++) {
     const tn_value *operand = concat->operands[i].value;
-    const placement *lies = tn_groups_materialised(&l->groups, operand) ? tn_map_get(&l->placements, operand) : NULL;
+    const tn_placement *lies = tn_groups_materialised(&l->groups, operand) ? tn_map_get(&l->placements, operand) : NULL;
     bool in_place = lies && lies->is_part && lies->buffer == whole->buffer && lies->shift[axis] == offset;
     if (!in_place && !tn_dim_is(operand->type->dims[axis], 0)) {
-      placement to = *whole;
+      tn_placement to = *whole;
       to.is_part = true;
       to.part_axis = axis;
       to.shift[axis] = offset;
-      ok &= lower_value(l, NULL, operand, &to);
+      ok &= tn_lower_value(l, NULL, operand, &to);
     }
     offset = tn_dim_add(l->ctx, offset, operand->type->dims[axis]);
   }
   return ok;
 }
 
-static bool lower_results(lowering *l) {
-  const tn_node *end = l->func->body->last;
+static bool lower_results(tn_lowering *l) {
+  const tn_node *end = l->block->last;
   bool ok = true;
   for (uint32_t i = 0; i < end->n_operands; i++) {
     const tn_value *value = end->operands[i].value;
     tn_buffer *buffer = output_buffer(l, i);
-    const placement *p = tn_value_const(value) ? NULL : tn_map_get(&l->placements, value);
+    const tn_placement *p = tn_value_const(value) ? NULL : tn_map_get(&l->placements, value);
     if (p && p->buffer == buffer) continue;
-    placement to = {.buffer = buffer};
-    ok &= lower_value(l, NULL, value, &to);
+    tn_placement to = {.buffer = buffer};
+    ok &= tn_lower_value(l, NULL, value, &to);
   }
   return ok;
 }
 
 /* Each input symbol is bound by the first argument axis that is just this symbol. */
-static bool bind_symbols(lowering *l) {
+static bool bind_symbols(tn_lowering *l) {
   tn_block *body = l->func->body;
   for (size_t i = 0; i < body->params.n; i++) {
     const tn_type *type = body->params.data[i]->type;
@@ -295,22 +286,32 @@ static bool bind_symbols(lowering *l) {
   return true;
 }
 
+bool tn_lower_groups(tn_lowering *l) {
+  bool ok = true;
+  for (uint32_t i = 0; i < l->groups.n; i++) {
+    const tn_group *group = &l->groups.groups[i];
+    const tn_value *value = group->root->n_results > 0 ? group->root->results[0] : NULL;
+    if (group->root->n_regions > 0) ok &= tn_lower_regions(l, group->root);
+    else if (is_concat_root(l, group->root)) ok &= lower_concat(l, group->root);
+    else ok &= tn_lower_value(l, group, value, tn_map_get(&l->placements, value));
+  }
+  return ok;
+}
+
 bool tn_pass_lower(tn_pass_context *context) {
-  lowering l = {.module = context->module, .ctx = context->ctx, .func = context->entry,
-                .scratch = tn_arena_create_scratch(context->ctx->arena)};
+  tn_lowering l = {.module = context->module, .ctx = context->ctx, .func = context->entry,
+                   .block = context->entry->body, .scratch = tn_arena_create_scratch(context->ctx->arena)};
   l.program = tn_program_create(l.module, l.func, l.func->name);
-  l.groups = tn_groups_of(l.func, l.scratch);
+  l.steps = &l.program->steps;
+  l.groups = tn_groups_of(l.block, l.scratch);
   l.placements = tn_map_create(l.scratch);
   l.constant_buffers = tn_map_create(l.scratch);
   l.kernel_names = tn_map_create(l.scratch);
   bool ok = bind_symbols(&l);
-  place_all(&l);
-  for (uint32_t i = 0; i < l.groups.n; i++) {
-    const tn_group *group = &l.groups.groups[i];
-    const tn_value *value = group->root->results[0];
-    ok &= is_concat_root(&l, group->root) ? lower_concat(&l, group->root)
-                                          : lower_value(&l, group, value, tn_map_get(&l.placements, value));
-  }
+  place_arguments(&l);
+  place_results(&l);
+  tn_lower_place_roots(&l);
+  ok &= tn_lower_groups(&l);
   ok &= lower_results(&l);
   context->program = l.program;
   tn_arena_destroy(l.scratch);

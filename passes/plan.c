@@ -33,21 +33,47 @@ typedef struct plan {
   block *blocks;
   size_t n;
   bool is_static;
+  tn_steps steps; /* all */
 } plan;
 
 static void see(tn_buffer *buffer, uint32_t step) {
+  if (buffer && buffer->kind == TN_BUFFER_VIEW) buffer = buffer->owner;
   if (!buffer || buffer->kind != TN_BUFFER_ARENA) return;
   if (buffer->live_first == UINT32_MAX) buffer->live_first = step;
   buffer->live_last = step;
 }
 
-static void find_lives(tn_program *program) {
-  for (size_t i = 0; i < program->buffers.n; i++) program->buffers.data[i]->live_first = UINT32_MAX;
-  for (size_t s = 0; s < program->steps.n; s++) {
-    const tn_step *step = program->steps.data[s];
+/* What steps behind a loop's end or before its start share with those inside lives as long as the loop. Loops are
+ * visited inside out, so that a life that grows is seen by the loops around. */
+static void outlive_loop(tn_program *program, uint32_t first, uint32_t last) {
+  for (size_t i = 0; i < program->buffers.n; i++) {
+    tn_buffer *buffer = program->buffers.data[i];
+    bool apart = buffer->live_first == UINT32_MAX || buffer->live_last < first || buffer->live_first > last;
+    bool inside = buffer->live_first > first && buffer->live_last <= last;
+    if (buffer->kind != TN_BUFFER_ARENA || apart || inside) continue;
+    if (buffer->live_first > first) buffer->live_first = first;
+    if (buffer->live_last < last) buffer->live_last = last;
+  }
+}
+
+/* The number of the step behind the last of those in steps, the first of which has the number `next`. */
+static uint32_t visit_loops(tn_program *program, const tn_steps *steps, uint32_t next) {
+  for (size_t s = 0; s < steps->n; s++) {
+    uint32_t first = next;
+    next = visit_loops(program, &steps->data[s]->body, next + 1);
+    if (steps->data[s]->kind == TN_STEP_LOOP) outlive_loop(program, first, next - 1);
+  }
+  return next;
+}
+
+static void find_lives(plan *p) {
+  for (size_t i = 0; i < p->program->buffers.n; i++) p->program->buffers.data[i]->live_first = UINT32_MAX;
+  for (size_t s = 0; s < p->steps.n; s++) {
+    const tn_step *step = p->steps.data[s];
     for (size_t a = 0; a < step->args.n; a++) see(step->args.data[a], (uint32_t)s);
     see(step->scratch, (uint32_t)s);
   }
+  visit_loops(p->program, &p->program->steps, 0);
 }
 
 static bool representative(const void *user, const tn_symbol *symbol, int64_t *out) {
@@ -186,7 +212,7 @@ static void plan_symbolic(plan *p) {
 static int64_t lower_bound(const plan *p, uint32_t *out_step) {
   int64_t most = 0;
   *out_step = 0;
-  for (uint32_t s = 0; s < p->program->steps.n; s++) {
+  for (uint32_t s = 0; s < p->steps.n; s++) {
     int64_t sum = 0;
     for (size_t i = 0; i < p->n; i++)
       if (p->blocks[i].buffer->live_first <= s && s <= p->blocks[i].buffer->live_last) sum += p->blocks[i].bytes;
@@ -213,7 +239,7 @@ static bool check_budget(plan *p, uint32_t step) {
   for (size_t i = 0, shown = 0; i < p->n && shown < N_LARGEST; i++) {
     const tn_buffer *buffer = order[i]->buffer;
     if (buffer->live_first > step || buffer->live_last < step) continue;
-    tn_note(p->ctx, p->program->steps.data[buffer->live_first]->loc, "'%s' takes %lld bytes at the fullest step",
+    tn_note(p->ctx, p->steps.data[buffer->live_first]->loc, "'%s' takes %lld bytes at the fullest step",
             buffer->name, (long long)order[i]->bytes);
     shown++;
   }
@@ -239,7 +265,8 @@ static bool place_constants(plan *p) {
 bool tn_pass_plan(tn_pass_context *context) {
   plan p = {.context = context, .ctx = context->ctx, .program = context->program, .is_static = true,
             .scratch = tn_arena_create_scratch(context->ctx->arena)};
-  find_lives(p.program);
+  p.steps = tn_program_all_steps(p.program, p.scratch);
+  find_lives(&p);
   p.blocks = TN_NEW_N(p.scratch, block, p.program->buffers.n);
   bool ok = place_constants(&p);
   for (size_t i = 0; i < p.program->buffers.n; i++)

@@ -43,10 +43,12 @@ static bool schedule_step(tn_pass_context *context, tn_step *step) {
 }
 
 /* Constants that no step reads any more (all its readers took packed ones) are not placed. */
-static void drop_unused_constants(tn_program *program, tn_arena *scratch) {
+static void drop_unused_constants(tn_program *program, const tn_steps *steps, tn_arena *scratch) {
   bool *used = TN_NEW_N(scratch, bool, program->buffers.n);
-  for (size_t s = 0; s < program->steps.n; s++)
-    for (size_t a = 0; a < program->steps.data[s]->args.n; a++) used[program->steps.data[s]->args.data[a]->id] = true;
+  for (size_t s = 0; s < steps->n; s++)
+    for (size_t a = 0; a < steps->data[s]->args.n; a++) used[steps->data[s]->args.data[a]->id] = true;
+  for (size_t i = 0; i < program->buffers.n; i++)
+    if (program->buffers.data[i]->kind == TN_BUFFER_VIEW) used[program->buffers.data[i]->owner->id] = true;
   size_t kept = 0;
   for (size_t i = 0; i < program->buffers.n; i++) {
     tn_buffer *buffer = program->buffers.data[i];
@@ -61,9 +63,11 @@ bool tn_pass_schedule(tn_pass_context *context) {
   tn_program *program = context->program;
   program->target = context->target->cpu_resolved;
   bool ok = true;
-  for (size_t i = 0; i < program->steps.n; i++) ok &= schedule_step(context, program->steps.data[i]);
   tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  drop_unused_constants(program, scratch);
+  tn_steps steps = tn_program_all_steps(program, scratch);
+  for (size_t i = 0; i < steps.n; i++)
+    if (steps.data[i]->kind == TN_STEP_KERNEL) ok &= schedule_step(context, steps.data[i]);
+  drop_unused_constants(program, &steps, scratch);
   tn_arena_destroy(scratch);
   return ok;
 }

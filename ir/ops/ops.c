@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 
+#include "ir/primitives.h"
+
 bool tn_infer_error(const tn_infer *infer, tn_diag_code code, const char *format, ...) {
   tn_buf buf = tn_buf_create(infer->ctx->arena);
   va_list args;
@@ -57,6 +59,47 @@ bool tn_infer_axes(const tn_infer *infer, const char *what, const tn_attr *axes,
 bool tn_infer_length(const tn_infer *infer, const char *what, const tn_attr *list, uint32_t n) {
   if (list->u.list.n == n) return true;
   return tn_infer_error(infer, TN_E_ATTR, "%s: expected %u elements, found %u", what, n, list->u.list.n);
+}
+
+bool tn_infer_same_type(const tn_infer *infer, const tn_type *type, const tn_type *expected, const char *what,
+                        uint32_t number) {
+  if (type == expected) return true;
+  if (type->dtype != expected->dtype || type->ndim != expected->ndim) {
+    tn_buf text = tn_buf_create(infer->ctx->arena);
+    tn_type_print(expected, &text);
+    tn_buf_puts(&text, ", found ");
+    tn_type_print(type, &text);
+    return tn_infer_error(infer, type->dtype != expected->dtype ? TN_E_DTYPE : TN_E_RANK, "%s %u: expected %s", what,
+                          number, text.data);
+  }
+  bool ok = true;
+  for (uint32_t i = 0; i < type->ndim; i++)
+    ok &= tn_func_require_eq(infer->func, type->dims[i], expected->dims[i], infer->loc, "'%s': %s %u, axis %u",
+                             infer->node->op->name, what, number, i);
+  return ok;
+}
+
+static bool infer_params(const tn_infer *infer, uint32_t region) {
+  const tn_block *block = infer->node->regions[region];
+  tn_region_param *params = TN_NEW_N(infer->func->module->arena, tn_region_param, (size_t)infer->n_operands + 1);
+  uint32_t n = 0;
+  bool ok = true;
+  infer->node->op->params(infer->node, region, params, &n);
+  if (block->params.n != n)
+    return tn_infer_error(infer, TN_E_ARITY, "region %u has %zu parameters, expected %u", region, block->params.n, n);
+  for (uint32_t i = 0; i < n; i++)
+    ok &= tn_infer_same_type(infer, block->params.data[i]->type, params[i].type, "parameter", i);
+  return ok;
+}
+
+bool tn_infer_regions(const tn_infer *infer) {
+  bool ok = true;
+  for (uint32_t i = 0; i < infer->node->n_regions; i++) {
+    const tn_node *last = infer->node->regions[i]->last;
+    if (!last || last->op != &tn_op_yield) ok = tn_infer_error(infer, TN_E_VERIFY, "region %u lacks its yield", i);
+    ok &= infer_params(infer, i);
+  }
+  return ok;
 }
 
 bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim) {

@@ -27,6 +27,11 @@ bool tn_infer_axis(const tn_infer *infer, const char *what, int64_t axis, uint32
 /* All inside [0, ndim) and no two equal. */
 bool tn_infer_axes(const tn_infer *infer, const char *what, const tn_attr *axes, uint32_t ndim);
 bool tn_infer_length(const tn_infer *infer, const char *what, const tn_attr *list, uint32_t n);
+/* The node's regions: their parameters are those that the op says, and they end in `yield`. */
+bool tn_infer_regions(const tn_infer *infer);
+/* True when types have the same element type and dims, proved or guarded; `what` (and its number) for the error. */
+bool tn_infer_same_type(const tn_infer *infer, const tn_type *type, const tn_type *expected, const char *what,
+                        uint32_t number);
 /* dim >= 0, proved or guarded. */
 bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim);
 /* Sets types[index]; false when the rank is above the limit (reported). */

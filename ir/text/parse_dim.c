@@ -254,12 +254,19 @@ bool tn_parse_symbol(tn_parser *p, const tn_token *start) {
   if (!tn_parse_range(p, &lo, &hi)) return false;
   for (size_t i = 0; i < TN_ARRAY_LEN(kinds); i++)
     if (tn_parse_take_name(p, kinds[i].name)) kind = kinds[i].kind;
+  const tn_dim *extent = NULL;
+  if (tn_parse_take_name(p, "loop")) {
+    if (!tn_parse_dim(p, &extent)) return false;
+    kind = TN_SYM_LOOP;
+  }
   if (kind != TN_SYM_READ && lo < 0) return tn_parse_fail(p, start, "symbol '%s' may be negative", name);
   if (tn_map_get(&p->symbols, name)) return tn_parse_fail(p, start, "symbol '%s' is defined twice", name);
   const tn_symbol *symbol = tn_symbol_find(p->ctx, name);
-  if (!symbol) symbol = tn_symbol_create(p->ctx, kind, name, label, lo, hi);
+  if (!symbol)
+    symbol = extent ? tn_symbol_loop(p->ctx, name, extent) : tn_symbol_create(p->ctx, kind, name, label, lo, hi);
   /* A session may read several texts; a symbol is shared where they agree. */
-  if (symbol->kind != kind || symbol->lo != lo || symbol->hi != hi || !same_label(symbol->label, label))
+  if (symbol->kind != kind || symbol->extent != extent || symbol->lo != lo || symbol->hi != hi ||
+      !same_label(symbol->label, label))
     return tn_parse_fail(p, start, "symbol '%s' exists with another range", name);
   tn_map_set(&p->symbols, name, (void *)symbol);
   TN_VEC_PUSH(p->module->arena, &p->module->symbols, symbol);

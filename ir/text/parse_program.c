@@ -4,6 +4,8 @@
 typedef struct program_text {
   tn_program *program;
   tn_map buffers; /* interned name -> tn_buffer */
+  tn_steps *steps; /* where steps go: the program's, or those inside another */
+  uint32_t n_steps;
 } program_text;
 
 static bool need_dots(tn_parser *p) {
@@ -48,7 +50,21 @@ static bool parse_guard(tn_parser *p, program_text *text, const tn_token *start)
   return true;
 }
 
-static bool parse_buffer_kind(tn_parser *p, tn_buffer *buffer) {
+static bool parse_buffer_ref(tn_parser *p, program_text *text, tn_buffer **out) {
+  const tn_token *token = tn_parse_peek(p);
+  const char *name;
+  if (!tn_parse_named(p, TN_TOKEN_VALUE, "a buffer", &name)) return false;
+  *out = tn_map_get(&text->buffers, name);
+  return *out || tn_parse_fail(p, token, "there is no buffer '%%%s'", name);
+}
+
+static bool parse_view(tn_parser *p, program_text *text, tn_buffer *buffer) {
+  buffer->kind = TN_BUFFER_VIEW;
+  return parse_buffer_ref(p, text, &buffer->owner) && tn_parse_need_char(p, '[') && tn_parse_dim(p, &buffer->at) &&
+         tn_parse_need_char(p, ']');
+}
+
+static bool parse_buffer_kind(tn_parser *p, program_text *text, tn_buffer *buffer) {
   const tn_token *token = tn_parse_peek_at(p, 1);
   const char *name;
   if (tn_parse_take_name(p, "in")) {
@@ -64,7 +80,8 @@ static bool parse_buffer_kind(tn_parser *p, tn_buffer *buffer) {
     return tn_parse_need_name(p, "live") && parse_u32(p, &buffer->live_first) && need_dots(p) &&
            parse_u32(p, &buffer->live_last);
   }
-  if (!tn_parse_take_name(p, "const")) return tn_parse_expected(p, "'in', 'out', 'arena' or 'const'");
+  if (tn_parse_take_name(p, "view")) return parse_view(p, text, buffer);
+  if (!tn_parse_take_name(p, "const")) return tn_parse_expected(p, "'in', 'out', 'arena', 'view' or 'const'");
   buffer->kind = TN_BUFFER_CONST;
   if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a constant", &name)) return false;
   buffer->constant = tn_map_get(&p->module->const_names, name);
@@ -80,10 +97,10 @@ static bool parse_buffer(tn_parser *p, program_text *text, const tn_token *start
     return false;
   if (tn_map_get(&text->buffers, name)) return tn_parse_fail(p, start, "buffer '%%%s' is defined twice", name);
   tn_buffer *buffer = tn_program_add_buffer(text->program, TN_BUFFER_INPUT, name, type, storage);
-  tn_map_set(&text->buffers, name, buffer);
-  if (!parse_buffer_kind(p, buffer) || !parse_dim_field(p, "bytes", &buffer->bytes) ||
+  if (!parse_buffer_kind(p, text, buffer) || !parse_dim_field(p, "bytes", &buffer->bytes) ||
       !parse_dim_field(p, "offset", &buffer->offset))
     return false;
+  tn_map_set(&text->buffers, name, buffer);
   return !tn_parse_take_name(p, "packed") || tn_parse_named(p, TN_TOKEN_STRING, "a packed format", &buffer->format);
 }
 
@@ -92,14 +109,6 @@ static bool parse_memory(tn_parser *p, program_text *text, const tn_token *start
   return tn_parse_need_name(p, "weights") && tn_parse_uint(p, INT64_MAX, &text->program->weights_bytes) &&
          parse_dim_field(p, "arena", &text->program->arena_bytes) &&
          parse_dim_field(p, "least", &text->program->arena_lower_bound);
-}
-
-static bool parse_buffer_ref(tn_parser *p, program_text *text, tn_buffer **out) {
-  const tn_token *token = tn_parse_peek(p);
-  const char *name;
-  if (!tn_parse_named(p, TN_TOKEN_VALUE, "a buffer", &name)) return false;
-  *out = tn_map_get(&text->buffers, name);
-  return *out || tn_parse_fail(p, token, "there is no buffer '%%%s'", name);
 }
 
 static bool parse_step_kernel(tn_parser *p, tn_step *step) {
@@ -121,13 +130,27 @@ static bool parse_step_args(tn_parser *p, program_text *text, tn_step *step) {
   return tn_parse_need_char(p, ')');
 }
 
+static bool parse_inner_steps(tn_parser *p, program_text *text, tn_steps *steps);
+
+static bool parse_loop(tn_parser *p, program_text *text, tn_step *step) {
+  const tn_token *token = tn_parse_peek(p);
+  const char *name;
+  step->kind = TN_STEP_LOOP;
+  if (!tn_parse_identifier(p, "a loop's symbol", &name)) return false;
+  step->symbol = tn_map_get(&p->symbols, name);
+  if (!step->symbol || step->symbol->kind != TN_SYM_LOOP)
+    return tn_parse_fail(p, token, "'%s' is no symbol of a loop", name);
+  return parse_inner_steps(p, text, &step->body);
+}
+
 static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) {
   uint64_t number;
-  tn_step *step = tn_program_add_step(text->program, TN_STEP_COPY, TN_LOC_NONE);
+  tn_step *step = tn_step_add(text->program, text->steps, TN_STEP_COPY, TN_LOC_NONE);
+  uint32_t expected = text->n_steps++;
   if (!tn_parse_uint(p, UINT32_MAX, &number)) return false;
-  if (number + 1 != text->program->steps.n)
-    return tn_parse_fail(p, start, "expected step %zu, found %llu", text->program->steps.n - 1,
-                         (unsigned long long)number);
+  if (number != expected)
+    return tn_parse_fail(p, start, "expected step %u, found %llu", expected, (unsigned long long)number);
+  if (tn_parse_take_name(p, "loop")) return parse_loop(p, text, step) && tn_parse_loc_ref(p, start, &step->loc);
   if (tn_parse_take_name(p, "kernel")) {
     step->kind = TN_STEP_KERNEL;
     if (!parse_step_kernel(p, step)) return false;
@@ -155,6 +178,21 @@ static bool parse_line(tn_parser *p, program_text *text) {
   return tn_parse_expected(p, "'bind', 'guard', 'buf', 'memory' or 'step'");
 }
 
+/* "{ step .. }" */
+static bool parse_inner_steps(tn_parser *p, program_text *text, tn_steps *steps) {
+  tn_steps *around = text->steps;
+  if (!tn_parse_need_char(p, '{') || !tn_parse_enter(p)) return false;
+  text->steps = steps;
+  bool ok = true;
+  while (ok && !tn_parse_at_char(p, '}')) {
+    const tn_token *start = tn_parse_peek(p);
+    ok = tn_parse_need_name(p, "step") && parse_step(p, text, start);
+  }
+  text->steps = around;
+  tn_parse_leave(p);
+  return ok && tn_parse_need_char(p, '}');
+}
+
 static bool parse_lines(tn_parser *p, program_text *text) {
   bool ok = true;
   while (!tn_parse_at_char(p, '}')) {
@@ -178,6 +216,7 @@ bool tn_parse_program(tn_parser *p, const tn_token *start) {
     if (!func) return tn_parse_fail(p, start, "there is no function '%s' above", of);
   }
   program_text text = {.program = tn_program_create(p->module, func, name), .buffers = tn_map_create(p->scratch)};
+  text.steps = &text.program->steps;
   if (tn_parse_take_name(p, "target") && !tn_parse_named(p, TN_TOKEN_STRING, "a target", &text.program->target))
     return false;
   return tn_parse_need_char(p, '{') && parse_lines(p, &text);

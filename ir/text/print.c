@@ -93,14 +93,15 @@ void tn_print_range(tn_printer *p, const tn_symbol *symbol) {
 }
 
 static void print_symbol(tn_printer *p, const tn_symbol *symbol) {
-  static const char *const kinds[] = {"", " read", " count", " join"};
+  static const char *const kinds[] = {"", " read", " count", " join", " loop "};
   tn_buf_printf(p->out, "sym %s", symbol->name);
   if (symbol->label) {
     tn_buf_putc(p->out, ' ');
     tn_print_quoted(p, symbol->label);
   }
   tn_print_range(p, symbol);
-  if (symbol->kind <= TN_SYM_JOIN) tn_buf_puts(p->out, kinds[symbol->kind]);
+  if (symbol->kind <= TN_SYM_LOOP) tn_buf_puts(p->out, kinds[symbol->kind]);
+  if (symbol->kind == TN_SYM_LOOP) tn_dim_print(symbol->extent, p->out);
   tn_buf_putc(p->out, '\n');
 }
 

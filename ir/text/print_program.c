@@ -20,6 +20,11 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
       tn_buf_puts(p->out, " const ");
       tn_print_name(p, '@', buffer->constant->name);
       break;
+    case TN_BUFFER_VIEW:
+      tn_buf_puts(p->out, " view ");
+      tn_print_name(p, '%', buffer->owner->name);
+      tn_print_dims(p, &buffer->at, 1);
+      break;
   }
   print_dim_field(p, "bytes", buffer->bytes);
   print_dim_field(p, "offset", buffer->offset);
@@ -30,8 +35,24 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
   tn_buf_putc(p->out, '\n');
 }
 
-static void print_step(tn_printer *p, const tn_step *step, size_t index) {
-  tn_buf_printf(p->out, "  step %zu ", index);
+static void print_steps(tn_printer *p, const tn_steps *steps, uint32_t *number);
+
+static void print_loop(tn_printer *p, const tn_step *step, uint32_t *number) {
+  tn_buf_printf(p->out, "loop %s {\n", step->symbol->name);
+  print_steps(p, &step->body, number);
+  tn_print_indent(p);
+  tn_buf_putc(p->out, '}');
+  tn_print_loc_ref(p, step->loc);
+  tn_buf_putc(p->out, '\n');
+}
+
+static void print_step(tn_printer *p, const tn_step *step, uint32_t *number) {
+  tn_print_indent(p);
+  tn_buf_printf(p->out, "step %u ", (*number)++);
+  if (step->kind == TN_STEP_LOOP) {
+    print_loop(p, step, number);
+    return;
+  }
   if (step->kind == TN_STEP_COPY) tn_buf_puts(p->out, "copy");
   else tn_buf_printf(p->out, "kernel @%s", step->kernel->name);
   tn_buf_puts(p->out, " (");
@@ -51,6 +72,12 @@ static void print_step(tn_printer *p, const tn_step *step, size_t index) {
   }
   tn_print_loc_ref(p, step->loc);
   tn_buf_putc(p->out, '\n');
+}
+
+static void print_steps(tn_printer *p, const tn_steps *steps, uint32_t *number) {
+  p->indent++;
+  for (size_t i = 0; i < steps->n; i++) print_step(p, steps->data[i], number);
+  p->indent--;
 }
 
 void tn_print_program(tn_printer *p, const tn_program *program) {
@@ -79,6 +106,7 @@ void tn_print_program(tn_printer *p, const tn_program *program) {
     print_dim_field(p, "least", program->arena_lower_bound);
     tn_buf_putc(p->out, '\n');
   }
-  for (size_t i = 0; i < program->steps.n; i++) print_step(p, program->steps.data[i], i);
+  uint32_t number = 0;
+  print_steps(p, &program->steps, &number);
   tn_buf_puts(p->out, "}\n");
 }

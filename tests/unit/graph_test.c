@@ -159,7 +159,7 @@ static void storages_give_strides(void **state) {
   teardown(&f);
 }
 
-/* No operator has regions yet; this one shows that blocks, printing and the verifier carry them. */
+/* An operator of the test's own shows that blocks, printing and the verifier carry them. */
 static bool infer_body(tn_infer *infer) {
   infer->n_results = infer->node->n_regions;
   infer->types[0] = infer->operands[0]->type;

@@ -7,10 +7,11 @@ tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *ta
                                const tn_emit_options *options) {
   (void)ctx;
   tn_batch_plan plan = {.program = program, .options = options, .target = target};
-  const char **names = TN_NEW_N(arena, const char *, program->steps.n);
+  tn_steps steps = tn_program_all_steps(program, arena);
+  const char **names = TN_NEW_N(arena, const char *, steps.n);
   tn_map known = tn_map_create(arena);
-  for (size_t i = 0; i < program->steps.n; i++) {
-    const tn_step *step = program->steps.data[i];
+  for (size_t i = 0; i < steps.n; i++) {
+    const tn_step *step = steps.data[i];
     if (step->kind != TN_STEP_KERNEL) continue;
     uint64_t signature = step->kernel->signature;
     char *name = tn_map_get_u64(&known, signature);

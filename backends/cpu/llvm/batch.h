@@ -11,7 +11,7 @@ typedef struct tn_batch_plan {
   const tn_program *program;
   const tn_emit_options *options;
   const tn_target *target;
-  const char *const *names;    /* one a step: the symbol of its kernel; NULL for copies */
+  const char *const *names;    /* one a step (tn_program_all_steps): the symbol of its kernel; NULL for others */
   TN_VEC(const tn_step *) distinct; /* the first step of each kernel */
   uint32_t n_batches;          /* of kernels; unit n_batches is the entry */
 } tn_batch_plan;

@@ -20,6 +20,10 @@ static void visit(void *user, const tn_symbol *symbol) {
   if (tn_map_has(&s->seen, symbol)) return;
   tn_map_set(&s->seen, symbol, (void *)symbol);
   if (is_bound(s->program, symbol)) return;
+  if (symbol->kind == TN_SYM_LOOP) {
+    tn_dim_symbols(symbol->extent, visit, s);
+    return;
+  }
   if (symbol->kind == TN_SYM_INPUT)
     s->ok = tn_error(s->ctx, s->loc, TN_E_BACKEND, "size '%s' is not bound by any input of '%s'", symbol->name,
                      s->program->name);
@@ -35,16 +39,19 @@ static void look(search *s, const tn_dim *dim) {
 static void look_at_buffer(search *s, const tn_buffer *buffer) {
   look(s, buffer->bytes);
   look(s, buffer->offset);
+  look(s, buffer->at);
   for (uint32_t i = 0; i < buffer->type->ndim; i++) look(s, buffer->type->dims[i]);
 }
 
 bool tn_batch_check_sizes(tn_ctx *ctx, tn_arena *arena, const tn_program *program) {
   search s = {.ctx = ctx, .program = program, .seen = tn_map_create(arena), .ok = true};
-  for (size_t i = 0; i < program->steps.n; i++) {
-    const tn_step *step = program->steps.data[i];
+  tn_steps steps = tn_program_all_steps(program, arena);
+  for (size_t i = 0; i < steps.n; i++) {
+    const tn_step *step = steps.data[i];
     s.loc = step->loc;
     for (size_t k = 0; k < step->args.n; k++) look_at_buffer(&s, step->args.data[k]);
     look(&s, step->scratch_bytes);
+    if (step->symbol != NULL) visit(&s, step->symbol);
     for (size_t k = 0; step->kind == TN_STEP_KERNEL && k < step->kernel->symbols.n; k++)
       visit(&s, step->kernel->symbols.data[k]);
   }

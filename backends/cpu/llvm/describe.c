@@ -80,17 +80,19 @@ static LLVMValueRef guards(tn_entry *e) {
 
 static LLVMValueRef steps(tn_entry *e) {
   const tn_program *program = e->program;
-  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, program->steps.n);
-  for (size_t i = 0; i < program->steps.n; i++) {
-    const tn_step *step = program->steps.data[i];
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->n_steps);
+  tn_steps all = tn_program_all_steps(program, e->l->arena);
+  for (size_t i = 0; i < all.n; i++) {
+    const tn_step *step = all.data[i];
     tn_buf place = tn_buf_create(e->l->arena);
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(e->l->ctx, step->loc, &place);
-    bool is_copy = step->kind == TN_STEP_COPY;
-    LLVMValueRef fields[3] = {text(e, is_copy ? "copy" : step->kernel->name), text(e, place.data),
-                              text(e, is_copy ? "copy" : step->strategy)};
+    const char *kind = step->kind == TN_STEP_COPY ? "copy" : "loop";
+    bool is_kernel = step->kind == TN_STEP_KERNEL;
+    LLVMValueRef fields[3] = {text(e, is_kernel ? step->kernel->name : kind), text(e, place.data),
+                              text(e, is_kernel ? step->strategy : kind)};
     rows[i] = record(e, fields, 3);
   }
-  return table(e, rows, program->steps.n);
+  return table(e, rows, all.n);
 }
 
 const char *tn_entry_needs(tn_entry *e) {
@@ -126,7 +128,7 @@ void tn_entry_emit_model(tn_entry *e) {
       word(e, TNRT_ABI), word(e, sizeof(tnrt_model)),
       text(e, model_name(l->arena, program)), text(e, "tenon " TN_VERSION),
       text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
-      word(e, e->n_outputs), word(e, e->checks.n), word(e, program->steps.n), word(e, n_threads),
+      word(e, e->n_outputs), word(e, e->checks.n), word(e, e->n_steps), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
       e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,
       LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run};

@@ -11,6 +11,15 @@ tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueR
   return code;
 }
 
+tn_dim_code tn_dim_code_inside(const tn_dim_code *outer, const tn_symbol *loop, LLVMValueRef iteration) {
+  tn_dim_code code = *outer;
+  code.values = tn_map_create(outer->l->arena);
+  code.outer = outer;
+  code.loop = loop;
+  code.iteration = iteration;
+  return code;
+}
+
 static void note_overflow(tn_dim_code *code, LLVMValueRef happened) {
   code->overflow = LLVMBuildOr(code->l->builder, code->overflow, happened, "");
 }
@@ -29,6 +38,8 @@ static LLVMValueRef arithmetic(tn_dim_code *code, bool is_product, LLVMValueRef 
 static LLVMValueRef symbol_value(tn_dim_code *code, const tn_symbol *symbol) {
   for (size_t i = 0; i < code->program->bindings.n; i++)
     if (code->program->bindings.data[i].symbol == symbol) return code->symbols[i];
+  for (const tn_dim_code *at = code; at != NULL; at = at->outer)
+    if (at->loop == symbol) return at->iteration;
   TN_ASSERT(!"tn_batch_check_sizes let an unbound size pass");
   return LLVMConstNull(code->l->i64);
 }
@@ -62,8 +73,10 @@ static LLVMValueRef atom_value(tn_dim_code *code, const tn_atom *atom) {
 }
 
 LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim) {
-  LLVMValueRef known = tn_map_get(&code->values, dim);
-  if (known != NULL) return known;
+  for (const tn_dim_code *at = code; at != NULL; at = at->outer) {
+    LLVMValueRef known = tn_map_get(&at->values, dim);
+    if (known != NULL) return known;
+  }
   LLVMValueRef sum = NULL;
   for (uint32_t t = 0; t < dim->n_terms; t++) {
     const tn_term *term = &dim->terms[t];

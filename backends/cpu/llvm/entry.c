@@ -89,6 +89,7 @@ static void declare_weights(tn_entry *e) {
 void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options *options,
                    const char *const *kernel_names) {
   tn_entry e = {.l = l, .program = program, .options = options, .kernel_names = kernel_names};
+  e.n_steps = (uint32_t)tn_program_all_steps(program, l->arena).n;
   find_ports(&e);
   declare_weights(&e);
   tn_entry_find_checks(&e);

@@ -19,8 +19,9 @@ typedef struct tn_entry {
   tn_lower *l;
   const tn_program *program;
   const tn_emit_options *options;
-  const char *const *kernel_names; /* one a step; NULL for copies */
+  const char *const *kernel_names; /* one a step (tn_program_all_steps); NULL for others than kernels */
   uint32_t n_inputs, n_outputs;
+  uint32_t n_steps; /* those inside others included */
   tn_value *const *inputs;
   const tn_type **outputs;
   TN_VEC(tn_entry_check) checks;
@@ -36,11 +37,17 @@ typedef struct tn_dim_code {
   bool is_checked;        /* keep overflow */
   LLVMValueRef overflow;  /* i1: some result so far did not fit */
   tn_map values;
+  const struct tn_dim_code *outer; /* of code inside a loop: what was computed before the loop; else NULL */
+  const tn_symbol *loop;           /* the loop's symbol, and its value */
+  LLVMValueRef iteration;
 } tn_dim_code;
 
 /* dims.c. Symbols are loaded where the builder stands, from `array`, an int64_t[n]; NULL: the caller fills
  * code->symbols. */
 tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueRef array, bool is_checked);
+/* For code that does not always run, or runs again and again: sees what outer computed, outer sees nothing of it. loop
+ * may be NULL. outer must stay where it is. */
+tn_dim_code tn_dim_code_inside(const tn_dim_code *outer, const tn_symbol *loop, LLVMValueRef iteration);
 LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
 
 /* Fills entry->checks. */

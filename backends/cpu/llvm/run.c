@@ -1,5 +1,5 @@
-/* run(call): the steps one after the other, in functions of at most 256 steps. A step fills a frame (tile.h) on the
- * stack and calls its kernel, or hands it to the pool. */
+/* run(call): the steps one after the other, in functions of about 256 steps; a step with others inside is never cut up.
+ * A kernel's step fills a frame (tile.h) on the stack and calls the kernel, or hands it to the pool. */
 #include <stddef.h>
 
 #include "backends/cpu/llvm/entry.h"
@@ -15,15 +15,22 @@ typedef struct part {
   LLVMValueRef call, inputs, outputs, arena, weights, pool, parallel, frame;
   LLVMValueRef is_parallel, is_timed; /* i1 */
   LLVMValueRef tick;                  /* void tick(call, step) */
+  uint32_t next;                      /* number of the next step */
 } part;
 
 static LLVMValueRef buffer_address(part *p, const tn_buffer *buffer) {
   tn_lower *l = p->l;
+  if (buffer->kind == TN_BUFFER_VIEW) {
+    LLVMValueRef owner = buffer_address(p, buffer->owner);
+    LLVMValueRef at = tn_dim_code_value(&p->code, tn_view_offset(l->ctx, buffer));
+    return LLVMBuildGEP2(l->builder, l->i8, owner, &at, 1, "");
+  }
   switch (buffer->kind) {
     case TN_BUFFER_INPUT: return tn_entry_load(l, p->inputs, 8 * (uint64_t)buffer->index, l->ptr);
     case TN_BUFFER_OUTPUT: return tn_entry_load(l, p->outputs, 8 * (uint64_t)buffer->index, l->ptr);
     case TN_BUFFER_CONST:
-    case TN_BUFFER_ARENA: break;
+    case TN_BUFFER_ARENA:
+    case TN_BUFFER_VIEW: break;
   }
   LLVMValueRef base = buffer->kind == TN_BUFFER_CONST ? p->weights : p->arena;
   LLVMValueRef offset = tn_dim_code_value(&p->code, buffer->offset);
@@ -72,9 +79,8 @@ static void call_alone(part *p, LLVMValueRef function, uint32_t parts) {
   LLVMBuildCall2(l->builder, tn_lower_part_type(l), function, args, 4, "");
 }
 
-static void call_kernel(part *p, uint32_t index) {
+static void call_kernel(part *p, const tn_step *step, uint32_t index) {
   tn_lower *l = p->l;
-  const tn_step *step = p->e->program->steps.data[index];
   LLVMValueRef function = kernel_function(p, index);
   if (step->parts <= 1 || p->e->options->n_threads == 1) {
     call_alone(p, function, step->parts);
@@ -123,14 +129,18 @@ static void copy_step(part *p, const tn_step *step) {
   LLVMBuildMemCpy(l->builder, to, 1, source, 1, bytes);
 }
 
-static void tick(part *p, uint32_t index) {
+/* Takes the time for the steps first .. end - 1. */
+static void tick(part *p, uint32_t first, uint32_t end) {
   tn_lower *l = p->l;
+  if (first >= end) return;
   LLVMBasicBlockRef timed = tn_lower_block(l, "timed"), go_on = tn_lower_block(l, "step");
   LLVMBuildCondBr(l->builder, p->is_timed, timed, go_on);
   LLVMPositionBuilderAtEnd(l->builder, timed);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
-  LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, index, false)};
-  LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
+  for (uint32_t i = first; i < end; i++) {
+    LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, i, false)};
+    LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
+  }
   LLVMBuildBr(l->builder, go_on);
   LLVMPositionBuilderAtEnd(l->builder, go_on);
 }
@@ -149,11 +159,12 @@ static LLVMValueRef emit_tick(tn_entry *e) {
   return function;
 }
 
-static uint64_t largest_frame(const tn_program *program, size_t first, size_t end) {
+static uint64_t largest_frame(const tn_steps *steps, size_t first, size_t end) {
   uint64_t most = 0;
   for (size_t i = first; i < end; i++) {
-    if (program->steps.data[i]->kind != TN_STEP_KERNEL) continue;
-    uint64_t bytes = tn_frame_of(program->steps.data[i]->kernel).bytes;
+    const tn_step *step = steps->data[i];
+    uint64_t bytes = step->kind == TN_STEP_KERNEL ? tn_frame_of(step->kernel).bytes
+                                                  : largest_frame(&step->body, 0, step->body.n);
     most = bytes > most ? bytes : most;
   }
   return most;
@@ -175,48 +186,94 @@ static void load_call(part *p) {
   p->code = tn_dim_code_start(l, p->e->program, symbols, false);
 }
 
-static void emit_step(part *p, uint32_t index) {
-  const tn_step *step = p->e->program->steps.data[index];
-  tick(p, index);
-  if (step->kind == TN_STEP_COPY) {
-    copy_step(p, step);
-    return;
-  }
-  fill_frame(p, step);
-  call_kernel(p, index);
-  if (may_refuse_index(step->kernel)) note_status_step(p, index);
+static void emit_step(part *p, const tn_step *step);
+
+/* Code in the body sees dims computed before the loop; those that the body computes are its own. */
+static void loop_step(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  LLVMValueRef zero = LLVMConstNull(l->i64), one = LLVMConstInt(l->i64, 1, false);
+  LLVMValueRef trip = tn_dim_code_value(&p->code, step->symbol->extent);
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->builder), head = tn_lower_block(l, "loop");
+  LLVMBasicBlockRef body = tn_lower_block(l, "iteration"), end = tn_lower_block(l, "done");
+  LLVMBuildBr(l->builder, head);
+  LLVMPositionBuilderAtEnd(l->builder, head);
+  LLVMValueRef iteration = LLVMBuildPhi(l->builder, l->i64, "");
+  LLVMAddIncoming(iteration, &zero, &before, 1);
+  LLVMBuildCondBr(l->builder, LLVMBuildICmp(l->builder, LLVMIntSLT, iteration, trip, ""), body, end);
+  LLVMPositionBuilderAtEnd(l->builder, body);
+  tn_dim_code around = p->code;
+  p->code = tn_dim_code_inside(&around, step->symbol, iteration);
+  for (size_t i = 0; i < step->body.n; i++) emit_step(p, step->body.data[i]);
+  p->code = around;
+  LLVMValueRef next = LLVMBuildAdd(l->builder, iteration, one, "");
+  LLVMBasicBlockRef last = LLVMGetInsertBlock(l->builder);
+  tn_lower_not_unrolled(l, LLVMBuildBr(l->builder, head));
+  LLVMAddIncoming(iteration, &next, &last, 1);
+  LLVMPositionBuilderAtEnd(l->builder, end);
 }
 
-/* static void run_<first>(call): the steps first .. end-1. */
-static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t first, size_t end) {
+static void emit_step(part *p, const tn_step *step) {
+  uint32_t index = p->next++;
+  switch (step->kind) {
+    case TN_STEP_COPY: copy_step(p, step); break;
+    case TN_STEP_LOOP: loop_step(p, step); break;
+    case TN_STEP_KERNEL:
+      fill_frame(p, step);
+      call_kernel(p, step, index);
+      if (may_refuse_index(step->kernel)) note_status_step(p, index);
+      break;
+  }
+}
+
+/* The time of a step with others inside is taken as a whole; those inside get its end. */
+static void emit_timed_step(part *p, const tn_step *step) {
+  uint32_t first = p->next;
+  tick(p, first, first + 1);
+  emit_step(p, step);
+  tick(p, first + 1, p->next);
+}
+
+static uint32_t count_steps(const tn_step *step) {
+  uint32_t n = 1;
+  for (size_t i = 0; i < step->body.n; i++) n += count_steps(step->body.data[i]);
+  return n;
+}
+
+/* static void run_<number>(call): steps from `first` on, the number of which is `number`; returns where it ended. */
+static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t first, uint32_t number, size_t *out_end,
+                              uint32_t *out_number) {
   tn_lower *l = e->l;
+  const tn_steps *steps = &e->program->steps;
+  size_t end = first;
+  for (uint32_t n = 0; end < steps->n && n < STEPS_A_FUNCTION; end++) n += count_steps(steps->data[end]);
   const char *name = tn_arena_printf(l->arena, "run_%zu", first);
   LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->nothing, &l->ptr, 1, false), false);
-  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function};
-  LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(e->program, first, end));
+  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function, .next = number};
+  LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(steps, first, end));
   p.frame = LLVMBuildAlloca(l->builder, frame, "");
   LLVMSetAlignment(p.frame, 16);
   load_call(&p);
-  for (size_t i = first; i < end; i++) emit_step(&p, (uint32_t)i);
-  if (end == e->program->steps.n) tick(&p, (uint32_t)end);
+  for (size_t i = first; i < end; i++) emit_timed_step(&p, steps->data[i]);
+  if (end == steps->n) tick(&p, p.next, p.next + 1);
   LLVMBuildRetVoid(l->builder);
+  *out_end = end;
+  *out_number = p.next;
   return function;
 }
 
 void tn_entry_emit_run(tn_entry *e) {
   tn_lower *l = e->l;
-  size_t n = e->program->steps.n, n_parts = n == 0 ? 1 : (n + STEPS_A_FUNCTION - 1) / STEPS_A_FUNCTION;
   LLVMValueRef tick_function = emit_tick(e);
-  LLVMValueRef *parts = TN_NEW_N(l->arena, LLVMValueRef, n_parts);
-  for (size_t i = 0; i < n_parts; i++) {
-    size_t first = i * STEPS_A_FUNCTION, end = first + STEPS_A_FUNCTION;
-    parts[i] = emit_part(e, tick_function, first, end < n ? end : n);
-  }
+  TN_VEC(LLVMValueRef) parts = {0};
+  size_t first = 0;
+  uint32_t number = 0;
+  do TN_VEC_PUSH(l->arena, &parts, emit_part(e, tick_function, first, number, &first, &number));
+  while (first < e->program->steps.n);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, &l->ptr, 1, false);
   e->run = tn_entry_function(e, "run_all", type, false);
   LLVMValueRef call = LLVMGetParam(e->run, 0);
   tn_entry_store(l, LLVMConstNull(l->i32), call, offsetof(tnrt_call, status));
   tn_entry_store(l, LLVMConstAllOnes(l->i32), call, offsetof(tnrt_call, status_step));
-  for (size_t i = 0; i < n_parts; i++) LLVMBuildCall2(l->builder, type, parts[i], &call, 1, "");
+  for (size_t i = 0; i < parts.n; i++) LLVMBuildCall2(l->builder, type, parts.data[i], &call, 1, "");
   LLVMBuildRetVoid(l->builder);
 }

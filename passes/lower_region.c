@@ -1,0 +1,156 @@
+/* Lowering of nodes with regions: a step that holds the region's steps.
+ *
+ * A carried value has one buffer, filled before the loop; the region reads it there, computes the next contents
+ * elsewhere, and the last steps of an iteration move them in. A sequence is read, and a stacked result written, through
+ * a view at the iteration's position: the pass `regions` has made their axis the first. */
+#include "passes/lowering.h"
+
+/* A buffer that value alone fills, whole: its own, or one that a step here copies it to. */
+static tn_buffer *whole_buffer(tn_lowering *l, const tn_value *value, bool *ok) {
+  if (tn_value_const(value)) return tn_lower_constant(l, tn_value_const(value));
+  const tn_placement *p = tn_map_get(&l->placements, value);
+  if (p && !p->is_part && p->buffer->kind != TN_BUFFER_VIEW) return p->buffer;
+  tn_placement to = {.buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, value->name, value->type,
+                                                     tn_storage_row_major(l->module, value->type->ndim))};
+  *ok &= tn_lower_value(l, NULL, value, &to);
+  return to.buffer;
+}
+
+/* One scan while it is lowered. */
+typedef struct scan_lowering {
+  tn_lowering *l;
+  const tn_node *node;
+  const tn_block *body;
+  const tn_node *yield;
+  uint32_t carried, seq;
+  const tn_symbol *symbol;
+  tn_buffer **carried_buffers, **stacked_views;
+} scan_lowering;
+
+/* Where iteration `symbol` stands along sequence or stacked result number k. */
+static const tn_dim *position(const scan_lowering *s, uint32_t k) {
+  const tn_attr *reverse = tn_node_attr(s->node, "reverse");
+  const tn_dim *iteration = tn_dim_symbol(s->l->ctx, s->symbol);
+  if (k >= reverse->u.list.n || reverse->u.list.ints[k] == 0) return iteration;
+  return tn_dim_sub(s->l->ctx, tn_dim_add_i(s->l->ctx, s->symbol->extent, -1), iteration);
+}
+
+static void make_symbol(scan_lowering *s) {
+  tn_lowering *l = s->l;
+  const tn_dim *trip = s->node->operands[s->carried].value->type->dims[0];
+  s->symbol = tn_symbol_loop(l->ctx, tn_symbol_fresh_name(l->ctx, "it"), trip);
+  TN_VEC_PUSH(l->module->arena, &l->module->symbols, s->symbol);
+}
+
+/* Steps before the loop, and the places of what the region takes. */
+static bool place_params(scan_lowering *s) {
+  tn_lowering *l = s->l;
+  bool ok = true;
+  for (uint32_t i = 0; i < s->node->n_operands; i++) {
+    const tn_value *operand = s->node->operands[i].value, *param = s->body->params.data[i];
+    if (i < s->carried) {
+      tn_placement *first = tn_map_get(&l->placements, s->node->results[i]);
+      s->carried_buffers[i] = first->buffer;
+      ok &= tn_lower_value(l, NULL, operand, first);
+      tn_lower_place(l, param, first->buffer);
+    } else if (i < s->carried + s->seq) {
+      if (param->n_uses == 0) continue;
+      tn_buffer *whole = whole_buffer(l, operand, &ok);
+      tn_lower_place(l, param, tn_program_add_view(l->program, whole, position(s, i - s->carried)));
+    } else if (tn_value_const(operand)) {
+      tn_lower_place(l, param, tn_lower_constant(l, tn_value_const(operand)));
+    } else {
+      tn_map_set(&l->placements, param, tn_map_get(&l->placements, operand));
+    }
+  }
+  return ok;
+}
+
+/* A stacked value that nothing placed before is computed where it belongs. */
+static void place_stacked(scan_lowering *s) {
+  tn_lowering *l = s->l;
+  for (uint32_t k = s->carried; k < s->yield->n_operands; k++) {
+    const tn_value *value = s->yield->operands[k].value;
+    const tn_placement *whole = tn_map_get(&l->placements, s->node->results[k]);
+    tn_buffer *view = tn_program_add_view(l->program, whole->buffer, position(s, s->seq + k - s->carried));
+    s->stacked_views[k] = view;
+    bool in_place = value->def && !tn_value_const(value) && value->def->n_regions == 0 &&
+                    !tn_map_has(&l->placements, value);
+    if (in_place) tn_lower_place(l, value, view);
+  }
+}
+
+static bool lower_stacked(scan_lowering *s) {
+  tn_lowering *l = s->l;
+  bool ok = true;
+  for (uint32_t k = s->carried; k < s->yield->n_operands; k++) {
+    const tn_value *value = s->yield->operands[k].value;
+    const tn_placement *p = tn_value_const(value) ? NULL : tn_map_get(&l->placements, value);
+    if (p && p->buffer == s->stacked_views[k]) continue;
+    ok &= tn_lower_value(l, NULL, value, &(tn_placement){.buffer = s->stacked_views[k]});
+  }
+  return ok;
+}
+
+/* The next contents, all of them, before the first is moved: one may be what another was. */
+static bool lower_carried(scan_lowering *s) {
+  tn_lowering *l = s->l;
+  tn_buffer **next = TN_NEW_N(l->scratch, tn_buffer *, s->carried);
+  bool ok = true;
+  for (uint32_t k = 0; k < s->carried; k++) {
+    const tn_value *value = s->yield->operands[k].value;
+    const tn_placement *p = tn_value_const(value) ? NULL : tn_map_get(&l->placements, value);
+    if (value == s->body->params.data[k]) continue;
+    bool is_own = p && value->def && !p->is_part && p->buffer->type->ndim == value->type->ndim;
+    if (is_own) {
+      next[k] = p->buffer;
+      continue;
+    }
+    next[k] = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, "next", value->type, s->carried_buffers[k]->storage);
+    ok &= tn_lower_value(l, NULL, value, &(tn_placement){.buffer = next[k]});
+  }
+  for (uint32_t k = 0; k < s->carried; k++) {
+    if (!next[k]) continue;
+    tn_step *move = tn_step_add(l->program, l->steps, TN_STEP_COPY, s->yield->loc);
+    TN_VEC_PUSH(l->module->arena, &move->args, next[k]);
+    TN_VEC_PUSH(l->module->arena, &move->args, s->carried_buffers[k]);
+  }
+  return ok;
+}
+
+static bool lower_body(scan_lowering *s, tn_steps *steps) {
+  tn_lowering *l = s->l, around = *l;
+  l->block = s->body;
+  l->steps = steps;
+  l->groups = tn_groups_of(s->body, l->scratch);
+  place_stacked(s);
+  tn_lower_place_roots(l);
+  bool ok = tn_lower_groups(l) && lower_stacked(s) && lower_carried(s);
+  l->block = around.block;
+  l->steps = around.steps;
+  l->groups = around.groups;
+  return ok;
+}
+
+static bool lower_scan(tn_lowering *l, const tn_node *node) {
+  scan_lowering s = {.l = l, .node = node, .body = node->regions[0], .yield = node->regions[0]->last,
+                     .carried = (uint32_t)tn_node_attr(node, "n_carried")->u.i,
+                     .seq = (uint32_t)tn_node_attr(node, "n_seq")->u.i};
+  s.carried_buffers = TN_NEW_N(l->scratch, tn_buffer *, s.carried);
+  s.stacked_views = TN_NEW_N(l->scratch, tn_buffer *, s.yield->n_operands);
+  make_symbol(&s);
+  if (!place_params(&s)) return false;
+  tn_step *loop = tn_step_add(l->program, l->steps, TN_STEP_LOOP, node->loc);
+  loop->symbol = s.symbol;
+  return lower_body(&s, &loop->body);
+}
+
+bool tn_lower_is_carried(const tn_value *value) {
+  const tn_node *def = value->def;
+  return def && def->op == &tn_op_scan && value->def_index < (uint32_t)tn_node_attr(def, "n_carried")->u.i;
+}
+
+bool tn_lower_regions(tn_lowering *l, const tn_node *node) {
+  TN_ASSERT(node->op == &tn_op_scan);
+  return lower_scan(l, node);
+}
