@@ -96,10 +96,24 @@ static double flops_of(const tn_step *step) {
   return step->kind == TN_STEP_KERNEL ? size_of(tn_kernel_flops(step->kernel)) : 0;
 }
 
+/* Of all steps, as often as they run. */
+static double flops_of_all(const tn_steps *steps) {
+  double flops = 0;
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    double times = step->kind == TN_STEP_LOOP ? size_of(step->symbol->extent) : 1;
+    flops += flops_of(step) + times * flops_of_all(&step->body);
+  }
+  return flops;
+}
+
+static const char *step_name(const tn_step *step) {
+  return step->kind == TN_STEP_KERNEL ? step->kernel->name : step->kind == TN_STEP_COPY ? "copy" : "loop";
+}
+
 static void put_summary(tn_driver *driver, tn_buf *out) {
   tn_program *program = driver->program;
-  double flops = 0;
-  for (size_t i = 0; i < program->steps.n; i++) flops += flops_of(program->steps.data[i]);
+  double flops = flops_of_all(&program->steps);
   tn_buf_puts(out, "<dl><dt>target</dt><dd>");
   put_text(out, driver->machine.triple);
   tn_buf_puts(out, " ");
@@ -109,7 +123,7 @@ static void put_summary(tn_driver *driver, tn_buf *out) {
   put_ports(out, "outputs", program, TN_BUFFER_OUTPUT);
   put_sizes(out, program);
   tn_buf_printf(out, "<dt>steps</dt><dd>%zu</dd><dt>operations</dt><dd>%.4g M</dd><dt>weights</dt><dd>",
-                program->steps.n, flops / 1e6);
+                tn_program_all_steps(program, out->arena).n, flops / 1e6);
   put_bytes(out, (double)program->weights_bytes);
   tn_buf_puts(out, "</dd><dt>working memory</dt><dd>");
   put_bytes(out, size_of(program->arena_bytes));
@@ -136,7 +150,7 @@ static void put_passes(tn_driver *driver, tn_buf *out) {
 
 /* The arena: a box a buffer, from its first step to its last and over its bytes. */
 static void put_plan(const tn_program *program, tn_buf *out) {
-  double height = size_of(program->arena_bytes), n_steps = (double)program->steps.n;
+  double height = size_of(program->arena_bytes), n_steps = (double)tn_program_all_steps(program, out->arena).n;
   tn_buf_puts(out, "<h2>Working memory over time</h2>\n");
   if (height == 0 || n_steps == 0) {
     tn_buf_puts(out, "<p>The program needs no working memory.</p>\n");
@@ -175,17 +189,17 @@ static double step_bytes(const tn_step *step) {
 }
 
 static void put_steps(tn_driver *driver, tn_buf *out) {
-  const tn_program *program = driver->program;
+  tn_steps steps = tn_program_all_steps(driver->program, out->arena);
   double most = 1;
-  for (size_t i = 0; i < program->steps.n; i++)
-    if (flops_of(program->steps.data[i]) > most) most = flops_of(program->steps.data[i]);
+  for (size_t i = 0; i < steps.n; i++)
+    if (flops_of(steps.data[i]) > most) most = flops_of(steps.data[i]);
   tn_buf_puts(out, "<h2>Steps</h2>\n<table id=steps><tr><th class=n>#<th>kernel<th>from<th>strategy<th class=n>parts"
                    "<th class=n>bytes<th class=n>M operations<th>\n");
-  for (size_t i = 0; i < program->steps.n; i++) {
-    const tn_step *step = program->steps.data[i];
+  for (size_t i = 0; i < steps.n; i++) {
+    const tn_step *step = steps.data[i];
     tn_buf place = tn_buf_create(out->arena);
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(driver->ctx, step->loc, &place);
-    tn_buf_printf(out, "<tr><td class=n>%zu<td>%s<td>", i, step->kind == TN_STEP_COPY ? "copy" : step->kernel->name);
+    tn_buf_printf(out, "<tr><td class=n>%zu<td>%s<td>", i, step_name(step));
     put_text(out, place.n ? place.data : "");
     tn_buf_puts(out, "<td>");
     put_text(out, step->strategy ? step->strategy : "");
