@@ -196,8 +196,8 @@ const tn_opdef tn_op_scan = {
     .kind = TN_OP_PRIMITIVE,
     .doc = "Runs its region once for each position of the sequences: n_carried values go from one run to the next, "
            "n_seq sequences are taken apart along axis (from the end with reverse), the operands behind them stay the "
-           "same. The region yields the carried values and then values that are stacked; axis and reverse list the sequences "
-           "and then the stacked results, 0 where they say nothing.",
+           "same. The region yields the carried values and then values that are stacked; axis and reverse list the "
+           "sequences and then the stacked results, 0 where they say nothing.",
     TN_OPERANDS(operands),
     .n_results = 0,
     TN_ATTRS(attrs),
