@@ -151,6 +151,17 @@ static void print_loc(const tn_ctx *ctx, tn_loc loc, bool with_folder, tn_buf *o
 void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, true, out); }
 void tn_loc_print_name(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, false, out); }
 
+void tn_ctx_keep_text(tn_ctx *ctx, const char *file, const char *text, size_t bytes) {
+  tn_source_text source = {tn_name(ctx, file), text, bytes};
+  TN_VEC_PUSH(ctx->arena, &ctx->sources, source);
+}
+
+const tn_source_text *tn_ctx_text(const tn_ctx *ctx, const char *file) {
+  for (size_t i = ctx->sources.n; i-- > 0;)
+    if (strcmp(ctx->sources.data[i].file, file) == 0) return &ctx->sources.data[i];
+  return NULL;
+}
+
 void tn_loc_push(tn_ctx *ctx, tn_loc loc) { TN_VEC_PUSH(ctx->arena, &ctx->loc_stack, loc); }
 
 void tn_loc_pop(tn_ctx *ctx) {

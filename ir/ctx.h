@@ -9,6 +9,13 @@
 #include "ir/support/str.h"
 #include "ir/support/vec.h"
 
+/* A source file in memory. */
+typedef struct tn_source_text {
+  const char *file; /* as in locations */
+  const char *text;
+  size_t bytes;
+} tn_source_text;
+
 typedef struct tn_ctx {
   tn_arena *arena;       /* session lifetime */
   tn_interner *strings;  /* names */
@@ -23,6 +30,7 @@ typedef struct tn_ctx {
   tn_map types;              /* content hash -> chain of tn_type */
   tn_map symbols;            /* interned name -> tn_symbol (symbols of the module level) */
   uint32_t n_symbols;        /* ever made; gives each its id */
+  TN_VEC(tn_source_text) sources; /* texts that spans point into, for messages */
   uint64_t memory_limit;     /* bytes of constants and evaluation together; see --memory-limit */
 } tn_ctx;
 
@@ -43,6 +51,11 @@ tn_loc tn_loc_onnx(tn_ctx *ctx, const char *file, const char *scope, int64_t nod
                    const char *node_name, const char *node_op, int64_t version);
 /* The union of both, origins flattened, in order, without repeats, cut at TN_LOC_MAX_ORIGINS. */
 tn_loc tn_loc_join(tn_ctx *ctx, tn_loc a, tn_loc b);
+/* Keeps the text of a file for messages that show its lines; text must live as long as ctx. The last of a name is
+ * shown. */
+void tn_ctx_keep_text(tn_ctx *ctx, const char *file, const char *text, size_t bytes);
+/* NULL: not kept. */
+const tn_source_text *tn_ctx_text(const tn_ctx *ctx, const char *file);
 const tn_loc_info *tn_loc_get(const tn_ctx *ctx, tn_loc loc);
 /* "mlp.tn:7:12", "m.onnx: node 17 'fc1' (MatMul, opset 13)"; the first origin of a set. */
 void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out);

@@ -44,16 +44,14 @@ typedef enum tn_make {
 
 typedef enum tn_level {
   LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32,
-  LEVEL_HEADER = 64, LEVEL_DOT = 128
+  LEVEL_HEADER = 64, LEVEL_DOT = 128, LEVEL_AST = 256
 } tn_level;
 
-typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_OBJECT } tn_language;
+typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_TN, LANGUAGE_OBJECT } tn_language;
 
 typedef struct tn_input {
   const char *path;
   tn_language language;
-  const char *text; /* of .tnir, for carets; NULL when not read */
-  size_t text_bytes;
 } tn_input;
 
 typedef TN_VEC(const char *) tn_words;
@@ -138,6 +136,8 @@ bool tn_driver_print_completion(const char *shell);
 /* inputs.c: the format of an input by name or content; reading one into driver->module. */
 tn_language tn_driver_language_of(const char *path);
 bool tn_driver_load(tn_driver *driver, tn_input *input);
+/* source.c: files of the language: --emit=ast. */
+bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
 /* compile.c: target and passes. */
 bool tn_driver_compile(tn_driver *driver);
 /* emit.c: what the run is for: text, object, library, executable. */

@@ -16,7 +16,7 @@ tn_language tn_driver_language_of(const char *path) {
   static const struct {
     const char *suffix;
     tn_language language;
-  } rows[] = {{".onnx", LANGUAGE_ONNX}, {".tnir", LANGUAGE_TNIR}, {".o", LANGUAGE_OBJECT},
+  } rows[] = {{".onnx", LANGUAGE_ONNX}, {".tnir", LANGUAGE_TNIR}, {".tn", LANGUAGE_TN}, {".o", LANGUAGE_OBJECT},
               {".a", LANGUAGE_OBJECT},  {".so", LANGUAGE_OBJECT}};
   size_t n = strlen(path);
   for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
@@ -30,7 +30,7 @@ static bool file_error(tn_driver *driver, const char *path) {
   return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FILE, "cannot read '%s': %s", path, strerror(errno));
 }
 
-static bool read_all(tn_driver *driver, tn_input *input, int fd) {
+static bool read_all(tn_driver *driver, const tn_input *input, int fd) {
   tn_buf text = tn_buf_create(driver->ctx->arena);
   char block[1 << 16];
   tn_buf_puts(&text, "");
@@ -44,12 +44,11 @@ static bool read_all(tn_driver *driver, tn_input *input, int fd) {
                       MAX_TEXT_BYTES);
     tn_buf_append(&text, block, (size_t)n);
   }
-  input->text = text.data ? text.data : "";
-  input->text_bytes = text.n;
+  tn_ctx_keep_text(driver->ctx, input->path, text.data, text.n);
   return true;
 }
 
-static bool read_text(tn_driver *driver, tn_input *input) {
+static bool read_text(tn_driver *driver, const tn_input *input) {
   bool standard = strcmp(input->path, "-") == 0;
   int fd = standard ? STDIN_FILENO : open(input->path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return file_error(driver, input->path);
@@ -77,8 +76,8 @@ static bool guess_language(tn_driver *driver, tn_input *input) {
   if (text) input->language = LANGUAGE_TNIR;
   else if (n > 1 && head[0] == 0x08) input->language = LANGUAGE_ONNX;
   else
-    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FORMAT, "the format of '%s' cannot be told: say -x onnx or -x tnir",
-                    input->path);
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FORMAT,
+                    "the format of '%s' cannot be told: say -x onnx, -x tn or -x tnir", input->path);
   return true;
 }
 
@@ -112,7 +111,8 @@ static tn_module *load_text(tn_driver *driver, tn_input *input) {
   }
   if (!read_text(driver, input)) return NULL;
   if (strcmp(input->path, "-") != 0) add_file(driver, input->path);
-  tn_module *module = tn_text_parse(driver->ctx, input->path, input->text, input->text_bytes);
+  const tn_source_text *source = tn_ctx_text(driver->ctx, input->path);
+  tn_module *module = tn_text_parse(driver->ctx, input->path, source->text, source->bytes);
   for (size_t i = 0; module && i < module->consts.n; i++)
     if (module->consts.data[i]->file) add_file(driver, beside(driver, input->path, module->consts.data[i]->file));
   return module;
@@ -142,6 +142,9 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->program = NULL;
   driver->passes.n = 0;
   if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
+  if (input->language == LANGUAGE_TN)
+    return tn_error(driver->ctx, tn_loc_file(driver->ctx, input->path), TN_E_FORMAT,
+                    "models in the language are parsed (--emit=ast), not compiled yet");
   driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input) : load_text(driver, input);
   if (!driver->module) return false;
   if (!tn_verify(driver->module)) {

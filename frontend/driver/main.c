@@ -2,6 +2,7 @@
 #include "frontend/driver/driver.h"
 
 static bool translate(tn_driver *driver, tn_input *input) {
+  if (driver->options.levels & LEVEL_AST) return tn_driver_print_tree(driver, input);
   if (!tn_driver_load(driver, input)) return false; /* file -> graph */
   if (driver->options.make == TN_MAKE_EVAL) return tn_driver_evaluate(driver);
   return tn_driver_compile(driver) &&    /* graph -> kernels -> planned program */

@@ -75,13 +75,14 @@ static void add_input(tn_driver *driver, const char *path, tn_language language)
 }
 
 static bool set_language(tn_driver *driver, const char *name, tn_language *out) {
-  static const char *const names[] = {[LANGUAGE_BY_NAME] = "none", [LANGUAGE_ONNX] = "onnx", [LANGUAGE_TNIR] = "tnir"};
+  static const char *const names[] = {[LANGUAGE_BY_NAME] = "none", [LANGUAGE_ONNX] = "onnx", [LANGUAGE_TNIR] = "tnir",
+                                      [LANGUAGE_TN] = "tn"};
   for (size_t i = 0; i < TN_ARRAY_LEN(names); i++) {
     if (strcmp(names[i], name) != 0) continue;
     *out = (tn_language)i;
     return true;
   }
-  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "-x: expected onnx, tnir or none, found '%s'", name);
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "-x: expected onnx, tn, tnir or none, found '%s'", name);
 }
 
 /* One word that begins with '-'; *i moves on when its argument is the next word. */
@@ -131,6 +132,8 @@ static bool check_together(tn_driver *driver) {
     tn_note(ctx, TN_LOC_NONE, "tenon model.onnx -o model makes a program; tenon --help lists the options");
     return false;
   }
+  if (o->levels & LEVEL_AST && o->levels != LEVEL_AST)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=ast goes with no other level");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
   if (many && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL))

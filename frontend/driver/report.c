@@ -32,40 +32,56 @@ static void put_clean(tn_buf *out, const char *text, size_t n) {
 }
 
 static const char *severity_name(tn_severity severity) {
-  return severity == TN_ERROR ? "error" : severity == TN_WARNING ? "warning" : "note";
+  static const char *const names[] = {[TN_NOTE] = "note", [TN_WARNING] = "warning", [TN_ERROR] = "error",
+                                      [TN_HELP] = "help"};
+  return names[severity];
 }
 
-static const char *text_of(const tn_driver *driver, const char *file, size_t *out_bytes) {
-  for (size_t i = 0; i < driver->options.inputs.n; i++) {
-    const tn_input *input = &driver->options.inputs.data[i];
-    if (!input->text || strcmp(input->path, file) != 0) continue;
-    *out_bytes = input->text_bytes;
-    return input->text;
-  }
-  return NULL;
-}
-
-static void put_caret(tn_buf *out, const tn_driver *driver, const tn_loc_info *where, const style *s) {
-  size_t bytes = 0;
-  const char *text = text_of(driver, where->file, &bytes), *end = text + bytes;
-  if (!text || where->column == 0) return;
+/* The line of text that a place stands in; NULL: there is none, or none to show. */
+static const char *find_line(const tn_source_text *source, const tn_loc_info *where, size_t *out_bytes) {
+  const char *text = source->text, *end = text + source->bytes;
   for (uint32_t line = 1; line < where->line; line++) {
     text = memchr(text, '\n', (size_t)(end - text));
-    if (!text++) return;
+    if (!text++) return NULL;
   }
   const char *stop = memchr(text, '\n', (size_t)(end - text));
-  size_t n = (size_t)((stop ? stop : end) - text);
-  if (n > MAX_LINE_BYTES || where->column > n + 1) return;
-  tn_buf_puts(out, "  ");
-  put_clean(out, text, n);
-  tn_buf_puts(out, "\n  ");
-  tn_buf before = tn_buf_create(driver->ctx->arena);
-  put_clean(&before, text, where->column - 1);
-  for (size_t i = 0; i < before.n; i++) /* one blank a character: bytes that continue one do not count */
-    if (((unsigned char)before.data[i] & 0xC0) != 0x80) tn_buf_putc(out, ' ');
-  tn_buf_printf(out, "%s^", s->error);
-  uint32_t last = where->end_line == where->line ? where->end_column : 0;
-  for (uint32_t c = where->column + 1; c <= last && c <= n; c++) tn_buf_putc(out, '~');
+  *out_bytes = (size_t)((stop ? stop : end) - text);
+  if (*out_bytes && text[*out_bytes - 1] == '\r') --*out_bytes;
+  return *out_bytes <= MAX_LINE_BYTES && where->column <= *out_bytes + 1 ? text : NULL;
+}
+
+/* Tildes for the columns of span that stand in line, which has n bytes. */
+static void mark_span(char *marks, size_t n, const tn_loc_info *span, uint32_t line) {
+  if (span->kind != TN_LOC_KIND_SPAN || span->line != line || span->column > n) return;
+  size_t last = span->end_line > line ? n : span->end_line == line && span->end_column < n ? span->end_column : n;
+  if (span->end_line < line) last = span->column;
+  for (size_t c = span->column; c <= last; c++) marks[c - 1] = '~';
+}
+
+/* The source line and, below it, a caret with tildes under the span, and tildes under the second one:
+ *    15 |   return f |> flatten
+ *       |          ~    ^~~~~~~ */
+static void put_snippet(tn_buf *out, const tn_driver *driver, const tn_loc_info *where, const tn_loc_info *also,
+                        const style *s) {
+  const tn_source_text *source = tn_ctx_text(driver->ctx, where->file);
+  size_t n = 0;
+  const char *line = source && where->column ? find_line(source, where, &n) : NULL;
+  if (!line) return;
+  char *marks = tn_arena_alloc(driver->ctx->arena, n + 2);
+  memset(marks, ' ', n + 1);
+  if (strcmp(also->file, where->file) == 0) mark_span(marks, n, also, where->line);
+  mark_span(marks, n, where, where->line);
+  marks[where->column - 1] = '^';
+  size_t used = n + 1;
+  while (marks[used - 1] == ' ') used--;
+  tn_buf_printf(out, "%5u | ", where->line);
+  put_clean(out, line, n);
+  tn_buf_printf(out, "\n      | %s", s->error);
+  for (size_t i = 0; i < used; i++) { /* as wide as the line above: a character is one column, an escape four */
+    unsigned char c = i < n ? (unsigned char)line[i] : ' ';
+    bool escaped = (c < ' ' && c != '\t') || c == 0x7f;
+    for (int k = (c & 0xC0) == 0x80 ? 0 : escaped ? 4 : 1; k > 0; k--) tn_buf_putc(out, marks[i]);
+  }
   tn_buf_printf(out, "%s\n", s->end);
 }
 
@@ -76,19 +92,29 @@ static const tn_loc_info *first_origin(const tn_driver *driver, tn_loc loc) {
   return info;
 }
 
+static const char *color_of(const style *s, tn_severity severity) {
+  return severity == TN_ERROR ? s->error : severity == TN_WARNING ? s->warning : s->note;
+}
+
+/* What has no place of its own stands below the snippet that it belongs to. */
+static void put_remark(tn_buf *out, const tn_diag *diag, const style *s) {
+  tn_buf_printf(out, "      = %s%s:%s ", color_of(s, diag->severity), severity_name(diag->severity), s->end);
+  put_clean(out, diag->text, strlen(diag->text));
+  tn_buf_putc(out, '\n');
+}
+
 static void put_text(tn_buf *out, const tn_driver *driver, const tn_diag *diag, tn_severity severity, const style *s) {
   tn_buf place = tn_buf_create(driver->ctx->arena);
   if (diag->loc == TN_LOC_NONE) tn_buf_puts(&place, "tenon");
   else tn_loc_print(driver->ctx, diag->loc, &place);
   tn_buf_puts(out, s->bold);
   put_clean(out, place.data, place.n);
-  const char *color = severity == TN_ERROR ? s->error : severity == TN_WARNING ? s->warning : s->note;
-  tn_buf_printf(out, ": %s%s:%s ", color, severity_name(severity), s->end);
+  tn_buf_printf(out, ": %s%s:%s ", color_of(s, severity), severity_name(severity), s->end);
   put_clean(out, diag->text, strlen(diag->text));
-  if (severity != TN_NOTE) tn_buf_printf(out, " [%s]", tn_diag_code_name(diag->code));
+  if (!tn_severity_is_remark(severity)) tn_buf_printf(out, " [%s]", tn_diag_code_name(diag->code));
   tn_buf_putc(out, '\n');
   const tn_loc_info *where = first_origin(driver, diag->loc);
-  if (diag->loc != TN_LOC_NONE && where->kind == TN_LOC_KIND_SPAN) put_caret(out, driver, where, s);
+  if (where->kind == TN_LOC_KIND_SPAN) put_snippet(out, driver, where, first_origin(driver, diag->also), s);
 }
 
 static void put_json_string(tn_buf *out, const char *text) {
@@ -127,7 +153,7 @@ static void put_json(tn_buf *out, const tn_driver *driver, const tn_diag *diag, 
 static bool is_shown(tn_driver *driver, const tn_diag *diag, bool *note_shown, tn_severity *out_severity) {
   const tn_driver_options *o = &driver->options;
   *out_severity = diag->severity;
-  if (diag->severity == TN_NOTE) return *note_shown;
+  if (tn_severity_is_remark(diag->severity)) return *note_shown;
   *note_shown = diag->severity == TN_ERROR || !(o->no_warnings || o->hidden[diag->code]);
   if (*note_shown && diag->severity == TN_WARNING && o->warnings_are_errors) {
     *out_severity = TN_ERROR;
@@ -151,14 +177,17 @@ int tn_driver_report(tn_driver *driver) {
   const tn_ctx *ctx = driver->ctx;
   const style *s = wants_color(driver) ? &coloured : &plain;
   tn_buf out = tn_buf_create(driver->ctx->arena);
-  bool note_shown = true;
+  bool note_shown = true, placed = false;
   size_t n_recorded = 0;
   for (size_t i = 0; i < ctx->diags.n; i++) {
     const tn_diag *diag = &ctx->diags.data[i];
     tn_severity severity;
     n_recorded += diag->severity == TN_ERROR;
     if (!is_shown(driver, diag, &note_shown, &severity)) continue;
+    if (!tn_severity_is_remark(severity)) placed = first_origin(driver, diag->loc)->kind == TN_LOC_KIND_SPAN;
+    bool remark = diag->loc == TN_LOC_NONE && tn_severity_is_remark(severity) && placed;
     if (driver->options.json) put_json(&out, driver, diag, severity);
+    else if (remark) put_remark(&out, diag, s);
     else put_text(&out, driver, diag, severity, s);
   }
   if (n_recorded >= ctx->max_errors && tn_diag_n_errors(ctx) > n_recorded && !driver->options.json)

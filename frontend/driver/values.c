@@ -77,7 +77,8 @@ static bool add_passes(tn_driver *driver, const tn_option *option, const char *a
 }
 
 static bool set_levels(tn_driver *driver, const tn_option *option, const char *argument) {
-  static const char *const names[] = {"ir", "kernels", "program", "tiles", "llvm", "asm", "header", "dot"};
+  static const char *const names[] = {"ir",  "kernels", "program", "tiles", "llvm",
+                                      "asm", "header",  "dot",     "ast"};
   tn_words words = {0};
   if (!add_list(driver, option, argument, &words)) return false;
   for (size_t i = 0; i < words.n; i++) {
@@ -85,7 +86,7 @@ static bool set_levels(tn_driver *driver, const tn_option *option, const char *a
     while (k < TN_ARRAY_LEN(names) && strcmp(names[k], words.data[i]) != 0) k++;
     if (k == TN_ARRAY_LEN(names))
       return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
-                      "--emit: expected ir, kernels, program, tiles, llvm, asm, header or dot, found '%s'",
+                      "--emit: expected ir, kernels, program, tiles, llvm, asm, header, dot or ast, found '%s'",
                       words.data[i]);
     driver->options.levels |= 1u << k;
   }

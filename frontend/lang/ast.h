@@ -259,5 +259,8 @@ const char *tn_ast_item_kind_text(tn_ast_item_kind kind);
  * "f32[B, 4 * H]". */
 void tn_ast_print_expr(const tn_ast_expr *expr, tn_buf *out);
 void tn_ast_print_type(const tn_ast_type *type, tn_buf *out);
+/* The tree, a node a line, indented; with_places: each with its span. Files whose trees are equal without places mean
+ * the same. */
+void tn_ast_print(const tn_ctx *ctx, const tn_ast_file *file, bool with_places, tn_buf *out);
 
 #endif

@@ -17,7 +17,7 @@ static const struct {
 static void record(tn_ctx *ctx, tn_severity severity, tn_diag_code code, tn_loc loc, const char *format, va_list args) {
   tn_buf text = tn_buf_create(ctx->arena);
   tn_buf_vprintf(&text, format, args);
-  tn_diag diag = {severity, code, loc, text.data ? text.data : ""};
+  tn_diag diag = {.severity = severity, .code = code, .loc = loc, .text = text.data ? text.data : ""};
   TN_VEC_PUSH(ctx->arena, &ctx->diags, diag);
 }
 
@@ -42,6 +42,18 @@ void tn_note(tn_ctx *ctx, tn_loc loc, const char *format, ...) {
   if (ctx->n_errors <= ctx->max_errors && ctx->diags.n)
     record(ctx, TN_NOTE, ctx->diags.data[ctx->diags.n - 1].code, loc, format, args);
   va_end(args);
+}
+
+void tn_help(tn_ctx *ctx, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (ctx->n_errors <= ctx->max_errors && ctx->diags.n)
+    record(ctx, TN_HELP, ctx->diags.data[ctx->diags.n - 1].code, TN_LOC_NONE, format, args);
+  va_end(args);
+}
+
+void tn_underline(tn_ctx *ctx, tn_loc loc) {
+  if (ctx->n_errors <= ctx->max_errors && ctx->diags.n) ctx->diags.data[ctx->diags.n - 1].also = loc;
 }
 
 size_t tn_diag_n_errors(const tn_ctx *ctx) { return ctx->n_errors; }

@@ -10,7 +10,8 @@
 
 struct tn_ctx;
 
-typedef enum tn_severity { TN_NOTE, TN_WARNING, TN_ERROR } tn_severity;
+/* A note and a help belong to the error or warning before them. */
+typedef enum tn_severity { TN_NOTE, TN_WARNING, TN_ERROR, TN_HELP } tn_severity;
 
 typedef enum tn_diag_code {
 #define X(code, name, number, text) code,
@@ -21,8 +22,9 @@ typedef enum tn_diag_code {
 
 typedef struct tn_diag {
   tn_severity severity;
-  tn_diag_code code; /* of the error or warning a note belongs to */
+  tn_diag_code code; /* of the error or warning a note or help belongs to */
   tn_loc loc;
+  tn_loc also;       /* a second span in the line of the first, underlined too; TN_LOC_NONE: there is none */
   const char *text;
 } tn_diag;
 
@@ -31,9 +33,14 @@ bool tn_error(struct tn_ctx *ctx, tn_loc loc, tn_diag_code code, const char *for
     TN_PRINTF(4, 5);
 void tn_warning(struct tn_ctx *ctx, tn_loc loc, tn_diag_code code, const char *format, ...)
     TN_PRINTF(4, 5);
-/* Belongs to the error or warning before it. */
+/* Belongs to the error or warning before it; without a place of its own (TN_LOC_NONE), to the place of that one. */
 void tn_note(struct tn_ctx *ctx, tn_loc loc, const char *format, ...) TN_PRINTF(3, 4);
+/* What to do about the error or warning before it. */
+void tn_help(struct tn_ctx *ctx, const char *format, ...) TN_PRINTF(2, 3);
+/* Underlines a second span of what was recorded last, if it stands in the same line. */
+void tn_underline(struct tn_ctx *ctx, tn_loc loc);
 
+static inline bool tn_severity_is_remark(tn_severity severity) { return severity == TN_NOTE || severity == TN_HELP; }
 size_t tn_diag_n_errors(const struct tn_ctx *ctx);
 /* "TN0101" and the long explanation. */
 const char *tn_diag_code_name(tn_diag_code code);

@@ -14,6 +14,7 @@ RULES = [
     ("frontend/driver/", ["frontend/", "ir/", "passes/pass.h", BACKEND, "backends/object/object.h", ABI,
                           "runtime/core/array.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
+    ("frontend/lang/", ["frontend/lang/", "grammar/", "ir/"]),
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),
     ("ir/", ["ir/"]),

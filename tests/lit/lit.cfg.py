@@ -11,7 +11,7 @@ llvm = os.environ["TENON_LLVM_BIN"]
 
 config.name = "tenon"
 config.test_format = lit.formats.ShTest(True)
-config.suffixes = [".tnir", ".test"]
+config.suffixes = [".tnir", ".tn", ".test"]
 config.excludes = ["Inputs"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(build, "lit")

@@ -15,14 +15,14 @@ static void out_of_memory(void *user, size_t wanted) {
 }
 
 static void print_diags(const tn_ctx *ctx) {
-  static const char *const words[] = {"note", "warning", "error"};
+  static const char *const words[] = {"note", "warning", "error", "help"};
   tn_buf line = tn_buf_create(ctx->arena);
   for (size_t i = 0; i < ctx->diags.n; i++) {
     const tn_diag *diag = &ctx->diags.data[i];
     line.n = 0;
     tn_loc_print(ctx, diag->loc, &line);
     tn_buf_printf(&line, "%s%s: %s", line.n > 0 ? ": " : "", words[diag->severity], diag->text);
-    if (diag->severity != TN_NOTE) tn_buf_printf(&line, " [%s]", tn_diag_code_name(diag->code));
+    if (!tn_severity_is_remark(diag->severity)) tn_buf_printf(&line, " [%s]", tn_diag_code_name(diag->code));
     printf("%s\n", line.data);
   }
   printf("%zu errors\n", ctx->n_errors);
