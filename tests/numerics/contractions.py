@@ -33,15 +33,15 @@ def product_want(dtype, function, a, b, k):
         return linear(np.asarray(function(wide(a), wide(b))), dtype, k,
                       np.asarray(function(np.abs(wide(a)), np.abs(wide(b)))))
     # int64 wraps as every narrower type then does
-    with np.errstate(all="ignore"):
-        return exact(np.asarray(function(a.astype(np.int64), b.astype(np.int64))).astype(TYPES[dtype]))
+    return exact(np.asarray(function(a.astype(np.int64), b.astype(np.int64))).astype(TYPES[dtype]))
 
 
 @row("MatMul", weight=3)
 def make_matmul(g):
     dtype = g.dtype("n")
     a, b = matmul_shapes(g, g.pick(0, 0, 1, 2, 3))
-    x, y = g.data(a, dtype), g.data(b, dtype)
+    y = g.data(b, dtype)
+    x = g.ints(a, dtype) if not is_float(dtype) else g.floats(a, dtype, special=0.1, specials=[np.inf, -np.inf, np.nan])
     return Case("MatMul", [x, y], [product_want(dtype, np.matmul, x, y, a[-1])],
                 constant={1} if g.chance(0.4) else {0} if g.chance(0.1) else set())
 
@@ -73,8 +73,7 @@ def make_gemm(g):
         args = [wide(t) for t in (a, b, c)]
         want = linear(run(*args, alpha, beta), dtype, k, run(*(np.abs(t) for t in args), abs(alpha), abs(beta)))
     else:
-        with np.errstate(all="ignore"):
-            want = exact(run(*(t.astype(np.int64) for t in (a, b, c)), 1, 1).astype(TYPES[dtype]))
+        want = exact(run(*(t.astype(np.int64) for t in (a, b, c)), 1, 1).astype(TYPES[dtype]))
     return Case("Gemm", [a, b, c if has_c else None], [want], attributes,
                 constant={1, 2} if g.chance(0.4) else set())
 
@@ -192,7 +191,7 @@ def weights(g, shape, dtype):
 def make_conv(g):
     dtype = g.dtype("f")
     n, groups, c, o, geometry = conv_setup(g)
-    x = g.floats([g.extent(0, 3), c] + geometry.extents, dtype)
+    x = g.floats([g.extent(0, 3), c] + geometry.extents, dtype, special=0.1, specials=[np.inf, -np.inf, np.nan, 0.0])
     w, b = weights(g, [o, c // groups] + geometry.kernel, dtype), weights(g, [o], dtype)
     has_bias = g.chance(0.6)
     y, m = (convolve(f(x), f(w), geometry, groups) for f in (wide, lambda t: np.abs(wide(t))))
@@ -210,7 +209,7 @@ def make_conv_transpose(g):
     if max(c, o) > 20:
         c, o = groups * 2, groups * 3
     extents = [g.extent(1, {1: 20, 2: 7, 3: 4}[n]) for _ in range(n)]
-    x = g.floats([g.extent(0, 3), c] + extents, dtype)
+    x = g.floats([g.extent(0, 3), c] + extents, dtype, special=0.1, specials=[np.inf, -np.inf, np.nan, 0.0])
     w, b = weights(g, [c, o // groups] + geometry.kernel, dtype), weights(g, [o], dtype)
     extra = [g.int(0, s - 1) if s > 1 and g.chance(0.4) else 0 for s in geometry.stride]
     lo, hi = ([g.int(0, geometry.span(i) // 2) if g.chance(0.4) else 0 for i in range(n)] for _ in range(2))

@@ -79,6 +79,10 @@ class Draw:
 
     def shape(self, rank, lo=0, limit=MAX_ELEMENTS):
         extents = [self.extent(lo) for _ in range(rank)]
+        if limit == MAX_ELEMENTS and rank and self.contents.random() < 0.08:  # one axis longer than any tile
+            long = int(self.contents.integers(rank))
+            extents = [min(e, 5) for e in extents]
+            extents[long] = int(self.contents.integers(100, 2000))
         while np.prod(extents, dtype=float) > limit:
             i = int(np.argmax(extents))
             extents[i] = max(lo, extents[i] // 2, 1)
@@ -110,11 +114,13 @@ class Draw:
         return v
 
     def ints(self, shape, dtype="i64", lo=None, hi=None):
-        """Whole range without bounds: then often near its ends or around 0."""
+        """Without bounds: small numbers, or the whole range and often its ends."""
         if dtype == "bool":
             return self.contents.integers(0, 2, shape).astype(bool)
         n = bits(dtype)
         low, high = (-(1 << (n - 1)), (1 << (n - 1)) - 1) if dtype[0] == "i" else (0, (1 << n) - 1)
+        if lo is None and self.contents.random() < 0.4:
+            lo, hi = -9, 9
         if lo is not None:
             low, high = max(lo, low), min(hi, high)
         v = self.contents.integers(low, high, shape, dtype=np.uint64 if low >= 0 else np.int64, endpoint=True)

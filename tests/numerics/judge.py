@@ -27,6 +27,7 @@ class Case:
     attributes: dict = field(default_factory=dict)
     constant: set = field(default_factory=set)  # positions of inputs that are initialisers
     domain: str = ""
+    fixed: bool = False      # not for symbolic sizes
     refused: str = None      # instead of running, the compiled program must say this
 
 

@@ -29,6 +29,8 @@ def same_constants(a, b):
 def common_sizes(cases):
     """The sizes that one program can serve: those whose attributes, constants and ranks are the first one's."""
     first = cases[0]
+    if first.fixed:
+        return [first]
     return [c for c in cases if repr(c.attributes) == repr(first.attributes) and same_constants(first, c) and
             all(x is None or (x.ndim == y.ndim and x.dtype == y.dtype) for x, y in zip(first.inputs, c.inputs))]
 
@@ -104,18 +106,20 @@ def execute(stage, command):
 
 
 class Program:
-    def __init__(self, tenon, folder, entries, opset, march, mode):
-        self.tenon, self.folder, self.entries, self.march, self.mode = tenon, folder, entries, march, mode
+    def __init__(self, tenon, folder, entries, opset, options, mode):
+        self.tenon, self.folder, self.entries, self.options, self.mode = tenon, folder, entries, options, mode
+        self.threads = 2 if any(len(sizes) > 1 for _, sizes, _ in entries) else 1
         self.model = os.path.join(folder, "model.onnx")
         self.exe = os.path.join(folder, "model")
         onnx.save(make_model(entries, opset), self.model)
 
     def compile(self):
-        execute("compiling", [self.tenon, self.model, "-o", self.exe, "-j", "1", *self.march])
+        execute("compiling", [self.tenon, self.model, "-o", self.exe, "-j", "1", *self.options])
 
     def run(self, size, reference):
         """[results of each entry] for the inputs of a size."""
-        command = ([self.tenon, self.model, "--eval", "--eval-mode", self.mode] if reference else [self.exe, "run"])
+        command = ([self.tenon, self.model, "--eval", "--eval-mode", self.mode] if reference else
+                   [self.exe, "run", "--threads", str(self.threads)])
         for number, sizes, _ in self.entries:
             case = sizes[size % len(sizes)]
             for i, x in enumerate(case.inputs):

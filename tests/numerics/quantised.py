@@ -33,6 +33,7 @@ def make_quantize(g):
     low, high = np.iinfo(TYPES[to]).min, np.iinfo(TYPES[to]).max
     ratio = x.astype(np.float32) / spread(scale).astype(np.float32)  # in f32, as every operation on narrow types
     steps = np.rint(ratio.astype(np.float64)) + spread(zero).astype(np.float64)
+    ratio = np.clip(ratio, -1e6, 1e6)
     # The definition lets 16-bit types divide in their own precision: near a tie either step is right.
     free = None if dtype == "f32" else np.asarray(np.abs(np.abs(ratio - np.floor(ratio)) - 0.5) < 2.0 ** -6 * (
         1 + np.abs(ratio)) / (1 if dtype == "bf16" else 8))

@@ -7,16 +7,14 @@ from rows import row
 
 
 def log(x):
-    with np.errstate(all="ignore"):
-        return np.log(x)
+    return np.log(x)
 
 
 def shifted_sum(x, axes):
     """max, and log(sum(exp(x - max)))."""
-    with np.errstate(all="ignore"):
-        top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-        top = np.where(np.isfinite(top), top, 0)
-        return top, np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True))
+    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0)
+    return top, np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True))
 
 
 def reduce_floats(kind, x, axes):
@@ -87,14 +85,13 @@ def reduction(kind):
             x = g.ints(shape, dtype)
         over = axes if given else () if noop else tuple(range(rank))
         k = np.prod([shape[a] for a in over], dtype=float)
-        with np.errstate(all="ignore"):
-            if is_float(dtype):
-                y, m = reduce_floats(kind, wide(x), over)
-                y = np.asarray(drop(y, over, keep))
-                want = exact(y, dtype) if m is None else linear(y, dtype, k, drop(m, over, keep))
-            else:
-                y = reduce_integers(kind, x.astype(object), over, dtype)
-                want = exact(wrap(np.asarray(drop(np.asarray(y, dtype=object), over, keep)), dtype))
+        if is_float(dtype):
+            y, m = reduce_floats(kind, wide(x), over)
+            y = np.asarray(drop(y, over, keep))
+            want = exact(y, dtype) if m is None else linear(y, dtype, k, drop(m, over, keep))
+        else:
+            y = reduce_integers(kind, x.astype(object), over, dtype)
+            want = exact(wrap(np.asarray(drop(np.asarray(y, dtype=object), over, keep)), dtype))
         return Case(op, [x, np.array(written, np.int64) if given else None], [want],
                     {"keepdims": keep, "noop_with_empty_axes": noop}, constant={1})
     return make
@@ -179,7 +176,8 @@ def softmax_case(op):
     def make(g):
         dtype, rank = g.dtype("f"), g.rank(1)
         axis, written = g.axis(rank)
-        x = g.floats(g.shape(rank), dtype, *g.pick((-3, 3), (-30, 30), (80, 90)))
+        x = g.floats(g.shape(rank), dtype, *g.pick((-3, 3), (-30, 30), (80, 90)), special=0.2,
+                     specials=[-np.inf, -np.inf, np.nan, np.inf, 0.0])
         w = wide(x)
         if not x.shape[axis]:
             return Case(op, [x], [exact(x)], {"axis": written})
@@ -232,7 +230,8 @@ def make_layer_norm(g):
     axis, written = g.axis(rank)
     shape = g.shape(rank, lo=1)
     epsilon, has_bias, outputs = g.pick(1e-5, 1e-3), g.chance(0.7), g.pick(1, 1, 3)
-    x, scale, bias = (g.floats(s, dtype) for s in (shape, shape[axis:], shape[axis:]))
+    scale, bias = (g.floats(shape[axis:], dtype) for _ in range(2))
+    x = g.floats(shape, dtype, special=0.1, specials=[np.nan, 0.0])
     y, m, mean, mean_m, inverse, inverse_m = normalise(wide(x), tuple(range(axis, rank)), np.float32(epsilon), dtype)
     y, m = y * wide(scale), m * np.abs(wide(scale))
     if has_bias:
@@ -363,9 +362,8 @@ def loss(op):
         y = -np.take_along_axis(logits, at, 1)[:, 0] * per_class
         m = np.take_along_axis(size, at, 1)[:, 0] * per_class
         if reduction != "none":
-            with np.errstate(all="ignore"):
-                divisor = per_class.sum() if reduction == "mean" else 1
-                y, m = y.sum() / divisor, m.sum() / divisor + (np.abs(y).sum() / divisor)
+            divisor = per_class.sum() if reduction == "mean" else 1
+            y, m = y.sum() / divisor, m.sum() / divisor + (np.abs(y).sum() / divisor)
         want = [linear(np.asarray(y), dtype, target.size + shape[1], m)]
         if op[0] == "S" and outputs == 2:
             want.append(linear(logits, dtype, shape[1], size))

@@ -3,6 +3,8 @@ Operator.form."""
 from dataclasses import dataclass
 from typing import Callable
 
+import numpy as np
+
 from draw import Draw
 
 ROWS = {}
@@ -19,7 +21,8 @@ class Row:
     weight: int
 
     def case(self, seed, index, size):
-        case = self.make(Draw(seed, self.op, index, size, self.domain))
+        with np.errstate(all="ignore"):
+            case = self.make(Draw(seed, self.op, index, size, self.domain))
         case.op, case.domain = self.op, self.domain
         return case
 

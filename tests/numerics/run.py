@@ -4,9 +4,9 @@
 
 Each row of the table (elementwise.py, contractions.py, ...) makes `count` cases from the seed: an operator with random
 ranks, types, attributes, shapes and data, and what it must give, within 4 (K + 8) u m (judge.py). Odd cases are
-compiled once for symbolic sizes and run with three; every fourth is compiled for AVX2. The operators of several cases
-make one model, with inputs and outputs of their own. A failure names the row, seed and index that make the same case
-again."""
+compiled once for symbolic sizes and run with three, on two threads; every fourth is compiled for AVX2, some with other
+efforts (-O0 to -O3, -Os). The operators of several cases make one model, with inputs and outputs of their own. A
+failure names the row, seed and index that make the same case again."""
 import argparse
 import collections
 import multiprocessing
@@ -32,6 +32,7 @@ from program import Program, Refused, common_sizes, complaints
 from rows import LEFT_OUT, ROWS
 
 N_SIZES = 3
+LEVELS = [[], [], ["-O1"], [], ["-O3"], [], [], ["-O0"], ["-Os"], []]
 BATCH = 20
 NO_KERNEL = "TN0401"
 Job = collections.namedtuple("Job", "tenon seed opset index rows")
@@ -51,7 +52,7 @@ class Batch:
 
     def __init__(self, job, folder):
         self.job, self.folder, self.results = job, folder, []
-        self.march = ["-march=haswell"] if job.index % 4 == 3 else []
+        self.options = (["-march=haswell"] if job.index % 4 == 3 else []) + LEVELS[job.index % len(LEVELS)]
         self.n_sizes = N_SIZES if job.index % 2 == 1 else 1
         self.mode = "exact" if ROWS[job.rows[0]].exact_reference else "wide"
 
@@ -64,7 +65,7 @@ class Batch:
         self.results.append(Result(self.job.rows[number], self.job.index, verdict, text))
 
     def program(self, entries):
-        return Program(self.job.tenon, self.folder, entries, self.job.opset, self.march, self.mode)
+        return Program(self.job.tenon, self.folder, entries, self.job.opset, self.options, self.mode)
 
     def compile(self, entries):
         """The program of what compiles; what does not is skipped (no kernel form) or has failed."""
@@ -134,7 +135,7 @@ class Batch:
             if fault:
                 who = "the reference" if reference else "compiled"
                 sizes = f", size {size} of {self.n_sizes}" if self.n_sizes > 1 else ""
-                target = "".join(f", {m}" for m in self.march)
+                target = "".join(f", {m}" for m in self.options)
                 texts.append(f"{describe(case)}{sizes}{target}\n    {who}, output {i} {want.dtype}"
                              f"{list(want.value.shape)}: {fault}")
 

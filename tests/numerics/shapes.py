@@ -68,7 +68,8 @@ def make_squeeze(g):
     shape = [1 if i in axes else e for i, e in enumerate(g.shape(rank))]
     x = anything(g, shape)
     if g.chance(0.2) and all(e != 1 for i, e in enumerate(shape) if i not in axes):
-        return Case("Squeeze", [x, None], [whole(np.squeeze(x))])
+        # which extents are 1 must be known when compiling (TN0303)
+        return Case("Squeeze", [x, None], [whole(np.squeeze(x))], fixed=True)
     written = ints(*(a - rank if g.chance(0.3) else a for a in axes))
     return Case("Squeeze", [x, written], [whole(np.squeeze(x, tuple(axes)))], constant={1})
 
@@ -353,8 +354,9 @@ WINDOWS = {"HannWindow": (0.5, 0.5, 0.0), "HammingWindow": (25 / 46, 21 / 46, 0.
 def window(op):
     def make(g):
         a, b, c = WINDOWS[op]
-        n, periodic, to = g.int(1, 60), g.pick(0, 1), g.pick("f32", "f64", "f16")
-        at = 2 * np.pi * np.arange(n, dtype=np.longdouble) / (n if periodic else max(n - 1, 1))
+        periodic, to = g.pick(0, 1), g.pick("f32", "f64", "f16")
+        n = g.int(2 - periodic, 60)  # the definition divides by n - 1
+        at = 2 * np.pi * np.arange(n, dtype=np.longdouble) / (n if periodic else n - 1)
         y = a - b * np.cos(at) + c * np.cos(2 * at)
         # the definition is computed in f32, whatever the result's type
         want = linear(y, to, 1, np.full(n, 1 + 2 * np.pi))
@@ -439,9 +441,8 @@ def scattered(op):
                 at = tuple(int(p) % e for p, e in zip(index[i], x.shape))
                 y[at] = np.vectorize(combine, otypes=[y.dtype])(y[at], u[i]) if y[at].size else y[at]
         else:
-            with np.errstate(all="ignore"):
-                for place, v in zip(places, u.ravel()):
-                    y[place] = combine(y[place], v)
+            for place, v in zip(places, u.ravel()):
+                y[place] = combine(y[place], v)
         return Case(op, [x, index, u], [exact(y)], attributes)
     return make
 

@@ -26,11 +26,11 @@ def ceil_extra(geometry):
     return extra
 
 
-def pooling_setup(g, dtype, dilate=True):
+def pooling_setup(g, dtype, dilate=True, special=0.15):
     n = g.pick(1, 2, 2, 2, 3)
     geometry = Geometry(g, n, [g.extent(1, {1: 60, 2: 12, 3: 6}[n]) for _ in range(n)], dilate)
     shape = [g.extent(0, 3), g.extent(1, 6)] + geometry.extents
-    x = g.floats(shape, dtype) if is_float(dtype) else g.ints(shape, dtype)
+    x = g.data(shape, dtype, special=special)
     attributes, plain_hi = geometry.attributes(), list(geometry.hi)
     if geometry.auto == "NOTSET" and g.chance(0.3):
         attributes["ceil_mode"] = 1
@@ -84,15 +84,14 @@ def make_average_pool(g):
     else:
         count = windows(geometry, ones, 0).sum(axis=0)
     y, m = (windows(geometry, f(x), 0).sum(axis=0) for f in (wide, lambda t: np.abs(wide(t))))
-    with np.errstate(all="ignore"):
-        return Case("AveragePool", [x], [linear(y / count, dtype, np.prod(geometry.kernel), m / count)],
-                    {**attributes, "count_include_pad": count_pads})
+    return Case("AveragePool", [x], [linear(y / count, dtype, np.prod(geometry.kernel), m / count)],
+                {**attributes, "count_include_pad": count_pads})
 
 
 @row("LpPool")
 def make_lp_pool(g):
     dtype, p = g.dtype("f"), g.pick(1, 2, 3)
-    geometry, x, attributes, _ = pooling_setup(g, dtype)
+    geometry, x, attributes, _ = pooling_setup(g, dtype, special=0)
     y = (windows(geometry, np.abs(wide(x)), 0) ** p).sum(axis=0) ** (wide(x).dtype.type(1) / p)
     return Case("LpPool", [x], [linear(y, dtype, np.prod(geometry.kernel), y)], {**attributes, "p": p})
 
@@ -100,7 +99,7 @@ def make_lp_pool(g):
 def global_pool(op):
     def make(g):
         dtype, p = g.dtype("f"), g.pick(1, 2, 3)
-        x = g.floats(g.shape(g.rank(3, 5), lo=1), dtype)
+        x = g.floats(g.shape(g.rank(3, 5), lo=1), dtype, special=0.15, specials=[np.inf, -np.inf, np.nan])
         total = {"axis": tuple(range(2, x.ndim)), "keepdims": True}
         w, k = wide(x), np.prod(x.shape[2:])
         if op == "GlobalMaxPool":
@@ -181,7 +180,8 @@ def make_resize(g):
     for i, axis in enumerate(axes):
         extent = shape[axis]
         scale = float(np.float32(ratios[i])) if by_scale else sizes[i] / extent
-        out = int(np.floor(extent * scale)) if by_scale else sizes[i]
+        # the product in f32, as onnxruntime has it: 5 * 2.6 is 13, although 2.6 rounds to less
+        out = int(np.float32(extent) * np.float32(scale)) if by_scale else sizes[i]
         if out == 0:
             by_scale, scale, out = None, 0, 0
             break
