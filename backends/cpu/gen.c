@@ -157,6 +157,7 @@ bool tn_tile_generate(tn_ctx *ctx, const tn_target *target, const tn_kernel *ker
     gen.count[i] = 1;
     if (!plan->nest->axes[i].is_live) gen.bind[i] = tn_dim_const(ctx, 0);
   }
+  memcpy(gen.fold_order, plan->fold_order, sizeof(gen.fold_order));
   gen.b.func->strategy = plan->strategy;
   gen.b.func->formats = plan->formats;
   tn_gen_loops(&gen, tile_body);

@@ -27,6 +27,10 @@ typedef struct tn_gen {
   const tn_dim *bind[TN_KERNEL_MAX_AXES]; /* position of instance 0; NULL = not bound */
   uint32_t count[TN_KERNEL_MAX_AXES];     /* instances along the axis at present */
   tn_tile_value *mask[TN_PLAN_MAX_VECTORS]; /* active lanes of each vector of the vector axis; NULL = all */
+  const tn_dim *mask_end; /* with masks: the position past the last active lane, or NULL */
+  uint32_t past_lo, before_hi; /* bit sets of par axes whose present positions are at or past the lo, before the hi, of
+                                  their interior */
+  uint8_t fold_order[TN_KERNEL_MAX_AXES]; /* the plan's, as the present walk has it */
   tn_gen_frame *frame;
   uint32_t pass;      /* number of the present pass over row axes; 0 = in none */
   uint32_t n_passes;

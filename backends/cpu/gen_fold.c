@@ -205,12 +205,18 @@ static bool crosses_border(tn_gen *gen, const tn_walk *walk, uint32_t axis) {
   return crosses;
 }
 
+static bool is_tap_at_border(tn_gen *gen, const tn_walk *walk, uint32_t axis) {
+  int64_t count = gen->nest->axes[axis].count;
+  return (walk->axes >> axis & 1) && (int32_t)axis != gen->plan->vector && count >= 0 && count <= MAX_UNROLLED_TAPS &&
+         crosses_border(gen, walk, axis);
+}
+
 static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile_value **accumulators);
 
 static void walk_inside(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *position,
                         tn_tile_value **accumulators) {
   tn_gen_frame frame;
-  uint32_t axis = gen->plan->fold_order[level];
+  uint32_t axis = gen->fold_order[level];
   const tn_dim *saved = gen->bind[axis];
   tn_gen_push(gen, &frame);
   gen->bind[axis] = position;
@@ -238,7 +244,7 @@ static bool is_float_sum(const tn_walk *walk) {
 /* A loop over one axis of a sum: blocks of SUM_BLOCK positions have a chain each, and the sums of blocks are added. */
 static void walk_blocks(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *lo, const tn_dim *hi,
                         tn_tile_value **accumulators) {
-  uint32_t axis = gen->plan->fold_order[level], n = walk->n_accumulators;
+  uint32_t axis = gen->fold_order[level], n = walk->n_accumulators;
   tn_tile_block *saved, *saved_inner;
   tn_tile_value *end = tn_gen_int(gen, hi), **sums = TN_NEW_N(gen->arena, tn_tile_value *, n);
   tn_tile_stmt *blocks = tn_tile_loop_begin(&gen->b, tn_gen_int(gen, lo), end, SUM_BLOCK, accumulators, n, &saved);
@@ -262,7 +268,7 @@ static void walk_blocks(tn_gen *gen, const tn_walk *walk, uint32_t level, const 
 
 static void walk_loop(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *lo, const tn_dim *hi,
                       int64_t step, tn_tile_value **accumulators) {
-  uint32_t axis = gen->plan->fold_order[level];
+  uint32_t axis = gen->fold_order[level];
   tn_tile_block *saved;
   tn_tile_stmt *loop = tn_tile_loop_begin(&gen->b, tn_gen_int(gen, lo), tn_gen_int(gen, hi), step, accumulators,
                                           walk->n_accumulators, &saved);
@@ -285,7 +291,7 @@ static tn_tile_value *tail_mask(tn_gen *gen, const tn_dim *left) {
 
 /* Lanes over a fold axis: whole register tiles, then single vectors, the last with a mask. */
 static void walk_vectors(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile_value **accumulators) {
-  uint32_t axis = gen->plan->fold_order[level], lanes = gen->plan->lanes, tile = gen->plan->tile[axis];
+  uint32_t axis = gen->fold_order[level], lanes = gen->plan->lanes, tile = gen->plan->tile[axis];
   int64_t chunk = (int64_t)lanes * tile, count = gen->nest->axes[axis].count;
   const tn_dim *extent = gen->nest->axes[axis].extent, *zero = tn_dim_const(gen->ctx, 0);
   uint32_t saved_count = gen->count[axis];
@@ -320,19 +326,19 @@ static void walk_vectors(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_ti
 }
 
 static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile_value **accumulators) {
-  while (level < gen->plan->n_fold_order && !(walk->axes >> gen->plan->fold_order[level] & 1)) level++;
+  while (level < gen->plan->n_fold_order && !(walk->axes >> gen->fold_order[level] & 1)) level++;
   if (level == gen->plan->n_fold_order) {
     walk->body(gen, walk->user, accumulators);
     return;
   }
-  uint32_t axis = gen->plan->fold_order[level];
+  uint32_t axis = gen->fold_order[level];
   int64_t count = gen->nest->axes[axis].count;
   if ((int32_t)axis == gen->plan->vector) {
     walk_vectors(gen, walk, level, accumulators);
     return;
   }
   bool is_unrolled = walk->n_folds && (gen->plan->static_folds >> axis & 1);
-  if (is_unrolled || (count >= 0 && count <= MAX_UNROLLED_TAPS && crosses_border(gen, walk, axis))) {
+  if (is_unrolled || is_tap_at_border(gen, walk, axis)) {
     for (int64_t i = 0; i < count; i++) walk_inside(gen, walk, level, tn_dim_const(gen->ctx, i), accumulators);
     return;
   }
@@ -344,12 +350,29 @@ static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile
   for (uint32_t i = 0; i < range.n_assumed; i++) range.assumed[i]->assumed--;
 }
 
+/* The taps that a tile at a border unrolls come first: each is then a loop of its own over the channels, with one load
+ * and at most one mask. Several in one loop body do not find registers where masks take vector registers; where they do
+ * not, one body reads the weights once. */
+static void taps_outermost(tn_gen *gen, const tn_walk *walk) {
+  uint32_t n = gen->plan->n_fold_order, n_taps = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t axis = gen->fold_order[i];
+    if (!is_tap_at_border(gen, walk, axis)) continue;
+    memmove(gen->fold_order + n_taps + 1, gen->fold_order + n_taps, i - n_taps);
+    gen->fold_order[n_taps++] = axis;
+  }
+}
+
 void tn_gen_walk(tn_gen *gen, const tn_walk *walk, tn_tile_value **accumulators) {
   uint32_t rows = 0, saved_pass = gen->pass;
   for (uint32_t i = 0; i < gen->nest->n_axes; i++)
     if (gen->nest->axes[i].is_live && gen->nest->axes[i].kind == TN_AXIS_ROW) rows |= 1u << i;
   if (!gen->pass && (walk->axes & rows)) gen->pass = ++gen->n_passes;
+  uint8_t saved_order[TN_KERNEL_MAX_AXES];
+  memcpy(saved_order, gen->fold_order, sizeof(saved_order));
+  if (gen->plan->splits_taps && walk->n_folds && walk->folds[0]->kind == TN_K_CONTRACT) taps_outermost(gen, walk);
   walk_level(gen, walk, 0, accumulators);
+  memcpy(gen->fold_order, saved_order, sizeof(saved_order));
   gen->pass = saved_pass;
 }
 

@@ -17,6 +17,7 @@ typedef struct segment {
   const tn_dim *last;  /* tiles past this position are moved back to it; NULL = none */
   const tn_dim *first_unit; /* in units of the part axis; NULL: not divided, all belongs to the first part */
   const tn_dim *mask_from;  /* lanes at positions >= this are inactive; NULL = all active */
+  bool past_lo, before_hi;  /* all positions are at or past the interior's lo, before its hi */
 } segment;
 
 static void par_level(tn_gen *gen, const loops *l, uint32_t level);
@@ -46,6 +47,7 @@ static bool is_divided(const tn_gen *gen, uint32_t axis) {
 static void set_masks(tn_gen *gen, uint32_t axis, const segment *s) {
   uint32_t lanes = gen->plan->lanes;
   for (uint32_t j = 0; j < TN_PLAN_MAX_VECTORS; j++) gen->mask[j] = NULL;
+  gen->mask_end = s->mask_from;
   for (uint32_t j = 0; s->mask_from && j < s->instances; j++) {
     const tn_dim *left =
         tn_dim_sub(gen->ctx, s->mask_from, tn_dim_add_i(gen->ctx, gen->bind[axis], (int64_t)j * lanes));
@@ -61,12 +63,18 @@ static void segment_inside(tn_gen *gen, const loops *l, uint32_t level, const se
   gen->bind[axis] = position;
   gen->count[axis] = s->instances;
   if (is_vector) set_masks(gen, axis, s);
+  if (s->past_lo) gen->past_lo |= 1u << axis;
+  if (s->before_hi) gen->before_hi |= 1u << axis;
   tn_gen_frame frame;
   tn_gen_push(gen, &frame);
   par_level(gen, l, level + 1);
   tn_gen_pop(gen);
-  if (is_vector)
+  gen->past_lo &= ~(1u << axis);
+  gen->before_hi &= ~(1u << axis);
+  if (is_vector) {
     for (uint32_t j = 0; j < TN_PLAN_MAX_VECTORS; j++) gen->mask[j] = NULL;
+    gen->mask_end = NULL;
+  }
   gen->bind[axis] = NULL;
   gen->count[axis] = 1;
 }
@@ -130,51 +138,24 @@ static void emit_segment(tn_gen *gen, const loops *l, uint32_t level, const segm
   tn_tile_if_end(&gen->b, branch, saved);
 }
 
-/* --- Borders --- */
-
-/* Positions [lo, hi) of an axis where every padded read is inside for all positions of the other axes. */
-typedef struct interior {
-  bool exists, any_bound;
-  int64_t lo;
-  const tn_dim *hi;
-} interior;
-
-static void cut_interior(tn_gen *gen, const tn_bound *bound, uint32_t axis, interior *in) {
-  tn_ctx *ctx = gen->ctx;
-  int64_t c = bound->coefficient[axis];
-  if (!(bound->axes >> axis & 1)) return;
-  in->any_bound = true;
-  if ((bound->nonlinear >> axis & 1) || c <= 0 || tn_dim_uses_kind(bound->index, TN_SYM_VALUE)) {
-    in->exists = false;
-    return;
-  }
-  const tn_dim *rest = tn_dim_substitute(ctx, bound->index, gen->nest->axes[axis].symbol, tn_dim_const(ctx, 0));
-  if (rest->lo == TN_DIM_MINUS_INF || rest->hi == TN_DIM_INF) {
-    in->exists = false;
-    return;
-  }
-  int64_t first = rest->lo >= 0 ? 0 : (-rest->lo + c - 1) / c;
-  const tn_dim *room = tn_dim_add_i(ctx, bound->extent, -1 - rest->hi);
-  const tn_dim *end = tn_dim_add_i(ctx, tn_dim_floordiv(ctx, room, tn_dim_const(ctx, c)), 1);
-  if (first > in->lo) in->lo = first;
-  in->hi = tn_dim_min(ctx, in->hi, end);
-}
-
-static interior interior_of(tn_gen *gen, uint32_t axis) {
-  const tn_kernel *kernel = gen->nest->kernel;
-  interior in = {.exists = true, .lo = 0, .hi = gen->nest->axes[axis].extent};
-  for (size_t i = 0; i < kernel->nodes.n; i++) {
-    const tn_access *access = gen->nest->accesses[i];
-    if (!access || kernel->nodes.data[i]->kind != TN_K_READ) continue;
-    for (uint32_t k = 0; k < access->n_bounds && in.exists; k++)
-      if (!access->bounds[k].is_clamped) cut_interior(gen, &access->bounds[k], axis, &in);
-  }
-  return in;
-}
-
 /* --- Cutting an axis into segments --- */
 
 static const tn_dim *number(tn_gen *gen, int64_t v) { return tn_dim_const(gen->ctx, v); }
+
+/* Whole tiles of vectors along a static padded axis: those inside form one loop, which then needs no masks. */
+static void vector_tiles_by_border(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in) {
+  uint32_t axis = gen->plan->order[level], tile = gen->plan->tile[axis];
+  int64_t chunk = (int64_t)gen->plan->lanes * tile, tiles = gen->nest->axes[axis].count / chunk;
+  int64_t hi = tn_dim_value(in->hi), first = (in->lo + chunk - 1) / chunk, end = hi / chunk;
+  for (int64_t i = 0; i < tiles;) {
+    bool is_inside = i >= first && i < end;
+    int64_t n = is_inside ? end - i : 1;
+    segment s = {.start = number(gen, i * chunk), .tiles = number(gen, n), .step = chunk, .instances = tile,
+                 .first_unit = number(gen, i), .past_lo = i >= first, .before_hi = i + n <= end};
+    emit_segment(gen, l, level, &s);
+    i += n;
+  }
+}
 
 /* Whole register tiles of vectors, then what is left with masks. */
 static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
@@ -193,12 +174,14 @@ static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
     tail.instances = (uint32_t)vectors;
   }
   if (is_divided(gen, axis)) divide_units(gen, tn_dim_add(gen->ctx, whole, tail.tiles));
-  emit_segment(gen, l, level, &full);
+  tn_interior in = tn_nest_interior(gen->nest, axis);
+  if (tn_plan_cuts_vectors(gen->plan, &in)) vector_tiles_by_border(gen, l, level, &in);
+  else emit_segment(gen, l, level, &full);
   emit_segment(gen, l, level, &tail);
 }
 
 /* Tiles of nearly equal size cover the extent; neighbours of one size and all inside form one loop. */
-static void static_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in) {
+static void static_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in) {
   uint32_t axis = gen->plan->order[level];
   int64_t count = gen->nest->axes[axis].count, tile = gen->plan->tile[axis];
   int64_t tiles = (count + tile - 1) / tile, small = count / tiles, n_big = count % tiles;
@@ -271,16 +254,17 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
 
 /* Extent known at run time, with padding: a left tile, interior tiles of which the last may overlap, and a right tile
  * that ends at the extent. When the extent is less than three tiles, the same with smaller ones. */
-static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const interior *in, uint32_t instances) {
+static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in, uint32_t instances) {
   uint32_t axis = gen->plan->order[level], fewer = (instances + 2) / 3;
   int64_t tile = instances;
   const tn_dim *extent = gen->nest->axes[axis].extent;
   const tn_dim *right = tn_dim_add_i(gen->ctx, extent, -tile), *last = tn_dim_add_i(gen->ctx, in->hi, -tile);
   const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile);
-  segment left = {.start = number(gen, 0), .tiles = number(gen, 1), .step = tile, .instances = instances};
+  segment left = {.start = number(gen, 0), .tiles = number(gen, 1), .step = tile, .instances = instances,
+                  .before_hi = true};
   segment middle = {.start = number(gen, tile), .tiles = tn_dim_ceildiv(gen->ctx, room, tile), .step = tile,
-                    .instances = instances, .last = last};
-  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances};
+                    .instances = instances, .last = last, .past_lo = true, .before_hi = true};
+  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances, .past_lo = true};
   tn_tile_block *saved;
   tn_tile_value *size = tn_tile_const_i(&gen->b, tile);
   tn_tile_value *long_enough =
@@ -312,7 +296,7 @@ static void par_level(tn_gen *gen, const loops *l, uint32_t level) {
   } else if (gen->plan->tile[axis] <= 1) {
     plain_axis(gen, l, level);
   } else {
-    interior in = interior_of(gen, axis);
+    tn_interior in = tn_nest_interior(gen->nest, axis);
     if (count > 0)
       static_axis(gen, l, level, &in);
     else if (in.any_bound && in.exists && in.lo <= gen->plan->tile[axis])

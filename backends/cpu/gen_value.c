@@ -64,9 +64,15 @@ static bool bound_range(tn_gen *gen, const tn_bound *bound, const tn_instance *a
   if (tn_dim_uses_kind(index, TN_SYM_VALUE)) return false;
   if (!tn_gen_has(bound->axes, v)) return true;
   if (tn_gen_has(bound->nonlinear, v)) return false;
-  int64_t span = bound->coefficient[v] * ((int64_t)gen->plan->lanes - 1);
-  if (span > 0) *out_hi = tn_dim_add_i(gen->ctx, index, span);
-  if (span < 0) *out_lo = tn_dim_add_i(gen->ctx, index, span);
+  int64_t c = bound->coefficient[v];
+  const tn_dim *span = tn_dim_const(gen->ctx, (int64_t)gen->plan->lanes - 1);
+  if (gen->mask_end && gen->mask[at->at[v]]) { /* inactive lanes read nothing */
+    const tn_dim *first = tn_dim_add_i(gen->ctx, gen->bind[v], instance_offset(gen, (uint32_t)v, at));
+    span = tn_dim_sub(gen->ctx, tn_dim_add_i(gen->ctx, gen->mask_end, -1), first);
+  }
+  span = tn_dim_mul_i(gen->ctx, span, c);
+  if (c > 0) *out_hi = tn_dim_add(gen->ctx, index, span);
+  if (c < 0) *out_lo = tn_dim_add(gen->ctx, index, span);
   return true;
 }
 
@@ -75,9 +81,11 @@ tn_bound_state tn_gen_bound(tn_gen *gen, const tn_bound *bound, const tn_instanc
   if (bound->assumed) return TN_BOUND_IN;
   if (!bound_range(gen, bound, at, &lo, &hi)) return TN_BOUND_OPEN;
   if (hi->hi < 0 || tn_dim_proves_le(gen->ctx, bound->extent, lo)) return TN_BOUND_OUT;
-  bool below = !(lo->lo >= 0 || tn_dim_proves_le(gen->ctx, zero, lo));
-  return !below && tn_dim_proves_le(gen->ctx, tn_dim_add_i(gen->ctx, hi, 1), bound->extent) ? TN_BOUND_IN
-                                                                                            : TN_BOUND_OPEN;
+  bool is_low = (bound->axes & gen->past_lo) || lo->lo >= 0 || tn_dim_proves_le(gen->ctx, zero, lo);
+  if (!is_low) return TN_BOUND_OPEN;
+  bool is_high =
+      (bound->axes & gen->before_hi) || tn_dim_proves_le(gen->ctx, tn_dim_add_i(gen->ctx, hi, 1), bound->extent);
+  return is_high ? TN_BOUND_IN : TN_BOUND_OPEN;
 }
 
 static tn_tile_value *and_masks(tn_gen *gen, tn_tile_value *a, tn_tile_value *b) {

@@ -192,6 +192,40 @@ static bool merge_any(tn_nest *nest) {
   return false;
 }
 
+/* --- Borders --- */
+
+static void cut_interior(const tn_nest *nest, const tn_bound *bound, uint32_t axis, tn_interior *in) {
+  tn_ctx *ctx = nest->ctx;
+  int64_t c = bound->coefficient[axis];
+  if (!(bound->axes >> axis & 1)) return;
+  in->any_bound = true;
+  if ((bound->nonlinear >> axis & 1) || c <= 0 || tn_dim_uses_kind(bound->index, TN_SYM_VALUE)) {
+    in->exists = false;
+    return;
+  }
+  const tn_dim *rest = tn_dim_substitute(ctx, bound->index, nest->axes[axis].symbol, tn_dim_const(ctx, 0));
+  if (rest->lo == TN_DIM_MINUS_INF || rest->hi == TN_DIM_INF) {
+    in->exists = false;
+    return;
+  }
+  int64_t first = rest->lo >= 0 ? 0 : (-rest->lo + c - 1) / c;
+  const tn_dim *room = tn_dim_add_i(ctx, bound->extent, -1 - rest->hi);
+  const tn_dim *end = tn_dim_add_i(ctx, tn_dim_floordiv(ctx, room, tn_dim_const(ctx, c)), 1);
+  if (first > in->lo) in->lo = first;
+  in->hi = tn_dim_min(ctx, in->hi, end);
+}
+
+tn_interior tn_nest_interior(const tn_nest *nest, uint32_t axis) {
+  tn_interior in = {.exists = true, .lo = 0, .hi = nest->axes[axis].extent};
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_access *access = nest->accesses[i];
+    if (!access || nest->kernel->nodes.data[i]->kind != TN_K_READ) continue;
+    for (uint32_t k = 0; k < access->n_bounds && in.exists; k++)
+      if (!access->bounds[k].is_clamped) cut_interior(nest, &access->bounds[k], axis, &in);
+  }
+  return in;
+}
+
 /* --- Splitting --- */
 
 /* A floordiv or mod that takes an axis apart, as reshapes and upsampling make them: with the axis written as

@@ -54,6 +54,14 @@ void tn_access_analyse(tn_nest *nest, tn_access *access);
 /* The access's stride along axis when constant, else INT64_MIN. */
 int64_t tn_access_stride(const tn_access *access, uint32_t axis);
 
+/* Positions [lo, hi) of an axis where every padded read is inside for all positions of the other axes. */
+typedef struct tn_interior {
+  bool exists, any_bound; /* any_bound: some read is padded along the axis */
+  int64_t lo;
+  const tn_dim *hi;
+} tn_interior;
+tn_interior tn_nest_interior(const tn_nest *nest, uint32_t axis);
+
 #define TN_PLAN_MAX_VECTORS 8
 
 typedef struct tn_plan {
@@ -77,10 +85,14 @@ typedef struct tn_plan {
   uint32_t parts;
   const char **formats;                   /* by argument */
   int32_t contract;                       /* id of the main contraction, or -1 */
+  bool splits_taps;                       /* walks of border tiles give each tap a loop of its own over the channels */
   bool has_panels;                        /* it is an outer product: vectors of one operand times splats of the other */
 } tn_plan;
 
 tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena);
+/* Whether tiles of vectors at the borders of padded reads are generated apart from those inside: where masks take
+ * vector registers. `in` is the vector axis's interior. */
+bool tn_plan_cuts_vectors(const tn_plan *plan, const tn_interior *in);
 
 /* Packed formats of constants: "panel32:64v2304,3x3,3x1,64x9" = vectors of 32 along the run marked v, innermost; the
  * other runs are count x stride in elements of the row-major source, outermost first, the v run in its place as the

@@ -379,6 +379,22 @@ static bool has_row_pointers(const tn_plan *plan, const tn_access *a, uint32_t r
   return tn_access_stride(a, sorted[n - 1]) == INT64_MIN;
 }
 
+/* With 32 vector registers (AVX-512) masks have registers of their own. */
+static bool masks_take_vectors(const tn_plan *plan) { return plan->nest->target->n_vector_registers < 32; }
+
+bool tn_plan_cuts_vectors(const tn_plan *plan, const tn_interior *in) {
+  bool is_static = plan->nest->axes[plan->vector].count >= 0 && tn_dim_is_const(in->hi);
+  return masks_take_vectors(plan) && in->any_bound && in->exists && is_static && in->lo <= tn_dim_value(in->hi);
+}
+
+/* Vector registers that masks take while a padded operand is read along the lanes: taps at a border have loops of
+ * their own, so one where the tile lies at one border, two where both may be near. */
+static uint32_t mask_registers(const tn_plan *plan) {
+  tn_interior in = tn_nest_interior(plan->nest, (uint32_t)plan->vector);
+  if (!in.any_bound || !masks_take_vectors(plan)) return 0;
+  return tn_plan_cuts_vectors(plan, &in) ? 1 : 2;
+}
+
 static int64_t most_rows(const tn_plan *plan, const tn_access *a, uint32_t rows) {
   if (has_dynamic_border(plan->nest, a, rows)) return 8;
   return has_row_pointers(plan, a, rows) ? 12 : 64; /* of 15 registers, 3 count and walk the vector operand */
@@ -459,10 +475,12 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     split_rows(plan, free_rows, n_rows < 4 ? n_rows : phases > 1 ? 1 : 4, a);
     plan->strategy = "dot";
   } else if (b) {
+    registers -= mask_registers(plan);
     register_tile tile = choose_tile(n_rows, most_rows(plan, a, rows), vector_count(plan), registers, n_contracts);
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, free_rows, tile.rows, a);
     plan->has_panels = true;
+    plan->splits_taps = masks_take_vectors(plan);
     plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm",
                                      (int)(tile.rows * phases), (int)(tile.vectors * plan->lanes));
   } else {

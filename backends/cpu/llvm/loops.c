@@ -299,6 +299,7 @@ LLVMValueRef tn_lower_kernel(tn_lower *l, const tn_tile_func *tile, const char *
   LLVMSetVisibility(l->function, LLVMHiddenVisibility);
   tn_lower_function_attributes(l, l->function);
   l->values = TN_NEW_N(l->arena, LLVMValueRef, tile->n_values);
+  l->wide_masks = TN_NEW_N(l->arena, LLVMValueRef, tile->n_values);
   LLVMBasicBlockRef entry = tn_lower_block(l, "entry"), body = tn_lower_block(l, "body");
   LLVMPositionBuilderAtEnd(l->builder, entry);
   load_frame(l, tile->kernel);

@@ -25,11 +25,13 @@ typedef struct tn_lower {
   LLVMTargetMachineRef machine;
   LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, nothing;
   bool has_f16c; /* hardware conversions between f16 and f32 */
+  bool has_wide_masks; /* masks of memory accesses are vectors of sign bits (AVX2), not bits */
   const char *sanitize; /* "address", "thread" or NULL */
   /* The tile function being lowered. */
   const tn_tile_func *tile;
   LLVMValueRef function;
   LLVMValueRef *values;    /* by tn_tile_value.id */
+  LLVMValueRef *wide_masks; /* the same, of masks that AVX2 loads take (memory.c) */
   LLVMValueRef *args, *dims;
   LLVMValueRef scratch, status, part_lo, part_hi;
 } tn_lower;

@@ -29,14 +29,48 @@ static LLVMValueRef masked_load(tn_lower *l, LLVMTypeRef type, LLVMValueRef at, 
   return tn_lower_intrinsic_of(l, "llvm.masked.load", (LLVMTypeRef[]){type, l->ptr}, 2, args, 4);
 }
 
-/* Pointers of the lanes at `base` + indices * unit. */
-static LLVMValueRef lane_pointers(tn_lower *l, LLVMValueRef base, LLVMTypeRef unit, LLVMValueRef indices) {
-  return LLVMBuildGEP2(l->builder, unit, base, &indices, 1, "");
-}
-
 static LLVMValueRef lane_mask(tn_lower *l, const tn_tile_value *mask, uint32_t lanes) {
   if (mask == NULL) return LLVMConstAllOnes(LLVMVectorType(l->i1, lanes));
   return tn_lower_widen(l, tn_lower_value(l, mask), lanes);
+}
+
+/* Where v was computed: right after it, in the block it stands in. */
+static void go_to_definition(tn_lower *l, LLVMValueRef v) {
+  LLVMValueRef next = LLVMGetNextInstruction(v);
+  if (next != NULL) LLVMPositionBuilderBefore(l->builder, next);
+  else LLVMPositionBuilderAtEnd(l->builder, LLVMGetInstructionParent(v));
+}
+
+/* The mask as sign bits of whole lanes, made where the mask is. LLVM would repeat a mask's comparisons before each load
+ * that uses it; a value that passed through an (empty) asm statement it keeps in a register. */
+static LLVMValueRef wide_mask(tn_lower *l, const tn_tile_value *mask, LLVMValueRef bits) {
+  if (l->wide_masks[mask->id] != NULL) return l->wide_masks[mask->id];
+  LLVMTypeRef type = tn_lower_like(bits, l->i32);
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(l->builder);
+  go_to_definition(l, bits);
+  LLVMValueRef wide = LLVMBuildSExt(l->builder, bits, type, "");
+  LLVMTypeRef same = LLVMFunctionType(type, &type, 1, false);
+  LLVMValueRef keep = LLVMGetInlineAsm(same, "", 0, "=x,0", 4, false, false, LLVMInlineAsmDialectATT, false);
+  wide = LLVMBuildCall2(l->builder, same, keep, &wide, 1, "");
+  LLVMPositionBuilderAtEnd(l->builder, here);
+  l->wide_masks[mask->id] = wide;
+  return wide;
+}
+
+/* A masked load by a mask of the tile. AVX2 takes masks in vector registers. */
+static LLVMValueRef load_where(tn_lower *l, LLVMTypeRef type, LLVMValueRef at, unsigned align,
+                               const tn_tile_value *mask, uint32_t lanes) {
+  LLVMValueRef bits = lane_mask(l, mask, lanes);
+  bool is_wide = l->has_wide_masks && l->sanitize == NULL && LLVMGetElementType(type) == l->f32 && lanes == 8 &&
+                 mask->lanes == lanes && LLVMIsAInstruction(bits);
+  if (!is_wide) return masked_load(l, type, at, align, bits);
+  LLVMValueRef args[2] = {at, wide_mask(l, mask, bits)};
+  return tn_lower_intrinsic_of(l, "llvm.x86.avx.maskload.ps.256", NULL, 0, args, 2);
+}
+
+/* Pointers of the lanes at `base` + indices * unit. */
+static LLVMValueRef lane_pointers(tn_lower *l, LLVMValueRef base, LLVMTypeRef unit, LLVMValueRef indices) {
+  return LLVMBuildGEP2(l->builder, unit, base, &indices, 1, "");
 }
 
 static LLVMValueRef gather_lanes(tn_lower *l, LLVMTypeRef element, LLVMValueRef base, LLVMTypeRef unit,
@@ -103,7 +137,7 @@ LLVMValueRef tn_lower_load(tn_lower *l, const tn_tile_value *v) {
   LLVMTypeRef type = LLVMVectorType(element, v->lanes);
   unsigned align = alignment(v->align_bytes, v->type);
   if (v->op == TN_T_LOAD_STRIDED) raw = load_strided(l, v, at, element);
-  else if (mask != NULL) raw = masked_load(l, type, at, align, lane_mask(l, mask, v->lanes));
+  else if (mask != NULL) raw = load_where(l, type, at, align, mask, v->lanes);
   else raw = plain_load(l, type, at, align);
   return tn_lower_decode(l, v->type, raw);
 }

@@ -50,6 +50,7 @@ bool tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *t
   l->nothing = LLVMVoidTypeInContext(l->llvm);
   bool is_arm = strncmp(target->triple, "aarch64", 7) == 0;
   l->has_f16c = is_arm || has_feature(target, "+f16c");
+  l->has_wide_masks = has_feature(target, "+avx2") && !has_feature(target, "+avx512vl");
   return true;
 }
 
