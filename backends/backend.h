@@ -45,12 +45,18 @@ typedef struct tn_object_part {
   size_t bytes;
 } tn_object_part;
 
+/* -g: the text that line numbers in the debugging information refer to, as tn_text_print writes kernels and program. */
+typedef struct tn_debug_source {
+  const char *folder, *file; /* where a debugger looks for it */
+  const char *text;          /* NUL-terminated */
+} tn_debug_source;
+
 typedef struct tn_emit_options {
   const char *prefix;   /* C symbol prefix: <prefix>_run, ... */
   bool with_main;       /* also the symbol tnrt_main_model, for executables */
   uint32_t n_workers;   /* processes for code generation; 0 = in this process */
   uint32_t n_threads;   /* 1 = never call the pool */
-  bool debug_info;
+  const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
 } tn_emit_options;
 

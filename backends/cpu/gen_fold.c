@@ -471,6 +471,7 @@ static void accumulate(tn_gen *gen, void *user, tn_tile_value **accumulators) {
   for (uint32_t f = 0; f < group->n; f++) {
     const tn_knode *fold = group->folds[f];
     uint32_t slot = group->first[f];
+    gen->b.origin = fold->id + 1;
     bool by_lane = tn_gen_has(gen->nest->node_over[fold->id], v);
     tn_instance at = {0};
     do {
@@ -521,6 +522,8 @@ static tn_tile_value *finish_chain(tn_gen *gen, const tn_knode *fold, tn_tile_va
 }
 
 static void make_group(tn_gen *gen, fold_group *group) {
+  uint32_t saved_origin = gen->b.origin;
+  gen->b.origin = group->folds[0]->id + 1;
   tn_tile_value **accumulators;
   tn_knode *goals[MAX_SIBLINGS * 2];
   uint32_t n_goals = 0;
@@ -541,6 +544,7 @@ static void make_group(tn_gen *gen, fold_group *group) {
       slot += per_instance(gen, fold);
     } while (tn_gen_next(gen, axes, &at));
   }
+  gen->b.origin = saved_origin;
 }
 
 /* Folds over the same axes with the same result axes share one walk when neither waits for the other. */

@@ -348,6 +348,8 @@ tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance
   tn_tile_value *v = tn_gen_recall(gen, 0, node->id, axes, at);
   if (v) return v;
   bool was_kept = tn_gen_is_kept(gen, node);
+  uint32_t saved_origin = gen->b.origin;
+  gen->b.origin = node->id + 1;
   if (was_kept) {
     v = kept_value(gen, node, at);
   } else {
@@ -360,13 +362,14 @@ tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance
     }
     tn_gen_keep(gen, node, at, v);
   }
+  gen->b.origin = saved_origin;
   tn_gen_remember(gen, 0, node->id, axes, at, v);
   return v;
 }
 
 /* --- Writes --- */
 
-void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
+static void store_value(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
   const tn_access *access = gen->nest->accesses[write->id];
   tn_dtype type = gen->nest->kernel->args.data[write->arg].type->dtype;
   int32_t vector = gen->plan->vector;
@@ -389,4 +392,10 @@ void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
   }
   tn_tile_value *step = tn_gen_int(gen, tn_gen_place(gen, stride, at));
   tn_tile_store_strided(&gen->b, write->arg, address.offset, address.displacement, step, v, type, mask);
+}
+
+void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
+  gen->b.origin = write->id + 1;
+  store_value(gen, write, at);
+  gen->b.origin = 0;
 }

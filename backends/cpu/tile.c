@@ -58,6 +58,7 @@ static bool same_value(const tn_tile_value *a, const tn_tile_value *b) {
 static tn_tile_stmt *new_stmt(tn_tile_build *b, tn_tile_stmt_kind kind) {
   tn_tile_stmt *stmt = TN_NEW(b->func->arena, tn_tile_stmt);
   stmt->kind = kind;
+  stmt->origin = b->origin;
   return stmt;
 }
 
@@ -70,6 +71,7 @@ static void define(tn_tile_build *b, tn_tile_block *home, tn_tile_value *value) 
 static tn_tile_value *new_value(tn_tile_build *b, const tn_tile_value *proto, tn_tile_block *home) {
   tn_tile_value *value = TN_NEW(b->func->arena, tn_tile_value);
   *value = *proto;
+  value->origin = b->origin;
   value->home = home;
   value->id = b->func->n_values++;
   return value;

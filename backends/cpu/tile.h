@@ -72,6 +72,7 @@ struct tn_tile_value {
   uint32_t align_bytes; /* LOAD, of the access; 0 = the element's */
   uint32_t index;    /* DIM, CARRIED, RESULT, EXTRACT */
   tn_tile_stmt *loop;
+  uint32_t origin;     /* 1 + id of the kernel node it was first made for; 0: of none */
   tn_tile_block *home; /* the block whose DEF computes it; for loop variables and carried values the loop's body */
 };
 
@@ -95,6 +96,7 @@ struct tn_tile_block {
 
 struct tn_tile_stmt {
   tn_tile_stmt_kind kind;
+  uint32_t origin;            /* as a value's */
   tn_tile_value *value;       /* DEF, STORE */
   /* STORE */
   uint32_t arg;
@@ -149,6 +151,7 @@ typedef struct tn_tile_build {
   tn_tile_func *func;
   tn_tile_block *block;
   tn_tile_block *load_floor; /* NULL: the function's body */
+  uint32_t origin;           /* of what is built now, for debugging information */
 } tn_tile_build;
 tn_tile_func *tn_tile_func_create(tn_arena *arena, const tn_kernel *kernel, const tn_target *target);
 /* The value with these fields (op, type, lanes, in, ...), made or found; proto is copied. */

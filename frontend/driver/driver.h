@@ -107,6 +107,7 @@ typedef struct tn_driver {
   const tn_backend *backend;
   tn_target machine;
   tn_program *program;
+  tn_debug_source *debug; /* -g, once made (debug.c) */
   bool fault;          /* the errors are tenon's own */
   const char *failed_pass;
   TN_VEC(tn_pass_record) passes; /* that ran */
@@ -143,6 +144,10 @@ bool tn_driver_compile(tn_driver *driver);
 /* emit.c: what the run is for: text, object, library, executable. */
 bool tn_driver_emit(tn_driver *driver);
 tn_emit_options tn_driver_emit_options(tn_driver *driver);
+/* debug.c: the text of kernels and steps that -g refers to, in OUTPUT's stem.kernels.tnir; NULL without -g. */
+const tn_debug_source *tn_driver_debug_source(tn_driver *driver);
+/* Writes it; nothing without -g, or when the output is no file. */
+bool tn_driver_write_debug(tn_driver *driver);
 /* text.c: --emit and -S. */
 bool tn_driver_emit_text(tn_driver *driver);
 /* Text in one atomic file; "-" is standard output. */

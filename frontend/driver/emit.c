@@ -8,8 +8,8 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
   return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
-                           .n_workers = o->no_fork ? 0 : o->jobs, .n_threads = o->threads, .debug_info = o->debug,
-                           .sanitize = o->sanitize};
+                           .n_workers = o->no_fork ? 0 : o->jobs, .n_threads = o->threads,
+                           .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize};
 }
 
 /* --- Weights --- */
@@ -202,7 +202,8 @@ bool tn_driver_emit(tn_driver *driver) {
   bool linked = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED;
   tn_object *object = make_object(driver, arena);
   tn_output *output = object ? tn_driver_open(driver, tn_driver_output_path(driver), linked ? 0755 : 0644) : NULL;
-  bool ok = output && write_result(driver, object, output) && save_temps(driver) && write_header(driver);
+  bool ok = output && write_result(driver, object, output) && save_temps(driver) && write_header(driver) &&
+            tn_driver_write_debug(driver);
   if (ok) ok = tn_driver_commit(output);
   else if (output) tn_driver_discard(output);
   tn_arena_destroy(arena);

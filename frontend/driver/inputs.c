@@ -141,6 +141,7 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->entry = NULL;
   driver->program = NULL;
   driver->passes.n = 0;
+  driver->debug = NULL;
   if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
   if (input->language == LANGUAGE_TN)
     return tn_error(driver->ctx, tn_loc_file(driver->ctx, input->path), TN_E_FORMAT,

@@ -46,5 +46,6 @@ bool tn_driver_emit_text(tn_driver *driver) {
   if (ir) tn_text_print(driver->module, ir, &out);
   for (unsigned level = LEVEL_TILES; level <= LEVEL_DOT && ok; level <<= 1)
     if (levels & level) ok = put_level(driver, level, &out);
+  if (levels & (LEVEL_LLVM | LEVEL_ASM)) ok = ok && tn_driver_write_debug(driver);
   return ok && tn_driver_write_text(driver, tn_driver_output_path(driver), &out);
 }

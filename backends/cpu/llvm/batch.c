@@ -3,10 +3,25 @@
 
 #include "backends/cpu/llvm/entry.h"
 
+/* <prefix>_kernel_<signature>. With debugging information the kernel's name stands before that, for tools that read the
+ * symbol table only. */
+static char *kernel_symbol(tn_arena *arena, const tn_emit_options *options, const tn_kernel *kernel) {
+  tn_buf name = tn_buf_create(arena);
+  tn_buf_printf(&name, "%s_kernel_", options->prefix);
+  for (const char *c = kernel->name; options->debug != NULL && *c != 0; c++) {
+    bool is_plain = (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
+    tn_buf_putc(&name, is_plain ? *c : '_');
+  }
+  if (options->debug != NULL) tn_buf_putc(&name, '_');
+  tn_buf_printf(&name, "%016llx", (unsigned long long)kernel->signature);
+  return name.data;
+}
+
 tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *target, const tn_program *program,
                                const tn_emit_options *options) {
   (void)ctx;
   tn_batch_plan plan = {.program = program, .options = options, .target = target};
+  plan.debug = tn_debug_lines_of(arena, program, options->debug);
   tn_steps steps = tn_program_all_steps(program, arena);
   const char **names = TN_NEW_N(arena, const char *, steps.n);
   tn_map known = tn_map_create(arena);
@@ -16,7 +31,7 @@ tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *ta
     uint64_t signature = step->kernel->signature;
     char *name = tn_map_get_u64(&known, signature);
     if (name == NULL) {
-      name = tn_arena_printf(arena, "%s_kernel_%016llx", options->prefix, (unsigned long long)signature);
+      name = kernel_symbol(arena, options, step->kernel);
       tn_map_set_u64(&known, signature, name);
       TN_VEC_PUSH(arena, &plan.distinct, step);
     }
@@ -42,9 +57,7 @@ const char *tn_batch_title(const tn_batch_plan *plan, uint32_t unit, tn_arena *a
 static bool lower_kernel(tn_lower *l, const tn_batch_plan *plan, const tn_step *step) {
   tn_tile_func *tile;
   if (!tn_tile_generate(l->ctx, plan->target, step->kernel, l->arena, &tile)) return false;
-  const char *name = tn_arena_printf(l->arena, "%s_kernel_%016llx", plan->options->prefix,
-                                     (unsigned long long)step->kernel->signature);
-  tn_lower_kernel(l, tile, name);
+  tn_lower_kernel(l, tile, kernel_symbol(l->arena, plan->options, step->kernel));
   return true;
 }
 
@@ -60,10 +73,16 @@ bool tn_batch_lower(tn_lower *l, const tn_batch_plan *plan, uint32_t unit) {
   return ok;
 }
 
+bool tn_batch_open(tn_lower *l, tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena) {
+  if (!tn_lower_open(l, ctx, arena, plan->target, plan->options->prefix)) return false;
+  l->sanitize = plan->options->sanitize;
+  tn_debug_open(l, plan->debug);
+  return true;
+}
+
 bool tn_batch_compile(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_arena *arena, tn_object_part *out) {
   tn_lower l;
-  if (!tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix)) return false;
-  l.sanitize = plan->options->sanitize;
+  if (!tn_batch_open(&l, ctx, plan, arena)) return false;
   bool ok = tn_batch_lower(&l, plan, unit) &&
             tn_lower_finish(&l, TN_CODE_OBJECT, tn_batch_title(plan, unit, arena), out);
   tn_lower_close(&l);

@@ -3,7 +3,7 @@
 #ifndef TN_BACKENDS_CPU_LLVM_BATCH_H
 #define TN_BACKENDS_CPU_LLVM_BATCH_H
 
-#include "backends/cpu/llvm/lower.h"
+#include "backends/cpu/llvm/debug.h"
 
 #define TN_BATCH_KERNELS 8
 
@@ -11,6 +11,7 @@ typedef struct tn_batch_plan {
   const tn_program *program;
   const tn_emit_options *options;
   const tn_target *target;
+  const tn_debug_lines *debug; /* NULL: no debugging information */
   const char *const *names;    /* one a step (tn_program_all_steps): the symbol of its kernel; NULL for others */
   TN_VEC(const tn_step *) distinct; /* the first step of each kernel */
   uint32_t n_batches;          /* of kernels; unit n_batches is the entry */
@@ -22,6 +23,8 @@ tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *ta
 bool tn_batch_check_sizes(tn_ctx *ctx, tn_arena *arena, const tn_program *program);
 /* "kernels conv1 .. fc of 'main'", for messages. */
 const char *tn_batch_title(const tn_batch_plan *plan, uint32_t unit, tn_arena *arena);
+/* A module for units of the plan; as tn_lower_open. */
+bool tn_batch_open(tn_lower *l, tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena);
 /* Fills an opened module with unit's functions; false when reported. */
 bool tn_batch_lower(tn_lower *l, const tn_batch_plan *plan, uint32_t unit);
 /* The object of one unit, in arena. */

@@ -52,10 +52,10 @@ static bool print_tiles(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena,
 static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_emit_text what, tn_arena *arena,
                        tn_buf *out) {
   tn_lower l;
-  if (!tn_lower_open(&l, ctx, arena, plan->target, plan->options->prefix)) return false;
-  l.sanitize = plan->options->sanitize;
+  if (!tn_batch_open(&l, ctx, plan, arena)) return false;
   bool ok = tn_batch_lower(&l, plan, unit);
   if (ok && what == TN_EMIT_LLVM) {
+    tn_debug_close(&l);
     char *text = LLVMPrintModuleToString(l.module);
     tn_buf_puts(out, text);
     LLVMDisposeMessage(text);

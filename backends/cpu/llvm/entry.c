@@ -1,6 +1,7 @@
 /* The module of a program's entry, and its small functions. */
 #include <string.h>
 
+#include "backends/cpu/llvm/debug.h"
 #include "backends/cpu/llvm/entry.h"
 
 LLVMValueRef tn_entry_function(tn_entry *e, const char *name, LLVMTypeRef type, bool is_public) {
@@ -11,6 +12,7 @@ LLVMValueRef tn_entry_function(tn_entry *e, const char *name, LLVMTypeRef type, 
   tn_lower_function_attributes(l, function);
   l->function = function;
   LLVMPositionBuilderAtEnd(l->builder, tn_lower_block(l, "entry"));
+  tn_debug_function(l, function, symbol, tn_debug_program_line(l));
   return function;
 }
 

@@ -3,7 +3,7 @@
 
 #include <llvm-c/DebugInfo.h>
 
-#include "backends/cpu/llvm/lower.h"
+#include "backends/cpu/llvm/debug.h"
 #include "runtime/abi.h"
 
 tn_frame_layout tn_frame_of(const tn_kernel *kernel) {
@@ -204,6 +204,7 @@ static void lower_loop(tn_lower *l, const tn_tile_stmt *s) {
   for (uint32_t i = 0; i < s->n_carried; i++)
     l->values[s->carried[i]->id] = add_phi(l, s->carried[i]->type, s->carried[i]->lanes, initial[i], before);
   lower_block(l, &s->body);
+  tn_debug_at_origin(l, s->origin);
   LLVMValueRef *next = TN_NEW_N(l->arena, LLVMValueRef, s->n_carried);
   for (uint32_t i = 0; i < s->n_carried; i++) next[i] = tn_lower_value(l, s->next[i]);
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
@@ -236,6 +237,7 @@ static void lower_if(tn_lower *l, const tn_tile_stmt *s) {
 static void lower_block(tn_lower *l, const tn_tile_block *block) {
   for (size_t i = 0; i < block->stmts.n; i++) {
     const tn_tile_stmt *s = block->stmts.data[i];
+    tn_debug_at_origin(l, s->kind == TN_TS_DEF ? s->value->origin : s->origin);
     switch (s->kind) {
       case TN_TS_DEF: tn_lower_value(l, s->value); break;
       case TN_TS_STORE:
@@ -302,6 +304,7 @@ LLVMValueRef tn_lower_kernel(tn_lower *l, const tn_tile_func *tile, const char *
   l->wide_masks = TN_NEW_N(l->arena, LLVMValueRef, tile->n_values);
   LLVMBasicBlockRef entry = tn_lower_block(l, "entry"), body = tn_lower_block(l, "body");
   LLVMPositionBuilderAtEnd(l->builder, entry);
+  tn_debug_function(l, l->function, tile->kernel->name, tn_debug_kernel_line(l, tile->kernel));
   load_frame(l, tile->kernel);
   LLVMBuildBr(l->builder, body);
   LLVMPositionBuilderAtEnd(l->builder, body);

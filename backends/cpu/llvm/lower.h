@@ -27,6 +27,7 @@ typedef struct tn_lower {
   bool has_f16c; /* hardware conversions between f16 and f32 */
   bool has_wide_masks; /* masks of memory accesses are vectors of sign bits (AVX2), not bits */
   const char *sanitize; /* "address", "thread" or NULL */
+  struct tn_debug *debug; /* debug.h; NULL: no debugging information */
   /* The tile function being lowered. */
   const tn_tile_func *tile;
   LLVMValueRef function;

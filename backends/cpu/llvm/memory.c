@@ -47,12 +47,14 @@ static LLVMValueRef wide_mask(tn_lower *l, const tn_tile_value *mask, LLVMValueR
   if (l->wide_masks[mask->id] != NULL) return l->wide_masks[mask->id];
   LLVMTypeRef type = tn_lower_like(bits, l->i32);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(l->builder);
+  LLVMMetadataRef line = LLVMGetCurrentDebugLocation2(l->builder);
   go_to_definition(l, bits);
   LLVMValueRef wide = LLVMBuildSExt(l->builder, bits, type, "");
   LLVMTypeRef same = LLVMFunctionType(type, &type, 1, false);
   LLVMValueRef keep = LLVMGetInlineAsm(same, "", 0, "=x,0", 4, false, false, LLVMInlineAsmDialectATT, false);
   wide = LLVMBuildCall2(l->builder, same, keep, &wide, 1, "");
   LLVMPositionBuilderAtEnd(l->builder, here);
+  LLVMSetCurrentDebugLocation2(l->builder, line);
   l->wide_masks[mask->id] = wide;
   return wide;
 }

@@ -5,7 +5,7 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
-#include "backends/cpu/llvm/lower.h"
+#include "backends/cpu/llvm/debug.h"
 
 static bool has_feature(const tn_target *target, const char *name) {
   const char *at = target->features == NULL ? NULL : strstr(target->features, name);
@@ -55,6 +55,7 @@ bool tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *t
 }
 
 void tn_lower_close(tn_lower *l) {
+  tn_debug_close(l);
   LLVMDisposeBuilder(l->builder);
   LLVMDisposeModule(l->module);
   LLVMContextDispose(l->llvm);
@@ -102,5 +103,6 @@ static bool generate(tn_lower *l, tn_code_kind kind, const char *what, tn_object
 }
 
 bool tn_lower_finish(tn_lower *l, tn_code_kind kind, const char *what, tn_object_part *out) {
+  tn_debug_close(l);
   return verify(l, what) && run_passes(l, what) && generate(l, kind, what, out);
 }

@@ -2,6 +2,7 @@
  * A kernel's step fills a frame (tile.h) on the stack and calls the kernel, or hands it to the pool. */
 #include <stddef.h>
 
+#include "backends/cpu/llvm/debug.h"
 #include "backends/cpu/llvm/entry.h"
 #include "runtime/abi.h"
 
@@ -214,6 +215,7 @@ static void loop_step(part *p, const tn_step *step) {
 
 static void emit_step(part *p, const tn_step *step) {
   uint32_t index = p->next++;
+  tn_debug_at_step(p->l, index);
   switch (step->kind) {
     case TN_STEP_COPY: copy_step(p, step); break;
     case TN_STEP_LOOP: loop_step(p, step); break;
@@ -228,6 +230,7 @@ static void emit_step(part *p, const tn_step *step) {
 /* The time of a step with others inside is taken as a whole; those inside get its end. */
 static void emit_timed_step(part *p, const tn_step *step) {
   uint32_t first = p->next;
+  tn_debug_at_step(p->l, first);
   tick(p, first, first + 1);
   emit_step(p, step);
   tick(p, first + 1, p->next);
