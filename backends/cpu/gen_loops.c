@@ -254,7 +254,8 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
 
 /* Extent known at run time, with padding: a left tile, interior tiles of which the last may overlap, and a right tile
  * that ends at the extent. When the extent is less than three tiles, the same with smaller ones. */
-static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in, uint32_t instances) {
+static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in,
+                                uint32_t instances) {
   uint32_t axis = gen->plan->order[level], fewer = (instances + 2) / 3;
   int64_t tile = instances;
   const tn_dim *extent = gen->nest->axes[axis].extent;

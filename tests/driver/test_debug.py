@@ -54,7 +54,8 @@ class Debug(FolderTest):
         found = functions(out)
         self.assertEqual(len(found), N)
         for symbol, (address, size) in found.items():
-            places = run("addr2line", "-f", "-e", out, *[hex(a) for a in range(address, address + size, 4)]).stdout.split("\n")
+            places = [hex(a) for a in range(address, address + size, 4)]
+            places = run("addr2line", "-f", "-e", out, *places).stdout.split("\n")
             names, lines = set(places[0:-1:2]), set(places[1::2])
             self.assertEqual(names, {symbol})
             name = re.fullmatch(r"m_kernel_(\w+)_[0-9a-f]{16}", symbol).group(1)
@@ -70,8 +71,8 @@ class Debug(FolderTest):
         """The calls of the kernels have the lines of the steps."""
         out = self.compile("-g", output="m")
         text = contents(self.path("m.kernels.tnir")).decode().splitlines()
-        rows = re.findall(r"^\S+\s+(\d+)\s", run("objdump", "--dwarf=decodedline", out).stdout.replace("m.kernels.tnir", "m"),
-                          re.M)
+        table = run("objdump", "--dwarf=decodedline", out).stdout
+        rows = re.findall(r"^\S+\s+(\d+)\s", table, re.M)
         steps = [i + 1 for i, line in enumerate(text) if line.startswith("  step ")]
         self.assertEqual(len(steps), N)
         self.assertLessEqual({str(i) for i in steps}, set(rows))

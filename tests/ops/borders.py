@@ -1,8 +1,9 @@
 """Convolutions whose tiles meet the borders in every way, against onnxruntime.   usage: borders.py BUILD_DIR
 
-Each case is compiled once for this machine and once for AVX2 and runs at many sizes: shorter than a tile, of a few tiles,
-with and without a remainder. Beside channels last, as between convolutions, there are planes (a convolution alone).
-Errors are at most 4 (K + 8) u m, with K the length of the sums and m the largest sum of the terms' absolute values.
+Each case is compiled once for this machine and once for AVX2 and runs at many sizes: shorter than a tile, of a few
+tiles, with and without a remainder. Beside channels last, as between convolutions, there are planes (a convolution
+alone). Errors are at most 4 (K + 8) u m, with K the length of the sums and m the largest sum of the terms' absolute
+values.
 """
 import os
 import subprocess
@@ -74,7 +75,8 @@ def run_at(exe, work, model, width):
     except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException:
         return None  # no output at this width
     np.save(f"{work}/x.npy", x)
-    done = subprocess.run([exe, "run", "--input", f"x={work}/x.npy", "--output-dir", work], capture_output=True, text=True)
+    done = subprocess.run([exe, "run", "--input", f"x={work}/x.npy", "--output-dir", work], capture_output=True,
+                          text=True)
     if done.returncode:
         return f"status {done.returncode}: {done.stderr.strip()}"
     ours = np.load(f"{work}/y.npy")

@@ -82,8 +82,8 @@ void tn_debug_function(tn_lower *l, LLVMValueRef function, const char *name, uin
   const char *symbol = LLVMGetValueName2(function, &length);
   bool is_local = LLVMGetLinkage(function) == LLVMInternalLinkage;
   d->line = line;
-  d->scope = LLVMDIBuilderCreateFunction(d->builder, d->file, name, strlen(name), symbol, length, d->file, line, d->type,
-                                         is_local, true, line, LLVMDIFlagZero, l->target->opt_level > 0);
+  d->scope = LLVMDIBuilderCreateFunction(d->builder, d->file, name, strlen(name), symbol, length, d->file, line,
+                                         d->type, is_local, true, line, LLVMDIFlagZero, l->target->opt_level > 0);
   LLVMSetSubprogram(function, d->scope);
   go_to_line(l, line);
 }

@@ -1,5 +1,5 @@
-/* Debugging information (-g): each kernel's function and each line of its text, for debuggers and profilers. Kernels are
- * lines "kernel @name" and below of the text, steps lines "step N" (ir/text/print_kernel.c, print_program.c). All of it
+/* Debugging information (-g): each kernel's function and each line of its text, for debuggers and profilers. Kernels
+ * are lines "kernel @name" and those below, steps lines "step N" (ir/text/print_kernel.c, print_program.c). All of it
  * does nothing while l->debug is NULL. */
 #ifndef TN_BACKENDS_CPU_LLVM_DEBUG_H
 #define TN_BACKENDS_CPU_LLVM_DEBUG_H
