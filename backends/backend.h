@@ -50,6 +50,11 @@ typedef struct tn_debug_source {
   const char *folder, *file; /* where a debugger looks for it */
   const char *text;          /* NUL-terminated */
 } tn_debug_source;
+/* Weights that are a file beside the program. */
+typedef struct tn_external_weights {
+  const char *name; /* without folder */
+  uint64_t digest;  /* tnrt_digest of runtime/abi.h */
+} tn_external_weights;
 
 typedef struct tn_emit_options {
   const char *prefix;   /* C symbol prefix: <prefix>_run, ... */
@@ -58,6 +63,7 @@ typedef struct tn_emit_options {
   uint32_t n_threads;   /* 1 = never call the pool */
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
+  const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */
 } tn_emit_options;
 
 typedef enum tn_emit_text { TN_EMIT_TILES, TN_EMIT_LLVM, TN_EMIT_ASM } tn_emit_text;
@@ -72,8 +78,8 @@ typedef struct tn_backend {
   /* Size and bytes of a constant in a packed format that schedule named. format NULL = as stored. */
   uint64_t (*packed_bytes)(const tn_target *target, const tn_buffer *buffer);
   bool (*pack)(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink);
-  /* Machine code of a planned program: relocatable objects that refer to the weights by the symbol <prefix>_weights and
-   * define what runtime/abi.h says. */
+  /* Machine code of a planned program: relocatable objects that refer to the weights by the symbol <prefix>_weights,
+   * to the runtime's functions by their names, and define what runtime/abi.h says. */
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
   /* The program as text of one level. */

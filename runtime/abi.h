@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 1u
+#define TNRT_ABI 2u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -75,6 +75,51 @@ typedef struct tnrt_call {
   int32_t status_step;        /* out: the step that set it */
 } tnrt_call;
 
+/* A digest of bytes that finds damage and mix-ups, not attacks: four lanes take 8 bytes each of every 32; the last
+ * block is filled with zeros. The same function on both sides. */
+typedef struct tnrt_digest {
+  uint64_t lanes[4];
+} tnrt_digest;
+
+static inline tnrt_digest tnrt_digest_start(void) {
+  tnrt_digest d = {{0x9e3779b97f4a7c15u, 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu, 0xd6e8feb86659fd93u}};
+  return d;
+}
+
+static inline uint64_t tnrt_digest_mix(uint64_t lane, uint64_t word) {
+  uint64_t x = (lane ^ word) * 0x9fb21c651e98df25u;
+  return x << 29 | x >> 35;
+}
+
+/* 32 bytes, little-endian as every machine that tenon makes code for. */
+static inline void tnrt_digest_add(tnrt_digest *d, const uint8_t *block) {
+  for (int i = 0; i < 4; i++) {
+    uint64_t word;
+    __builtin_memcpy(&word, block + 8 * i, 8);
+    d->lanes[i] = tnrt_digest_mix(d->lanes[i], word);
+  }
+}
+
+/* bytes: how many there were in all. */
+static inline uint64_t tnrt_digest_end(const tnrt_digest *d, uint64_t bytes) {
+  uint64_t x = bytes;
+  for (int i = 0; i < 4; i++) x = tnrt_digest_mix(x, d->lanes[i]);
+  x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+  return x ^ x >> 32;
+}
+
+/* Weights in a file of their own (--constants=external): weights_bytes raw bytes. */
+struct tnrt_model;
+typedef struct tnrt_external {
+  const char *name; /* of the file, looked for beside the program or library that holds the descriptor */
+  uint64_t digest;
+  /* Maps the file at path (NULL: beside, by name) read-only once its size and digest are right. Else a status and text
+   * in message. */
+  int32_t (*open)(const struct tnrt_model *model, const char *path, const uint8_t **out_weights, char *message,
+                  size_t message_bytes);
+  void (*close)(const struct tnrt_model *model, const uint8_t *weights);
+} tnrt_external;
+
 /* The descriptor of a compiled model: symbol <prefix>_model; in executables also tnrt_main_model. */
 typedef struct tnrt_model {
   uint32_t abi;  /* TNRT_ABI */
@@ -90,7 +135,7 @@ typedef struct tnrt_model {
   const tnrt_port *outputs;
   const tnrt_guard *guards;
   const tnrt_step *steps;
-  const uint8_t *weights;
+  const uint8_t *weights; /* NULL: none, or external */
   uint64_t weights_bytes;
   /* in_extents[i]: ndim extents of input i. Sets out_symbols. 0 = right; g > 0: guard g-1 failed, *out_expected and
    * *out_found say how. Symbols are bound from their input's axis and checked against [lo, hi] by guards too. */
@@ -100,6 +145,7 @@ typedef struct tnrt_model {
   /* Bytes of arena for these symbols; -1 when it does not fit 63 bits. */
   int64_t (*arena_bytes)(const int64_t *symbols);
   void (*run)(tnrt_call *call);
+  const tnrt_external *external; /* NULL: the weights are in the program */
 } tnrt_model;
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && UINTPTR_MAX == UINT64_MAX
@@ -108,8 +154,9 @@ _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
 _Static_assert(sizeof(tnrt_step) == 24, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
+_Static_assert(sizeof(tnrt_external) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 152, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 160, "abi");
 #endif
 
 #endif

@@ -87,6 +87,7 @@ typedef struct header {
   tn_arena *arena;
   const tn_program *program;
   const char *prefix;
+  const tn_external_weights *external;
   tn_buf *out;
   TN_VEC(const char *) symbols; /* parameter names */
   TN_VEC(port) ports;
@@ -165,6 +166,16 @@ static void print_functions(header *h) {
       " * aligned to 64 that live as long as the context, or NULL to have it allocated. 0, or a status whose text\n"
       " * %s_message gives. */\nint %s_create(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n\n",
       p, p, p, p);
+  if (h->external) {
+    tn_buf_puts(h->out, "/* The weights are the file '");
+    comment_text(h->out, h->external->name);
+    tn_buf_printf(h->out,
+                  "', which create looks for in the folder of the program or library that\n"
+                  " * this model is part of; create_from takes its path (NULL: as create). When the file is missing, "
+                  "cut short\n * or another one's, *out may hold a context for %s_message and %s_destroy only. */\n"
+                  "int %s_create_from(%s_ctx **out, const char *weights, void *arena, size_t arena_bytes, "
+                  "int n_threads);\n\n", p, p, p, p);
+  }
   tn_buf_puts(h->out, "/* Runs the model on dense row-major tensors. 0, or a status.\n");
   print_ports(h);
   tn_buf_printf(h->out, " */\nint %s_run(%s_ctx *ctx", p, p);
@@ -180,9 +191,11 @@ static void print_functions(header *h) {
       p, p, p, p);
 }
 
-bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_buf *out) {
+bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_options *options, tn_buf *out) {
+  const char *prefix = options->prefix;
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   header h = {.ctx = ctx, .arena = arena, .program = program, .prefix = prefix, .out = out};
+  h.external = program->weights_bytes > 0 ? options->external : NULL;
   bool ok = collect(&h);
   if (ok) {
     const char *name = upper(arena, prefix);
@@ -197,8 +210,11 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix,
   return ok;
 }
 
-void tn_header_symbols(tn_ctx *ctx, const char *prefix, const char *out[TN_HEADER_SYMBOLS]) {
-  static const char *const suffixes[TN_HEADER_SYMBOLS] = {"arena_bytes", "create", "destroy",
+uint32_t tn_header_symbols(tn_ctx *ctx, const tn_emit_options *options, const char *out[TN_HEADER_SYMBOLS]) {
+  static const char *const suffixes[TN_HEADER_SYMBOLS] = {"arena_bytes", "create", "create_from", "destroy",
                                                           "message",     "model",  "run"};
-  for (size_t i = 0; i < TN_HEADER_SYMBOLS; i++) out[i] = tn_namef(ctx, "%s_%s", prefix, suffixes[i]);
+  uint32_t n = 0;
+  for (size_t i = 0; i < TN_HEADER_SYMBOLS; i++)
+    if (i != 2 || options->external) out[n++] = tn_namef(ctx, "%s_%s", options->prefix, suffixes[i]);
+  return n;
 }

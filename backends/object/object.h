@@ -85,10 +85,10 @@ bool tn_link(tn_ctx *ctx, const tn_link_request *request, tn_buf *out_command);
 void tn_shell_quote(tn_buf *buf, const char *text);
 
 /* The C header of a program: the typed level of driver.md "C interface", C99 and C++ clean, only <stdint.h> and
- * <stddef.h>. prefix is a C identifier. The functions are defined by the backend's emit. */
-bool tn_header_write(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_buf *out);
-/* The symbols that a library of this prefix exports, sorted. */
-#define TN_HEADER_SYMBOLS 6
-void tn_header_symbols(tn_ctx *ctx, const char *prefix, const char *out[TN_HEADER_SYMBOLS]);
+ * <stddef.h>. The functions are defined by the backend's emit. Of options: prefix, a C identifier, and external. */
+bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_options *options, tn_buf *out);
+/* The symbols that a library exports, sorted; their number. */
+#define TN_HEADER_SYMBOLS 7
+uint32_t tn_header_symbols(tn_ctx *ctx, const tn_emit_options *options, const char *out[TN_HEADER_SYMBOLS]);
 
 #endif

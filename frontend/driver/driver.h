@@ -47,6 +47,11 @@ typedef enum tn_level {
   LEVEL_HEADER = 64, LEVEL_DOT = 128, LEVEL_AST = 256
 } tn_level;
 
+typedef enum tn_constants {
+  CONSTANTS_AUTOMATIC, /* EMBEDDED, or EXTERNAL above 1 GB */
+  CONSTANTS_EMBEDDED, CONSTANTS_SECTION, CONSTANTS_EXTERNAL
+} tn_constants;
+
 typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_TN, LANGUAGE_OBJECT } tn_language;
 
 typedef struct tn_input {
@@ -61,6 +66,8 @@ typedef struct tn_driver_options {
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
   const char *output, *header, *report, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
+  tn_constants constants;
+  const char *section; /* of CONSTANTS_SECTION */
   uint32_t opt_level, threads, jobs;
   bool debug, with_main, no_fork, verbose, commands, save_temps;
   uint64_t memory_budget, memory_limit;
@@ -108,6 +115,8 @@ typedef struct tn_driver {
   tn_target machine;
   tn_program *program;
   tn_debug_source *debug; /* -g, once made (debug.c) */
+  tn_external_weights external; /* name NULL: the constants are part of the output */
+  const char *weights_path;     /* of external */
   bool fault;          /* the errors are tenon's own */
   const char *failed_pass;
   TN_VEC(tn_pass_record) passes; /* that ran */
@@ -148,6 +157,12 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver);
 const tn_debug_source *tn_driver_debug_source(tn_driver *driver);
 /* Writes it; nothing without -g, or when the output is no file. */
 bool tn_driver_write_debug(tn_driver *driver);
+/* weights.c: decides where the constants go (driver->external); false: they cannot go where they should (reported). */
+bool tn_driver_place_constants(tn_driver *driver);
+/* The section of constants of an object; NULL when they are a file. */
+tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena);
+/* The file of constants, written whole but not committed; *out NULL when there is none. Sets external.digest. */
+bool tn_driver_write_weights(tn_driver *driver, tn_output **out);
 /* text.c: --emit and -S. */
 bool tn_driver_emit_text(tn_driver *driver);
 /* Text in one atomic file; "-" is standard output. */
@@ -180,7 +195,7 @@ tn_output *tn_driver_open(tn_driver *driver, const char *path, unsigned mode);
 bool tn_driver_commit(tn_output *output);
 void tn_driver_discard(tn_output *output);
 volatile sig_atomic_t *tn_driver_running_linker(void);
-/* embedded.c: the runtime, part of this program: an archive for programs, an object for libraries. */
-tn_object_part tn_driver_runtime(bool program, bool threads);
+/* embedded.c: the runtime's archive for a machine, part of this program; no bytes: there is none. */
+tn_object_part tn_driver_runtime(const char *triple);
 
 #endif

@@ -1,17 +1,34 @@
-/* The runtime that embedded.S holds. */
+/* The runtimes that embedded.S holds, one a machine that this tenon was built for. */
+#include <string.h>
+
 #include "frontend/driver/driver.h"
 
+typedef struct row {
+  const char *machine; /* first part of a triple */
+  const unsigned char *start, *end;
+} row;
+
 #define BLOB(name) extern const unsigned char tn_embedded_##name[], tn_embedded_##name##_end[]
-BLOB(program);  /* an archive: everything a program may need, main included */
-BLOB(library);  /* an object: what libraries need */
-BLOB(library1); /* the same without threads */
+#ifdef TENON_RUNTIME_x86_64
+BLOB(x86_64);
+#endif
+#ifdef TENON_RUNTIME_aarch64
+BLOB(aarch64);
+#endif
 
-static tn_object_part between(const unsigned char *start, const unsigned char *end) {
-  return (tn_object_part){start, (size_t)(end - start)};
-}
+static const row rows[] = {
+#ifdef TENON_RUNTIME_x86_64
+    {"x86_64", tn_embedded_x86_64, tn_embedded_x86_64_end},
+#endif
+#ifdef TENON_RUNTIME_aarch64
+    {"aarch64", tn_embedded_aarch64, tn_embedded_aarch64_end},
+#endif
+};
 
-tn_object_part tn_driver_runtime(bool program, bool threads) {
-  if (program) return between(tn_embedded_program, tn_embedded_program_end);
-  return threads ? between(tn_embedded_library, tn_embedded_library_end)
-                 : between(tn_embedded_library1, tn_embedded_library1_end);
+tn_object_part tn_driver_runtime(const char *triple) {
+  size_t n = strcspn(triple, "-");
+  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++)
+    if (strlen(rows[i].machine) == n && memcmp(rows[i].machine, triple, n) == 0)
+      return (tn_object_part){rows[i].start, (size_t)(rows[i].end - rows[i].start)};
+  return (tn_object_part){0};
 }

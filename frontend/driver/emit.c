@@ -9,76 +9,15 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
   return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
                            .n_workers = o->no_fork ? 0 : o->jobs, .n_threads = o->threads,
-                           .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize};
-}
-
-/* --- Weights --- */
-
-typedef struct weights {
-  tn_driver *driver;
-  uint64_t at;
-  tn_sink sink;
-} weights;
-
-static bool count_and_write(void *user, const void *data, size_t bytes) {
-  weights *w = user;
-  w->at += bytes;
-  return w->sink.write(w->sink.user, data, bytes);
-}
-
-static bool pad_weights(weights *w, uint64_t to) {
-  static const uint8_t zeros[4096];
-  while (w->at < to) {
-    size_t n = to - w->at < sizeof(zeros) ? (size_t)(to - w->at) : sizeof(zeros);
-    if (!count_and_write(w, zeros, n)) return false;
-  }
-  return true;
-}
-
-/* Constants in the order of their offsets, packed as the schedule asked. */
-static bool stream_weights(void *user, tn_sink sink) {
-  weights w = {user, 0, sink};
-  const tn_program *program = w.driver->program;
-  tn_sink counted = {count_and_write, &w};
-  for (size_t i = 0; i < program->buffers.n; i++) {
-    const tn_buffer *buffer = program->buffers.data[i];
-    if (buffer->kind != TN_BUFFER_CONST) continue;
-    if (!pad_weights(&w, (uint64_t)tn_dim_value(buffer->offset))) return false;
-    tn_arena *scratch = tn_arena_create_scratch(w.driver->ctx->arena);
-    bool ok = w.driver->backend->pack(&w.driver->machine, buffer, scratch, counted);
-    tn_arena_destroy(scratch);
-    if (!ok) return false;
-  }
-  return pad_weights(&w, program->weights_bytes);
+                           .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
+                           .external = driver->external.name ? &driver->external : NULL};
 }
 
 /* --- The object --- */
 
-/* A program takes what it needs of the runtime's archive, main first; a library has one object of it. */
-static void add_runtime(tn_object_request *request, const tn_emit_options *options, tn_arena *arena) {
-  tn_object_part *runtime = TN_NEW(arena, tn_object_part);
-  *runtime = tn_driver_runtime(options->with_main, options->n_threads != 1);
-  if (options->with_main) {
-    request->archives = runtime;
-    request->n_archives = 1;
-    return;
-  }
-  tn_object_part *parts = TN_NEW_N(arena, tn_object_part, request->n_parts + 1);
-  memcpy(parts, request->parts, request->n_parts * sizeof(*parts));
-  parts[request->n_parts++] = *runtime;
-  request->parts = parts;
-}
-
-/* e_machine of an ELF object, the 16 bits at offset 18. */
-static unsigned machine_of(const tn_object_part *part) {
-  const uint8_t *bytes = part->data;
-  return part->bytes < 20 ? 0 : bytes[18] | (unsigned)bytes[19] << 8;
-}
-
-/* The runtime inside this tenon is for one machine. */
-static bool check_machine(tn_driver *driver, const tn_object_part *parts, uint32_t n_parts) {
-  tn_object_part runtime = tn_driver_runtime(false, true);
-  if (n_parts == 0 || machine_of(&parts[0]) == machine_of(&runtime)) return true;
+static bool find_runtime(tn_driver *driver, tn_object_part *out) {
+  *out = tn_driver_runtime(driver->machine.triple);
+  if (out->bytes > 0) return true;
   tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon has no runtime for '%s'", driver->machine.triple);
   tn_note(driver->ctx, TN_LOC_NONE, "--emit=llvm and -S need none");
   return false;
@@ -87,21 +26,18 @@ static bool check_machine(tn_driver *driver, const tn_object_part *parts, uint32
 static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
-  tn_object_part *parts = NULL;
+  tn_object_part *parts = NULL, *runtime = TN_NEW(arena, tn_object_part);
+  if (!find_runtime(driver, runtime)) return NULL;
   if (!driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
                              &request->n_parts))
     return NULL;
-  if (!check_machine(driver, parts, request->n_parts)) return NULL;
   request->parts = parts;
-  add_runtime(request, &options, arena);
-  tn_object_data *data = TN_NEW(arena, tn_object_data);
-  *data = (tn_object_data){tn_namef(driver->ctx, "%s_weights", options.prefix), ".rodata.weights",
-                           driver->program->weights_bytes, 64, stream_weights, driver};
-  request->data = data;
-  request->n_data = 1;
+  request->archives = runtime;
+  request->n_archives = 1;
+  request->data = tn_driver_object_data(driver, arena);
+  request->n_data = request->data ? 1 : 0;
   const char **globals = TN_NEW_N(arena, const char *, TN_HEADER_SYMBOLS);
-  tn_header_symbols(driver->ctx, options.prefix, globals);
-  request->n_globals = TN_HEADER_SYMBOLS;
+  request->n_globals = tn_header_symbols(driver->ctx, &options, globals);
   if (options.with_main) {
     globals[0] = "main";
     request->n_globals = 1;
@@ -118,11 +54,12 @@ static bool link_object(tn_driver *driver, const char *object, const char *outpu
   tn_words extra = {0};
   if (o->sanitize) TN_VEC_PUSH(driver->ctx->arena, &extra, tn_namef(driver->ctx, "-fsanitize=%s", o->sanitize));
   for (size_t i = 0; i < o->link.n; i++) TN_VEC_PUSH(driver->ctx->arena, &extra, o->link.data[i]);
-  tn_header_symbols(driver->ctx, tn_driver_prefix(driver), exports);
+  tn_emit_options options = tn_driver_emit_options(driver);
+  uint32_t n_exports = tn_header_symbols(driver->ctx, &options, exports);
   tn_link_request request = {.kind = o->make == TN_MAKE_SHARED ? TN_LINK_SHARED : TN_LINK_EXECUTABLE,
                              .object = object, .output = output, .extra = extra.data,
                              .n_extra = (uint32_t)extra.n, .sysroot = o->sysroot, .triple = o->triple,
-                             .exports = exports, .n_exports = TN_HEADER_SYMBOLS, .print_only = print_only,
+                             .exports = exports, .n_exports = n_exports, .print_only = print_only,
                              .running = tn_driver_running_linker()};
   return tn_link(driver->ctx, &request, command);
 }
@@ -146,12 +83,14 @@ static bool link_to(tn_driver *driver, const tn_object *object, tn_output *outpu
 
 static bool write_result(tn_driver *driver, const tn_object *object, tn_output *output) {
   const char *path = tn_driver_output_path(driver), *symbols[TN_HEADER_SYMBOLS];
+  tn_emit_options options = tn_driver_emit_options(driver);
+  uint32_t n_symbols;
   switch (driver->options.make) {
     case TN_MAKE_OBJECT: return tn_object_stream(object, tn_output_sink(output));
     case TN_MAKE_ARCHIVE:
-      tn_header_symbols(driver->ctx, tn_driver_prefix(driver), symbols);
+      n_symbols = tn_header_symbols(driver->ctx, &options, symbols);
       return tn_archive_write(driver->ctx, tn_namef(driver->ctx, "%s.o", tn_driver_stem(driver, path)), object, symbols,
-                              TN_HEADER_SYMBOLS, tn_output_sink(output));
+                              n_symbols, tn_output_sink(output));
     default: return link_to(driver, object, output);
   }
 }
@@ -160,7 +99,8 @@ static bool write_header(tn_driver *driver) {
   const char *path = tn_driver_header_path(driver);
   if (!path) return true;
   tn_buf text = tn_buf_create(driver->ctx->arena);
-  return tn_header_write(driver->ctx, driver->program, tn_driver_prefix(driver), &text) &&
+  tn_emit_options options = tn_driver_emit_options(driver);
+  return tn_header_write(driver->ctx, driver->program, &options, &text) &&
          tn_driver_write_text(driver, path, &text);
 }
 
@@ -191,21 +131,36 @@ bool tn_driver_print_link(tn_driver *driver, tn_buf *out) {
   return link_object(driver, tn_driver_with_suffix(driver, path, ".o"), path, true, out);
 }
 
+/* Everything is written before anything gets its name; of two files the weights are first, so that a program never lies
+ * beside weights older than itself. */
+static bool emit_files(tn_driver *driver, tn_arena *arena) {
+  const tn_driver_options *o = &driver->options;
+  bool linked = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED;
+  tn_output *weights = NULL, *output = NULL;
+  tn_object *object = tn_driver_write_weights(driver, &weights) ? make_object(driver, arena) : NULL;
+  if (object) output = tn_driver_open(driver, tn_driver_output_path(driver), linked ? 0755 : 0644);
+  bool ok = output && write_result(driver, object, output) && save_temps(driver) && write_header(driver) &&
+            tn_driver_write_debug(driver);
+  if (ok && weights) {
+    ok = tn_driver_commit(weights);
+    weights = NULL;
+  }
+  if (weights) tn_driver_discard(weights);
+  if (ok) return tn_driver_commit(output);
+  if (output) tn_driver_discard(output);
+  return false;
+}
+
 bool tn_driver_emit(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   if (o->commands) return tn_driver_print_commands(driver);
+  if (!tn_driver_place_constants(driver)) return false;
   if (o->make == TN_MAKE_TEXT) return tn_driver_emit_text(driver);
   if (!driver->program)
     return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
                     "nothing to write: --stop-after, --only or --skip left passes out");
   tn_arena *arena = tn_arena_create_scratch(driver->ctx->arena);
-  bool linked = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED;
-  tn_object *object = make_object(driver, arena);
-  tn_output *output = object ? tn_driver_open(driver, tn_driver_output_path(driver), linked ? 0755 : 0644) : NULL;
-  bool ok = output && write_result(driver, object, output) && save_temps(driver) && write_header(driver) &&
-            tn_driver_write_debug(driver);
-  if (ok) ok = tn_driver_commit(output);
-  else if (output) tn_driver_discard(output);
+  bool ok = emit_files(driver, arena);
   tn_arena_destroy(arena);
   return ok;
 }

@@ -24,6 +24,11 @@ static bool put_backend_text(tn_driver *driver, tn_emit_text what, tn_buf *out) 
          driver->backend->emit_text(driver->ctx, &driver->machine, driver->program, &options, what, out);
 }
 
+static bool put_header(tn_driver *driver, tn_buf *out) {
+  tn_emit_options options = tn_driver_emit_options(driver);
+  return tn_header_write(driver->ctx, driver->program, &options, out);
+}
+
 static bool put_level(tn_driver *driver, unsigned level, tn_buf *out) {
   switch (level) {
     case LEVEL_TILES: return put_backend_text(driver, TN_EMIT_TILES, out);
@@ -31,7 +36,7 @@ static bool put_level(tn_driver *driver, unsigned level, tn_buf *out) {
     case LEVEL_DOT: tn_text_print_dot(driver->entry, out); return true;
     case LEVEL_ASM: return put_backend_text(driver, TN_EMIT_ASM, out);
     default:
-      return need_program(driver) && tn_header_write(driver->ctx, driver->program, tn_driver_prefix(driver), out);
+      return need_program(driver) && put_header(driver, out);
   }
 }
 

@@ -144,6 +144,18 @@ static bool set_model(tn_driver *driver, const tn_option *option, const char *ar
   }
 }
 
+/* A section's name must not need quoting in assemblers and linker scripts. */
+static bool set_constants(tn_driver *driver, const tn_option *option, const char *argument) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+  tn_driver_options *o = &driver->options;
+  if (strcmp(argument, "embedded") == 0) o->constants = CONSTANTS_EMBEDDED;
+  else if (strcmp(argument, "external") == 0) o->constants = CONSTANTS_EXTERNAL;
+  else if (strncmp(argument, "section:", 8) == 0 && argument[8] && argument[8 + strspn(argument + 8, letters)] == 0)
+    o->constants = CONSTANTS_SECTION, o->section = argument + 8;
+  else return wrong(driver, option, argument);
+  return true;
+}
+
 static bool set_output(tn_driver *driver, const tn_option *option, const char *argument) {
   tn_driver_options *o = &driver->options;
   switch ((tn_option_id)(option - tn_options)) {
@@ -164,6 +176,7 @@ static bool set_output(tn_driver *driver, const tn_option *option, const char *a
       tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--target: no backend is called '%s'", argument);
       tn_note(driver->ctx, TN_LOC_NONE, "--print-targets lists them; --triple names a machine");
       return false;
+    case OPT_CONSTANTS: return set_constants(driver, option, argument);
     case OPT_MEMORY_BUDGET: return set_size(driver, option, argument, &o->memory_budget);
     case OPT_MEMORY_LIMIT: return set_size(driver, option, argument, &o->memory_limit);
     default: return true; /* -fPIC */

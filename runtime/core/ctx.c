@@ -55,8 +55,21 @@ static tnrt_status check_model(tnrt_ctx *ctx) {
   return TNRT_OK;
 }
 
+/* Maps weights that are a file; others are there. */
+static tnrt_status take_weights(tnrt_ctx *ctx, const char *path) {
+  const tnrt_model *model = ctx->model;
+  ctx->weights = model->weights;
+  if (!model->external) return TNRT_OK;
+  return (tnrt_status)model->external->open(model, path, &ctx->weights, ctx->message.text, sizeof ctx->message.text);
+}
+
 tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
                             size_t arena_bytes) {
+  return tnrt_ctx_create_from(out, model, NULL, alloc, arena, arena_bytes);
+}
+
+tnrt_status tnrt_ctx_create_from(tnrt_ctx **out, const tnrt_model *model, const char *weights_path,
+                                 const tnrt_alloc *alloc, void *arena, size_t arena_bytes) {
   if (!alloc) alloc = &tnrt_alloc_libc;
   bool known = model->abi == TNRT_ABI && model->size == sizeof *model;
   size_t words = 0;
@@ -72,6 +85,7 @@ tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_
   ctx->alloc = *alloc;
   if (known) lay_out_tables(ctx, model);
   ctx->usable = check_model(ctx);
+  if (ctx->usable == TNRT_OK) ctx->usable = take_weights(ctx, weights_path);
   if (ctx->usable == TNRT_OK && arena) {
     if ((uintptr_t)arena % 64)
       ctx->usable = tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "the arena must be aligned to 64 bytes");
@@ -87,6 +101,7 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx) {
   tnrt_alloc alloc = ctx->alloc;
   for (uint32_t i = 0; ctx->outs && i < ctx->model->n_outputs; i++)
     if (ctx->outs[i].data) alloc.give(alloc.user, ctx->outs[i].data);
+  if (ctx->weights && ctx->model->external) ctx->model->external->close(ctx->model, ctx->weights);
   if (ctx->arena.data && !ctx->arena_is_callers) alloc.give(alloc.user, ctx->arena.data);
   alloc.give(alloc.user, ctx);
 }
@@ -153,7 +168,7 @@ static tnrt_status execute(tnrt_ctx *ctx) {
       .inputs = ctx->in_data,
       .outputs = ctx->out_data,
       .arena = ctx->arena.data,
-      .weights = model->weights,
+      .weights = ctx->weights,
       .pool = ctx->pool,
       .parallel = ctx->parallel,
       .step_ns = ctx->step_ns,

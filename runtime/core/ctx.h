@@ -18,6 +18,7 @@ struct tnrt_ctx {
   tnrt_alloc alloc;
   tnrt_message message;
   tnrt_status usable; /* TNRT_OK, or why no run is possible */
+  const uint8_t *weights;
   bool arena_is_callers;
   tnrt_slab arena;
   tnrt_pool *pool; /* NULL: one thread */

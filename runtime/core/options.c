@@ -13,7 +13,7 @@ typedef struct option_row {
   const char *doc;
 } option_row;
 
-enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, HELP, N_OPTIONS };
+enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, HELP, N_OPTIONS };
 
 static const option_row rows[N_OPTIONS] = {
     [INPUT] = {"--input", "NAME=FILE", " run bench profile ",
@@ -28,6 +28,8 @@ static const option_row rows[N_OPTIONS] = {
     [ITERATIONS] = {"-n", "N", " bench ", "timed runs (about one second's worth, at least 10)"},
     [JSON] = {"--json", NULL, " bench info ", "print JSON"},
     [TRACE] = {"--trace", "FILE", " profile ", "write the times of all steps as a Chrome trace"},
+    [WEIGHTS] = {"--weights", "FILE", " run bench info profile ",
+                 "the weights of a model that has them in a file (its own name, beside the program)"},
     [HELP] = {"--help", NULL, " run bench info profile ", "print this text"},
 };
 
@@ -90,6 +92,9 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
       return TNRT_OK;
     case TRACE:
       out->trace = value;
+      return TNRT_OK;
+    case WEIGHTS:
+      out->weights = value;
       return TNRT_OK;
     case RTOL:
       return take_tolerance(message, name, value, &out->rtol);

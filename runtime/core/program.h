@@ -17,7 +17,7 @@ typedef struct tnrt_options {
   const char *verb;
   tnrt_pair *inputs, *dims;
   uint32_t n_inputs, n_dims;
-  const char *output_dir, *expect, *trace;
+  const char *output_dir, *expect, *trace, *weights;
   double rtol, atol;
   int64_t iterations; /* 0: about a second's worth */
   int64_t threads;

@@ -35,6 +35,11 @@ typedef struct tnrt_tensor {
  * message and is destroyed as usual. TNRT_CPU: the processor lacks what the code needs. */
 tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
                             size_t arena_bytes);
+/* The same with the path of the weights' file, of a model whose weights are external; NULL: its name beside the program
+ * or library. A file that is missing, cut short or another one's is TNRT_IO or TNRT_BAD_INPUT. The mapping ends with
+ * the context; a file that is changed in place before that changes the weights. */
+tnrt_status tnrt_ctx_create_from(tnrt_ctx **out, const tnrt_model *model, const char *weights_path,
+                                 const tnrt_alloc *alloc, void *arena, size_t arena_bytes);
 void tnrt_ctx_destroy(tnrt_ctx *ctx); /* NULL is fine */
 
 /* Text of the last failure, "" when there was none; of a NULL context, that memory gave out. */
@@ -65,5 +70,10 @@ int tnrt_input_extents(const tnrt_model *model, uint32_t input, const int64_t *s
 tnrt_pool *tnrt_pool_create(const tnrt_alloc *alloc, int n_threads);
 void tnrt_pool_destroy(tnrt_pool *pool);
 void tnrt_pool_run(tnrt_pool *pool, tnrt_part_fn fn, const void *frame, int64_t n_parts);
+
+/* What a tnrt_external points at (weights.c). */
+int32_t tnrt_weights_open(const tnrt_model *model, const char *path, const uint8_t **out_weights, char *message,
+                          size_t message_bytes);
+void tnrt_weights_close(const tnrt_model *model, const uint8_t *weights);
 
 #endif

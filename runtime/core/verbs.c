@@ -107,7 +107,13 @@ static void info_json(tnrt_program *p) {
     else
       printf("%lld}", (long long)m->symbols[s].hi);
   }
-  printf("],\n \"steps\": %u, \"weights_bytes\": %llu, \"arena_bytes\": %zu, \"abi\": %u}\n", m->n_steps,
+  printf("]");
+  if (m->external) {
+    printf(",\n \"weights_file\": ");
+    tnrt_json_string(m->external->name);
+    printf(", \"weights_digest\": \"%016llx\"", (unsigned long long)m->external->digest);
+  }
+  printf(",\n \"steps\": %u, \"weights_bytes\": %llu, \"arena_bytes\": %zu, \"abi\": %u}\n", m->n_steps,
          (unsigned long long)m->weights_bytes, arena_bytes(p), m->abi);
 }
 
@@ -125,7 +131,9 @@ static void info_text(tnrt_program *p) {
     printf("\n");
   }
   size_t arena = arena_bytes(p);
-  printf("steps   %u\nweights %llu bytes\narena   %zu bytes", m->n_steps, (unsigned long long)m->weights_bytes, arena);
+  printf("steps   %u\nweights %llu bytes", m->n_steps, (unsigned long long)m->weights_bytes);
+  if (m->external) printf(" in '%s', digest %016llx", m->external->name, (unsigned long long)m->external->digest);
+  printf("\narena   %zu bytes", arena);
   for (uint32_t s = 0; s < m->n_symbols; s++)
     printf("%s%s = %lld", s ? ", " : " at ", m->symbols[s].name, (long long)p->symbols[s]);
   printf("\n");

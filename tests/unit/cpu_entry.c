@@ -77,7 +77,7 @@ static int setup(void **state) {
     assert_int_equal(fwrite(parts[i].data, 1, parts[i].bytes, file), parts[i].bytes);
     fclose(file);
   }
-  snprintf(command, sizeof(command), "cc -shared -o %s/m.so %s/*.o", folder, folder);
+  snprintf(command, sizeof(command), "cc -shared -o %s/m.so %s/*.o " TENON_RUNTIME, folder, folder);
   assert_int_equal(system(command), 0);
   snprintf(command, sizeof(command), "%s/m.so", folder);
   f->library = dlopen(command, RTLD_NOW | RTLD_LOCAL);

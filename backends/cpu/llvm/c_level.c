@@ -1,5 +1,6 @@
 /* The typed C functions of the header that backends/object writes: <prefix>_arena_bytes, _create, _run, _message and
- * _destroy, for one thread. Of the C library they use snprintf, and malloc and free where the caller gave no arena. */
+ * _destroy, for one thread; with weights that are a file also _create_from. Of the C library they use snprintf, and
+ * malloc and free where the caller gave no arena. */
 #include <stddef.h>
 
 #include "backends/cpu/llvm/entry.h"
@@ -11,6 +12,8 @@ enum {
   CTX_CAPACITY = 8,  /* int64_t: its bytes */
   CTX_BLOCK = 16,    /* void *: what malloc gave for it, or NULL */
   CTX_IS_OWNED = 24, /* int64_t: the context itself is from malloc */
+  CTX_WEIGHTS = 32,  /* uint8_t *: weights that are a file, mapped */
+  CTX_STATUS = 40,   /* int64_t: why no run is possible, or TNRT_OK */
   CTX_MESSAGE = 64,
   MESSAGE_BYTES = TN_C_CONTEXT_BYTES - CTX_MESSAGE
 };
@@ -88,20 +91,19 @@ static void start_context(tn_entry *e, LLVMValueRef ctx, LLVMValueRef arena, LLV
   tn_entry_store(l, capacity, ctx, CTX_CAPACITY);
   tn_entry_store(l, null(e), ctx, CTX_BLOCK);
   tn_entry_store(l, number(e, is_owned), ctx, CTX_IS_OWNED);
+  tn_entry_store(l, null(e), ctx, CTX_WEIGHTS);
+  tn_entry_store(l, number(e, TNRT_OK), ctx, CTX_STATUS);
   LLVMBuildStore(l->builder, LLVMConstNull(l->i8), field(e, ctx, CTX_MESSAGE));
 }
 
-/* Where the runtime's part is merged in, a processor that lacks something is refused before it meets code for it. */
+/* A processor that lacks something is refused before it meets code for it. */
 static void refuse_processor(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMBuilderRef b = l->builder;
   LLVMTypeRef type = LLVMFunctionType(l->i1, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr}, 3, false);
   LLVMValueRef offers = LLVMAddFunction(l->module, "tnrt_cpu_offers", type);
-  LLVMSetLinkage(offers, LLVMExternalWeakLinkage);
   LLVMValueRef missing = LLVMBuildAlloca(b, l->ptr, ""), bytes = LLVMBuildAlloca(b, l->i64, "");
-  LLVMBasicBlockRef ask = tn_lower_block(l, "ask"), go_on = tn_lower_block(l, "create");
-  LLVMBuildCondBr(b, LLVMBuildIsNotNull(b, offers, ""), ask, go_on);
-  LLVMPositionBuilderAtEnd(b, ask);
+  LLVMBasicBlockRef go_on = tn_lower_block(l, "create");
   LLVMValueRef args[3] = {tn_entry_text(l, tn_entry_needs(e)), missing, bytes};
   LLVMBasicBlockRef refuse = tn_lower_block(l, "refuse");
   LLVMBuildCondBr(b, LLVMBuildCall2(b, type, offers, args, 3, ""), go_on, refuse);
@@ -110,13 +112,48 @@ static void refuse_processor(tn_entry *e) {
   LLVMPositionBuilderAtEnd(b, go_on);
 }
 
-/* int create(ctx **out, void *arena, size_t arena_bytes, int n_threads) */
-static void emit_create(tn_entry *e) {
+/* Ends create: the context stands, and where its weights are a file, they are mapped. A context without them remains
+ * for its message. */
+static void return_context(tn_entry *e, LLVMValueRef ctx, LLVMValueRef path) {
   tn_lower *l = e->l;
   LLVMBuilderRef b = l->builder;
+  if (e->external == NULL) {
+    LLVMBuildRet(b, status(e, TNRT_OK));
+    return;
+  }
+  LLVMTypeRef types[5] = {l->ptr, l->ptr, l->ptr, l->ptr, l->i64};
+  LLVMTypeRef type = LLVMFunctionType(l->i32, types, 5, false);
+  LLVMValueRef args[5] = {e->model, path, field(e, ctx, CTX_WEIGHTS), field(e, ctx, CTX_MESSAGE),
+                          number(e, MESSAGE_BYTES)};
+  LLVMValueRef open = LLVMGetNamedFunction(l->module, "tnrt_weights_open");
+  LLVMValueRef result = LLVMBuildCall2(b, type, open, args, 5, "");
+  tn_entry_store(l, LLVMBuildZExt(b, result, l->i64, ""), ctx, CTX_STATUS);
+  LLVMBuildRet(b, result);
+}
+
+/* create is create_from without a path. */
+static void emit_create_default(tn_entry *e, LLVMValueRef create_from) {
+  tn_lower *l = e->l;
+  LLVMTypeRef types[5] = {l->ptr, l->ptr, l->ptr, l->i64, l->i32};
   LLVMTypeRef type = LLVMFunctionType(l->i32, (LLVMTypeRef[]){l->ptr, l->ptr, l->i64, l->i32}, 4, false);
   LLVMValueRef f = tn_entry_function(e, "create", type, true);
-  LLVMValueRef out = LLVMGetParam(f, 0), arena = LLVMGetParam(f, 1), bytes = LLVMGetParam(f, 2);
+  LLVMValueRef args[5] = {LLVMGetParam(f, 0), null(e), LLVMGetParam(f, 1), LLVMGetParam(f, 2), LLVMGetParam(f, 3)};
+  LLVMTypeRef from = LLVMFunctionType(l->i32, types, 5, false);
+  LLVMBuildRet(l->builder, LLVMBuildCall2(l->builder, from, create_from, args, 5, ""));
+}
+
+/* int create(ctx **out, void *arena, size_t arena_bytes, int n_threads), or where weights are a file
+ * int create_from(ctx **out, const char *weights, void *arena, size_t arena_bytes, int n_threads). */
+static LLVMValueRef emit_create(tn_entry *e) {
+  tn_lower *l = e->l;
+  LLVMBuilderRef b = l->builder;
+  bool from = e->external != NULL;
+  LLVMTypeRef types[5] = {l->ptr, l->ptr, l->ptr, l->i64, l->i32};
+  if (!from) types[2] = l->i64, types[3] = l->i32;
+  LLVMTypeRef type = LLVMFunctionType(l->i32, types, from ? 5 : 4, false);
+  LLVMValueRef f = tn_entry_function(e, from ? "create_from" : "create", type, true);
+  LLVMValueRef out = LLVMGetParam(f, 0), arena = LLVMGetParam(f, 1 + from), bytes = LLVMGetParam(f, 2u + from);
+  LLVMValueRef path = from ? LLVMGetParam(f, 1) : NULL;
   tn_entry_store(l, null(e), out, 0);
   refuse_processor(e);
   LLVMBasicBlockRef given = unless(e, LLVMBuildIsNotNull(b, arena, ""));
@@ -127,7 +164,7 @@ static void emit_create(tn_entry *e) {
   resume(e, allocated);
   start_context(e, own, null(e), number(e, 0), true);
   tn_entry_store(l, own, out, 0);
-  LLVMBuildRet(b, status(e, TNRT_OK));
+  return_context(e, own, path);
   resume(e, given);
   LLVMValueRef low = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, arena, l->i64, ""), number(e, 63), "");
   LLVMValueRef usable = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, low, number(e, 0), ""),
@@ -137,7 +174,8 @@ static void emit_create(tn_entry *e) {
   resume(e, good);
   start_context(e, arena, field(e, arena, TN_C_CONTEXT_BYTES), LLVMBuildSub(b, bytes, size, ""), false);
   tn_entry_store(l, arena, out, 0);
-  LLVMBuildRet(b, status(e, TNRT_OK));
+  return_context(e, arena, path);
+  return f;
 }
 
 /* snprintf(message, text, found), or the text alone. */
@@ -203,7 +241,9 @@ static LLVMValueRef build_call(tn_entry *e, LLVMValueRef ctx, LLVMValueRef symbo
   tn_entry_store(l, inputs, call, offsetof(tnrt_call, inputs));
   tn_entry_store(l, outputs, call, offsetof(tnrt_call, outputs));
   tn_entry_store(l, tn_entry_load(l, ctx, CTX_ARENA, l->ptr), call, offsetof(tnrt_call, arena));
-  tn_entry_store(l, e->weights == NULL ? null(e) : e->weights, call, offsetof(tnrt_call, weights));
+  LLVMValueRef weights = e->weights == NULL ? null(e) : e->weights;
+  if (e->external != NULL) weights = tn_entry_load(l, ctx, CTX_WEIGHTS, l->ptr);
+  tn_entry_store(l, weights, call, offsetof(tnrt_call, weights));
   tn_entry_store(l, null(e), call, offsetof(tnrt_call, pool));
   tn_entry_store(l, null(e), call, offsetof(tnrt_call, parallel));
   tn_entry_store(l, null(e), call, offsetof(tnrt_call, step_ns));
@@ -219,12 +259,23 @@ static LLVMValueRef declare_run(tn_entry *e) {
   return tn_entry_function(e, "run", LLVMFunctionType(l->i32, types, n, false), true);
 }
 
+/* A context that create_from left without weights runs nothing. */
+static void refuse_unusable(tn_entry *e, LLVMValueRef ctx) {
+  tn_lower *l = e->l;
+  if (e->external == NULL) return;
+  LLVMValueRef why = tn_entry_load(l, ctx, CTX_STATUS, l->i64);
+  LLVMBasicBlockRef usable = unless(e, LLVMBuildICmp(l->builder, LLVMIntEQ, why, number(e, TNRT_OK), ""));
+  LLVMBuildRet(l->builder, LLVMBuildTrunc(l->builder, why, l->i32, ""));
+  resume(e, usable);
+}
+
 /* int run(ctx, sizes..., inputs..., outputs...) */
 static void emit_run(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMBuilderRef b = l->builder;
   LLVMValueRef f = declare_run(e), ctx = LLVMGetParam(f, 0);
   unsigned first = 1 + (unsigned)e->program->bindings.n;
+  refuse_unusable(e, ctx);
   LLVMValueRef symbols = symbol_array(e, f, 1);
   LLVMValueRef inputs = pointer_array(e, f, first, e->n_inputs);
   LLVMValueRef outputs = pointer_array(e, f, first + e->n_inputs, e->n_outputs);
@@ -265,6 +316,22 @@ static void emit_message(tn_entry *e) {
   LLVMBuildRet(l->builder, tn_lower_select(l, is_there, field(e, ctx, CTX_MESSAGE), text));
 }
 
+/* The weights' mapping ends with the context. */
+static void close_weights(tn_entry *e, LLVMValueRef ctx) {
+  tn_lower *l = e->l;
+  LLVMBuilderRef b = l->builder;
+  if (e->external == NULL) return;
+  LLVMValueRef weights = tn_entry_load(l, ctx, CTX_WEIGHTS, l->ptr);
+  LLVMBasicBlockRef mapped = tn_lower_block(l, "mapped"), go_on = tn_lower_block(l, "closed");
+  LLVMBuildCondBr(b, LLVMBuildIsNotNull(b, weights, ""), mapped, go_on);
+  resume(e, mapped);
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->ptr}, 2, false);
+  LLVMValueRef args[2] = {e->model, weights};
+  LLVMBuildCall2(b, type, LLVMGetNamedFunction(l->module, "tnrt_weights_close"), args, 2, "");
+  LLVMBuildBr(b, go_on);
+  resume(e, go_on);
+}
+
 /* void destroy(ctx *) */
 static void emit_destroy(tn_entry *e) {
   tn_lower *l = e->l;
@@ -274,6 +341,7 @@ static void emit_destroy(tn_entry *e) {
   LLVMBasicBlockRef present = unless(e, LLVMBuildIsNotNull(b, ctx, ""));
   LLVMBuildRetVoid(b);
   resume(e, present);
+  close_weights(e, ctx);
   LLVMValueRef owned = tn_entry_load(l, ctx, CTX_IS_OWNED, l->i64);
   LLVMBasicBlockRef ours = unless(e, LLVMBuildICmp(b, LLVMIntNE, owned, number(e, 0), ""));
   LLVMBuildRetVoid(b);
@@ -286,7 +354,8 @@ static void emit_destroy(tn_entry *e) {
 
 void tn_entry_emit_c_level(tn_entry *e) {
   emit_arena_bytes(e);
-  emit_create(e);
+  LLVMValueRef create = emit_create(e);
+  if (e->external != NULL) emit_create_default(e, create);
   emit_run(e);
   emit_message(e);
   emit_destroy(e);

@@ -29,12 +29,25 @@ static LLVMValueRef table(tn_entry *e, LLVMValueRef *rows, size_t n) {
 
 static LLVMValueRef text(tn_entry *e, const char *value) { return tn_entry_text(e->l, value == NULL ? "" : value); }
 
+/* The name users know a symbol by; the runtime finds it in the texts of shapes. */
+static const char *symbol_name(const tn_symbol *symbol) {
+  return symbol->label != NULL && symbol->label[0] != 0 ? symbol->label : symbol->name;
+}
+
+static void print_extent(const tn_dim *dim, tn_buf *out) {
+  const tn_term *term = dim->n_terms == 1 ? &dim->terms[0] : NULL;
+  bool is_symbol = term != NULL && term->coefficient == 1 && term->n_atoms == 1 &&
+                   term->atoms[0]->kind == TN_ATOM_SYMBOL;
+  if (is_symbol) tn_buf_puts(out, symbol_name(term->atoms[0]->symbol));
+  else tn_dim_print(dim, out);
+}
+
 static LLVMValueRef port(tn_entry *e, const char *name, const tn_type *type) {
   tn_buf shape = tn_buf_create(e->l->arena);
   tn_buf_putc(&shape, '[');
   for (uint32_t i = 0; i < type->ndim; i++) {
     if (i > 0) tn_buf_putc(&shape, ',');
-    tn_dim_print(type->dims[i], &shape);
+    print_extent(type->dims[i], &shape);
   }
   tn_buf_putc(&shape, ']');
   LLVMValueRef fields[4] = {text(e, name), text(e, shape.data), word(e, type->dtype), word(e, type->ndim)};
@@ -47,8 +60,8 @@ static LLVMValueRef symbols(tn_entry *e) {
   LLVMValueRef *rows = TN_NEW_N(l->arena, LLVMValueRef, n);
   for (size_t i = 0; i < n; i++) {
     const tn_binding *b = &e->program->bindings.data[i];
-    const char *name = b->symbol->label != NULL && b->symbol->label[0] != 0 ? b->symbol->label : b->symbol->name;
-    LLVMValueRef fields[5] = {text(e, name), tn_lower_constant_i64(l, b->symbol->lo < 0 ? 0 : b->symbol->lo),
+    LLVMValueRef lo = tn_lower_constant_i64(l, b->symbol->lo < 0 ? 0 : b->symbol->lo);
+    LLVMValueRef fields[5] = {text(e, symbol_name(b->symbol)), lo,
                               tn_lower_constant_i64(l, b->symbol->hi), word(e, b->input), word(e, b->axis)};
     rows[i] = record(e, fields, 5);
   }
@@ -118,10 +131,27 @@ static const char *model_name(tn_arena *arena, const tn_program *program) {
   return length ? tn_arena_strndup(arena, base, length) : program->name;
 }
 
+/* The record of weights that are a file, a tnrt_external; NULL when they are none. */
+static LLVMValueRef external(tn_entry *e) {
+  tn_lower *l = e->l;
+  const tn_external_weights *file = e->program->weights_bytes > 0 ? e->options->external : NULL;
+  if (file == NULL) return NULL;
+  LLVMTypeRef ptr = l->ptr;
+  LLVMTypeRef open = LLVMFunctionType(l->i32, (LLVMTypeRef[]){ptr, ptr, ptr, ptr, l->i64}, 5, false);
+  LLVMTypeRef close = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){ptr, ptr}, 2, false);
+  LLVMValueRef fields[4] = {text(e, file->name), LLVMConstInt(l->i64, file->digest, false),
+                            LLVMAddFunction(l->module, "tnrt_weights_open", open),
+                            LLVMAddFunction(l->module, "tnrt_weights_close", close)};
+  LLVMValueRef global = constant_global(e, "external", record(e, fields, 4));
+  LLVMSetLinkage(global, LLVMPrivateLinkage);
+  return global;
+}
+
 void tn_entry_emit_model(tn_entry *e) {
   tn_lower *l = e->l;
   const tn_program *program = e->program;
   e->guards = guards(e);
+  e->external = external(e);
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
@@ -131,7 +161,8 @@ void tn_entry_emit_model(tn_entry *e) {
       word(e, e->n_outputs), word(e, e->checks.n), word(e, e->n_steps), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
       e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,
-      LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run};
+      LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run,
+      e->external == NULL ? LLVMConstNull(l->ptr) : e->external};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = constant_global(e, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

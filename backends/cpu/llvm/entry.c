@@ -80,7 +80,7 @@ static void find_ports(tn_entry *e) {
 
 static void declare_weights(tn_entry *e) {
   tn_lower *l = e->l;
-  if (e->program->weights_bytes == 0) return;
+  if (e->program->weights_bytes == 0 || e->options->external) return;
   const char *name = tn_arena_printf(l->arena, "%s_weights", e->options->prefix);
   e->weights = LLVMAddGlobal(l->module, l->i8, name);
   LLVMSetVisibility(e->weights, LLVMHiddenVisibility);

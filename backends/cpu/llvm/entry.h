@@ -25,7 +25,8 @@ typedef struct tn_entry {
   tn_value *const *inputs;
   const tn_type **outputs;
   TN_VEC(tn_entry_check) checks;
-  LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, weights, guards, model;
+  LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, guards, model;
+  LLVMValueRef weights, external; /* the one or the other; NULL */
 } tn_entry;
 
 /* Code for dims over a program's symbols. Values are computed once, so code must only go on in blocks that those before

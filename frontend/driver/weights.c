@@ -1,0 +1,147 @@
+/* Where the constants of a program go: into the object, a section of it that the user names, or a file beside the
+ * output that the program maps when a context is made. They are packed and streamed piece by piece. */
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+#include "runtime/abi.h"
+
+/* Above this they become a file unless an option says otherwise; above the other one, code that reaches 2 GB in each
+ * direction (the small code model) would not find what lies behind them. */
+#define EXTERNAL_ABOVE (UINT64_C(1) << 30)
+#define EMBEDDED_AT_MOST ((UINT64_C(1) << 31) - (UINT64_C(64) << 20))
+
+/* --- Streaming --- */
+
+typedef struct weights {
+  tn_driver *driver;
+  uint64_t at;
+  tn_sink sink;
+} weights;
+
+static bool count_and_write(void *user, const void *data, size_t bytes) {
+  weights *w = user;
+  w->at += bytes;
+  return w->sink.write(w->sink.user, data, bytes);
+}
+
+static bool pad_weights(weights *w, uint64_t to) {
+  static const uint8_t zeros[4096];
+  while (w->at < to) {
+    size_t n = to - w->at < sizeof(zeros) ? (size_t)(to - w->at) : sizeof(zeros);
+    if (!count_and_write(w, zeros, n)) return false;
+  }
+  return true;
+}
+
+/* Constants in the order of their offsets, packed as the schedule asked. */
+static bool stream_weights(void *user, tn_sink sink) {
+  weights w = {user, 0, sink};
+  const tn_program *program = w.driver->program;
+  tn_sink counted = {count_and_write, &w};
+  for (size_t i = 0; i < program->buffers.n; i++) {
+    const tn_buffer *buffer = program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_CONST) continue;
+    if (!pad_weights(&w, (uint64_t)tn_dim_value(buffer->offset))) return false;
+    tn_arena *scratch = tn_arena_create_scratch(w.driver->ctx->arena);
+    bool ok = w.driver->backend->pack(&w.driver->machine, buffer, scratch, counted);
+    tn_arena_destroy(scratch);
+    if (!ok) return false;
+  }
+  return pad_weights(&w, program->weights_bytes);
+}
+
+/* --- Their place --- */
+
+static bool use_file(tn_driver *driver) {
+  const char *path = tn_driver_output_path(driver);
+  driver->weights_path = tn_driver_with_suffix(driver, path, ".weights");
+  if (driver->options.make == TN_MAKE_TEXT)
+    driver->weights_path = tn_namef(driver->ctx, "%s.weights", tn_driver_stem(driver, driver->input->path));
+  else if (!tn_output_temporary_name(driver->ctx, path))
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
+                    "-o %s: external constants are a file beside the output, which must be a regular file", path);
+  if (strcmp(driver->weights_path, path) == 0)
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "-o %s: this is the name of the file of the constants",
+                    path);
+  const char *slash = strrchr(driver->weights_path, '/');
+  driver->external.name = slash ? slash + 1 : driver->weights_path;
+  return true;
+}
+
+bool tn_driver_place_constants(tn_driver *driver) {
+  const tn_driver_options *o = &driver->options;
+  unsigned long long bytes = driver->program ? driver->program->weights_bytes : 0;
+  if (bytes == 0 || o->make == TN_MAKE_EVAL) return true;
+  if (o->constants == CONSTANTS_EXTERNAL) return use_file(driver);
+  if (o->constants == CONSTANTS_AUTOMATIC && bytes > EXTERNAL_ABOVE) {
+    if (!use_file(driver)) return false;
+    if (!o->no_warnings && o->make != TN_MAKE_TEXT)
+      fprintf(stderr, "tenon: note: %llu bytes of constants go to '%s', which the program needs beside it "
+                      "(--constants=external)\n", bytes, driver->weights_path);
+    return true;
+  }
+  if (bytes <= EMBEDDED_AT_MOST) return true;
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_LIMIT,
+                  "%llu bytes of constants cannot be part of an object, whose code reaches 2 GB; use "
+                  "--constants=external", bytes);
+}
+
+tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena) {
+  if (driver->external.name) return NULL;
+  const char *section = driver->options.constants == CONSTANTS_SECTION ? driver->options.section : ".rodata.weights";
+  tn_object_data *data = TN_NEW(arena, tn_object_data);
+  *data = (tn_object_data){tn_namef(driver->ctx, "%s_weights", tn_driver_prefix(driver)), section,
+                           driver->program->weights_bytes, 64, stream_weights, driver};
+  return data;
+}
+
+/* --- The file --- */
+
+typedef struct digester {
+  tnrt_digest digest;
+  uint64_t bytes;
+  uint8_t block[32];
+  tn_sink sink;
+} digester;
+
+static bool digest_and_write(void *user, const void *data, size_t bytes) {
+  digester *d = user;
+  const uint8_t *at = data;
+  for (size_t left = bytes; left > 0;) {
+    size_t filled = d->bytes % sizeof(d->block), room = sizeof(d->block) - filled, n = room < left ? room : left;
+    if (n == sizeof(d->block)) {
+      tnrt_digest_add(&d->digest, at);
+    } else {
+      memcpy(d->block + filled, at, n);
+      if (filled + n == sizeof(d->block)) tnrt_digest_add(&d->digest, d->block);
+    }
+    d->bytes += n;
+    at += n;
+    left -= n;
+  }
+  return d->sink.write(d->sink.user, data, bytes);
+}
+
+static uint64_t finish_digest(digester *d) {
+  size_t filled = d->bytes % sizeof(d->block);
+  if (filled > 0) {
+    memset(d->block + filled, 0, sizeof(d->block) - filled);
+    tnrt_digest_add(&d->digest, d->block);
+  }
+  return tnrt_digest_end(&d->digest, d->bytes);
+}
+
+bool tn_driver_write_weights(tn_driver *driver, tn_output **out) {
+  *out = NULL;
+  if (!driver->external.name) return true;
+  tn_output *output = tn_driver_open(driver, driver->weights_path, 0644);
+  if (!output) return false;
+  digester d = {.digest = tnrt_digest_start(), .sink = tn_output_sink(output)};
+  if (!stream_weights(driver, (tn_sink){digest_and_write, &d})) {
+    tn_driver_discard(output);
+    return false;
+  }
+  driver->external.digest = finish_digest(&d);
+  *out = output;
+  return true;
+}
