@@ -1,9 +1,9 @@
 /* Folding: nodes whose operands are constants are evaluated by the reference, in exact mode.
  *
  * Only small tensors are (FOLD_LIMIT_BYTES, operands and results together): transposes and reshapes of larger ones
- * become recipes that run once when the object is written; everything else of that size stays for run time. Broadcasts
- * stay, as they cost nothing in a kernel and would only enlarge the weights. Shape values become constants, or the dims
- * that they are, whatever computed them. */
+ * become recipes that run once when the object is written, contiguous slices parts of the same bytes; everything else
+ * of that size stays for run time. Broadcasts stay, as they cost nothing in a kernel and would only enlarge the
+ * weights. Shape values become constants, or the dims that they are, whatever computed them. */
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "ir/primitives.h"
@@ -82,9 +82,31 @@ static bool fold_node(tn_module *module, tn_node *node) {
   return ok;
 }
 
-/* A transpose or reshape of a large constant. */
+/* A slice of a stored constant that is one run of its bytes: they are used where they lie. NULL when it is not. */
+static tn_const *slice_in_place(tn_module *module, const tn_node *node, const tn_const *base) {
+  const tn_attr *start = tn_node_attr(node, "start"), *step = tn_node_attr(node, "step");
+  const tn_type *type = node->results[0]->type;
+  int64_t offset = 0;
+  bool is_one = true; /* all extents so far are 1: what follows may be cut */
+  if (base->kind != TN_CONST_DATA) return NULL;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    int64_t extent = tn_dim_value(type->dims[i]), whole = tn_dim_value(base->type->dims[i]);
+    if (!tn_dim_is_const(start->u.list.dims[i])) return NULL;
+    if ((i < step->u.list.n && step->u.list.ints[i] != 1 && extent > 1) || (!is_one && extent != whole)) return NULL;
+    offset = offset * whole + tn_dim_value(start->u.list.dims[i]);
+    is_one &= extent == 1;
+  }
+  size_t bytes = (size_t)offset * tn_dtype_bytes(type->dtype);
+  tn_const *made = tn_const_data(module, base->name, type, (const char *)base->data + bytes);
+  made->file = base->file;
+  made->file_offset = base->file_offset + bytes;
+  made->loc = base->loc;
+  return made;
+}
+
+/* A transpose, reshape or contiguous slice of a large constant. */
 static bool make_recipe(tn_module *module, tn_node *node) {
-  if (node->op != &tn_op_transpose && node->op != &tn_op_reshape) return false;
+  if (node->op != &tn_op_transpose && node->op != &tn_op_reshape && node->op != &tn_op_slice) return false;
   tn_const *base = tn_value_const(node->operands[0].value), *made;
   const tn_type *type = node->results[0]->type;
   if (!base || !tn_type_is_static(type)) return false;
@@ -93,6 +115,9 @@ static bool make_recipe(tn_module *module, tn_node *node) {
     uint8_t narrow[TN_MAX_NDIM];
     for (uint32_t i = 0; i < type->ndim; i++) narrow[i] = (uint8_t)perm[i];
     made = tn_const_recipe_transpose(module, base, narrow);
+  } else if (node->op == &tn_op_slice) {
+    made = slice_in_place(module, node, base);
+    if (!made) return false;
   } else {
     made = tn_const_recipe_reshape(module, base, type);
   }

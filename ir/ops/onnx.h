@@ -73,6 +73,11 @@ bool tn_import_conv(tn_foreign_node *node);
 /* onnx_attention.c */
 bool tn_import_attention(tn_foreign_node *node);
 
+/* onnx_recurrent.c */
+bool tn_import_rnn(tn_foreign_node *node);
+bool tn_import_gru(tn_foreign_node *node);
+bool tn_import_lstm(tn_foreign_node *node);
+
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);
