@@ -78,7 +78,8 @@ const tn_opdef tn_op_lstm = {
     .kind = TN_OP_COMPOSITE,
     .doc = "A layer of long short-term memory, y [T,B,H] and the last h and c; gates i, o, f, g: "
            "i, f, o = f(x w^T + h r^T + b + p c), g = g(..), c = f c + i g, h = o h(c), where o sees the new c; "
-           "input_forget makes f = 1 - i. p are the peepholes of i, o, f. lengths, reverse and clip (of the gates) as in rnn.",
+           "input_forget makes f = 1 - i. p are the peepholes of i, o, f. lengths, reverse and clip (of the "
+           "gates) as in rnn.",
     TN_OPERANDS(operand_defs),
     .n_results = 0,
     TN_ATTRS(attrs),

@@ -39,8 +39,8 @@ const tn_opdef tn_op_rnn = {
     .name = "rnn",
     .kind = TN_OP_COMPOSITE,
     .doc = "A recurrent layer, y [T,B,H] and the last h: h = f(x w^T + h r^T + b_w + b_r) from the first step to the "
-           "last, or with reverse from the last to the first. lengths: steps of each sequence, behind which y is 0 and h "
-           "stays. clip bounds what f is applied to; 0 is no bound.",
+           "last, or with reverse from the last to the first. lengths: steps of each sequence, behind which y is 0 "
+           "and h stays. clip bounds what f is applied to; 0 is no bound.",
     TN_OPERANDS(operand_defs),
     .n_results = 0,
     TN_ATTRS(attrs),
