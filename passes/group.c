@@ -156,7 +156,7 @@ static bool joins(grouping *g, tn_node *node) {
   else if (node->op == &tn_op_reduce)
     joined = reduce_joins(group, node, worst);
   else if (node->op == &tn_op_dot || node->op == &tn_op_conv || node->op == &tn_op_conv_dx ||
-           node->op == &tn_op_window || node->op == &tn_op_argreduce)
+           node->op == &tn_op_window || node->op == &tn_op_argreduce || node->op == &tn_op_argwindow)
     joined = anchor_joins(group, node, worst);
   else
     joined = false;

@@ -244,6 +244,84 @@ static tn_knode *emit_argreduce(emission *e, const tn_node *node, const tn_dim *
   return tn_kernel_argfold(e->kernel, fold_of(tn_node_attr(node, "op"), node->op), value, over, last);
 }
 
+/* One axis of a window while its winner is looked for. */
+typedef struct window_axis {
+  const tn_dim *first; /* coordinate of tap 0 */
+  const tn_dim *extent;
+  int64_t dilate;
+} window_axis;
+
+static tn_knode *as_i64(emission *e, const tn_dim *dim) { return tn_kernel_index(e->kernel, TN_I64, dim); }
+
+/* Flat position over the axes of `taps` (one a window axis), and whether all lie inside (NULL: proved). */
+static tn_knode *flat_position(emission *e, const window_axis *axes, uint32_t n, tn_knode *const *taps,
+                               tn_knode **out_inside) {
+  tn_knode *flat = NULL, *inside = NULL;
+  for (uint32_t i = 0; i < n; i++) {
+    tn_knode *at = tn_emit_scalar2(e, TN_MUL, TN_I64, taps[i], tn_emit_number(e, TN_I64, 0, axes[i].dilate));
+    at = tn_emit_scalar2(e, TN_ADD, TN_I64, at, as_i64(e, axes[i].first));
+    tn_knode *low = tn_emit_scalar2(e, TN_GE, TN_BOOL, at, tn_emit_number(e, TN_I64, 0, 0));
+    tn_knode *high = tn_emit_scalar2(e, TN_LT, TN_BOOL, at, as_i64(e, axes[i].extent));
+    low = tn_emit_scalar2(e, TN_AND, TN_BOOL, low, high);
+    inside = inside ? tn_emit_scalar2(e, TN_AND, TN_BOOL, inside, low) : low;
+    if (flat) flat = tn_emit_scalar2(e, TN_MUL, TN_I64, flat, as_i64(e, axes[i].extent));
+    flat = flat ? tn_emit_scalar2(e, TN_ADD, TN_I64, flat, at) : at;
+  }
+  *out_inside = inside;
+  return flat;
+}
+
+/* The taps of a window are one axis, which an argfold runs over. Padding is read as the fold's identity; where it wins,
+ * all elements are the identity, and the first of them is the answer. */
+static tn_knode *emit_argwindow(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_value *x = node->operands[0].value;
+  const tn_attr *slide = tn_node_attr(node, "axes"), *size = tn_node_attr(node, "size");
+  const tn_attr *stride = tn_node_attr(node, "stride"), *dilate = tn_node_attr(node, "dilate");
+  const tn_attr *lo = tn_node_attr(node, "lo");
+  tn_fold fold = fold_of(tn_node_attr(node, "op"), node->op);
+  tn_number fill = tn_fold_identity(fold, x->type->dtype);
+  window_axis axes[TN_MAX_NDIM];
+  const tn_dim *at[TN_MAX_NDIM];
+  tn_knode *taps[TN_MAX_NDIM], *first[TN_MAX_NDIM], *inside;
+  uint32_t n = slide->u.list.n;
+  int64_t n_taps = 1;
+  memcpy(at, index, sizeof(*at) * x->type->ndim);
+  for (uint32_t i = 0; i < n; i++)
+    if (!tn_mul_i64(n_taps, size->u.list.ints[i], &n_taps)) {
+      e->failed = true;
+      tn_error(e->ctx, node->loc, TN_E_LIMIT, "'argwindow': more than 2^63 elements in a window");
+      return NULL;
+    }
+  const tn_dim *tap = new_axis(e, "r", tn_dim_const(e->ctx, n_taps), TN_AXIS_SUM), *rest = tap;
+  for (uint32_t i = n; i-- > 0;) {
+    int64_t axis = slide->u.list.ints[i];
+    const tn_dim *extent = tn_dim_const(e->ctx, size->u.list.ints[i]);
+    const tn_dim *from = tn_dim_mul_i(e->ctx, index[axis], int_at(stride, i, 1));
+    axes[i] = (window_axis){tn_dim_sub(e->ctx, from, lo->u.list.dims[i]), x->type->dims[axis], int_at(dilate, i, 1)};
+    const tn_dim *k = i == 0 ? rest : tn_dim_mod(e->ctx, rest, extent);
+    at[axis] = tn_dim_add(e->ctx, axes[i].first, tn_dim_mul_i(e->ctx, k, axes[i].dilate));
+    rest = tn_dim_floordiv(e->ctx, rest, extent);
+  }
+  tn_knode *value = tn_emit_padded(e, x, at, fill), *winner = tn_emit_number(e, TN_I64, 0, 0);
+  if (!value) return NULL;
+  if (bit_of(e, tap)) winner = tn_kernel_argfold(e->kernel, fold, value, bit_of(e, tap), false);
+  for (uint32_t i = n; i-- > 0;) {
+    tn_knode *extent = tn_emit_number(e, TN_I64, 0, size->u.list.ints[i]);
+    taps[i] = i == 0 ? winner : tn_emit_scalar2(e, TN_REM, TN_I64, winner, extent);
+    winner = tn_emit_scalar2(e, TN_DIV, TN_I64, winner, extent);
+    /* ceil(-first / dilate) taps lie before the tensor. */
+    const tn_dim *skipped = tn_dim_floordiv(e->ctx, tn_dim_add_i(e->ctx, tn_dim_mul_i(e->ctx, axes[i].first, -1),
+                                                                axes[i].dilate - 1),
+                                            tn_dim_const(e->ctx, axes[i].dilate));
+    first[i] = as_i64(e, tn_dim_max(e->ctx, tn_dim_const(e->ctx, 0), skipped));
+  }
+  tn_knode *flat = flat_position(e, axes, n, taps, &inside), *first_inside;
+  tn_knode *first_flat = flat_position(e, axes, n, first, &first_inside);
+  tn_knode *none[] = {first_inside, first_flat, tn_emit_number(e, TN_I64, 0, 0)};
+  tn_knode *in[] = {inside, flat, tn_kernel_scalar(e->kernel, TN_SELECT, TN_I64, none, 3)};
+  return tn_kernel_scalar(e->kernel, TN_SELECT, TN_I64, in, 3);
+}
+
 /* A running fold as a fold over the positions up to here: quadratic along the axis, and right for any space. */
 static tn_knode *emit_cumulate(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_value *x = node->operands[0].value;
@@ -273,6 +351,7 @@ tn_knode *tn_emit_fold(emission *e, const tn_node *node, const tn_dim *const *in
     if (node->op == &tn_op_conv) return emit_conv(e, node, index);
     if (node->op == &tn_op_conv_dx) return emit_conv_dx(e, node, index);
     if (node->op == &tn_op_window) return emit_window(e, node, index);
+    if (node->op == &tn_op_argwindow) return emit_argwindow(e, node, index);
     if (node->op == &tn_op_argreduce) return emit_argreduce(e, node, index);
     if (node->op == &tn_op_cumulate) return emit_cumulate(e, node, index);
   }

@@ -16,7 +16,7 @@ static bool expand_lrn(tn_build *b, const tn_node *node, tn_value *const *operan
   tn_attr attrs[] = {tn_attr_name(op, "op", "sum"), tn_attr_ints(b->module, &axis, 1),
                      tn_attr_ints(b->module, &size, 1), tn_attr_ints(b->module, &one, 1),
                      tn_attr_ints(b->module, &one, 1), tn_attr_dims(b->module, &lo, 1),
-                     tn_attr_dims(b->module, &hi, 1), tn_attr_bool(false)};
+                     tn_attr_dims(b->module, &hi, 1)};
   tn_value *sum = tn_build_op(b, op, &square, 1, attrs);
   tn_value *base = tn_build_binary_f(b, TN_MUL, sum, tn_attr_f(node, ALPHA) / (double)size);
   base = tn_build_binary_f(b, TN_ADD, base, tn_attr_f(node, BIAS));

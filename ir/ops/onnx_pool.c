@@ -15,7 +15,7 @@ static tn_value *window_sum(tn_build *b, tn_value *x, uint32_t first, const tn_p
   tn_attr attrs[] = {tn_attr_name(op, "op", "sum"), tn_attr_ints(b->module, axes, p->n),
                      tn_attr_ints(b->module, p->kernel, p->n), tn_attr_ints(b->module, p->stride, p->n),
                      tn_attr_ints(b->module, p->dilate, p->n), tn_attr_dims(b->module, lo, p->n),
-                     tn_attr_dims(b->module, hi, p->n), tn_attr_bool(false)};
+                     tn_attr_dims(b->module, hi, p->n)};
   return tn_build_op(b, op, &x, 1, attrs);
 }
 

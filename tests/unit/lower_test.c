@@ -100,7 +100,7 @@ static const model_case cases[] = {
     {"pooling",
      "tnir 1\nsym H in [2,64]\n"
      "func @run entry (%x: f32[1,2,H,6] \"x\") -> (f32[1,2,floordiv(H - 1, 2) + 1,3] \"z\") {\n"
-     "  %0 = window %x {op=max, axes=[2,3], size=[3,3], stride=[2,2], dilate=[1,1], lo=[1,1], hi=[1,1], index=false} "
+     "  %0 = window %x {op=max, axes=[2,3], size=[3,3], stride=[2,2], dilate=[1,1], lo=[1,1], hi=[1,1]} "
      ": f32[1,2,floordiv(H - 1, 2) + 1,3]\n  return %0\n}\n",
      5, 1},
     {"mean over an image and a gate",
