@@ -159,7 +159,8 @@ static tn_number compute(kernel_eval *e, const tn_knode *node) {
     case TN_K_FOLD:
     case TN_K_CONTRACT:
     case TN_K_ARGFOLD: return fold_at(e, node);
-    case TN_K_WRITE: return value_at(e, node->in[0]);
+    case TN_K_WRITE:
+    case TN_K_UPDATE: return value_at(e, node->in[0]);
   }
   return index;
 }
@@ -201,14 +202,16 @@ static void prepare(kernel_eval *e) {
 
 static void write_all(kernel_eval *e, const tn_knode *node) {
   tn_tensor *tensor = e->args[node->arg];
-  uint32_t axes = node->axes;
+  uint32_t axes = node->kind == TN_K_UPDATE ? (uint32_t)(((uint64_t)1 << e->kernel->space.n) - 1) : node->axes;
   for (bool go = start(e, axes); go && !e->failed; go = advance(e, axes)) {
     int64_t index[TN_MAX_NDIM];
     if (!locate(e, node, index)) {
-      e->failed = true;
-      return;
+      e->failed |= node->kind != TN_K_UPDATE || tensor->count > 0; /* an empty tensor takes no update */
+      continue;
     }
     tn_number v = value_at(e, node->in[0]);
+    if (node->kind == TN_K_UPDATE && node->scalar != TN_K_SET)
+      v = apply(e, node->scalar, tensor->dtype, tensor->data[tn_tensor_ravel(tensor, index)], v);
     if (e->exact && tn_dtype_is_float(tensor->dtype)) v.f = tn_number_round_float(tensor->dtype, v.f);
     tensor->data[tn_tensor_ravel(tensor, index)] = v;
   }
@@ -219,6 +222,6 @@ bool tn_kernel_eval(const tn_kernel *kernel, tn_arena *arena, bool wide, const i
   kernel_eval e = {.kernel = kernel, .arena = arena, .exact = !wide, .symbols = symbols, .args = args};
   prepare(&e);
   for (size_t i = 0; i < kernel->nodes.n && !e.failed; i++)
-    if (kernel->nodes.data[i]->kind == TN_K_WRITE) write_all(&e, kernel->nodes.data[i]);
+    if (tn_knode_is_write(kernel->nodes.data[i])) write_all(&e, kernel->nodes.data[i]);
   return !e.failed;
 }

@@ -126,7 +126,7 @@ tn_knode *tn_kernel_append(tn_kernel *kernel, const tn_knode *node) {
 static tn_knode *add(tn_kernel *kernel, tn_knode node) {
   uint64_t hash = content_hash(&node);
   tn_knode *first = tn_map_get_u64(&kernel->by_content, hash);
-  for (tn_knode *same = first; same && node.kind != TN_K_WRITE; same = same->next_same_hash)
+  for (tn_knode *same = first; same && !tn_knode_is_write(&node); same = same->next_same_hash)
     if (content_equal(same, &node)) return same;
   tn_knode *added = tn_kernel_append(kernel, &node);
   added->next_same_hash = first;
@@ -174,6 +174,13 @@ tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *
   const tn_type *type = kernel->args.data[arg].type;
   return add(kernel, (tn_knode){.kind = TN_K_WRITE, .dtype = type->dtype, .arg = arg, .index = index,
                                 .n_index = type->ndim, .n_in = 1, .in = {value}});
+}
+
+tn_knode *tn_kernel_update(tn_kernel *kernel, tn_scalar combine, uint32_t arg, const tn_dim *const *index,
+                           tn_knode *value) {
+  const tn_type *type = kernel->args.data[arg].type;
+  return add(kernel, (tn_knode){.kind = TN_K_UPDATE, .dtype = type->dtype, .scalar = combine, .arg = arg,
+                                .index = index, .n_index = type->ndim, .n_in = 1, .in = {value}});
 }
 
 const tn_symbol *tn_kernel_value_symbol(tn_kernel *kernel, tn_knode *node, int64_t lo, int64_t hi) {

@@ -61,7 +61,8 @@ typedef enum tn_knode_kind {
   TN_K_FOLD,     /* fold in[0] over `over` with `fold`; dtype is the accumulator's */
   TN_K_CONTRACT, /* sum over `over` of in[0] * in[1], products and sums in dtype, free order, fused multiply-add */
   TN_K_ARGFOLD,  /* position along the one axis in `over` of the winner of in[0]; fold is max or min; dtype i64 */
-  TN_K_WRITE     /* in[0] to arg at index */
+  TN_K_WRITE,    /* in[0] to arg at index */
+  TN_K_UPDATE    /* arg at index becomes `scalar`(it, in[0]), or in[0] with TN_K_SET; see below */
 } tn_knode_kind;
 
 typedef enum tn_fold { TN_FOLD_SUM, TN_FOLD_PROD, TN_FOLD_MAX, TN_FOLD_MIN, TN_FOLD_AND, TN_FOLD_OR } tn_fold;
@@ -74,17 +75,22 @@ struct tn_knode {
   tn_loc loc;
   uint32_t n_in;
   tn_knode *in[3];
-  tn_scalar scalar;           /* SCALAR */
+  tn_scalar scalar;           /* SCALAR, UPDATE */
   tn_fold fold;               /* FOLD, ARGFOLD */
   uint32_t over;              /* FOLD, CONTRACT, ARGFOLD: bits of the axes folded */
   bool last;                  /* ARGFOLD: ties go to the highest index */
-  uint32_t arg;               /* READ, WRITE: number of the argument */
-  const tn_dim *const *index; /* READ, WRITE: one a dim of the argument; INDEX: one */
+  uint32_t arg;               /* READ, WRITE, UPDATE: number of the argument */
+  const tn_dim *const *index; /* READ, WRITE, UPDATE: one a dim of the argument; INDEX: one */
   uint32_t n_index;
   tn_number constant;    /* CONST */
   const tn_symbol *value_symbol; /* set when an index expression uses this node's value; else NULL */
   tn_knode *next_same_hash;      /* of the table of equal nodes */
 };
+
+/* An update's argument is an output that steps before have filled. Its index may come from values, so one element may
+ * be updated many times: points follow each other in the order of the space, last axis fastest. A kernel with an update
+ * has no other writes and is not divided. */
+#define TN_K_SET TN_N_SCALARS
 
 /* What the group is built around; a hint for the choice of strategy, always derivable from the nodes. */
 typedef enum tn_anchor {
@@ -123,6 +129,12 @@ tn_knode *tn_kernel_fold(tn_kernel *kernel, tn_fold fold, tn_dtype dtype, tn_kno
 tn_knode *tn_kernel_contract(tn_kernel *kernel, tn_dtype dtype, tn_knode *a, tn_knode *b, uint32_t over);
 tn_knode *tn_kernel_argfold(tn_kernel *kernel, tn_fold fold, tn_knode *in, uint32_t over, bool last);
 tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *index, tn_knode *value);
+/* combine: TN_ADD, TN_MUL, TN_MIN, TN_MAX or TN_K_SET. */
+tn_knode *tn_kernel_update(tn_kernel *kernel, tn_scalar combine, uint32_t arg, const tn_dim *const *index,
+                           tn_knode *value);
+static inline bool tn_knode_is_write(const tn_knode *node) {
+  return node->kind == TN_K_WRITE || node->kind == TN_K_UPDATE;
+}
 /* Appends a copy of node as it is, also where an equal one exists: for the reader of the text form. */
 tn_knode *tn_kernel_append(tn_kernel *kernel, const tn_knode *node);
 /* The symbol standing for an integer node's value in index expressions; its range is [lo, hi]. */

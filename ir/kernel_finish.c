@@ -13,7 +13,7 @@ static void mark_value(void *user, const tn_symbol *symbol) {
 static void mark_live(tn_kernel *kernel, bool *live) {
   for (size_t i = kernel->nodes.n; i-- > 0;) {
     const tn_knode *node = kernel->nodes.data[i];
-    if (node->kind == TN_K_WRITE) live[i] = true;
+    if (tn_knode_is_write(node)) live[i] = true;
     if (!live[i]) continue;
     for (uint32_t k = 0; k < node->n_in; k++) live[node->in[k]->id] = true;
     for (uint32_t k = 0; k < node->n_index; k++) tn_dim_symbols(node->index[k], mark_value, live);
@@ -36,7 +36,7 @@ static void compact(tn_kernel *kernel) {
   size_t n = 0;
   for (int writes = 0; writes < 2; writes++)
     for (size_t i = 0; i < kernel->nodes.n; i++)
-      if (live[i] && (kernel->nodes.data[i]->kind == TN_K_WRITE) == (writes == 1))
+      if (live[i] && tn_knode_is_write(kernel->nodes.data[i]) == (writes == 1))
         keep(nodes, &n, kernel->nodes.data[i]);
   kernel->nodes.data = nodes;
   kernel->nodes.capacity = kernel->nodes.n;

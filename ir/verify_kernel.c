@@ -182,12 +182,27 @@ static void check_write(verifier *v, const tn_knode *node) {
       breach(v, "node %u: writes over '%s', which is summed away", node->id, v->kernel->space.data[i].symbol->name);
 }
 
+/* An update runs over the whole space, in its order; a kernel with one does nothing else. */
+static void check_update(verifier *v, const tn_knode *node) {
+  uint32_t n_writes = 0;
+  for (size_t i = 0; i < v->kernel->nodes.n; i++) n_writes += tn_knode_is_write(v->kernel->nodes.data[i]);
+  if (n_writes != 1) breach(v, "node %u: an update beside another write", node->id);
+  bool is_known = node->scalar == TN_K_SET || node->scalar == TN_ADD || node->scalar == TN_MUL ||
+                  node->scalar == TN_MIN || node->scalar == TN_MAX;
+  if (!is_known || (node->scalar != TN_K_SET && node->dtype == TN_BOOL))
+    breach(v, "node %u: no such update of %s", node->id, tn_dtype_name(node->dtype));
+  for (uint32_t i = 0; i < v->kernel->space.n; i++)
+    if (v->kernel->space.data[i].kind != TN_AXIS_PAR)
+      breach(v, "node %u: updates over '%s', which is folded", node->id, v->kernel->space.data[i].symbol->name);
+  if (v->ok) check_coordinates(v, node, true);
+}
+
 /* Nodes. */
 
 static bool check_inputs(verifier *v, const tn_knode *node) {
   for (uint32_t i = 0; i < node->n_in; i++) {
     const tn_knode *in = node->in[i];
-    if (!in || in->id >= node->id || v->kernel->nodes.data[in->id] != in || in->kind == TN_K_WRITE)
+    if (!in || in->id >= node->id || v->kernel->nodes.data[in->id] != in || tn_knode_is_write(in))
       return breach(v, "node %u: operand %u is no node above it", node->id, i);
   }
   return true;
@@ -227,6 +242,10 @@ static void check_node(verifier *v, const tn_knode *node) {
       else breach(v, "node %u: a fold of %u operands", node->id, node->n_in);
       break;
     case TN_K_WRITE: check_write(v, node); break;
+    case TN_K_UPDATE:
+      check_write(v, node);
+      check_update(v, node);
+      break;
   }
   if (v->ok && node->axes != tn_knode_axes(v->kernel, node))
     breach(v, "node %u: varies over axes %#x, expected %#x", node->id, node->axes, tn_knode_axes(v->kernel, node));
@@ -268,6 +287,10 @@ static void check_output(verifier *v, uint32_t number) {
   bool boxed = true, inside = true;
   for (size_t i = 0; i < v->kernel->nodes.n; i++) {
     const tn_knode *node = v->kernel->nodes.data[i];
+    if (node->kind == TN_K_UPDATE && node->arg == number) { /* filled before: the program's verifier sees that */
+      tn_arena_destroy(scratch);
+      return;
+    }
     if (node->kind != TN_K_WRITE || node->arg != number) continue;
     boxed = boxed && tn_verify_write_box(v->ctx, v->guards, v->kernel, node, &box);
     inside = inside && boxed && tn_verify_box_inside(v->ctx, v->guards, &box, &whole, arg->type->ndim);

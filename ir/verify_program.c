@@ -231,6 +231,10 @@ static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint3
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
     tn_box box;
+    if (node->kind == TN_K_UPDATE && node->arg == arg) {
+      touch(v, buffer, number);
+      read_whole(v, buffer, number);
+    }
     if (node->kind != TN_K_WRITE || node->arg != arg) continue;
     if (tn_verify_write_box(v->ctx, v->guards, kernel, node, &box)) write_box(v, buffer, &box, number);
     else breach(v, "step %u: what it writes to '%s' is not proved", number, buffer->name);

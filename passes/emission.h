@@ -29,6 +29,9 @@ typedef struct emission {
 tn_knode *tn_emit(emission *e, const tn_value *value, const tn_dim *const *index);
 /* As tn_emit for coordinates that may lie outside value, which then is `fill` (of value's dtype). */
 tn_knode *tn_emit_padded(emission *e, const tn_value *value, const tn_dim *const *index, tn_number fill);
+/* Where the integer that value has at index points in an axis of this extent: an index expression, clamped when it runs
+ * where it may lie outside. NULL when reported. */
+const tn_dim *tn_emit_position(emission *e, const tn_value *value, const tn_dim *const *index, const tn_dim *extent);
 /* A node that opens axes; lower_fold.c. */
 tn_knode *tn_emit_fold(emission *e, const tn_node *node, const tn_dim *const *index);
 /* The axes that the group's result is computed over, and the result's coordinates in them. */

@@ -74,7 +74,7 @@ static void mark_rows(tn_kernel *kernel) {
     again |= below[i] & node->over;
     folded |= node->over;
     below[i] |= node->over;
-    if (node->kind != TN_K_WRITE) continue;
+    if (!tn_knode_is_write(node)) continue;
     for (uint32_t k = 0; k < node->n_index; k++)
       for (uint32_t axis = 0; axis < kernel->space.n; axis++)
         if (tn_dim_uses(node->index[k], kernel->space.data[axis].symbol)) written |= 1u << axis;
@@ -122,6 +122,15 @@ static void add_step(tn_lowering *l, emission *e, const tn_placement *to, tn_loc
   TN_VEC_PUSH(l->module->arena, &step->args, to->buffer);
 }
 
+static emission start_emission(tn_lowering *l, const tn_group *group, const char *name, tn_loc loc) {
+  emission e = {.module = l->module, .ctx = l->ctx, .scratch = l->scratch, .groups = &l->groups,
+                .root = group ? group->root : NULL, .memo = tn_map_create(l->scratch), .base = find_base,
+                .base_user = l};
+  e.kernel = tn_kernel_create(l->module, name);
+  e.kernel->loc = loc;
+  return e;
+}
+
 static tn_loc group_loc(tn_lowering *l, const tn_group *group) {
   tn_loc loc = group->root->loc;
   for (const tn_node *node = group->root->previous; node; node = node->previous)
@@ -130,13 +139,9 @@ static tn_loc group_loc(tn_lowering *l, const tn_group *group) {
 }
 
 bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value, const tn_placement *to) {
-  emission e = {.module = l->module, .ctx = l->ctx, .scratch = l->scratch, .groups = &l->groups,
-                .root = group ? group->root : NULL, .memo = tn_map_create(l->scratch), .base = find_base,
-                .base_user = l};
   const tn_node *end = l->block->last;
   tn_loc loc = group ? group_loc(l, group) : value->def ? value->def->loc : end->loc;
-  e.kernel = tn_kernel_create(l->module, kernel_name(l, value, loc));
-  e.kernel->loc = loc;
+  emission e = start_emission(l, group, kernel_name(l, value, loc), loc);
   tn_loc_push(l->ctx, loc);
   const tn_dim *index[TN_MAX_NDIM];
   tn_emit_space(&e, group, value, index);
@@ -150,6 +155,45 @@ bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value
   }
   tn_loc_pop(l->ctx);
   return node && !e.failed;
+}
+
+/* An update of `to`, which holds x already, at each point of u. */
+static bool emit_scatter(emission *e, const tn_node *node, const tn_placement *to) {
+  static const tn_scalar scalars[] = {TN_K_SET, TN_ADD, TN_MUL, TN_MIN, TN_MAX}; /* by the op's modes */
+  const tn_type *type = node->results[0]->type;
+  const tn_value *u = node->operands[1].value;
+  const tn_attr *axes = tn_node_attr(node, "axes");
+  const tn_dim *index[TN_MAX_NDIM], *at[TN_MAX_NDIM] = {0};
+  uint32_t next = node->operands[2].value->type->ndim;
+  tn_emit_space(e, NULL, u, index);
+  for (uint32_t k = 0; k < axes->u.list.n; k++) {
+    int64_t axis = axes->u.list.ints[k];
+    at[axis] = tn_emit_position(e, node->operands[2 + k].value, index, type->dims[axis]);
+    if (!at[axis]) return false;
+  }
+  for (uint32_t i = 0; i < type->ndim; i++)
+    if (!at[i]) at[i] = index[next++];
+  tn_knode *value = tn_emit(e, u, index);
+  if (!value || e->failed) return false;
+  uint32_t arg = tn_kernel_add_arg(e->kernel, "out", to->buffer->type, to->buffer->storage, true);
+  e->kernel->args.data[arg].part_axis = -1;
+  tn_kernel_update(e->kernel, scalars[tn_node_attr(node, "mode")->u.i], arg, at, value);
+  tn_kernel_finish(e->kernel);
+  return true;
+}
+
+/* A copy of x, then its update. */
+static bool lower_scatter(tn_lowering *l, const tn_group *group) {
+  const tn_node *node = group->root;
+  const tn_placement *to = tn_map_get(&l->placements, node->results[0]);
+  tn_loc loc = group_loc(l, group);
+  if (!tn_lower_value(l, NULL, node->operands[0].value, to)) return false;
+  emission e = start_emission(l, group, kernel_name(l, node->results[0], loc), loc);
+  tn_loc_push(l->ctx, loc);
+  bool ok = emit_scatter(&e, node, to);
+  if (ok) add_step(l, &e, to, loc);
+  tn_loc_pop(l->ctx);
+  return ok;
 }
 
 static bool is_concat_root(const tn_lowering *l, const tn_node *node) {
@@ -170,7 +214,8 @@ static void place_parts(tn_lowering *l, const tn_node *concat) {
   const tn_dim *offset = whole->shift[axis] ? whole->shift[axis] : tn_dim_const(l->ctx, 0);
   for (uint32_t i = 0; i < concat->n_operands; i++) {
     const tn_value *operand = concat->operands[i].value;
-    bool in_place = operand->def && !tn_value_const(operand) && tn_groups_materialised(&l->groups, operand) &&
+    bool in_place = operand->def && !tn_value_const(operand) && operand->def->op != &tn_op_scatter &&
+                    tn_groups_materialised(&l->groups, operand) &&
                     !tn_map_has(&l->placements, operand) && !needs_own_buffer(operand) &&
                     operand->type->dtype == concat->results[0]->type->dtype;
     if (in_place) {
@@ -293,6 +338,7 @@ bool tn_lower_groups(tn_lowering *l) {
     const tn_value *value = group->root->n_results > 0 ? group->root->results[0] : NULL;
     if (group->root->n_regions > 0) ok &= tn_lower_regions(l, group->root);
     else if (is_concat_root(l, group->root)) ok &= lower_concat(l, group->root);
+    else if (group->root->op == &tn_op_scatter) ok &= lower_scatter(l, group);
     else ok &= tn_lower_value(l, group, value, tn_map_get(&l->placements, value));
   }
   return ok;

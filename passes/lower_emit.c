@@ -236,18 +236,26 @@ static tn_knode *emit_pad(emission *e, const tn_node *node, const tn_dim *const 
   return tn_kernel_scalar(e->kernel, TN_SELECT, inside->dtype, in, 3);
 }
 
+const tn_dim *tn_emit_position(emission *e, const tn_value *value, const tn_dim *const *index,
+                               const tn_dim *extent) {
+  tn_knode *position = tn_emit(e, value, index);
+  if (!position) return NULL;
+  bool below, above;
+  if (position->kind == TN_K_INDEX && proved_in_range(e, position->index[0], extent, &below, &above))
+    return position->index[0];
+  int64_t hi = extent->hi == TN_DIM_INF ? TN_DIM_INF : extent->hi - 1;
+  return tn_dim_symbol(e->ctx, tn_kernel_value_symbol(e->kernel, position, 0, hi < 0 ? 0 : hi));
+}
+
 static tn_knode *emit_gather(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_value *x = node->operands[0].value;
   const tn_attr *axes = tn_node_attr(node, "axes");
   uint32_t n_leading = node->operands[1].value->type->ndim, next = n_leading;
   const tn_dim *at[TN_MAX_NDIM] = {0};
   for (uint32_t k = 0; k < axes->u.list.n; k++) {
-    tn_knode *position = tn_emit(e, node->operands[1 + k].value, index);
-    if (!position) return NULL;
-    const tn_dim *extent = x->type->dims[axes->u.list.ints[k]];
-    int64_t hi = extent->hi == TN_DIM_INF ? TN_DIM_INF : extent->hi - 1;
-    at[axes->u.list.ints[k]] =
-        tn_dim_symbol(e->ctx, tn_kernel_value_symbol(e->kernel, position, 0, hi < 0 ? 0 : hi));
+    int64_t axis = axes->u.list.ints[k];
+    at[axis] = tn_emit_position(e, node->operands[1 + k].value, index, x->type->dims[axis]);
+    if (!at[axis]) return NULL;
   }
   for (uint32_t i = 0; i < x->type->ndim; i++)
     if (!at[i]) at[i] = index[next++];

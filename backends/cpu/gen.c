@@ -126,7 +126,7 @@ static void tile_body(tn_gen *gen) {
   /* What an epilogue reads must not occupy registers while a contraction runs. */
   if (gen->plan->contract >= 0) gen->b.load_floor = gen->b.block;
   for (size_t i = 0; i < kernel->nodes.n; i++) {
-    if (kernel->nodes.data[i]->kind == TN_K_WRITE) writes[n++] = kernel->nodes.data[i];
+    if (tn_knode_is_write(kernel->nodes.data[i])) writes[n++] = kernel->nodes.data[i];
     if (n < 64 && i + 1 < kernel->nodes.n) continue;
     write_rows(gen, writes, n);
     n = 0;

@@ -369,6 +369,34 @@ tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance
 
 /* --- Writes --- */
 
+/* The element the index chooses, combined with the value. An axis without elements takes no update. */
+static void update(tn_gen *gen, const tn_knode *node, const tn_instance *at) {
+  const tn_access *access = gen->nest->accesses[node->id];
+  tn_dtype type = gen->nest->kernel->args.data[node->arg].type->dtype, own = tn_nest_compute_type(type);
+  bool is_vector = tn_gen_has(access->axes, gen->plan->vector);
+  uint32_t lanes = is_vector ? gen->plan->lanes : 1;
+  tn_tile_value *mask = is_vector ? gen->mask[at->at[gen->plan->vector]] : NULL, *some = NULL;
+  tn_tile_value *v = tn_gen_widen(gen, tn_gen_cast(gen, tn_gen_value(gen, node->in[0], at), own), lanes);
+  place address = address_of(gen, access, at);
+  for (uint32_t k = 0; k < access->n_bounds; k++) {
+    const tn_dim *extent = access->bounds[k].extent;
+    address.offset = tn_tile_int(&gen->b, TN_T_IADD, address.offset, clamped_part(gen, access, k, at));
+    if (extent->lo > 0) continue;
+    tn_tile_value *any = tn_tile_int(&gen->b, TN_T_ILT, tn_tile_const_i(&gen->b, 0), tn_gen_int(gen, extent));
+    some = some ? tn_tile_int(&gen->b, TN_T_IAND, some, any) : any;
+  }
+  tn_tile_block *saved;
+  tn_tile_stmt *branch = some ? tn_tile_if_begin(&gen->b, some, &saved) : NULL;
+  if (node->scalar != TN_K_SET) {
+    tn_tile_value *old =
+        tn_tile_load(&gen->b, TN_T_LOAD, type, lanes, node->arg, address.offset, address.displacement, mask);
+    tn_tile_value *in[] = {tn_gen_cast(gen, old, own), v};
+    v = tn_tile_scalar(&gen->b, node->scalar, own, lanes, in, 2);
+  }
+  tn_tile_store(&gen->b, node->arg, address.offset, address.displacement, v, type, mask);
+  if (branch) tn_tile_if_end(&gen->b, branch, saved);
+}
+
 static void store_value(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
   const tn_access *access = gen->nest->accesses[write->id];
   tn_dtype type = gen->nest->kernel->args.data[write->arg].type->dtype;
@@ -396,6 +424,7 @@ static void store_value(tn_gen *gen, const tn_knode *write, const tn_instance *a
 
 void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
   gen->b.origin = write->id + 1;
-  store_value(gen, write, at);
+  if (write->kind == TN_K_UPDATE) update(gen, write, at);
+  else store_value(gen, write, at);
   gen->b.origin = 0;
 }

@@ -342,7 +342,7 @@ tn_nest *tn_nest_create(const tn_kernel *kernel, const tn_target *target, tn_are
   for (int i = 0; i < MAX_SPLITS && split_any(nest);) i++;
   for (size_t i = 0; i < n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
-    if (node->kind == TN_K_READ || node->kind == TN_K_WRITE) nest->accesses[i] = access_of(nest, node);
+    if (node->kind == TN_K_READ || tn_knode_is_write(node)) nest->accesses[i] = access_of(nest, node);
   }
   for (uint32_t i = 0; i < nest->n_axes; i++)
     if (nest->axes[i].count == 1) drop_axis(nest, i);

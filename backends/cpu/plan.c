@@ -80,10 +80,16 @@ static bool index_allows(const tn_nest *nest, const tn_knode *node, uint32_t axi
          tn_dim_is_const(coefficient) && !tn_dim_uses_kind(rest, TN_SYM_VALUE);
 }
 
+/* Lanes of an update must be elements next to each other, so that none is updated twice at once. */
+static bool update_allows(const tn_nest *nest, const tn_knode *node, uint32_t axis) {
+  return has_axis(nest->accesses[node->id]->axes, axis) && tn_access_stride(nest->accesses[node->id], axis) == 1;
+}
+
 /* Lanes may run over axis when every address is linear in it. */
 static bool can_vectorise(const tn_nest *nest, uint32_t axis) {
   for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
     const tn_knode *node = node_at(nest, i);
+    if (node->kind == TN_K_UPDATE && !update_allows(nest, node, axis)) return false;
     if (!has_axis(nest->node_axes[i] | nest->node_over[i], axis)) continue;
     if (node->dtype == TN_STR || (node->kind == TN_K_ARGFOLD && has_axis(nest->node_over[i], axis))) return false;
     if (node->kind == TN_K_INDEX && !index_allows(nest, node, axis)) return false;
@@ -204,7 +210,7 @@ static void list_axes(tn_plan *plan) {
 
 static const tn_access *first_write(const tn_nest *nest) {
   for (size_t i = 0; i < nest->kernel->nodes.n; i++)
-    if (node_at(nest, i)->kind == TN_K_WRITE) return nest->accesses[i];
+    if (tn_knode_is_write(node_at(nest, i))) return nest->accesses[i];
   return NULL;
 }
 
@@ -523,6 +529,24 @@ static bool is_window(const tn_nest *nest, uint32_t axis) {
   return false;
 }
 
+/* Points of an update follow each other in the order of the space; the elements next to each other are innermost. */
+static void plan_update(tn_plan *plan) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < plan->n_order; i++)
+    if ((int32_t)plan->order[i] != plan->vector) plan->order[n++] = plan->order[i];
+  plan->strategy = "update";
+  if (plan->vector < 0) return;
+  plan->order[n] = (uint8_t)plan->vector;
+  int64_t vectors = vector_count(plan);
+  plan->tile[plan->vector] = (uint32_t)(vectors < 4 ? vectors : 4);
+}
+
+static const tn_knode *update_of(const tn_nest *nest) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (node_at(nest, i)->kind == TN_K_UPDATE) return node_at(nest, i);
+  return NULL;
+}
+
 static void plan_loops(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
   uint32_t folds = 0;
@@ -613,7 +637,7 @@ static void choose_kept(tn_plan *plan) {
   if (!rows) return;
   for (uint32_t i = 0; i < n; i++) {
     const tn_knode *node = node_at(nest, i);
-    if (node->kind == TN_K_WRITE || (nest->node_over[i] & rows))
+    if (tn_knode_is_write(node) || (nest->node_over[i] & rows))
       for (uint32_t k = 0; k < node->n_in; k++) count_passes(nest, node->in[k], rows, i, last, count);
   }
   int64_t instances = 1;
@@ -693,6 +717,7 @@ static void choose_parts(tn_plan *plan) {
   double most = 1, work = 0;
   plan->part_axis = -1;
   plan->parts = 1;
+  if (update_of(nest)) return;
   for (size_t i = 0; i < nest->kernel->nodes.n; i++)
     work += guess_points(nest, nest->node_axes[i] | nest->node_over[i]);
   if (work < 65536) return;
@@ -719,6 +744,8 @@ tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_are
   const tn_knode *contract = main_contract(plan->nest);
   if (contract)
     plan_contract(plan, contract);
+  else if (update_of(plan->nest))
+    plan_update(plan);
   else
     plan_loops(plan);
   choose_static_folds(plan);

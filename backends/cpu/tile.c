@@ -18,15 +18,15 @@ static bool is_load(tn_tile_op op) {
 }
 
 /* Values whose place matters: they stay where they are asked for. */
-static bool is_pinned(const tn_tile_value *v) {
-  return v->op == TN_T_LOOP_VAR || v->op == TN_T_CARRIED || v->op == TN_T_RESULT || v->op == TN_T_CLAMP_INDEX ||
-         (is_load(v->op) && v->arg == TN_TILE_SCRATCH);
+static bool is_pinned(const tn_tile_build *b, const tn_tile_value *v) {
+  if (is_load(v->op)) return v->arg == TN_TILE_SCRATCH || b->func->kernel->args.data[v->arg].is_output;
+  return v->op == TN_T_LOOP_VAR || v->op == TN_T_CARRIED || v->op == TN_T_RESULT || v->op == TN_T_CLAMP_INDEX;
 }
 
 static tn_tile_block *deeper(tn_tile_block *a, tn_tile_block *b) { return !a || (b && b->depth > a->depth) ? b : a; }
 
 static tn_tile_block *home_of(const tn_tile_build *b, const tn_tile_value *v) {
-  if (is_pinned(v)) return b->block;
+  if (is_pinned(b, v)) return b->block;
   tn_tile_block *home = &b->func->body;
   for (uint32_t i = 0; i < v->n_in; i++) home = deeper(home, v->in[i] ? v->in[i]->home : NULL);
   if (!is_load(v->op)) return home;
@@ -81,7 +81,7 @@ tn_tile_value *tn_tile_value_of(tn_tile_build *b, const tn_tile_value *proto) {
   tn_tile_value key = *proto;
   while (key.n_in > 0 && !key.in[key.n_in - 1]) key.n_in--;
   tn_tile_block *home = home_of(b, &key);
-  if (is_pinned(&key)) {
+  if (is_pinned(b, &key)) {
     tn_tile_value *value = new_value(b, &key, home);
     define(b, home, value);
     return value;

@@ -28,8 +28,8 @@ typedef struct tn_sliding {
 bool tn_sliding_infer(tn_infer *infer, tn_dtype dtype);
 /* False when a dim does not evaluate (reported). */
 bool tn_sliding_start(tn_eval *eval, const tn_node *node, tn_sliding *out);
-/* Folds the window at out_index; *out_winner = flat row-major position of the winner over the axes (the first of equals,
- * a NaN before all numbers), or -1 when the window has no element. */
+/* Folds the window at out_index; *out_winner = flat row-major position of the winner over the axes (the first of
+ * equals, a NaN before all numbers), or -1 when the window has no element. */
 tn_number tn_sliding_fold(const tn_sliding *sliding, const int64_t *out_index, int64_t *out_winner);
 
 #endif

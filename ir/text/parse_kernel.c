@@ -230,10 +230,23 @@ static bool parse_named_node(tn_parser *p, kernel_text *text) {
   return parse_value_symbol(p, text, added) && tn_parse_loc_ref(p, start, &added->loc);
 }
 
+static bool parse_combine(tn_parser *p, tn_scalar *out) {
+  static const tn_scalar scalars[] = {TN_ADD, TN_MUL, TN_MIN, TN_MAX};
+  *out = TN_K_SET;
+  if (tn_parse_take_name(p, "set")) return true;
+  for (size_t i = 0; i < TN_ARRAY_LEN(scalars); i++)
+    if (tn_parse_take_name(p, tn_op_of_scalar(scalars[i])->name)) {
+      *out = scalars[i];
+      return true;
+    }
+  return tn_parse_expected(p, "'set', 'add', 'mul', 'min' or 'max'");
+}
+
 static bool parse_write(tn_parser *p, kernel_text *text) {
   const tn_token *start = tn_parse_next(p);
-  tn_knode node = {.kind = TN_K_WRITE};
-  if (!parse_in(p, text, &node)) return false;
+  bool is_update = tn_token_is(start, "update");
+  tn_knode node = {.kind = is_update ? TN_K_UPDATE : TN_K_WRITE};
+  if ((is_update && !parse_combine(p, &node.scalar)) || !parse_in(p, text, &node)) return false;
   if (tn_parse_peek(p)->kind != TN_TOKEN_ARROW) return tn_parse_expected(p, "'->'");
   tn_parse_next(p);
   if (!parse_access(p, text, &node)) return false;
@@ -244,7 +257,7 @@ static bool parse_line(tn_parser *p, kernel_text *text) {
   const tn_token *token = tn_parse_peek(p);
   if (tn_parse_take_name(p, "arg")) return parse_arg(p, text, false);
   if (tn_parse_take_name(p, "out")) return parse_arg(p, text, true);
-  if (tn_token_is(token, "write")) return parse_write(p, text);
+  if (tn_token_is(token, "write") || tn_token_is(token, "update")) return parse_write(p, text);
   return parse_named_node(p, text);
 }
 

@@ -95,14 +95,19 @@ static void print_operation(tn_printer *p, const tn_kernel *kernel, const tn_kno
       tn_buf_printf(p->out, "write %%%u ->", node->in[0]->id);
       print_access(p, kernel, node);
       break;
+    case TN_K_UPDATE:
+      tn_buf_printf(p->out, "update %s %%%u ->",
+                    node->scalar == TN_K_SET ? "set" : tn_op_of_scalar(node->scalar)->name, node->in[0]->id);
+      print_access(p, kernel, node);
+      break;
   }
 }
 
 static void print_node(tn_printer *p, const tn_kernel *kernel, const tn_knode *node) {
   tn_buf_puts(p->out, "  ");
-  if (node->kind != TN_K_WRITE) tn_buf_printf(p->out, "%%%u = ", node->id);
+  if (!tn_knode_is_write(node)) tn_buf_printf(p->out, "%%%u = ", node->id);
   print_operation(p, kernel, node);
-  if (node->kind != TN_K_WRITE) tn_buf_printf(p->out, " : %s", tn_dtype_name(node->dtype));
+  if (!tn_knode_is_write(node)) tn_buf_printf(p->out, " : %s", tn_dtype_name(node->dtype));
   if (node->value_symbol) {
     tn_buf_printf(p->out, " as %s", node->value_symbol->name);
     tn_print_range(p, node->value_symbol);
