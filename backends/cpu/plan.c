@@ -310,6 +310,7 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
   sort_axes(plan, a, sorted, n);
   for (uint32_t i = n; i-- > 0 && left > 1;) {
     int64_t count = nest->axes[sorted[i]].count < 0 ? left : nest->axes[sorted[i]].count;
+    if (count == 0) continue;
     int64_t tiles = ceil_div(count, left), tile = ceil_div(count, tiles);
     plan->tile[sorted[i]] = (uint32_t)tile;
     left /= tile;
@@ -511,8 +512,8 @@ static void tile_transposes(tn_plan *plan) {
     if (tn_access_stride(access, (uint32_t)plan->vector) == 1) continue;
     for (uint32_t k = 0; k < plan->n_order; k++) {
       uint32_t axis = plan->order[k];
-      if ((int32_t)axis == plan->vector || tn_access_stride(access, axis) != 1) continue;
       int64_t count = nest->axes[axis].count;
+      if ((int32_t)axis == plan->vector || tn_access_stride(access, axis) != 1 || count == 0) continue;
       plan->tile[axis] = count < 0 || count > 8 ? 8 : (uint32_t)count;
       return;
     }

@@ -49,8 +49,9 @@ def make_matmul(g):
 @row("MatMul.large")
 def make_large_matmul(g):
     """Whole tiles, several panels and long sums; weights packed at compile time."""
-    dtype, n, k = g.dtype("f"), g.int(1, 130), g.int(1, 300)
-    m = g.extent(1, 40)
+    dtype, n, k = g.dtype("f"), *g.pick((130, 300), (130, 300), (40, 2000), (700, 60))
+    n, k = g.int(1, n), g.int(1, k)
+    m = g.extent(1, 40) if g.chance(0.7) else g.extent(60, max(61, 1500000 // (n * k * 4)))
     x = g.floats([m, k], dtype, tiny=0.2)
     y = np.random.default_rng(g.int(0, 1 << 30)).uniform(-2, 2, [k, n]).astype(TYPES[dtype])
     return Case("MatMul", [x, y], [product_want(dtype, np.matmul, x, y, k)], constant={1} if g.chance(0.6) else set())
@@ -84,9 +85,17 @@ EQUATIONS = ("ij,jk->ik", "bij,bjk->bik", "ij,kj->ik", "i,i->", "i,j->ij", "ij->
              "ii->", "...ij,...jk->...ik", "ab,bc,cd->ad")
 
 
+def random_equation(g):
+    """Two terms of a few letters, some repeated within one, and any of them in the result."""
+    terms = ["".join(g.pick(*"abcd") for _ in range(g.int(1, 4))) for _ in range(g.pick(1, 2, 2, 2))]
+    seen = sorted(set("".join(terms)))
+    kept = [seen[i] for i in g.structure.permutation(len(seen)) if g.chance(0.6)]
+    return ",".join(terms) + "->" + "".join(kept)
+
+
 @row("Einsum", weight=2)
 def make_einsum(g):
-    dtype, equation = g.dtype("f"), g.pick(*EQUATIONS)
+    dtype, equation = g.dtype("f"), g.pick(*EQUATIONS) if g.chance(0.5) else random_equation(g)
     extents, batch = {}, [g.extent(1, 4) for _ in range(g.int(0, 2))]
     terms = equation.split("->")[0].split(",")
     shapes = []
@@ -200,6 +209,26 @@ def make_conv(g):
         y, m = y + bias, m + np.abs(bias)
     return Case("Conv", [x, w, b if has_bias else None], [linear(y, dtype, w[0].size, m)],
                 {**geometry.attributes(), "group": groups}, constant={1, 2} if g.chance(0.7) else set())
+
+
+@row("Conv.large")
+def make_large_conv(g):
+    """Whole tiles of channels and pixels, as the layers of networks have them."""
+    dtype, size, stride = g.pick("f32", "f32", "f16"), g.pick(1, 3, 3, 5), g.pick(1, 1, 2)
+    if g.chance(0.4):
+        groups = c = o = g.int(16, 70)
+        most = 34
+    else:
+        groups, c, o, most = 1, g.int(3, 50), g.int(8, 90), 14 if size > 1 else 28
+    geometry = Geometry(g, 2, [g.extent(7, most) for _ in range(2)], dilate=False, kernel=[size, size])
+    geometry.stride = [stride, stride]
+    geometry.auto, geometry.lo, geometry.hi = "NOTSET", [size // 2] * 2, [size // 2] * 2
+    x = g.floats([g.extent(1, 2), c] + geometry.extents, dtype)
+    w, b = weights(g, [o, c // groups, size, size], dtype), weights(g, [o], dtype)
+    y, m = (convolve(f(x), f(w), geometry, groups) + f(b).reshape([-1, 1, 1])
+            for f in (wide, lambda t: np.abs(wide(t))))
+    return Case("Conv", [x, w, b], [linear(y, dtype, w[0].size, m)], {**geometry.attributes(), "group": groups},
+                constant={1, 2})
 
 
 @row("ConvTranspose", weight=2)

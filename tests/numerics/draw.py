@@ -89,14 +89,14 @@ class Draw:
         return extents
 
     def broadcast(self, n, rank=None, lo=0):
-        """n shapes that broadcast: which axes are 1 or left out is structure, and now and then an extent is 1 all the
-        same."""
+        """n shapes that broadcast: which axes are 1 or left out is structure; now and then another turns out 1."""
         rank = self.rank() if rank is None else rank
         whole, shapes = self.shape(rank, lo), []
         for _ in range(n):
             left_out = self.int(0, rank) if self.chance(0.3) else 0
             ones = [self.chance(0.2) for _ in range(rank)]
-            shapes.append([1 if ones[i] else whole[i] for i in range(left_out, rank)])
+            turns_out = self.contents.random(rank) < 0.08
+            shapes.append([1 if ones[i] or turns_out[i] else whole[i] for i in range(left_out, rank)])
         return shapes
 
     def floats(self, shape, dtype="f32", lo=-3.0, hi=3.0, special=0.0, tiny=0.0, specials=None):

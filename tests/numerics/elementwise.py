@@ -456,6 +456,18 @@ def make_cast_like(g):
     return Case("CastLike", [x, like], [cast_value(x, to)])
 
 
+@row("Cast.i4", exact_reference=True)
+def make_cast_nibble(g):
+    """Between 4-bit integers and others; from floats ONNX keeps the low bits of what is out of range."""
+    small, other = g.pick("i4", "u4"), g.pick("f32", "f16", "i32", "u8", "i8")
+    if g.chance(0.5):
+        x = g.floats(g.shape(g.rank()), other, -20, 20) if is_float(other) else g.ints(g.shape(g.rank()), other)
+        whole = np.trunc(wide(x)).astype(np.int64) if is_float(other) else x
+        return Case("Cast", [x], [exact(wrap(whole, small))], {"to": onnx_type(small)})
+    x = wrap(g.contents.integers(0, 16, g.shape(g.rank())), small)
+    return Case("Cast", [x], [exact(x.astype(np.int64).astype(TYPES[other]))], {"to": onnx_type(other)})
+
+
 @row("Cast.f8", exact_reference=True)
 def make_cast_small(g):
     small, other = g.pick(*SMALL_FLOATS), g.pick("f32", "f16", "bf16")

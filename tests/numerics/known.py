@@ -46,3 +46,11 @@ def cumsum_axis_out_of_range(g):
     x = g.floats([2, 3], "f32")
     return Case("CumSum", [x, np.array(g.pick(2, -3, 1 << 40), np.int64)], [exact(x)],
                 refused="(CumSum, opset 28): an index points outside its tensor")
+
+
+@row("ConvTranspose.of_nothing")
+def conv_transpose_of_nothing(g):
+    """No pixel of no image: the scheduler divided by the number of tiles."""
+    x, w = np.zeros([0, 9, 1, 7], np.float32), g.floats([9, 6, 1, 1], "f32")
+    return Case("ConvTranspose", [x, w], [exact(np.zeros([0, 18, 1, 19], np.float32))],
+                {"strides": [1, 3], "group": 3}, constant={1}, fixed=True)

@@ -44,7 +44,7 @@ def make_quantize(g):
 
 @row("DequantizeLinear", weight=2)
 def make_dequantize(g):
-    source, dtype = g.pick("u8", "i8", "u16", "i16", "i32"), g.pick("f32", "f32", "f16")
+    source, dtype = g.pick("u8", "i8", "u16", "i16", "i32", "u4", "i4"), g.pick("f32", "f32", "f16")
     shape = g.shape(g.rank(), lo=1)
     scale_shape, spread, attributes = layout(g, shape)
     x = g.ints(shape, source, -30000, 30000)

@@ -47,7 +47,7 @@ def reduce_integers(kind, x, axes, dtype):
     """Sums and products wrap; what needs roots and logarithms goes through f64 and is cut."""
     total = {"axis": axes, "keepdims": True}
     n = int(np.prod([x.shape[a] for a in axes]))
-    low, high = np.iinfo(TYPES[dtype]).min, np.iinfo(TYPES[dtype]).max
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(TYPES[dtype]).min, np.iinfo(TYPES[dtype]).max)
     if kind == "Max":
         return np.max(x, initial=low, **total)
     if kind == "Min":
@@ -68,7 +68,7 @@ def reduction(kind):
     op = "Reduce" + kind
 
     def make(g):
-        kinds = "n" if kind not in ("L2", "LogSum", "LogSumExp") else "f"
+        kinds = "f" if kind in ("L2", "LogSum", "LogSumExp") else "a" if kind in ("Max", "Min") else "n"
         dtype, rank = g.dtype(kinds), g.rank()
         axes = tuple(g.some_axes(rank, at_least=1))
         written = [a - rank if g.chance(0.3) else a for a in axes]
