@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-extern const tn_backend tn_cpu_backend, tn_null_backend;
+extern const tn_backend tn_cpu_backend, tn_cuda_backend, tn_null_backend;
 
-const tn_backend *const tn_backends[] = {&tn_cpu_backend, &tn_null_backend};
+const tn_backend *const tn_backends[] = {&tn_cpu_backend, &tn_cuda_backend, &tn_null_backend};
 const uint32_t tn_n_backends = TN_ARRAY_LEN(tn_backends);
 
 const tn_backend *tn_backend_find(const char *name) {

@@ -64,9 +64,18 @@ typedef struct tn_emit_options {
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */
+  tn_buf *remarks;      /* lines about the code that was made, for -v; NULL = not wanted */
 } tn_emit_options;
 
-typedef enum tn_emit_text { TN_EMIT_TILES, TN_EMIT_LLVM, TN_EMIT_ASM } tn_emit_text;
+/* A form in which the backend can write a program's code: --emit=NAME. */
+typedef struct tn_emit_level {
+  const char *name;   /* "llvm"; none of another backend means something else */
+  const char *suffix; /* of a file that holds it: ".ll" */
+  const char *doc;
+  bool is_assembly;   /* what -S writes */
+  bool is_binary;     /* no text: stands alone in its file */
+  bool has_lines;     /* with -g it refers to lines of the debug source */
+} tn_emit_level;
 
 typedef struct tn_backend {
   const char *name;
@@ -82,9 +91,11 @@ typedef struct tn_backend {
    * to the runtime's functions by their names, and define what runtime/abi.h says. */
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
-  /* The program as text of one level. */
+  /* The levels in the order in which they follow each other, and the program at one of them (its number). */
+  const tn_emit_level *levels;
+  uint32_t n_levels;
   bool (*emit_text)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
-                    tn_emit_text what, tn_buf *out);
+                    uint32_t level, tn_buf *out);
 } tn_backend;
 
 /* NULL when there is none of that name. */

@@ -76,6 +76,8 @@ struct tn_program {
 tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name);
 tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const char *name, const tn_type *type,
                                  const tn_storage *storage);
+/* False, reported, when the program uses a size that no axis of its inputs binds: no backend makes code of it yet. */
+bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program);
 /* At the end of the program, or of the steps inside another. */
 tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc);
 tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc);

@@ -5,8 +5,11 @@
 
 #include "backends/cpu/tile.h"
 
-#define TN_CPU_CODE_VERSION 1u
+#define TN_CPU_CODE_VERSION 2u
 #define TN_CPU_CODE_SYMBOL "tn_cpu_code_table"
+
+/* Numbers in the backend's table of levels. */
+typedef enum tn_cpu_level { TN_CPU_TILES, TN_CPU_LLVM, TN_CPU_ASM, TN_CPU_N_LEVELS } tn_cpu_level;
 
 typedef struct tn_cpu_code {
   uint32_t version; /* TN_CPU_CODE_VERSION */
@@ -15,7 +18,7 @@ typedef struct tn_cpu_code {
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
   bool (*emit_text)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
-                    tn_emit_text what, tn_buf *out);
+                    uint32_t level, tn_buf *out);
   /* The object of one tile function alone, under the given symbol; for tests of lowering. */
   bool (*compile_tile)(tn_ctx *ctx, const tn_target *target, const tn_tile_func *tile, const char *symbol,
                        tn_arena *arena, tn_object_part *out);

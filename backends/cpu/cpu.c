@@ -99,10 +99,16 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
 }
 
 static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *program,
-                      const tn_emit_options *options, tn_emit_text what, tn_buf *out) {
+                      const tn_emit_options *options, uint32_t level, tn_buf *out) {
   const tn_cpu_code *code = tn_cpu_code_load(ctx);
-  return code != NULL && code->emit_text(ctx, target, program, options, what, out);
+  return code != NULL && code->emit_text(ctx, target, program, options, level, out);
 }
+
+static const tn_emit_level levels[TN_CPU_N_LEVELS] = {
+    [TN_CPU_TILES] = {.name = "tiles", .suffix = ".tiles", .doc = "loops over register tiles"},
+    [TN_CPU_LLVM] = {.name = "llvm", .suffix = ".ll", .doc = "LLVM's text, before its passes", .has_lines = true},
+    [TN_CPU_ASM] = {.name = "asm", .suffix = ".s", .doc = "assembly", .is_assembly = true, .has_lines = true},
+};
 
 const tn_backend tn_cpu_backend = {
     .name = "cpu",
@@ -112,5 +118,7 @@ const tn_backend tn_cpu_backend = {
     .packed_bytes = tn_cpu_packed_bytes,
     .pack = tn_cpu_pack,
     .emit = emit,
+    .levels = levels,
+    .n_levels = TN_CPU_N_LEVELS,
     .emit_text = emit_text,
 };

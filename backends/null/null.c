@@ -37,8 +37,8 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
 }
 
 static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *program,
-                      const tn_emit_options *options, tn_emit_text what, tn_buf *out) {
-  (void)target, (void)options, (void)what, (void)out;
+                      const tn_emit_options *options, uint32_t level, tn_buf *out) {
+  (void)target, (void)options, (void)level, (void)out;
   return tn_error(ctx, TN_LOC_NONE, TN_E_TARGET, "the backend 'null' has no text for '%s'", program->name);
 }
 

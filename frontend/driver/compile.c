@@ -21,6 +21,7 @@ static bool choose_target(tn_driver *driver) {
   const char *cpu = o->march && strcmp(o->march, "native") != 0 ? o->march : NULL;
   driver->backend = tn_backend_find(o->target);
   if (!driver->backend) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "no backend '%s'", o->target);
+  if (!tn_driver_check_levels(driver)) return false;
   if (!driver->backend->probe(driver->ctx, cpu, o->triple, &driver->machine)) return false;
   driver->machine.opt_level = o->opt_level;
   if (o->verbose)
@@ -31,7 +32,8 @@ static bool choose_target(tn_driver *driver) {
 
 /* --emit=ir needs the passes over the graph only; and so on. NULL: all. */
 static const char *last_pass_needed(const tn_driver_options *o) {
-  if (o->stop_after || o->make != TN_MAKE_TEXT) return o->stop_after;
+  bool code = o->code_levels.n > 0 || o->assembly;
+  if (o->stop_after || o->make != TN_MAKE_TEXT || code) return o->stop_after;
   tn_pass_level level = !(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_DOT)) ? TN_PASS_GRAPH : TN_PASS_PROGRAM;
   if (!(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_KERNELS)) && o->levels & LEVEL_KERNELS) level = TN_PASS_KERNELS;
   const char *last = NULL;

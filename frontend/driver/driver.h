@@ -43,8 +43,8 @@ typedef enum tn_make {
 } tn_make;
 
 typedef enum tn_level {
-  LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_TILES = 8, LEVEL_LLVM = 16, LEVEL_ASM = 32,
-  LEVEL_HEADER = 64, LEVEL_DOT = 128, LEVEL_AST = 256
+  LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_HEADER = 8, LEVEL_DOT = 16, LEVEL_AST = 32,
+  LEVEL_WEIGHTS = 64
 } tn_level;
 
 typedef enum tn_constants {
@@ -65,6 +65,7 @@ typedef struct tn_driver_options {
   tn_make make;
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
+  tn_words code_levels; /* of --emit: levels that belong to backends */
   const char *output, *header, *report, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
   tn_constants constants;
   const char *section; /* of CONSTANTS_SECTION */
@@ -163,8 +164,12 @@ bool tn_driver_place_constants(tn_driver *driver);
 tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena);
 /* The file of constants, written whole but not committed; *out NULL when there is none. Sets external.digest. */
 bool tn_driver_write_weights(tn_driver *driver, tn_output **out);
+/* The constants as the backend packs them, in the order of their offsets. */
+bool tn_driver_stream_weights(void *driver, tn_sink sink);
 /* text.c: --emit and -S. */
 bool tn_driver_emit_text(tn_driver *driver);
+/* Whether the backend has every level that was asked for, and what is no text stands alone; else reported. */
+bool tn_driver_check_levels(tn_driver *driver);
 /* Text in one atomic file; "-" is standard output. */
 bool tn_driver_write_text(tn_driver *driver, const char *path, const tn_buf *text);
 /* names.c: names derived from others. All interned. */

@@ -19,7 +19,7 @@ static bool find_runtime(tn_driver *driver, tn_object_part *out) {
   *out = tn_driver_runtime(driver->machine.triple);
   if (out->bytes > 0) return true;
   tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon has no runtime for '%s'", driver->machine.triple);
-  tn_note(driver->ctx, TN_LOC_NONE, "--emit=llvm and -S need none");
+  tn_note(driver->ctx, TN_LOC_NONE, "the levels of --emit and -S need none");
   return false;
 }
 
@@ -104,25 +104,25 @@ static bool write_header(tn_driver *driver) {
          tn_driver_write_text(driver, path, &text);
 }
 
-static bool save_temps(tn_driver *driver) {
-  static const struct {
-    unsigned levels;
-    const char *suffix;
-  } rows[] = {{LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM, ".tnir"},
-              {LEVEL_TILES, ".tiles"},
-              {LEVEL_LLVM, ".ll"},
-              {LEVEL_ASM, ".s"}};
-  if (!driver->options.save_temps) return true;
+/* One text beside the output: levels of the IR, or one of the backend's. */
+static bool save_level(tn_driver *driver, unsigned levels, const tn_emit_level *code) {
   tn_driver_options saved = driver->options;
-  bool ok = true;
   const char *output = tn_driver_output_path(driver);
-  for (size_t i = 0; i < TN_ARRAY_LEN(rows) && ok; i++) {
-    driver->options.output = tn_driver_with_suffix(driver, output, rows[i].suffix);
-    driver->options.prefix = tn_driver_prefix(driver);
-    driver->options.levels = rows[i].levels;
-    ok = tn_driver_emit_text(driver);
-    driver->options = saved;
-  }
+  driver->options.output = tn_driver_with_suffix(driver, output, code ? code->suffix : ".tnir");
+  driver->options.prefix = tn_driver_prefix(driver);
+  driver->options.levels = levels;
+  driver->options.code_levels = (tn_words){0};
+  if (code) TN_VEC_PUSH(driver->ctx->arena, &driver->options.code_levels, code->name);
+  bool ok = tn_driver_emit_text(driver);
+  driver->options = saved;
+  return ok;
+}
+
+static bool save_temps(tn_driver *driver) {
+  if (!driver->options.save_temps) return true;
+  bool ok = save_level(driver, LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM, NULL);
+  for (uint32_t i = 0; i < driver->backend->n_levels && ok; i++)
+    ok = save_level(driver, 0, &driver->backend->levels[i]);
   return ok;
 }
 

@@ -100,6 +100,14 @@ static void print_passes(void) {
            tn_passes[i].needed ? "needed" : "optional", tn_passes[i].doc);
 }
 
+static void print_targets(void) {
+  for (uint32_t i = 0; i < tn_n_backends; i++) {
+    printf("%-8s %s\n", tn_backends[i]->name, tn_backends[i]->doc);
+    for (uint32_t k = 0; k < tn_backends[i]->n_levels; k++)
+      printf("  --emit=%-8s %s\n", tn_backends[i]->levels[k].name, tn_backends[i]->levels[k].doc);
+  }
+}
+
 static bool explain(tn_driver *driver, const char *name) {
   tn_diag_code code = tn_diag_code_find(name);
   if (code == TN_N_DIAG_CODES)
@@ -124,9 +132,7 @@ bool tn_driver_inform(tn_driver *driver, bool *out_ok) {
     case OPT_VERSION: printf("%s\n", TENON_PRODUCER); break;
     case OPT_PRINT_OPS: print_ops(); break;
     case OPT_PRINT_PASSES: print_passes(); break;
-    case OPT_PRINT_TARGETS:
-      for (uint32_t i = 0; i < tn_n_backends; i++) printf("%-8s %s\n", tn_backends[i]->name, tn_backends[i]->doc);
-      break;
+    case OPT_PRINT_TARGETS: print_targets(); break;
     case OPT_PRINT_OPTIONS:
       for (size_t i = 0; i < N_OPTIONS; i++) printf("%s\n", tn_options[i].spelling);
       break;

@@ -132,7 +132,7 @@ static bool check_together(tn_driver *driver) {
     tn_note(ctx, TN_LOC_NONE, "tenon model.onnx -o model makes a program; tenon --help lists the options");
     return false;
   }
-  if (o->levels & LEVEL_AST && o->levels != LEVEL_AST)
+  if (o->levels & LEVEL_AST && (o->levels != LEVEL_AST || o->code_levels.n > 0))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=ast goes with no other level");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);

@@ -18,10 +18,55 @@ static bool need_program(tn_driver *driver) {
                                      "there is no program yet: --stop-after, --only or --skip left passes out");
 }
 
-static bool put_backend_text(tn_driver *driver, tn_emit_text what, tn_buf *out) {
+static bool is_asked_for(const tn_driver *driver, const tn_emit_level *level) {
+  if (driver->options.assembly && level->is_assembly) return true;
+  for (size_t i = 0; i < driver->options.code_levels.n; i++)
+    if (strcmp(driver->options.code_levels.data[i], level->name) == 0) return true;
+  return false;
+}
+
+static bool has_level(const tn_backend *backend, const char *name) {
+  for (uint32_t i = 0; i < backend->n_levels; i++)
+    if (strcmp(backend->levels[i].name, name) == 0) return true;
+  return false;
+}
+
+static bool lacks_level(tn_driver *driver, const char *option) {
+  const tn_backend *backend = driver->backend;
+  tn_buf names = tn_buf_create(driver->ctx->arena);
+  for (uint32_t i = 0; i < backend->n_levels; i++)
+    tn_buf_printf(&names, "%s%s", i ? ", " : "it has ", backend->levels[i].name);
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "%s: the backend '%s' has no such level%s%s", option,
+                  backend->name, names.n ? "; " : "", names.n ? names.data : "");
+}
+
+bool tn_driver_check_levels(tn_driver *driver) {
+  const tn_driver_options *o = &driver->options;
+  unsigned n = o->levels != 0, n_binary = (o->levels & LEVEL_WEIGHTS) != 0;
+  bool has_assembly = false;
+  if (n_binary) n += (o->levels & ~(unsigned)LEVEL_WEIGHTS) != 0;
+  for (size_t i = 0; i < o->code_levels.n; i++)
+    if (!has_level(driver->backend, o->code_levels.data[i]))
+      return lacks_level(driver, tn_namef(driver->ctx, "--emit=%s", o->code_levels.data[i]));
+  for (uint32_t i = 0; i < driver->backend->n_levels; i++) {
+    const tn_emit_level *level = &driver->backend->levels[i];
+    has_assembly |= level->is_assembly;
+    n += is_asked_for(driver, level);
+    n_binary += is_asked_for(driver, level) && level->is_binary;
+  }
+  if (o->assembly && !has_assembly) return lacks_level(driver, "-S");
+  return n_binary == 0 || n == 1 ||
+         tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--emit: what is no text stands alone in its file");
+}
+
+static bool put_code(tn_driver *driver, uint32_t level, tn_buf *out) {
   tn_emit_options options = tn_driver_emit_options(driver);
-  return need_program(driver) &&
-         driver->backend->emit_text(driver->ctx, &driver->machine, driver->program, &options, what, out);
+  tn_buf remarks = tn_buf_create(driver->ctx->arena);
+  if (driver->options.verbose) options.remarks = &remarks;
+  bool ok = need_program(driver) &&
+            driver->backend->emit_text(driver->ctx, &driver->machine, driver->program, &options, level, out);
+  if (remarks.n) fputs(remarks.data, stderr);
+  return ok && (!driver->backend->levels[level].has_lines || tn_driver_write_debug(driver));
 }
 
 static bool put_header(tn_driver *driver, tn_buf *out) {
@@ -29,15 +74,13 @@ static bool put_header(tn_driver *driver, tn_buf *out) {
   return tn_header_write(driver->ctx, driver->program, &options, out);
 }
 
-static bool put_level(tn_driver *driver, unsigned level, tn_buf *out) {
-  switch (level) {
-    case LEVEL_TILES: return put_backend_text(driver, TN_EMIT_TILES, out);
-    case LEVEL_LLVM: return put_backend_text(driver, TN_EMIT_LLVM, out);
-    case LEVEL_DOT: tn_text_print_dot(driver->entry, out); return true;
-    case LEVEL_ASM: return put_backend_text(driver, TN_EMIT_ASM, out);
-    default:
-      return need_program(driver) && put_header(driver, out);
-  }
+/* Weights may be larger than memory: they go straight to the file. */
+static bool write_weights(tn_driver *driver) {
+  tn_output *output = need_program(driver) ? tn_driver_open(driver, tn_driver_output_path(driver), 0644) : NULL;
+  if (!output) return false;
+  if (tn_driver_stream_weights(driver, tn_output_sink(output))) return tn_driver_commit(output);
+  tn_driver_discard(output);
+  return false;
 }
 
 _Static_assert((int)LEVEL_IR == (int)TN_TEXT_GRAPH && (int)LEVEL_KERNELS == (int)TN_TEXT_KERNELS &&
@@ -48,9 +91,12 @@ bool tn_driver_emit_text(tn_driver *driver) {
   unsigned levels = driver->options.levels, ir = levels & (LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM);
   tn_buf out = tn_buf_create(driver->ctx->arena);
   bool ok = true;
+  if (levels & LEVEL_WEIGHTS) return write_weights(driver);
   if (ir) tn_text_print(driver->module, ir, &out);
-  for (unsigned level = LEVEL_TILES; level <= LEVEL_DOT && ok; level <<= 1)
-    if (levels & level) ok = put_level(driver, level, &out);
-  if (levels & (LEVEL_LLVM | LEVEL_ASM)) ok = ok && tn_driver_write_debug(driver);
+  for (uint32_t i = 0; i < driver->backend->n_levels && ok; i++)
+    if (is_asked_for(driver, &driver->backend->levels[i])) ok = put_code(driver, i, &out);
+  if (ok && (levels & LEVEL_HEADER))
+    ok = need_program(driver) && put_header(driver, &out);
+  if (ok && (levels & LEVEL_DOT)) tn_text_print_dot(driver->entry, &out);
   return ok && tn_driver_write_text(driver, tn_driver_output_path(driver), &out);
 }

@@ -76,19 +76,34 @@ static bool add_passes(tn_driver *driver, const tn_option *option, const char *a
   return true;
 }
 
+static bool is_code_level(const char *name) {
+  for (uint32_t i = 0; i < tn_n_backends; i++)
+    for (uint32_t k = 0; k < tn_backends[i]->n_levels; k++)
+      if (strcmp(tn_backends[i]->levels[k].name, name) == 0) return true;
+  return false;
+}
+
+/* By bit of tn_level. */
+static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights"};
+
+static bool unknown_level(tn_driver *driver, const char *name) {
+  tn_buf names = tn_buf_create(driver->ctx->arena);
+  for (size_t i = 0; i < TN_ARRAY_LEN(level_names); i++) tn_buf_printf(&names, "%s, ", level_names[i]);
+  for (uint32_t i = 0; i < tn_n_backends; i++)
+    for (uint32_t k = 0; k < tn_backends[i]->n_levels; k++)
+      tn_buf_printf(&names, "%s, ", tn_backends[i]->levels[k].name);
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--emit: expected %sfound '%s'", names.data, name);
+}
+
 static bool set_levels(tn_driver *driver, const tn_option *option, const char *argument) {
-  static const char *const names[] = {"ir",  "kernels", "program", "tiles", "llvm",
-                                      "asm", "header",  "dot",     "ast"};
   tn_words words = {0};
   if (!add_list(driver, option, argument, &words)) return false;
   for (size_t i = 0; i < words.n; i++) {
     size_t k = 0;
-    while (k < TN_ARRAY_LEN(names) && strcmp(names[k], words.data[i]) != 0) k++;
-    if (k == TN_ARRAY_LEN(names))
-      return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
-                      "--emit: expected ir, kernels, program, tiles, llvm, asm, header, dot or ast, found '%s'",
-                      words.data[i]);
-    driver->options.levels |= 1u << k;
+    while (k < TN_ARRAY_LEN(level_names) && strcmp(level_names[k], words.data[i]) != 0) k++;
+    if (k < TN_ARRAY_LEN(level_names)) driver->options.levels |= 1u << k;
+    else if (is_code_level(words.data[i])) TN_VEC_PUSH(driver->ctx->arena, &driver->options.code_levels, words.data[i]);
+    else return unknown_level(driver, words.data[i]);
   }
   driver->options.make = TN_MAKE_TEXT;
   return true;
@@ -111,7 +126,7 @@ static bool set_common(tn_driver *driver, const tn_option *option, const char *a
     case OPT_OBJECT: o->make = TN_MAKE_OBJECT; return true;
     case OPT_SHARED: o->make = TN_MAKE_SHARED; return true;
     case OPT_STATIC_LIB: o->make = TN_MAKE_ARCHIVE; return true;
-    case OPT_ASSEMBLY: o->make = TN_MAKE_TEXT; o->assembly = true; o->levels |= LEVEL_ASM; return true;
+    case OPT_ASSEMBLY: o->make = TN_MAKE_TEXT; o->assembly = true; return true;
     case OPT_EMIT: return set_levels(driver, option, argument);
     case OPT_LEVEL: return set_effort(driver, option, argument);
     case OPT_DEBUG: o->debug = true; return true;

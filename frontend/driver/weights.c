@@ -33,8 +33,7 @@ static bool pad_weights(weights *w, uint64_t to) {
   return true;
 }
 
-/* Constants in the order of their offsets, packed as the schedule asked. */
-static bool stream_weights(void *user, tn_sink sink) {
+bool tn_driver_stream_weights(void *user, tn_sink sink) {
   weights w = {user, 0, sink};
   const tn_program *program = w.driver->program;
   tn_sink counted = {count_and_write, &w};
@@ -91,7 +90,7 @@ tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena) {
   const char *section = driver->options.constants == CONSTANTS_SECTION ? driver->options.section : ".rodata.weights";
   tn_object_data *data = TN_NEW(arena, tn_object_data);
   *data = (tn_object_data){tn_namef(driver->ctx, "%s_weights", tn_driver_prefix(driver)), section,
-                           driver->program->weights_bytes, 64, stream_weights, driver};
+                           driver->program->weights_bytes, 64, tn_driver_stream_weights, driver};
   return data;
 }
 
@@ -137,7 +136,7 @@ bool tn_driver_write_weights(tn_driver *driver, tn_output **out) {
   tn_output *output = tn_driver_open(driver, driver->weights_path, 0644);
   if (!output) return false;
   digester d = {.digest = tnrt_digest_start(), .sink = tn_output_sink(output)};
-  if (!stream_weights(driver, (tn_sink){digest_and_write, &d})) {
+  if (!tn_driver_stream_weights(driver, (tn_sink){digest_and_write, &d})) {
     tn_driver_discard(output);
     return false;
   }

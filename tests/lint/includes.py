@@ -20,6 +20,7 @@ RULES = [
     ("ir/", ["ir/"]),
     ("passes/", ["passes/", "ir/", BACKEND]),
     ("backends/cpu/", ["backends/cpu/", BACKEND, "ir/", ABI]),
+    ("backends/cuda/", ["backends/cuda/", BACKEND, "ir/", ABI]),
     ("backends/object/", ["backends/object/", BACKEND, "ir/", ABI]),
     ("backends/null/", ["backends/null/", BACKEND, "ir/", ABI]),
     ("backends/", ["backends/", "ir/", ABI]),

@@ -291,7 +291,7 @@ static void test_targets(void **state) {
   assert_int_equal(last->code, TN_E_TARGET);
   assert_non_null(strstr(last->text, "did you mean 'haswell'?"));
   assert_false(cpu->probe(f->ctx, "", "mips-elf", &t));
-  assert_null(tn_backend_find("cuda"));
+  assert_null(tn_backend_find("gpu"));
 }
 
 int main(void) {

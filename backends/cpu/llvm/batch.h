@@ -19,8 +19,6 @@ typedef struct tn_batch_plan {
 
 tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *target, const tn_program *program,
                                const tn_emit_options *options);
-/* bound.c: false (reported, once a symbol) when a size of the program is bound by no input. */
-bool tn_batch_check_sizes(tn_ctx *ctx, tn_arena *arena, const tn_program *program);
 /* "kernels conv1 .. fc of 'main'", for messages. */
 const char *tn_batch_title(const tn_batch_plan *plan, uint32_t unit, tn_arena *arena);
 /* A module for units of the plan; as tn_lower_open. */

@@ -40,7 +40,7 @@ static LLVMValueRef symbol_value(tn_dim_code *code, const tn_symbol *symbol) {
     if (code->program->bindings.data[i].symbol == symbol) return code->symbols[i];
   for (const tn_dim_code *at = code; at != NULL; at = at->outer)
     if (at->loop == symbol) return at->iteration;
-  TN_ASSERT(!"tn_batch_check_sizes let an unbound size pass");
+  TN_ASSERT(!"tn_program_check_sizes let an unbound size pass");
   return LLVMConstNull(code->l->i64);
 }
 

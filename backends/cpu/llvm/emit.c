@@ -32,7 +32,7 @@ static void describe_host(tn_ctx *ctx, const char **out_triple, const char **out
 
 static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                  tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts) {
-  if (!tn_batch_check_sizes(ctx, arena, program)) return false;
+  if (!tn_program_check_sizes(ctx, program)) return false;
   start_llvm();
   tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
   *out_n_parts = plan.n_batches + 1;
@@ -49,12 +49,12 @@ static bool print_tiles(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena,
   return true;
 }
 
-static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn_emit_text what, tn_arena *arena,
+static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, uint32_t level, tn_arena *arena,
                        tn_buf *out) {
   tn_lower l;
   if (!tn_batch_open(&l, ctx, plan, arena)) return false;
   bool ok = tn_batch_lower(&l, plan, unit);
-  if (ok && what == TN_EMIT_LLVM) {
+  if (ok && level == TN_CPU_LLVM) {
     tn_debug_close(&l);
     char *text = LLVMPrintModuleToString(l.module);
     tn_buf_puts(out, text);
@@ -69,15 +69,15 @@ static bool print_unit(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, tn
 }
 
 static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *program,
-                      const tn_emit_options *options, tn_emit_text what, tn_buf *out) {
+                      const tn_emit_options *options, uint32_t level, tn_buf *out) {
   start_llvm();
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
-  bool ok = what == TN_EMIT_TILES || tn_batch_check_sizes(ctx, arena, program);
-  if (what == TN_EMIT_TILES) ok = print_tiles(ctx, &plan, arena, out);
+  bool ok = level == TN_CPU_TILES || tn_program_check_sizes(ctx, program);
+  if (level == TN_CPU_TILES) ok = print_tiles(ctx, &plan, arena, out);
   else
     for (uint32_t unit = 0; unit <= plan.n_batches && ok; unit++)
-      ok = print_unit(ctx, &plan, unit, what, arena, out);
+      ok = print_unit(ctx, &plan, unit, level, arena, out);
   tn_arena_destroy(arena);
   return ok;
 }

@@ -1,5 +1,5 @@
-/* Before any code is made: every size a program uses must be bound by an axis of its inputs. */
-#include "backends/cpu/llvm/batch.h"
+/* What code can know of sizes: every one that a program uses must be bound by an axis of its inputs. */
+#include "ir/program.h"
 
 typedef struct search {
   tn_ctx *ctx;
@@ -43,9 +43,10 @@ static void look_at_buffer(search *s, const tn_buffer *buffer) {
   for (uint32_t i = 0; i < buffer->type->ndim; i++) look(s, buffer->type->dims[i]);
 }
 
-bool tn_batch_check_sizes(tn_ctx *ctx, tn_arena *arena, const tn_program *program) {
-  search s = {.ctx = ctx, .program = program, .seen = tn_map_create(arena), .ok = true};
-  tn_steps steps = tn_program_all_steps(program, arena);
+bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program) {
+  tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
+  search s = {.ctx = ctx, .program = program, .seen = tn_map_create(scratch), .ok = true};
+  tn_steps steps = tn_program_all_steps(program, scratch);
   for (size_t i = 0; i < steps.n; i++) {
     const tn_step *step = steps.data[i];
     s.loc = step->loc;
@@ -62,5 +63,6 @@ bool tn_batch_check_sizes(tn_ctx *ctx, tn_arena *arena, const tn_program *progra
     look(&s, program->guards.data[i].p);
     look(&s, program->guards.data[i].q);
   }
+  tn_arena_destroy(scratch);
   return s.ok;
 }
