@@ -60,6 +60,7 @@ typedef struct tn_emit_options {
   const char *prefix;   /* C symbol prefix: <prefix>_run, ... */
   bool with_main;       /* also the symbol tnrt_main_model, for executables */
   uint32_t n_workers;   /* processes for code generation; 0 = in this process */
+  uint32_t unit_seconds; /* processor time that a process may take for one unit; 0 = any */
   uint32_t n_threads;   /* 1 = never call the pool */
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */

@@ -69,7 +69,7 @@ typedef struct tn_driver_options {
   const char *output, *header, *report, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
   tn_constants constants;
   const char *section; /* of CONSTANTS_SECTION */
-  uint32_t opt_level, threads, jobs;
+  uint32_t opt_level, threads, jobs, unit_seconds;
   bool debug, with_main, no_fork, verbose, commands, save_temps;
   uint64_t memory_budget, memory_limit;
   TN_VEC(tn_input) inputs;

@@ -8,8 +8,8 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
   return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
-                           .n_workers = o->no_fork ? 0 : o->jobs, .n_threads = o->threads,
-                           .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
+                           .n_workers = o->no_fork ? 0 : o->jobs, .unit_seconds = o->unit_seconds,
+                           .n_threads = o->threads, .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
                            .external = driver->external.name ? &driver->external : NULL};
 }
 

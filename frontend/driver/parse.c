@@ -152,7 +152,8 @@ static bool check_together(tn_driver *driver) {
 
 bool tn_driver_parse(tn_driver *driver) {
   tn_driver_options *o = &driver->options;
-  *o = (tn_driver_options){.opt_level = 2, .threads = 16, .color = -1, .inform = N_OPTIONS, .target = "cpu"};
+  *o = (tn_driver_options){.opt_level = 2, .threads = 16, .unit_seconds = 600, .color = -1, .inform = N_OPTIONS,
+                            .target = "cpu"};
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   o->jobs = processors > 0 && processors < 256 ? (uint32_t)processors : 1;
   if (!tn_driver_expand_words(driver) || !read_words(driver)) return false;

@@ -237,6 +237,7 @@ static bool set_inspect(tn_driver *driver, const tn_option *option, const char *
     case OPT_SAVE_TEMPS: o->save_temps = true; return true;
     case OPT_NO_FORK: o->no_fork = true; return true;
     case OPT_JOBS: return set_number(driver, option, argument, 1, 256, &o->jobs);
+    case OPT_UNIT_SECONDS: return set_number(driver, option, argument, 1, 1000000, &o->unit_seconds);
     default:
       o->inform = (tn_option_id)(option - tn_options);
       o->inform_argument = argument;

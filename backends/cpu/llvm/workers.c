@@ -1,9 +1,14 @@
 /* Code generation in forked processes, one unit each, a bounded number at a time. A child is single-threaded, inherits
- * everything read-only by copy-on-write and sends its object, or its diagnostics, through a pipe. When it dies, the
- * parent says on which unit. */
+ * everything read-only by copy-on-write and sends its object, or its diagnostics, through a pipe. It has limits of time
+ * and memory and does not outlive its parent. When it dies, the parent says on which unit. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +22,11 @@ typedef struct record {
   uint32_t severity, code, loc;
   uint64_t bytes;
 } record;
+
+#define MAX_GROWTH_BYTES ((rlim_t)4 << 30) /* address space of a child beyond what the parent has */
+#define KILL_AFTER_SECONDS 5               /* for a child that ignores that its time is over */
+
+enum { CHILD_FAULT = 70, CHILD_RESOURCE = 71 };
 
 typedef struct child {
   pid_t pid; /* 0: none */
@@ -44,11 +54,63 @@ static bool send(int fd, record head, const void *data) {
 /* LLVM gives this no argument, so the child's pipe is its standard output. */
 static void on_fatal_error(const char *reason) {
   send(STDOUT_FILENO, (record){.kind = RECORD_FATAL, .bytes = strlen(reason)}, reason);
-  _exit(70);
+  _exit(CHILD_FAULT);
 }
 
-static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int fd) {
-  if (dup2(fd, STDOUT_FILENO) < 0) _exit(71);
+/* What C++ calls when it has no memory to give, instead of ending in abort. */
+static void on_growth(void) { on_fatal_error("it asked for more memory than a unit may take"); }
+static void on_no_memory(void) { _exit(CHILD_RESOURCE); }
+
+static void set_new_handler(void (*handler)(void)) {
+  void *(*set)(void (*)(void));
+  void *symbol = dlsym(RTLD_DEFAULT, "_ZSt15set_new_handlerPFvvE"); /* std::set_new_handler; LLVM's C API has none */
+  if (!symbol) return;
+  memcpy(&set, &symbol, sizeof(set));
+  set(handler);
+}
+
+/* Pages of address space that this process has; 0 when the system does not tell. */
+static rlim_t address_space_pages(void) {
+  unsigned long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (!file) return 0;
+  if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+  fclose(file);
+  return pages;
+}
+
+/* Never above the limits that tenon was started with. */
+static void limit_memory(void) {
+  struct rlimit limit;
+  rlim_t have = address_space_pages() * (rlim_t)sysconf(_SC_PAGESIZE);
+  if (have == 0 || getrlimit(RLIMIT_AS, &limit) != 0) return;
+  bool ours = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > have + MAX_GROWTH_BYTES;
+  if (ours) limit.rlim_cur = have + MAX_GROWTH_BYTES;
+  setrlimit(RLIMIT_AS, &limit);
+  set_new_handler(ours ? on_growth : on_no_memory);
+}
+
+static void limit_time(rlim_t seconds) {
+  struct rlimit limit;
+  if (seconds == 0 || getrlimit(RLIMIT_CPU, &limit) != 0) return;
+  if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > seconds) limit.rlim_cur = seconds;
+  rlim_t last = limit.rlim_cur + KILL_AFTER_SECONDS;
+  if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > last) limit.rlim_max = last;
+  setrlimit(RLIMIT_CPU, &limit);
+}
+
+static void limit_child(const tn_emit_options *options, pid_t parent) {
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  limit_memory();
+  limit_time(options->unit_seconds);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(CHILD_RESOURCE); /* it was gone before that was asked for */
+}
+
+static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int fd, pid_t parent) {
+  limit_child(plan->options, parent);
+  if (dup2(fd, STDOUT_FILENO) < 0) _exit(CHILD_RESOURCE);
   LLVMInstallFatalErrorHandler(on_fatal_error);
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   size_t first = ctx->diags.n;
@@ -58,9 +120,9 @@ static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int
     const tn_diag *d = &ctx->diags.data[i];
     record head = {.kind = RECORD_DIAG, .severity = d->severity, .code = d->code, .loc = d->loc,
                    .bytes = strlen(d->text)};
-    if (!send(STDOUT_FILENO, head, d->text)) _exit(71);
+    if (!send(STDOUT_FILENO, head, d->text)) _exit(CHILD_RESOURCE);
   }
-  if (ok && !send(STDOUT_FILENO, (record){.kind = RECORD_OBJECT, .bytes = part.bytes}, part.data)) _exit(71);
+  if (ok && !send(STDOUT_FILENO, (record){.kind = RECORD_OBJECT, .bytes = part.bytes}, part.data)) _exit(CHILD_RESOURCE);
   /* The parent's buffers and handlers are copies here: leave them alone. */
   _exit(0);
 }
@@ -68,10 +130,10 @@ static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int
 static bool start(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, child *c) {
   int ends[2];
   if (pipe(ends) != 0) return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot make a pipe: %s", strerror(errno));
-  pid_t pid = fork();
+  pid_t parent = getpid(), pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_child(ctx, plan, unit, ends[1]);
+    run_child(ctx, plan, unit, ends[1], parent);
   }
   close(ends[1]);
   if (pid < 0) {
@@ -113,6 +175,25 @@ static bool read_records(tn_ctx *ctx, const tn_batch_plan *plan, const child *c,
   return false;
 }
 
+/* Of a child that said nothing itself. */
+static bool report_end(tn_ctx *ctx, const tn_batch_plan *plan, const char *title, int status) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_RESOURCE)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "%s: no memory is left to make the code", title);
+  if (WIFEXITED(status))
+    return tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code ended with status %d", title,
+                    WEXITSTATUS(status));
+  int number = WTERMSIG(status);
+  if (number == SIGKILL)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE,
+                    "%s: the process that made the code was killed, perhaps as memory ran short", title);
+  tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code died of signal %d (%s)", title, number,
+           strsignal(number));
+  if (number == SIGXCPU)
+    tn_note(ctx, TN_LOC_NONE, "a unit may take %u s of processor time; --unit-seconds changes that",
+            plan->options->unit_seconds);
+  return false;
+}
+
 static bool finish(tn_ctx *ctx, const tn_batch_plan *plan, child *c, tn_arena *arena, tn_object_part *out) {
   int status = 0;
   close(c->fd);
@@ -121,13 +202,7 @@ static bool finish(tn_ctx *ctx, const tn_batch_plan *plan, child *c, tn_arena *a
   bool explained = false;
   if (read_records(ctx, plan, c, arena, out, &explained) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return true;
-  if (explained) return false;
-  const char *title = tn_batch_title(plan, c->unit, arena);
-  if (WIFSIGNALED(status))
-    return tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code died of signal %d (%s)", title,
-                    WTERMSIG(status), strsignal(WTERMSIG(status)));
-  return tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: the process that made the code ended with status %d", title,
-                  WEXITSTATUS(status));
+  return !explained && report_end(ctx, plan, tn_batch_title(plan, c->unit, arena), status);
 }
 
 /* Reads what is there; false at the end of the stream. */
