@@ -27,6 +27,10 @@ void tn_ctx_destroy(tn_ctx *ctx) {
   if (ctx) tn_arena_destroy(ctx->arena);
 }
 
+void tn_progress_tell(const tn_ctx *ctx, const char *what, uint64_t done, uint64_t total) {
+  if (ctx->progress.tell) ctx->progress.tell(what, done, total);
+}
+
 const char *tn_name(tn_ctx *ctx, const char *text) { return tn_intern_z(ctx->strings, text); }
 
 const char *tn_namef(tn_ctx *ctx, const char *format, ...) {

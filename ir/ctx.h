@@ -16,6 +16,11 @@ typedef struct tn_source_text {
   size_t bytes;
 } tn_source_text;
 
+/* What long work says of itself, for a display: `done` of `total` items of what (a constant string) are ready. */
+typedef struct tn_progress {
+  void (*tell)(const char *what, uint64_t done, uint64_t total); /* NULL: nobody listens */
+} tn_progress;
+
 typedef struct tn_ctx {
   tn_arena *arena;       /* session lifetime */
   tn_interner *strings;  /* names */
@@ -32,6 +37,7 @@ typedef struct tn_ctx {
   uint32_t n_symbols;        /* ever made; gives each its id */
   TN_VEC(tn_source_text) sources; /* texts that spans point into, for messages */
   uint64_t memory_limit;     /* bytes of constants and evaluation together; see --memory-limit */
+  tn_progress progress;
 } tn_ctx;
 
 tn_ctx *tn_ctx_create(tn_oom oom);
@@ -41,6 +47,8 @@ void tn_ctx_destroy(tn_ctx *ctx);
 const char *tn_name(tn_ctx *ctx, const char *text);
 /* Interned result of the format. */
 const char *tn_namef(tn_ctx *ctx, const char *format, ...) TN_PRINTF(2, 3);
+
+void tn_progress_tell(const tn_ctx *ctx, const char *what, uint64_t done, uint64_t total);
 
 /* Locations: interned by content. */
 tn_loc tn_loc_file(tn_ctx *ctx, const char *file);

@@ -99,6 +99,7 @@ static bool run_passes(tn_pass_context *context, const tn_pipeline_options *opti
     if (!chosen(options, pass)) continue;
     double start = milliseconds_now();
     *out_failed_pass = pass->name;
+    tn_progress_tell(context->ctx, pass->name, i, tn_n_passes);
     if (!pass->run(context)) return false;
     double milliseconds = milliseconds_now() - start;
     if (options->ran) options->ran(options->user, pass, milliseconds);

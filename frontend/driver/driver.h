@@ -54,6 +54,8 @@ typedef enum tn_constants {
 
 typedef enum tn_language { LANGUAGE_BY_NAME, LANGUAGE_ONNX, LANGUAGE_TNIR, LANGUAGE_TN, LANGUAGE_OBJECT } tn_language;
 
+typedef enum tn_message_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF } tn_message_format;
+
 typedef struct tn_input {
   const char *path;
   tn_language language;
@@ -85,7 +87,7 @@ typedef struct tn_driver_options {
   bool verify_each, check_each, time_passes;
   bool warnings_are_errors, no_warnings;
   bool hidden[TN_N_DIAG_CODES]; /* -Wno-TNxxxx */
-  bool json;
+  tn_message_format format;
   int color; /* -1 by terminal */
   tn_eval_mode eval_mode;
   tn_words eval_inputs; /* NAME=FILE */
@@ -192,6 +194,9 @@ bool tn_driver_print_commands(tn_driver *driver);
 int tn_driver_report(tn_driver *driver);
 /* reproduce.c: after a fault, writes the IR before the failing pass and the command line to a file and names it. */
 void tn_driver_reproduce(tn_driver *driver);
+/* progress.c: work longer than a second shows how far it is: a bar on a terminal, a line each ten seconds elsewhere. */
+void tn_driver_progress_start(tn_driver *driver); /* for driver->input */
+void tn_driver_progress_stop(tn_driver *driver);  /* before anything else is printed; removes the bar */
 /* signals.c: interrupted or crashed, no temporary is left. */
 void tn_driver_catch_signals(int argc, char **argv);
 void tn_driver_remove_temporaries(void);

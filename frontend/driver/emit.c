@@ -56,6 +56,7 @@ static bool link_object(tn_driver *driver, const char *object, const char *outpu
   for (size_t i = 0; i < o->link.n; i++) TN_VEC_PUSH(driver->ctx->arena, &extra, o->link.data[i]);
   tn_emit_options options = tn_driver_emit_options(driver);
   uint32_t n_exports = tn_header_symbols(driver->ctx, &options, exports);
+  tn_progress_tell(driver->ctx, "linking", 0, 0);
   tn_link_request request = {.kind = o->make == TN_MAKE_SHARED ? TN_LINK_SHARED : TN_LINK_EXECUTABLE,
                              .object = object, .output = output, .extra = extra.data,
                              .n_extra = (uint32_t)extra.n, .sysroot = o->sysroot, .triple = o->triple,

@@ -113,6 +113,7 @@ bool tn_driver_evaluate(tn_driver *driver) {
   tn_tensor **inputs = TN_NEW_N(driver->ctx->arena, tn_tensor *, n_inputs);
   tn_tensor **outputs = TN_NEW_N(driver->ctx->arena, tn_tensor *, n_outputs);
   if (!load_inputs(driver, inputs)) return false;
+  tn_progress_tell(driver->ctx, "evaluating", 0, 0);
   if (!tn_eval_func(driver->ctx, driver->ctx->arena, entry, driver->options.eval_mode,
                     (const tn_tensor *const *)inputs, n_inputs, outputs))
     return false;

@@ -136,6 +136,8 @@ static bool find_entry(tn_driver *driver) {
 
 bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->input = input;
+  tn_driver_progress_start(driver);
+  tn_progress_tell(driver->ctx, "reading", 0, 0);
   driver->files = (tn_onnx_files){0};
   driver->module = NULL;
   driver->entry = NULL;

@@ -1,9 +1,9 @@
-/* Printing diagnostics: text with the source line and a caret, or JSON. */
+/* Printing diagnostics: text with the source line and a caret. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/driver/driver.h"
+#include "frontend/driver/report.h"
 
 #define MAX_LINE_BYTES 400
 
@@ -31,23 +31,24 @@ static void put_clean(tn_buf *out, const char *text, size_t n) {
   }
 }
 
-static const char *severity_name(tn_severity severity) {
+const char *tn_severity_name(tn_severity severity) {
   static const char *const names[] = {[TN_NOTE] = "note", [TN_WARNING] = "warning", [TN_ERROR] = "error",
                                       [TN_HELP] = "help"};
   return names[severity];
 }
 
-/* The line of text that a place stands in; NULL: there is none, or none to show. */
-static const char *find_line(const tn_source_text *source, const tn_loc_info *where, size_t *out_bytes) {
+const char *tn_report_line(const tn_driver *driver, const char *file, uint32_t line, size_t *out_bytes) {
+  const tn_source_text *source = tn_ctx_text(driver->ctx, file);
+  if (!source) return NULL;
   const char *text = source->text, *end = text + source->bytes;
-  for (uint32_t line = 1; line < where->line; line++) {
+  for (uint32_t i = 1; i < line; i++) {
     text = memchr(text, '\n', (size_t)(end - text));
     if (!text++) return NULL;
   }
   const char *stop = memchr(text, '\n', (size_t)(end - text));
   *out_bytes = (size_t)((stop ? stop : end) - text);
   if (*out_bytes && text[*out_bytes - 1] == '\r') --*out_bytes;
-  return *out_bytes <= MAX_LINE_BYTES && where->column <= *out_bytes + 1 ? text : NULL;
+  return text;
 }
 
 /* Tildes for the columns of span that stand in line, which has n bytes. */
@@ -63,10 +64,9 @@ static void mark_span(char *marks, size_t n, const tn_loc_info *span, uint32_t l
  *       |          ~    ^~~~~~~ */
 static void put_snippet(tn_buf *out, const tn_driver *driver, const tn_loc_info *where, const tn_loc_info *also,
                         const style *s) {
-  const tn_source_text *source = tn_ctx_text(driver->ctx, where->file);
   size_t n = 0;
-  const char *line = source && where->column ? find_line(source, where, &n) : NULL;
-  if (!line) return;
+  const char *line = where->column ? tn_report_line(driver, where->file, where->line, &n) : NULL;
+  if (!line || n > MAX_LINE_BYTES || where->column > n + 1) return;
   char *marks = tn_arena_alloc(driver->ctx->arena, n + 2);
   memset(marks, ' ', n + 1);
   if (strcmp(also->file, where->file) == 0) mark_span(marks, n, also, where->line);
@@ -85,7 +85,7 @@ static void put_snippet(tn_buf *out, const tn_driver *driver, const tn_loc_info 
   tn_buf_printf(out, "%s\n", s->end);
 }
 
-static const tn_loc_info *first_origin(const tn_driver *driver, tn_loc loc) {
+const tn_loc_info *tn_report_place(const tn_driver *driver, tn_loc loc) {
   const tn_loc_info *info = tn_loc_get(driver->ctx, loc);
   for (int i = 0; i < TN_LOC_MAX_ORIGINS && info->kind == TN_LOC_KIND_FROM && info->n_origins > 0; i++)
     info = tn_loc_get(driver->ctx, info->origins[0]);
@@ -98,7 +98,7 @@ static const char *color_of(const style *s, tn_severity severity) {
 
 /* What has no place of its own stands below the snippet that it belongs to. */
 static void put_remark(tn_buf *out, const tn_diag *diag, const style *s) {
-  tn_buf_printf(out, "      = %s%s:%s ", color_of(s, diag->severity), severity_name(diag->severity), s->end);
+  tn_buf_printf(out, "      = %s%s:%s ", color_of(s, diag->severity), tn_severity_name(diag->severity), s->end);
   put_clean(out, diag->text, strlen(diag->text));
   tn_buf_putc(out, '\n');
 }
@@ -109,44 +109,12 @@ static void put_text(tn_buf *out, const tn_driver *driver, const tn_diag *diag, 
   else tn_loc_print(driver->ctx, diag->loc, &place);
   tn_buf_puts(out, s->bold);
   put_clean(out, place.data, place.n);
-  tn_buf_printf(out, ": %s%s:%s ", color_of(s, severity), severity_name(severity), s->end);
+  tn_buf_printf(out, ": %s%s:%s ", color_of(s, severity), tn_severity_name(severity), s->end);
   put_clean(out, diag->text, strlen(diag->text));
   if (!tn_severity_is_remark(severity)) tn_buf_printf(out, " [%s]", tn_diag_code_name(diag->code));
   tn_buf_putc(out, '\n');
-  const tn_loc_info *where = first_origin(driver, diag->loc);
-  if (where->kind == TN_LOC_KIND_SPAN) put_snippet(out, driver, where, first_origin(driver, diag->also), s);
-}
-
-static void put_json_string(tn_buf *out, const char *text) {
-  tn_buf_putc(out, '"');
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c == '"' || c == '\\') tn_buf_printf(out, "\\%c", c);
-    else if (c < ' ') tn_buf_printf(out, "\\u%04x", c);
-    else tn_buf_putc(out, (char)c);
-  }
-  tn_buf_putc(out, '"');
-}
-
-/* One object a line, so that a reader need not wait for the end. */
-static void put_json(tn_buf *out, const tn_driver *driver, const tn_diag *diag, tn_severity severity) {
-  tn_buf_printf(out, "{\"severity\": \"%s\", \"code\": \"%s\", \"message\": ", severity_name(severity),
-                tn_diag_code_name(diag->code));
-  put_json_string(out, diag->text);
-  const tn_loc_info *where = first_origin(driver, diag->loc);
-  if (diag->loc != TN_LOC_NONE && where->file) {
-    tn_buf_puts(out, ", \"file\": ");
-    put_json_string(out, where->file);
-  }
-  if (where->kind == TN_LOC_KIND_SPAN && diag->loc != TN_LOC_NONE)
-    tn_buf_printf(out, ", \"line\": %u, \"column\": %u", where->line, where->column);
-  if (where->kind == TN_LOC_KIND_ONNX && diag->loc != TN_LOC_NONE) {
-    tn_buf_printf(out, ", \"node\": %lld, \"name\": ", (long long)where->node_index);
-    put_json_string(out, where->node_name);
-    tn_buf_puts(out, ", \"operator\": ");
-    put_json_string(out, where->node_op);
-  }
-  tn_buf_puts(out, "}\n");
+  const tn_loc_info *where = tn_report_place(driver, diag->loc);
+  if (where->kind == TN_LOC_KIND_SPAN) put_snippet(out, driver, where, tn_report_place(driver, diag->also), s);
 }
 
 /* Whether a diagnostic is printed, and as what; a note goes with the diagnostic before it. */
@@ -176,6 +144,8 @@ static int status_of(const tn_driver *driver) {
 int tn_driver_report(tn_driver *driver) {
   const tn_ctx *ctx = driver->ctx;
   const style *s = wants_color(driver) ? &coloured : &plain;
+  tn_message_format format = driver->options.format;
+  tn_sarif sarif = tn_sarif_create(driver);
   tn_buf out = tn_buf_create(driver->ctx->arena);
   bool note_shown = true, placed = false;
   size_t n_recorded = 0;
@@ -184,14 +154,17 @@ int tn_driver_report(tn_driver *driver) {
     tn_severity severity;
     n_recorded += diag->severity == TN_ERROR;
     if (!is_shown(driver, diag, &note_shown, &severity)) continue;
-    if (!tn_severity_is_remark(severity)) placed = first_origin(driver, diag->loc)->kind == TN_LOC_KIND_SPAN;
+    if (!tn_severity_is_remark(severity)) placed = tn_report_place(driver, diag->loc)->kind == TN_LOC_KIND_SPAN;
     bool remark = diag->loc == TN_LOC_NONE && tn_severity_is_remark(severity) && placed;
-    if (driver->options.json) put_json(&out, driver, diag, severity);
+    if (format == FORMAT_SARIF) tn_sarif_add(&sarif, diag, severity);
+    else if (format == FORMAT_JSON) tn_json_put_diag(&out, driver, diag, severity);
     else if (remark) put_remark(&out, diag, s);
     else put_text(&out, driver, diag, severity, s);
   }
-  if (n_recorded >= ctx->max_errors && tn_diag_n_errors(ctx) > n_recorded && !driver->options.json)
+  if (n_recorded >= ctx->max_errors && tn_diag_n_errors(ctx) > n_recorded && format == FORMAT_TEXT)
     tn_buf_printf(&out, "tenon: %zu more errors are not shown\n", tn_diag_n_errors(ctx) - n_recorded);
+  int status = status_of(driver);
+  if (format == FORMAT_SARIF) tn_sarif_finish(&sarif, status, &out);
   if (out.n) fwrite(out.data, 1, out.n, stderr);
-  return status_of(driver);
+  return status;
 }

@@ -43,6 +43,7 @@ void tn_driver_reproduce(tn_driver *driver) {
   tn_driver again;
   tn_driver_start(&again, driver->argc, driver->argv);
   if (!print_before(driver, &again, &text) && driver->module) tn_text_print(driver->module, TN_TEXT_ALL, &text);
+  tn_driver_progress_stop(&again);
   if (again.module) tn_module_destroy(again.module);
   tn_ctx_destroy(again.ctx);
   int fd = mkstemps(path, 5);

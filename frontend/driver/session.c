@@ -24,6 +24,7 @@ void tn_driver_start(tn_driver *driver, int argc, char **argv) {
 }
 
 int tn_driver_finish(tn_driver *driver, bool ok) {
+  tn_driver_progress_stop(driver);
   int status = tn_driver_report(driver);
   if (!ok && status == 0) {
     fprintf(stderr, "tenon: fault: a step failed without saying why\n");

@@ -255,6 +255,17 @@ static bool set_warning(tn_driver *driver, const char *name) {
   return true;
 }
 
+static bool set_format(tn_driver *driver, const char *name) {
+  static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json", [FORMAT_SARIF] = "sarif"};
+  for (size_t i = 0; i < TN_ARRAY_LEN(names); i++) {
+    if (strcmp(names[i], name) != 0) continue;
+    driver->options.format = (tn_message_format)i;
+    return true;
+  }
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "-fdiagnostics-format: expected text, json or sarif, found '%s'",
+                  name);
+}
+
 static bool set_diagnose(tn_driver *driver, const tn_option *option, const char *argument) {
   tn_driver_options *o = &driver->options;
   switch ((tn_option_id)(option - tn_options)) {
@@ -268,11 +279,7 @@ static bool set_diagnose(tn_driver *driver, const tn_option *option, const char 
       return o->color >= 0 || strcmp(argument, "auto") == 0 ||
              tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "%s: expected always, never or auto, found '%s'",
                       "-fdiagnostics-color", argument);
-    default: /* -fdiagnostics-format= */
-      o->json = strcmp(argument, "json") == 0;
-      return o->json || strcmp(argument, "text") == 0 ||
-             tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "%s: expected text or json, found '%s'",
-                      "-fdiagnostics-format", argument);
+    default: return set_format(driver, argument); /* -fdiagnostics-format= */
   }
 }
 

@@ -40,6 +40,7 @@ bool tn_driver_stream_weights(void *user, tn_sink sink) {
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     if (buffer->kind != TN_BUFFER_CONST) continue;
+    tn_progress_tell(w.driver->ctx, "writing weights", w.at, program->weights_bytes);
     if (!pad_weights(&w, (uint64_t)tn_dim_value(buffer->offset))) return false;
     tn_arena *scratch = tn_arena_create_scratch(w.driver->ctx->arena);
     bool ok = w.driver->backend->pack(&w.driver->machine, buffer, scratch, counted);

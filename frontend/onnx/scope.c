@@ -8,24 +8,21 @@ const char *tn_onnx_domain(const char *domain) {
   return domain == NULL || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
 }
 
-/* Bytes of the UTF-8 sequence at text, 0 when it is none or a control character. */
-static size_t utf8_length(const unsigned char *text) {
-  if (text[0] < 0x80) return text[0] >= 0x20 && text[0] != 0x7f;
-  size_t n = text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : text[0] >= 0xe0 ? 3 : text[0] >= 0xc2 ? 2 : 0;
-  if (text[0] >= 0xf5) n = 0;
-  for (size_t i = 1; i < n; i++)
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  return n;
+/* Bytes of the character at text, 0 when it is none or a control character (of ASCII, or U+0080 to U+009F). */
+static size_t printable_bytes(const char *text) {
+  unsigned char c = (unsigned char)text[0];
+  if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)text[1] < 0xa0)) return 0;
+  return tn_utf8_bytes(text);
 }
 
 const char *tn_onnx_display(tn_ctx *ctx, const char *text) {
   size_t at = 0, n;
   if (text == NULL) return "";
-  while (text[at] != '\0' && (n = utf8_length((const unsigned char *)text + at)) > 0) at += n;
+  while (text[at] != '\0' && (n = printable_bytes(text + at)) > 0) at += n;
   if (text[at] == '\0') return tn_name(ctx, text);
   tn_buf buf = tn_buf_create(ctx->arena);
   for (at = 0; text[at] != '\0'; at += n > 0 ? n : 1) {
-    n = utf8_length((const unsigned char *)text + at);
+    n = printable_bytes(text + at);
     if (n > 0) tn_buf_append(&buf, text + at, n);
     else tn_buf_printf(&buf, "\\x%02x", (unsigned char)text[at]);
   }

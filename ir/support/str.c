@@ -102,6 +102,17 @@ void tn_buf_escape(tn_buf *buf, const char *text, size_t length) {
   }
 }
 
+size_t tn_utf8_bytes(const char *text) {
+  unsigned char c = (unsigned char)text[0];
+  size_t n = c < 0x80 ? c != 0 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < n; i++)
+    if (((unsigned char)text[i] & 0xc0) != 0x80) return 0;
+  unsigned char second = n > 1 ? (unsigned char)text[1] : 0;
+  bool wrong = (c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) || (c == 0xf0 && second < 0x90) ||
+               (c == 0xf4 && second > 0x8f);
+  return wrong ? 0 : n;
+}
+
 void tn_buf_double(tn_buf *buf, double v) {
   if (isnan(v)) {
     uint64_t bits;

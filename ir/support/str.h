@@ -33,6 +33,10 @@ void tn_buf_escape(tn_buf *buf, const char *text, size_t length);
  * "inf", "-inf", "nan" (a NaN with a payload prints as nan(0x...)). */
 void tn_buf_double(tn_buf *buf, double v);
 
+/* Bytes of the UTF-8 character at the start of text, which ends with NUL; 0 at the end and where it is not well formed
+ * (RFC 3629: no surrogates, no long forms). */
+size_t tn_utf8_bytes(const char *text);
+
 /* Edit distance for "did you mean"; returns the nearest of names within distance 2, or NULL. */
 const char *tn_str_nearest(const char *text, const char *const *names, size_t n_names);
 

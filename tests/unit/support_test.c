@@ -136,6 +136,17 @@ static void test_text_is_escaped(void **state) {
   tn_arena_destroy(arena);
 }
 
+static void test_utf8(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    size_t bytes;
+  } rows[] = {{"", 0}, {"a", 1}, {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4}, {"\x80", 0}, {"\xc0\xaf", 0},
+              {"\xc3", 0}, {"\xe2\x82", 0}, {"\xe0\x9f\xbf", 0}, {"\xed\xa0\x80", 0}, {"\xf0\x8f\xbf\xbf", 0},
+              {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0}, {"\xff", 0}};
+  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) assert_int_equal(tn_utf8_bytes(rows[i].text), rows[i].bytes);
+}
+
 static void test_nearest_name(void **state) {
   (void)state;
   static const char *const names[] = {"reshape", "reduce", "resize"};
@@ -204,6 +215,7 @@ int main(void) {
       cmocka_unit_test(test_equal_strings_are_one),
       cmocka_unit_test(test_doubles_read_back_to_the_same_bits),
       cmocka_unit_test(test_text_is_escaped),
+      cmocka_unit_test(test_utf8),
       cmocka_unit_test(test_nearest_name),
       cmocka_unit_test(test_errors_are_counted_past_the_limit),
       cmocka_unit_test(test_codes_have_unique_names),

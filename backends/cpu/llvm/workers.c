@@ -239,9 +239,16 @@ static uint32_t count_running(const child *children, uint32_t n) {
   return running;
 }
 
+static void tell(const tn_ctx *ctx, const tn_batch_plan *plan, uint32_t done) {
+  tn_progress_tell(ctx, "generating code", done, plan->n_batches + 1);
+}
+
 static bool compile_here(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out) {
   bool ok = true;
-  for (uint32_t unit = 0; unit <= plan->n_batches; unit++) ok &= tn_batch_compile(ctx, plan, unit, arena, &out[unit]);
+  for (uint32_t unit = 0; unit <= plan->n_batches; unit++) {
+    tell(ctx, plan, unit);
+    ok &= tn_batch_compile(ctx, plan, unit, arena, &out[unit]);
+  }
   return ok;
 }
 
@@ -256,6 +263,7 @@ bool tn_batch_compile_all(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *aren
       if (start(ctx, plan, next, &children[i])) next++;
       else next = n_units, ok = false;
     }
+    tell(ctx, plan, next - count_running(children, n));
     if (count_running(children, n) > 0) ok &= serve(ctx, plan, children, n, arena, out);
   }
   return ok;
