@@ -255,7 +255,7 @@ static void test_dead_worker(void **state) {
   setrlimit(RLIMIT_AS, &old);
   assert_false(ok);
   const tn_diag *last = &f->ctx->diags.data[f->ctx->diags.n - 1];
-  assert_int_equal(last->code, TN_E_BACKEND);
+  assert_int_equal(last->code, TN_E_RESOURCE);
   assert_non_null(strstr(last->text, "the entry of 'main'"));
 }
 
