@@ -1,6 +1,6 @@
-/* What long work shows on standard error, drawn by a timer's signal so that no pass has to think of it. As in signals.c,
- * the state is not in a context: a signal handler has no argument for one. The handler calls async-signal-safe functions
- * only. */
+/* What long work shows on standard error, drawn by a timer's signal so that no pass has to think of it. As in
+ * signals.c, the state is not in a context: a signal handler has no argument for one. The handler calls
+ * async-signal-safe functions only. */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -14,8 +14,8 @@ void tn_json_put_string(tn_buf *out, const char *text);
 /* -fdiagnostics-format=json: one object a line, so that a reader need not wait for the end. */
 void tn_json_put_diag(tn_buf *out, const tn_driver *driver, const tn_diag *diag, tn_severity severity);
 
-/* -fdiagnostics-format=sarif: one SARIF 2.1.0 log (OASIS) of a whole run. Diagnostics are added in order; a note goes with
- * the one before it. */
+/* -fdiagnostics-format=sarif: one SARIF 2.1.0 log (OASIS) of a whole run. Diagnostics are added in order; a note goes
+ * with the one before it. */
 typedef struct tn_sarif {
   tn_driver *driver;
   tn_buf results, rules, notes;

@@ -97,8 +97,12 @@ static void end_result(tn_sarif *sarif) {
 static void add_note(tn_sarif *sarif, const tn_diag *diag) {
   if (sarif->n_results == 0) return;
   tn_buf_puts(&sarif->notes, sarif->n_notes++ ? ", " : "");
-  if (has_place(sarif->driver, diag)) put_location(&sarif->notes, sarif->driver, diag), tn_buf_puts(&sarif->notes, ", ");
-  else tn_buf_putc(&sarif->notes, '{');
+  if (has_place(sarif->driver, diag)) {
+    put_location(&sarif->notes, sarif->driver, diag);
+    tn_buf_puts(&sarif->notes, ", ");
+  } else {
+    tn_buf_putc(&sarif->notes, '{');
+  }
   put_message(&sarif->notes, diag->text);
   tn_buf_putc(&sarif->notes, '}');
 }

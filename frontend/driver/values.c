@@ -262,8 +262,8 @@ static bool set_format(tn_driver *driver, const char *name) {
     driver->options.format = (tn_message_format)i;
     return true;
   }
-  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "-fdiagnostics-format: expected text, json or sarif, found '%s'",
-                  name);
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
+                  "-fdiagnostics-format: expected text, json or sarif, found '%s'", name);
 }
 
 static bool set_diagnose(tn_driver *driver, const tn_option *option, const char *argument) {

@@ -40,7 +40,8 @@ class CodeGeneration(FolderTest):
 
     def suffers(self, action, *words, **kw):
         """Compiles while code generation suffers `action`; what is there must stay as it was."""
-        r = run(TENON, "net.tnir", "-o", "net", *words, check=False, cwd=self.folder, env=self.environment(action), **kw)
+        env = self.environment(action)
+        r = run(TENON, "net.tnir", "-o", "net", *words, check=False, cwd=self.folder, env=env, **kw)
         self.assertEqual(contents(self.path("net")), b"old")
         return r
 

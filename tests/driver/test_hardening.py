@@ -1,5 +1,5 @@
-"""The compiler and what it makes are hardened: position-independent, all relocations read-only and bound at the start, no
-executable stack, stack protector, checked library calls. Usage: test_hardening.py BUILD_DIR"""
+"""The compiler and what it makes are hardened: position-independent, all relocations read-only and bound at the start,
+no executable stack, stack protector, checked library calls. Usage: test_hardening.py BUILD_DIR"""
 import os
 import re
 import unittest

@@ -55,7 +55,8 @@ class Progress(FolderTest):
     def test_lines(self):
         env = self.slow(11)
         words = [TENON, "net.tnir", "-c", "-o"]
-        forms = [subprocess.Popen([*words, f"{i}.o", *more], cwd=self.folder, env=env, stderr=subprocess.PIPE, text=True)
+        streams = {"stderr": subprocess.PIPE, "text": True}
+        forms = [subprocess.Popen([*words, f"{i}.o", *more], cwd=self.folder, env=env, **streams)
                  for i, more in enumerate(([], ["-fdiagnostics-format=json"]))]
         lines, json = [p.communicate()[1] for p in forms]
         self.assertEqual((lines, json), ("tenon: net.tnir: generating code, 0 %, 10 s\n", ""))

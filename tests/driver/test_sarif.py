@@ -11,10 +11,11 @@ from common import TENON, FolderTest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "onnx"))
 import pb
 
-# SARIF 2.1.0: for each object its members: name -> (required, type or the name of another object, in a list when many).
+# SARIF 2.1.0: of each object its members: name -> (required, type or name of an object, in a list when many).
 OBJECTS = {
     "log": {"version": (1, str), "$schema": (0, str), "runs": (1, ["run"])},
-    "run": {"tool": (1, "tool"), "columnKind": (0, str), "invocations": (0, ["invocation"]), "results": (0, ["result"])},
+    "run": {"tool": (1, "tool"), "columnKind": (0, str), "invocations": (0, ["invocation"]),
+            "results": (0, ["result"])},
     "tool": {"driver": (1, "component")},
     "component": {"name": (1, str), "version": (0, str), "rules": (0, ["rule"])},
     "rule": {"id": (1, str), "fullDescription": (0, "message")},

@@ -141,9 +141,10 @@ static void test_utf8(void **state) {
   static const struct {
     const char *text;
     size_t bytes;
-  } rows[] = {{"", 0},           {"a", 1},        {"\xc3\xa9", 2},         {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4},
-              {"\x80", 0},       {"\xc0\xaf", 0}, {"\xc3", 0},             {"\xe2\x82", 0},     {"\xe0\x9f\xbf", 0},
-              {"\xed\xa0\x80", 0}, {"\xff", 0},   {"\xf0\x8f\xbf\xbf", 0}, {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0}};
+  } rows[] = {{"", 0},         {"a", 1},            {"\xc3\xa9", 2},     {"\xe2\x82\xac", 3},
+              {"\x80", 0},     {"\xc0\xaf", 0},     {"\xc3", 0},         {"\xf0\x9f\x98\x80", 4},
+              {"\xff", 0},     {"\xe0\x9f\xbf", 0}, {"\xe2\x82", 0},     {"\xf0\x8f\xbf\xbf", 0},
+              {"\xed\xa0", 0}, {"\xed\xa0\x80", 0}, {"\xf5\x80\x80", 0}, {"\xf4\x90\x80\x80", 0}};
   for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) assert_int_equal(tn_utf8_bytes(rows[i].text), rows[i].bytes);
 }
 

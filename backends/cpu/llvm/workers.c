@@ -118,11 +118,12 @@ static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int
   bool ok = tn_batch_compile(ctx, plan, unit, arena, &part);
   for (size_t i = first; i < ctx->diags.n; i++) {
     const tn_diag *d = &ctx->diags.data[i];
-    record head = {.kind = RECORD_DIAG, .severity = d->severity, .code = d->code, .loc = d->loc,
+    record said = {.kind = RECORD_DIAG, .severity = d->severity, .code = d->code, .loc = d->loc,
                    .bytes = strlen(d->text)};
-    if (!send(STDOUT_FILENO, head, d->text)) _exit(CHILD_RESOURCE);
+    if (!send(STDOUT_FILENO, said, d->text)) _exit(CHILD_RESOURCE);
   }
-  if (ok && !send(STDOUT_FILENO, (record){.kind = RECORD_OBJECT, .bytes = part.bytes}, part.data)) _exit(CHILD_RESOURCE);
+  record head = {.kind = RECORD_OBJECT, .bytes = part.bytes};
+  if (ok && !send(STDOUT_FILENO, head, part.data)) _exit(CHILD_RESOURCE);
   /* The parent's buffers and handlers are copies here: leave them alone. */
   _exit(0);
 }
