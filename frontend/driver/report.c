@@ -1,4 +1,4 @@
-/* Printing diagnostics: text with the source line and a caret. */
+/* Printing diagnostics: text with the source line and a caret; json.c and sarif.c have the other forms. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
