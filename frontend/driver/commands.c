@@ -47,7 +47,8 @@ static void put_compile(tn_driver *driver, const char *kind, const char *output,
   put_word(out, "-o");
   put_word(out, output);
   put_word(out, "-x");
-  put_word(out, driver->input->language == LANGUAGE_ONNX ? "onnx" : "tnir");
+  tn_language language = driver->input->language;
+  put_word(out, language == LANGUAGE_ONNX ? "onnx" : language == LANGUAGE_TN ? "tn" : "tnir");
   put_word(out, "--");
   put_word(out, driver->input->path);
   tn_buf_putc(out, '\n');

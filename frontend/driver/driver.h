@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "backends/object/object.h"
+#include "frontend/lang/lang.h"
 #include "frontend/onnx/onnx.h"
 #include "ir/eval.h"
 #include "passes/pass.h"
@@ -44,7 +45,7 @@ typedef enum tn_make {
 
 typedef enum tn_level {
   LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_HEADER = 8, LEVEL_DOT = 16, LEVEL_AST = 32,
-  LEVEL_WEIGHTS = 64
+  LEVEL_WEIGHTS = 64, LEVEL_SAFETENSORS = 128
 } tn_level;
 
 typedef enum tn_constants {
@@ -79,6 +80,12 @@ typedef struct tn_driver_options {
   TN_VEC(tn_onnx_dim) dims;
   TN_VEC(tn_onnx_shape) shapes;
   tn_words outputs;
+  bool check; /* tenon check FILE */
+  TN_VEC(tn_lang_setting) defines, sets;
+  tn_words import_folders;
+  const char *weights;
+  bool has_init;
+  uint64_t seed;
   bool depfile, depfile_phony;
   const char *depfile_path;
   tn_words depfile_targets;
@@ -112,6 +119,7 @@ typedef struct tn_driver {
   /* Of the input that is being compiled: */
   tn_input *input;
   tn_onnx_files files; /* everything that was read */
+  tn_lang_weights weights; /* of a model in the language */
   tn_module *module;
   tn_func *entry;
   const tn_backend *backend;
@@ -149,6 +157,12 @@ bool tn_driver_print_completion(const char *shell);
 /* inputs.c: the format of an input by name or content; reading one into driver->module. */
 tn_language tn_driver_language_of(const char *path);
 bool tn_driver_load(tn_driver *driver, tn_input *input);
+/* models.c: models in the language: as a graph; tenon check; --emit=safetensors. */
+tn_module *tn_driver_load_tn(tn_driver *driver, tn_input *input);
+bool tn_driver_check(tn_driver *driver, tn_input *input);
+bool tn_driver_write_safetensors(tn_driver *driver);
+/* Adds a file to those that were read. */
+void tn_driver_add_file(tn_driver *driver, const char *path);
 /* source.c: files of the language: --emit=ast. */
 bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
 /* compile.c: target and passes. */

@@ -90,7 +90,7 @@ static tn_module *load_onnx(tn_driver *driver, const tn_input *input) {
   return tn_onnx_load(driver->ctx, input->path, &options);
 }
 
-static void add_file(tn_driver *driver, const char *path) {
+void tn_driver_add_file(tn_driver *driver, const char *path) {
   for (size_t i = 0; i < driver->files.n; i++)
     if (strcmp(driver->files.data[i], path) == 0) return;
   TN_VEC_PUSH(driver->ctx->arena, &driver->files, path);
@@ -110,11 +110,12 @@ static tn_module *load_text(tn_driver *driver, tn_input *input) {
     return NULL;
   }
   if (!read_text(driver, input)) return NULL;
-  if (strcmp(input->path, "-") != 0) add_file(driver, input->path);
+  if (strcmp(input->path, "-") != 0) tn_driver_add_file(driver, input->path);
   const tn_source_text *source = tn_ctx_text(driver->ctx, input->path);
   tn_module *module = tn_text_parse(driver->ctx, input->path, source->text, source->bytes);
   for (size_t i = 0; module && i < module->consts.n; i++)
-    if (module->consts.data[i]->file) add_file(driver, beside(driver, input->path, module->consts.data[i]->file));
+    if (module->consts.data[i]->file)
+      tn_driver_add_file(driver, beside(driver, input->path, module->consts.data[i]->file));
   return module;
 }
 
@@ -145,13 +146,12 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->passes.n = 0;
   driver->debug = NULL;
   if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
-  if (input->language == LANGUAGE_TN)
-    return tn_error(driver->ctx, tn_loc_file(driver->ctx, input->path), TN_E_FORMAT,
-                    "models in the language are parsed (--emit=ast), not compiled yet");
-  driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input) : load_text(driver, input);
+  driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input)
+                   : input->language == LANGUAGE_TN ? tn_driver_load_tn(driver, input)
+                                                    : load_text(driver, input);
   if (!driver->module) return false;
   if (!tn_verify(driver->module)) {
-    driver->fault = input->language == LANGUAGE_ONNX; /* what the importer builds must be right */
+    driver->fault = input->language != LANGUAGE_TNIR; /* what the importer builds must be right */
     return false;
   }
   return find_entry(driver);

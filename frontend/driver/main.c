@@ -3,7 +3,10 @@
 
 static bool translate(tn_driver *driver, tn_input *input) {
   if (driver->options.levels & LEVEL_AST) return tn_driver_print_tree(driver, input);
+  if (driver->options.check) return tn_driver_check(driver, input);
   if (!tn_driver_load(driver, input)) return false; /* file -> graph */
+  if (driver->options.levels & LEVEL_SAFETENSORS)
+    return tn_driver_write_safetensors(driver) && tn_driver_write_depfile(driver);
   if (driver->options.make == TN_MAKE_EVAL) return tn_driver_evaluate(driver);
   return tn_driver_compile(driver) &&    /* graph -> kernels -> planned program */
          tn_driver_emit(driver) &&       /* program -> code -> object -> what was asked for */

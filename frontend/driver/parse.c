@@ -103,7 +103,8 @@ static bool read_option(tn_driver *driver, size_t *i, tn_language *language) {
 static bool read_words(tn_driver *driver) {
   bool ok = true, only_inputs = false;
   tn_language language = LANGUAGE_BY_NAME;
-  for (size_t i = 0; i < driver->words.n; i++) {
+  driver->options.check = driver->words.n > 0 && strcmp(driver->words.data[0], "check") == 0;
+  for (size_t i = driver->options.check; i < driver->words.n; i++) {
     const char *word = driver->words.data[i];
     if (!only_inputs && strcmp(word, "--") == 0) only_inputs = true;
     else if (!only_inputs && word[0] == '-' && word[1]) ok = read_option(driver, &i, &language) && ok;
@@ -132,11 +133,12 @@ static bool check_together(tn_driver *driver) {
     tn_note(ctx, TN_LOC_NONE, "tenon model.onnx -o model makes a program; tenon --help lists the options");
     return false;
   }
-  if (o->levels & LEVEL_AST && (o->levels != LEVEL_AST || o->code_levels.n > 0))
-    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=ast goes with no other level");
+  if (o->levels & (LEVEL_AST | LEVEL_SAFETENSORS) && ((o->levels & (o->levels - 1)) || o->code_levels.n > 0))
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=%s goes with no other level",
+                    o->levels & LEVEL_AST ? "ast" : "safetensors");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
-  if (many && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL))
+  if (many && !o->check && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION,
                     "a program holds one model, found %zu inputs; -c makes an object of each", o->inputs.n);
   if (o->with_main && o->make != TN_MAKE_OBJECT)

@@ -84,7 +84,7 @@ static bool is_code_level(const char *name) {
 }
 
 /* By bit of tn_level. */
-static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights"};
+static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights", "safetensors"};
 
 static bool unknown_level(tn_driver *driver, const char *name) {
   tn_buf names = tn_buf_create(driver->ctx->arena);
@@ -145,10 +145,36 @@ static bool set_common(tn_driver *driver, const tn_option *option, const char *a
   }
 }
 
+/* NAME=VALUE */
+static bool read_setting(tn_driver *driver, const tn_option *option, const char *argument, tn_lang_setting *out) {
+  const char *equals = strchr(argument, '=');
+  if (!equals || equals == argument || !equals[1]) return wrong(driver, option, argument);
+  *out = (tn_lang_setting){tn_namef(driver->ctx, "%.*s", (int)(equals - argument), argument), equals + 1};
+  return true;
+}
+
+static bool set_seed(tn_driver *driver, const tn_option *option, const char *argument) {
+  char *end;
+  errno = 0;
+  driver->options.seed = strtoull(argument, &end, 10);
+  driver->options.has_init = true;
+  if (argument[0] >= '0' && argument[0] <= '9' && !*end && errno == 0) return true;
+  return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "%s: expected a number, found '%s'", option->spelling,
+                  argument);
+}
+
 static bool set_model(tn_driver *driver, const tn_option *option, const char *argument) {
   tn_driver_options *o = &driver->options;
   tn_onnx_shape shape;
+  tn_lang_setting setting;
   switch ((tn_option_id)(option - tn_options)) {
+    case OPT_DEFINE:
+      if (!read_setting(driver, option, argument, &setting)) return false;
+      TN_VEC_PUSH(driver->ctx->arena, &o->defines, setting);
+      return true;
+    case OPT_IMPORTS: TN_VEC_PUSH(driver->ctx->arena, &o->import_folders, argument); return true;
+    case OPT_WEIGHTS: o->weights = argument; return true;
+    case OPT_INIT: return set_seed(driver, option, argument);
     case OPT_OUTPUTS: return add_list(driver, option, argument, &o->outputs);
     case OPT_ENTRY: o->entry = argument; return true;
     case OPT_DATA_ROOT: o->data_root = argument; return true;

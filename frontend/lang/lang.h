@@ -1,11 +1,13 @@
-/* The tenon language (.tn): reading files into syntax trees. */
+/* The tenon language (.tn): reading files into syntax trees, and a model of one into a graph. */
 #ifndef TN_FRONTEND_LANG_LANG_H
 #define TN_FRONTEND_LANG_LANG_H
 
 #include "frontend/lang/ast.h"
+#include "ir/graph.h"
 
 #define TN_LANG_MAX_BYTES (1u << 20) /* of one source file */
 #define TN_LANG_MAX_ERRORS 20        /* of scanner and parser, a file */
+#define TN_LANG_MAX_EXTENT 1000000000 /* of a dim that only the input knows, unless --dim says otherwise */
 
 /* Reads a whole source file (path "-": standard input) into the session. False: TN_E_FILE, TN_E_LIMIT. */
 bool tn_lang_read(tn_ctx *ctx, const char *path, const char **out_text, size_t *out_bytes);
@@ -14,5 +16,45 @@ bool tn_lang_read(tn_ctx *ctx, const char *path, const char **out_text, size_t *
 tn_ast_file *tn_lang_parse(tn_ctx *ctx, const char *path);
 /* The same for text of bytes bytes, which need not end in NUL and may go after the call. name is used in messages. */
 tn_ast_file *tn_lang_parse_bytes(tn_ctx *ctx, const char *name, const char *text, size_t bytes);
+
+/* NAME=VALUE of -D (a dim of the file, a dim or option of the model) and of --set. */
+typedef struct tn_lang_setting {
+  const char *name, *value;
+} tn_lang_setting;
+
+/* Bounds of a dim that the inputs bring (--dim). */
+typedef struct tn_lang_bounds {
+  const char *name;
+  int64_t lo, hi;
+} tn_lang_bounds;
+
+typedef struct tn_lang_weight {
+  const char *path; /* "for.0.Block.w1" */
+  tn_const *constant;
+} tn_lang_weight;
+typedef TN_VEC(tn_lang_weight) tn_lang_weights;
+
+/* All zero: nothing overridden; a model whose weights have no values is refused. */
+typedef struct tn_lang_options {
+  const tn_lang_setting *defines, *sets;
+  uint32_t n_defines, n_sets;
+  const tn_lang_bounds *bounds;
+  uint32_t n_bounds;
+  const char *entry;          /* NULL: the only model, else the last */
+  const char *weights;        /* a file of tensors, or NULL */
+  bool has_init;              /* weights without a value get random ones from seed */
+  uint64_t seed;
+  const char *const *folders; /* of -I */
+  uint32_t n_folders;
+  void (*add_file)(void *user, const char *path); /* for each file that is read; NULL: not wanted */
+  void *user;
+} tn_lang_options;
+
+/* A model of the file as the entry of a module. out_weights: its weights and buffers in order of creation, or NULL.
+ * NULL when an error was reported. */
+tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights);
+/* Parses and checks the file: dims, imports, and each model, which is instantiated; weights need no values. What data,
+ * train, compress, deploy and test blocks hold is parsed only. */
+bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options);
 
 #endif

@@ -62,6 +62,10 @@ static tn_value *average(tn_build *b, tn_value *y, tn_value *x, const tn_pooling
   return tn_build_binary(b, TN_DIV, y, tn_build_broadcast_map(b, count, y->type->dims, y->type->ndim, map));
 }
 
+tn_value *tn_pooling_average(tn_build *b, tn_value *x, const tn_pooling *p, const tn_pooling *plain, bool count_pads) {
+  return x == NULL ? NULL : average(b, window_sum(b, x, 2, p, p->lo, p->hi), x, p, plain, count_pads);
+}
+
 static bool read_pooling(tn_foreign_node *node, tn_value *x, tn_pooling *p, tn_pooling *plain) {
   int64_t ceil_mode;
   const char *auto_pad;
@@ -81,7 +85,7 @@ bool tn_import_average_pool(tn_foreign_node *node) {
   if (!read_pooling(node, input, &p, &plain) || !tn_foreign_int(node, "count_include_pad", 0, &count_pads))
     return false;
   tn_value *x = tn_compose_wide(b, input);
-  tn_value *y = average(b, window_sum(b, x, 2, &p, p.lo, p.hi), x, &p, &plain, count_pads != 0);
+  tn_value *y = tn_pooling_average(b, x, &p, &plain, count_pads != 0);
   return tn_foreign_set(node, 0, tn_compose_narrow(b, y, input));
 }
 

@@ -54,7 +54,8 @@ bool tn_pooling_read_explicit(tn_foreign_node *node, const tn_value *x, const tn
 }
 
 /* SAME: the result has ceil(extent / stride); the padding that takes is split, the odd element at the end for UPPER. */
-static void pad_same(tn_ctx *ctx, const tn_dim *extent, const tn_dim *kernel, bool upper, uint32_t i, tn_pooling *p) {
+void tn_pooling_pad_same(tn_ctx *ctx, const tn_dim *extent, const tn_dim *kernel, bool upper, uint32_t i,
+                         tn_pooling *p) {
   const tn_dim *out = tn_dim_ceildiv(ctx, extent, p->stride[i]);
   const tn_dim *need = tn_dim_mul_i(ctx, tn_dim_add_i(ctx, out, -1), p->stride[i]);
   need = tn_dim_add(ctx, need, tn_dim_add_i(ctx, tn_dim_mul_i(ctx, tn_dim_add_i(ctx, kernel, -1), p->dilate[i]), 1));
@@ -92,7 +93,8 @@ bool tn_pooling_read(tn_foreign_node *node, const tn_value *x, const tn_dim *con
   for (uint32_t i = 0; i < p->n; i++) {
     if (valid) p->lo[i] = p->hi[i] = tn_dim_const(ctx, 0);
     else
-      pad_same(ctx, x->type->dims[i + 2], kernel != NULL ? kernel[i] : tn_dim_const(ctx, p->kernel[i]), upper, i, p);
+      tn_pooling_pad_same(ctx, x->type->dims[i + 2], kernel != NULL ? kernel[i] : tn_dim_const(ctx, p->kernel[i]),
+                          upper, i, p);
   }
   return true;
 }

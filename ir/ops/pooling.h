@@ -19,6 +19,13 @@ bool tn_pooling_read(tn_foreign_node *node, const tn_value *x, const tn_dim *con
 bool tn_pooling_read_explicit(tn_foreign_node *node, const tn_value *x, const tn_dim *const *kernel, tn_pooling *out);
 /* hi of each axis extended so that ceil_mode's last, partial windows exist. */
 void tn_pooling_ceil(tn_ctx *ctx, const tn_value *x, tn_pooling *p);
+/* lo and hi of spatial axis i such that the result has ceil(extent / stride) elements; the odd element of padding goes
+ * to the end for upper, else to the start. */
+void tn_pooling_pad_same(tn_ctx *ctx, const tn_dim *extent, const tn_dim *kernel, bool upper, uint32_t i,
+                         tn_pooling *p);
+/* Mean over windows of the axes from 2 on. plain: p before ceil_mode extended it. count_pads: padding counts as zeros,
+ * but never what ceil_mode adds behind it. */
+tn_value *tn_pooling_average(tn_build *b, tn_value *x, const tn_pooling *p, const tn_pooling *plain, bool count_pads);
 /* y + bias along axis 1; y itself without a bias. */
 tn_value *tn_pooling_add_bias(tn_build *b, tn_value *y, tn_value *bias);
 

@@ -1,0 +1,95 @@
+/* A file of the language becomes a module: which entry is built, and everything that is checked besides. */
+#include <string.h>
+
+#include "frontend/lang/sema.h"
+
+static tn_sema *create(tn_ctx *ctx, const tn_lang_options *options) {
+  static const tn_lang_options no_options;
+  tn_module *module = tn_module_create(ctx);
+  tn_sema *s = TN_NEW(module->arena, tn_sema);
+  *s = (tn_sema){.ctx = ctx, .arena = module->arena, .options = options ? options : &no_options, .module = module,
+                 .units = tn_map_create(module->arena), .stores = tn_map_create(module->arena),
+                 .used_defines = tn_map_create(module->arena)};
+  s->batch = tn_label_create(s, "B");
+  return s;
+}
+
+static bool is_model(const tn_decl *decl, const tn_unit *unit) {
+  return decl->unit == unit && tn_decl_is(decl, TN_AST_MODEL);
+}
+
+static bool no_such_entry(tn_sema *s, const char *wanted) {
+  tn_error(s->ctx, TN_LOC_NONE, TN_E_OPTION, "--entry: '%s' has no entry called '%s'", s->main->path, wanted);
+  for (size_t i = 0; i < s->main->names.n; i++) {
+    const tn_decl *decl = s->main->names.entries[i].value;
+    if (is_model(decl, s->main)) tn_note(s->ctx, TN_LOC_NONE, "it has '%s'", decl->name);
+  }
+  return false;
+}
+
+/* The entry that is asked for, else the only model, else the last. */
+static bool find_entry(tn_sema *s, tn_decl **out) {
+  const char *wanted = s->options->entry;
+  size_t n = 0;
+  *out = NULL;
+  for (size_t i = 0; i < s->main->names.n; i++) {
+    tn_decl *decl = s->main->names.entries[i].value;
+    if (!is_model(decl, s->main)) continue;
+    if (!wanted || strcmp(decl->name, wanted) == 0) *out = decl;
+    n++;
+  }
+  if (*out && !wanted && n > 1)
+    tn_warning(s->ctx, (*out)->loc, TN_W_LANG_ENTRY, "'%s' is built, the last of %zu models; --entry=NAME chooses",
+               (*out)->name, n);
+  if (*out) return true;
+  const tn_decl *block = wanted ? tn_unit_find(s->main, tn_name(s->ctx, wanted)) : NULL;
+  if (block && (tn_decl_is(block, TN_AST_COMPRESS) || tn_decl_is(block, TN_AST_DEPLOY)))
+    return tn_error(s->ctx, block->loc, TN_E_LANG_NOT_YET, "building '%s', a %s block, is not there yet", wanted,
+                    tn_ast_item_kind_text(block->item->kind));
+  if (wanted) return no_such_entry(s, wanted);
+  return tn_error(s->ctx, s->main->ast->loc, TN_E_LANG_NOT_YET, "'%s' has no model to build", s->main->path);
+}
+
+static bool load(tn_sema *s, const char *path) {
+  s->main = tn_unit_load(s, path, TN_LOC_NONE, NULL);
+  if (s->main) s->main->is_main = true;
+  return s->main != NULL;
+}
+
+static void build_entry(tn_sema *s) {
+  tn_decl *entry;
+  s->weights_needed = true;
+  if (!find_entry(s, &entry)) return;
+  if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
+  if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
+}
+
+tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
+  size_t before = ctx->n_errors;
+  tn_sema *s = create(ctx, options);
+  if (load(s, path) && ctx->n_errors == before) build_entry(s);
+  for (size_t i = 0; i < s->weights.n && out_weights; i++) {
+    tn_lang_weight weight = {s->weights.data[i]->path, s->weights.data[i]->constant};
+    TN_VEC_PUSH(ctx->arena, out_weights, weight);
+  }
+  s->module->source = path;
+  if (ctx->n_errors == before) return s->module;
+  tn_module_destroy(s->module);
+  return NULL;
+}
+
+bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
+  size_t before = ctx->n_errors;
+  tn_sema *s = create(ctx, options);
+  if (load(s, path)) {
+    for (size_t i = 0; i < s->main->names.n; i++) {
+      tn_decl *decl = s->main->names.entries[i].value;
+      if (decl->unit == s->main && (decl->kind == TN_DECL_DIM || tn_decl_is(decl, TN_AST_LET_ITEM)))
+        tn_decl_value(s, decl, decl->loc);
+      if (is_model(decl, s->main) && decl->item->result) tn_model_build(s, decl);
+    }
+    if (ctx->n_errors == before) tn_defines_check(s);
+  }
+  tn_module_destroy(s->module);
+  return ctx->n_errors == before;
+}
