@@ -17,6 +17,7 @@ tn_ctx *tn_ctx_create(tn_oom oom) {
   ctx->atoms = tn_map_create(arena);
   ctx->types = tn_map_create(arena);
   ctx->symbols = tn_map_create(arena);
+  ctx->symbol_suffixes = tn_map_create(arena);
   ctx->memory_limit = (uint64_t)16 << 30;
   tn_loc_info none = {.file = "", .node_name = "", .node_op = "", .node_scope = ""};
   TN_VEC_PUSH(arena, &ctx->locs, none);
@@ -42,6 +43,15 @@ const char *tn_namef(tn_ctx *ctx, const char *format, ...) {
   va_end(args);
   const char *name = tn_intern(ctx->strings, text.data ? text.data : "", text.n);
   tn_arena_destroy(scratch);
+  return name;
+}
+
+const char *tn_name_fresh(tn_ctx *ctx, const tn_map *taken, tn_map *suffixes, const char *base) {
+  const char *key = tn_name(ctx, base), *name = key;
+  uintptr_t next = (uintptr_t)tn_map_get(suffixes, key);
+  if (next < 2) next = 2;
+  while (tn_map_has(taken, name)) name = tn_namef(ctx, "%s_%zu", base, (size_t)next++);
+  if (name != key) tn_map_set(suffixes, key, (void *)next);
   return name;
 }
 

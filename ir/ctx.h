@@ -34,6 +34,7 @@ typedef struct tn_ctx {
   tn_map atoms;              /* content hash -> chain of tn_atom */
   tn_map types;              /* content hash -> chain of tn_type */
   tn_map symbols;            /* interned name -> tn_symbol (symbols of the module level) */
+  tn_map symbol_suffixes;    /* tn_name_fresh */
   uint32_t n_symbols;        /* ever made; gives each its id */
   TN_VEC(tn_source_text) sources; /* texts that spans point into, for messages */
   uint64_t memory_limit;     /* bytes of constants and evaluation together; see --memory-limit */
@@ -47,6 +48,10 @@ void tn_ctx_destroy(tn_ctx *ctx);
 const char *tn_name(tn_ctx *ctx, const char *text);
 /* Interned result of the format. */
 const char *tn_namef(tn_ctx *ctx, const char *format, ...) TN_PRINTF(2, 3);
+
+/* base, or the first of base_2, base_3 ... that is no key of taken. suffixes remembers, by base, where the last search
+ * ended, so that n names of one base cost n steps; names must not leave taken. */
+const char *tn_name_fresh(tn_ctx *ctx, const tn_map *taken, tn_map *suffixes, const char *base);
 
 void tn_progress_tell(const tn_ctx *ctx, const char *what, uint64_t done, uint64_t total);
 

@@ -243,9 +243,8 @@ const char *tn_symbol_fresh_name(tn_ctx *ctx, const char *prefix) {
     bool plain = isalnum((unsigned char)*prefix) || (*prefix == '?' && n == 0);
     text[n++] = plain ? *prefix : '_';
   }
-  const char *name = tn_intern(ctx->strings, text, n);
-  for (unsigned k = 2; tn_map_has(&ctx->symbols, name); k++) name = tn_namef(ctx, "%.*s_%u", (int)n, text, k);
-  return name;
+  text[n] = 0;
+  return tn_name_fresh(ctx, &ctx->symbols, &ctx->symbol_suffixes, text);
 }
 
 static int64_t last_of(const tn_dim *extent) { return extent->hi == TN_DIM_INF ? TN_DIM_INF : most(extent->hi - 1, 0); }

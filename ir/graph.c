@@ -15,6 +15,7 @@ tn_module *tn_module_create(tn_ctx *ctx) {
   module->const_names = tn_map_create(arena);
   module->const_suffixes = tn_map_create(arena);
   module->kernel_names = tn_map_create(arena);
+  module->kernel_suffixes = tn_map_create(arena);
   module->source = "";
   return module;
 }

@@ -149,6 +149,7 @@ struct tn_module {
   TN_VEC(const tn_storage *) storages;
   TN_VEC(struct tn_kernel *) kernels;
   tn_map kernel_names; /* ever given */
+  tn_map kernel_suffixes; /* tn_name_fresh */
   TN_VEC(struct tn_program *) programs;
   const char *source; /* path of the model, for reports */
 };

@@ -27,10 +27,8 @@ static const char *identifier(tn_ctx *ctx, const char *wanted) {
 tn_kernel *tn_kernel_create(tn_module *module, const char *name) {
   tn_kernel *kernel = TN_NEW(module->arena, tn_kernel);
   kernel->module = module;
-  kernel->name = identifier(module->ctx, name);
-  const char *base = kernel->name;
-  for (uint32_t i = 2; tn_map_has(&module->kernel_names, kernel->name); i++)
-    kernel->name = tn_namef(module->ctx, "%s_%u", base, i);
+  kernel->name = tn_name_fresh(module->ctx, &module->kernel_names, &module->kernel_suffixes,
+                               identifier(module->ctx, name));
   tn_map_set(&module->kernel_names, kernel->name, kernel);
   kernel->by_content = tn_map_create(module->arena);
   kernel->loc = tn_loc_current(module->ctx);

@@ -7,6 +7,7 @@ tn_program *tn_program_create(tn_module *module, tn_func *func, const char *name
   program->func = func;
   program->name = tn_name(module->ctx, name);
   program->buffer_names = tn_map_create(module->arena);
+  program->buffer_suffixes = tn_map_create(module->arena);
   TN_VEC_PUSH(module->arena, &module->programs, program);
   return program;
 }
@@ -17,9 +18,7 @@ tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const
   tn_buffer *buffer = TN_NEW(module->arena, tn_buffer);
   const char *base = tn_name(module->ctx, name && name[0] ? name : "buf");
   buffer->kind = kind;
-  buffer->name = base;
-  for (uint32_t i = 2; tn_map_has(&program->buffer_names, buffer->name); i++)
-    buffer->name = tn_namef(module->ctx, "%s_%u", base, i);
+  buffer->name = tn_name_fresh(module->ctx, &program->buffer_names, &program->buffer_suffixes, base);
   tn_map_set(&program->buffer_names, buffer->name, buffer);
   buffer->id = (uint32_t)program->buffers.n;
   buffer->type = type;

@@ -67,6 +67,7 @@ struct tn_program {
   TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs */
   TN_VEC(tn_buffer *) buffers;
   tn_map buffer_names;         /* ever given */
+  tn_map buffer_suffixes;      /* tn_name_fresh */
   tn_steps steps;              /* those inside others hang from them */
   const tn_dim *arena_bytes;   /* NULL before planning */
   const tn_dim *arena_lower_bound; /* largest sum of buffers live at one step */

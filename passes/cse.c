@@ -57,6 +57,9 @@ static uint64_t hash_node(const tn_node *node) {
   uint64_t hash = tn_hash_bytes(0, &node->op, sizeof(node->op));
   for (uint32_t i = 0; i < node->n_operands; i++)
     hash = tn_hash_bytes(hash, &node->operands[i].value, sizeof(tn_value *));
+  for (uint32_t i = 0; i < node->op->n_attrs; i++) /* nodes of constants differ in nothing else */
+    if (node->attrs[i].present && node->op->attrs[i].kind == TN_ATTR_CONST)
+      hash = tn_hash_bytes(hash, &node->attrs[i].u.constant, sizeof(tn_const *));
   return tn_hash_bytes(hash, &node->results[0]->type, sizeof(tn_type *));
 }
 

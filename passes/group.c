@@ -54,7 +54,7 @@ static void collect_consumers(grouping *g, const tn_value *value, path so_far) {
 
 static int32_t new_group(grouping *g, tn_node *root) {
   tn_group_anchor anchor = tn_node_anchor(root);
-  tn_group group = {root, anchor == TN_GROUP_MAP ? NULL : root, anchor, 1};
+  tn_group group = {root, anchor == TN_GROUP_MAP ? NULL : root, anchor, 1, NULL};
   TN_VEC_PUSH(g->scratch, &g->groups, group);
   root->group = (int32_t)g->groups.n - 1;
   return root->group;

@@ -38,11 +38,17 @@ tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
   for (const tn_node *node = block->first; node; node = node->next)
     if (node->group >= 0 && (uint32_t)node->group >= groups.n) groups.n = (uint32_t)node->group + 1;
   groups.groups = TN_NEW_N(arena, tn_group, groups.n);
+  for (const tn_node *node = block->first; node; node = node->next)
+    if (node->group >= 0) groups.groups[node->group].n_nodes++;
+  for (uint32_t i = 0; i < groups.n; i++) {
+    groups.groups[i].nodes = TN_NEW_N(arena, tn_node *, groups.groups[i].n_nodes);
+    groups.groups[i].n_nodes = 0;
+  }
   for (tn_node *node = block->first; node; node = node->next) {
     if (node->group < 0) continue;
     tn_group *group = &groups.groups[node->group];
     group->root = node;
-    group->n_nodes++;
+    group->nodes[group->n_nodes++] = node;
     tn_group_anchor anchor = tn_node_anchor(node);
     if (anchor == TN_GROUP_MAP) continue;
     group->anchor_node = node;

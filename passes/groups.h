@@ -25,6 +25,7 @@ typedef struct tn_group {
   tn_node *anchor_node; /* the contraction, window, ...; the last reduction; NULL for MAP */
   tn_group_anchor anchor;
   uint32_t n_nodes;
+  tn_node **nodes; /* in the order of the block; the last is the root */
 } tn_group;
 
 typedef struct tn_groups {

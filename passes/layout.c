@@ -53,8 +53,8 @@ static const tn_storage *order_only(tn_module *module, const tn_storage *storage
 
 /* The order of the first operand with these dims, among the group's nodes, that is kept in an order of its own. */
 static const tn_storage *order_of_inputs(layout *l, const tn_group *group, const tn_type *type) {
-  for (tn_node *node = group->root; node; node = node->previous) {
-    if (node->group != group->root->group) continue;
+  for (uint32_t k = group->n_nodes; k-- > 0;) {
+    const tn_node *node = group->nodes[k];
     for (uint32_t i = 0; i < node->n_operands; i++) {
       const tn_value *operand = node->operands[i].value;
       tn_memory_view view;

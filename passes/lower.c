@@ -46,7 +46,7 @@ tn_buffer *tn_lower_constant(tn_lowering *l, const tn_const *constant) {
   return buffer;
 }
 
-/* The model's own name for what a node computes, as an identifier that no other kernel has. */
+/* The model's own name for what a node computes, as an identifier. */
 static const char *kernel_name(tn_lowering *l, const tn_value *value, tn_loc loc) {
   const tn_loc_info *info = tn_loc_get(l->ctx, loc);
   while (info->kind == TN_LOC_KIND_FROM) info = tn_loc_get(l->ctx, info->origins[0]);
@@ -58,10 +58,7 @@ static const char *kernel_name(tn_lowering *l, const tn_value *value, tn_loc loc
   size_t n = 0;
   if (!isalpha((unsigned char)*wish)) text[n++] = 'k';
   for (; *wish && n + 1 < sizeof(text); wish++) text[n++] = isalnum((unsigned char)*wish) ? *wish : '_';
-  const char *name = tn_intern(l->ctx->strings, text, n);
-  for (unsigned k = 2; tn_map_has(&l->kernel_names, name); k++) name = tn_namef(l->ctx, "%.*s_%u", (int)n, text, k);
-  tn_map_set(&l->kernel_names, name, (void *)name);
-  return name;
+  return tn_intern(l->ctx->strings, text, n);
 }
 
 /* Axes that a fold removes and something then uses again, in a write or in another fold, are rows. */
@@ -133,8 +130,7 @@ static emission start_emission(tn_lowering *l, const tn_group *group, const char
 
 static tn_loc group_loc(tn_lowering *l, const tn_group *group) {
   tn_loc loc = group->root->loc;
-  for (const tn_node *node = group->root->previous; node; node = node->previous)
-    if (node->group == group->root->group) loc = tn_loc_join(l->ctx, node->loc, loc);
+  for (uint32_t i = group->n_nodes - 1; i-- > 0;) loc = tn_loc_join(l->ctx, group->nodes[i]->loc, loc);
   return loc;
 }
 
@@ -352,7 +348,6 @@ bool tn_pass_lower(tn_pass_context *context) {
   l.groups = tn_groups_of(l.block, l.scratch);
   l.placements = tn_map_create(l.scratch);
   l.constant_buffers = tn_map_create(l.scratch);
-  l.kernel_names = tn_map_create(l.scratch);
   bool ok = bind_symbols(&l);
   place_arguments(&l);
   place_results(&l);

@@ -24,7 +24,6 @@ typedef struct tn_lowering {
   tn_steps *steps;       /* where its steps go */
   tn_map placements;       /* tn_value -> tn_placement */
   tn_map constant_buffers; /* tn_const -> tn_buffer */
-  tn_map kernel_names;
 } tn_lowering;
 
 tn_placement *tn_lower_place(tn_lowering *l, const tn_value *value, tn_buffer *buffer);

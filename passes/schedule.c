@@ -6,22 +6,38 @@
 
 static bool same_format(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
+/* The packed buffers of a constant, one a format. */
+typedef struct formats {
+  TN_VEC(tn_buffer *) buffers;
+} formats;
+
+typedef struct scheduling {
+  tn_pass_context *context;
+  tn_program *program;
+  tn_arena *scratch;
+  tn_map formats; /* tn_const -> formats */
+} scheduling;
+
 /* The buffer of the same constant in this format; made when it is the first. */
-static tn_buffer *buffer_in_format(tn_program *program, tn_buffer *buffer, const char *format) {
+static tn_buffer *buffer_in_format(scheduling *s, tn_buffer *buffer, const char *format) {
   if (same_format(buffer->format, format)) return buffer;
-  for (size_t i = 0; i < program->buffers.n; i++) {
-    tn_buffer *other = program->buffers.data[i];
-    if (other->kind == TN_BUFFER_CONST && other->constant == buffer->constant && same_format(other->format, format))
-      return other;
+  formats *known = tn_map_get(&s->formats, buffer->constant);
+  if (!known) {
+    known = TN_NEW(s->scratch, formats);
+    tn_map_set(&s->formats, buffer->constant, known);
   }
-  tn_buffer *made = tn_program_add_buffer(program, TN_BUFFER_CONST, buffer->name, buffer->type, buffer->storage);
+  for (size_t i = 0; i < known->buffers.n; i++)
+    if (same_format(known->buffers.data[i]->format, format)) return known->buffers.data[i];
+  tn_buffer *made = tn_program_add_buffer(s->program, TN_BUFFER_CONST, buffer->name, buffer->type, buffer->storage);
   made->constant = buffer->constant;
   made->format = format;
+  TN_VEC_PUSH(s->scratch, &known->buffers, made);
   return made;
 }
 
-static bool schedule_step(tn_pass_context *context, tn_step *step) {
-  tn_program *program = context->program;
+static bool schedule_step(scheduling *s, tn_step *step) {
+  tn_pass_context *context = s->context;
+  tn_program *program = s->program;
   tn_schedule schedule = {0};
   if (!context->backend->schedule(context->target, step->kernel, context->module->arena, &schedule)) return false;
   step->scratch_bytes = schedule.scratch_bytes;
@@ -29,7 +45,7 @@ static bool schedule_step(tn_pass_context *context, tn_step *step) {
   step->strategy = schedule.strategy;
   for (size_t i = 0; i < step->args.n; i++)
     if (schedule.formats && schedule.formats[i] && step->args.data[i]->kind == TN_BUFFER_CONST)
-      step->args.data[i] = buffer_in_format(program, step->args.data[i], schedule.formats[i]);
+      step->args.data[i] = buffer_in_format(s, step->args.data[i], schedule.formats[i]);
   if (schedule.scratch_bytes && !tn_dim_is(schedule.scratch_bytes, 0)) {
     /* One piece a worker, each on cache lines of its own. */
     const tn_dim *lines = tn_dim_ceildiv(context->ctx, schedule.scratch_bytes, 64);
@@ -65,8 +81,9 @@ bool tn_pass_schedule(tn_pass_context *context) {
   bool ok = true;
   tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
   tn_steps steps = tn_program_all_steps(program, scratch);
+  scheduling s = {context, program, scratch, tn_map_create(scratch)};
   for (size_t i = 0; i < steps.n; i++)
-    if (steps.data[i]->kind == TN_STEP_KERNEL) ok &= schedule_step(context, steps.data[i]);
+    if (steps.data[i]->kind == TN_STEP_KERNEL) ok &= schedule_step(&s, steps.data[i]);
   drop_unused_constants(program, &steps, scratch);
   tn_arena_destroy(scratch);
   return ok;
