@@ -448,11 +448,18 @@ static bool alive_together(const life *a, const life *b) {
   return a->first != NEVER && b->first != NEVER && a->first <= b->last && b->first <= a->last;
 }
 
+/* Rounded up to whole lines a size is at least itself, which the rounding's quotients need not show. */
+static bool is_rounded_up(verifier *v, const tn_dim *bytes, const tn_dim *whole) {
+  const int64_t line = 64;
+  return tn_dim_mul_i(v->ctx, tn_dim_ceildiv(v->ctx, bytes, line), line) == whole;
+}
+
 static void check_size(verifier *v, const tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
   tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
   const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
-  if (!buffer->format && !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
+  if (!buffer->format && !is_rounded_up(v, bytes, buffer->bytes) &&
+      !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
     breach(v, "'%s' is smaller than its type needs", buffer->name);
   if (!tn_verify_le(v->ctx, v->guards, zero, buffer->offset)) breach(v, "'%s' begins before its memory", buffer->name);
 }

@@ -114,7 +114,7 @@ class Program:
         onnx.save(make_model(entries, opset), self.model)
 
     def compile(self):
-        execute("compiling", [self.tenon, self.model, "-o", self.exe, "-j", "1", *self.options])
+        execute("compiling", [self.tenon, self.model, "-o", self.exe, "-j", "1", "--verify-each", *self.options])
 
     def run(self, size, reference):
         """[results of each entry] for the inputs of a size."""

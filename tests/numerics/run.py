@@ -23,6 +23,7 @@ import contractions  # noqa: F401  (each of these adds its rows)
 import elementwise  # noqa: F401
 import known  # noqa: F401
 import quantised  # noqa: F401
+import recurrent  # noqa: F401
 import reductions  # noqa: F401
 import shapes  # noqa: F401
 import spatial  # noqa: F401
