@@ -431,10 +431,23 @@ static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
   return false;
 }
 
+/* room less every buffer's size that is part of it term by term. No size is negative, though its formula alone may not
+ * show it (where a guard bounds an extent from below). */
+static const tn_dim *without_sizes(verifier *v, const tn_dim *room) {
+  for (size_t i = 0; i < v->program->buffers.n; i++) {
+    const tn_dim *bytes = v->program->buffers.data[i]->bytes;
+    if (!bytes || bytes->n_terms == 0 || bytes->n_terms > room->n_terms) continue;
+    const tn_dim *rest = tn_dim_sub(v->ctx, room, bytes);
+    if (rest->n_terms + bytes->n_terms == room->n_terms) room = rest;
+  }
+  return room;
+}
+
 static bool ends_before(verifier *v, const tn_dim *end, const tn_dim *start) {
-  const tn_dim *room = tn_dim_sub(v->ctx, start, end);
+  const tn_dim *room = without_sizes(v, tn_dim_sub(v->ctx, start, end));
   if (tn_dim_is_const(room)) return room->lo >= 0;
-  return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, end, start);
+  return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
+         tn_verify_le(v->ctx, v->guards, end, start);
 }
 
 static bool lie_apart(verifier *v, const tn_buffer *a, const tn_buffer *b) {
