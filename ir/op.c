@@ -42,3 +42,10 @@ const tn_attr *tn_node_attr(const tn_node *node, const char *name) {
   TN_ASSERT(index != UINT32_MAX);
   return &node->attrs[index];
 }
+
+bool tn_op_defines_symbols(const tn_opdef *op) {
+  static const char *const names[] = {"dim_read", "compact", "if", "loop", "host"};
+  for (size_t i = 0; i < TN_ARRAY_LEN(names); i++)
+    if (strcmp(op->name, names[i]) == 0) return true;
+  return false;
+}

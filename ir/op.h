@@ -151,6 +151,8 @@ extern const tn_opdef tn_scalar_ops[TN_N_SCALARS];
 extern const tn_opdef *const tn_structural_ops[];
 extern const uint32_t tn_n_structural_ops;
 const tn_opdef *tn_op_find(const char *name);
+/* Run-time extents come into being at a few ops: they bring the late symbols of their results into scope. */
+bool tn_op_defines_symbols(const tn_opdef *op);
 /* The elementwise op of a scalar. */
 const tn_opdef *tn_op_of_scalar(tn_scalar scalar);
 uint32_t tn_scalar_arity(tn_scalar scalar);

@@ -46,14 +46,6 @@ static void add_symbol(void *user, const tn_symbol *symbol) {
   tn_map_set(&v->symbols, symbol, (void *)symbol);
 }
 
-/* Run-time extents come into being at a few ops; these bring the late symbols of their results into scope. */
-static bool defines_symbols(const tn_opdef *op) {
-  static const char *const names[] = {"dim_read", "compact", "if", "loop", "host"};
-  for (size_t i = 0; i < TN_ARRAY_LEN(names); i++)
-    if (strcmp(op->name, names[i]) == 0) return true;
-  return false;
-}
-
 static void add_late_symbol(void *user, const tn_symbol *symbol) {
   if (symbol->kind == TN_SYM_READ || symbol->kind == TN_SYM_COUNT || symbol->kind == TN_SYM_JOIN)
     add_symbol(user, symbol);
@@ -71,7 +63,7 @@ static void define_symbols(verifier *v, const tn_node *node) {
 }
 
 static void check_node_symbols(verifier *v, const tn_node *node) {
-  if (defines_symbols(node->op)) define_symbols(v, node);
+  if (tn_op_defines_symbols(node->op)) define_symbols(v, node);
   for (uint32_t i = 0; i < node->op->n_attrs; i++)
     if (node->op->attrs[i].kind == TN_ATTR_DIMS && node->attrs[i].present)
       check_dims(v, node->attrs[i].u.list.dims, node->attrs[i].u.list.n);

@@ -139,6 +139,7 @@ static bool index_is_constant(const tn_value *value) {
 static bool replace_shape_value(tn_pass_context *context, tn_node *node) {
   if (node->n_results != 1 || !node->results[0]->index || node->op == &tn_op_const || node->op == &tn_op_dim_value)
     return false;
+  if (tn_op_defines_symbols(node->op)) return false; /* the dims have their symbols from it */
   tn_value *value = node->results[0];
   if (value->type->ndim > 1 || (node->op->kind == TN_OP_TERMINATOR) || value->n_index == 0) return false;
   if (index_is_constant(value)) {
