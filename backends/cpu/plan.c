@@ -730,9 +730,8 @@ static void choose_parts(tn_plan *plan) {
     most = units;
     plan->part_axis = (int32_t)axis;
   }
-  double parts = work / 16384;
-  plan->parts = (uint32_t)(parts < most ? parts : most);
-  if (plan->parts > 64) plan->parts = 64;
+  double parts = work / 16384 < most ? work / 16384 : most;
+  plan->parts = parts < 64 ? (uint32_t)parts : 64;
   if (plan->parts < 2) plan->parts = 1, plan->part_axis = -1;
 }
 
