@@ -3,6 +3,7 @@
  *
  * Register rule of contractions (Goto-style outer product): MR rows x NV vectors of accumulators, NV vectors of the
  * packed operand and one broadcast must fit the register file; LLVM then allocates without a spill. */
+#include <math.h>
 #include <limits.h>
 #include <string.h>
 
@@ -725,7 +726,7 @@ static void choose_parts(tn_plan *plan) {
   for (uint32_t i = 0; i < plan->n_order; i++) {
     uint32_t axis = plan->order[i];
     double per = (double)plan->tile[axis] * ((int32_t)axis == plan->vector ? plan->lanes : 1);
-    double units = (double)(int64_t)(guess_extent(nest, axis) / per);
+    double units = floor(guess_extent(nest, axis) / per);
     if (units < most * (most >= 16 ? 1e9 : 1.5)) continue;
     most = units;
     plan->part_axis = (int32_t)axis;
