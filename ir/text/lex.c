@@ -10,6 +10,7 @@ typedef struct lexer {
   const char *at, *end, *line_start;
   uint32_t line;
   tn_tokens tokens;
+  bool counting; /* the first time through: tokens.n only, so that their list is allocated once */
 } lexer;
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -32,13 +33,15 @@ static uint32_t column_of(const lexer *lex, const char *at) { return (uint32_t)(
 
 static void report(lexer *lex, const char *at, const char *what) {
   uint32_t column = column_of(lex, at);
+  if (lex->counting) return;
   tn_error(lex->ctx, tn_loc_span(lex->ctx, lex->file, lex->line, column, lex->line, column), TN_E_TEXT, "%s", what);
 }
 
 static void push(lexer *lex, tn_token_kind kind, const char *start, const char *text, size_t length, bool quoted) {
   tn_token token = {.kind = kind, .quoted = quoted, .line = lex->line, .column = column_of(lex, start), .text = text,
                     .length = length};
-  TN_VEC_PUSH(lex->arena, &lex->tokens, token);
+  if (lex->counting) lex->tokens.n++;
+  else lex->tokens.data[lex->tokens.n++] = token;
 }
 
 /* The text between quotes, lex->at being behind the first; false when the line ends before the second. */
@@ -130,11 +133,18 @@ static void lex_one(lexer *lex) {
 }
 
 tn_tokens tn_lex(tn_ctx *ctx, tn_arena *arena, const char *file, const char *text, size_t length) {
-  lexer lex = {.ctx = ctx, .arena = arena, .file = file, .at = text, .end = text + length, .line_start = text,
-               .line = 1};
-  while (lex.at < lex.end) lex_one(&lex);
-  push(&lex, TN_TOKEN_END, lex.at, "", 0, false);
-  return lex.tokens;
+  tn_tokens tokens = {0};
+  for (int counting = 1; counting >= 0; counting--) {
+    lexer lex = {.ctx = ctx, .arena = arena, .file = file, .at = text, .end = text + length, .line_start = text,
+                 .line = 1, .tokens = {.data = tokens.data, .capacity = tokens.capacity}, .counting = counting};
+    /* A text of nothing but errors is left as soon as no more of them are shown. */
+    while (lex.at < lex.end && ctx->n_errors < ctx->max_errors) lex_one(&lex);
+    push(&lex, TN_TOKEN_END, lex.at, "", 0, false);
+    tokens = lex.tokens;
+    tokens.capacity = tokens.n;
+    if (counting) tokens.data = TN_NEW_N(arena, tn_token, tokens.n);
+  }
+  return tokens;
 }
 
 static int hex_digit(char c) {

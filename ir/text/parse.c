@@ -163,6 +163,10 @@ bool tn_parse_double(tn_parser *p, double *out) {
 
 void tn_parse_recover(tn_parser *p, size_t start) {
   int open = 0;
+  if (p->ctx->n_errors >= p->ctx->max_errors) { /* no more of them are shown */
+    p->at = p->tokens.n - 1;
+    return;
+  }
   if (p->at == start) tn_parse_next(p);
   uint32_t line = p->tokens.data[p->at - 1].line;
   for (size_t i = start; i < p->at; i++) {
