@@ -14,6 +14,7 @@
 %locations
 %param {tn_lang_parser *parser}
 %expect 0
+%initial-action { (void)yynerrs; /* counted by parser->n_errors */ }
 
 %code requires {
 #include "frontend/lang/tree.h"
@@ -92,7 +93,7 @@ void tn_lang_yyerror(const tn_lang_range *where, tn_lang_parser *parser, const c
 %type <types> types
 %type <dim> dimx
 %type <dims> dims dims1
-%type <body> body
+%type <body> body lines
 %type <stmt> stmt
 %type <carry> carry
 %type <carries> carries
@@ -106,10 +107,10 @@ void tn_lang_yyerror(const tn_lang_range *where, tn_lang_parser *parser, const c
 
 %%
 
-file: osep items                        { }
-    | osep "tenon" NUM tsep items       { tn_tree_version(parser, @3); }
-    ;
-items: %empty                           { }
+/* No rule that may be empty stands where an error can: bison shifts `error` only where nothing is to be reduced. */
+file: %empty | tsep | items | tsep items | version | version items ;
+version: "tenon" NUM tsep               { tn_tree_version(parser, @2); } ;
+items: item tsep                        { tn_tree_add_item(parser, $1); }
     | items item tsep                   { tn_tree_add_item(parser, $2); }
     ;
 tsep: SEP | tsep SEP ;
@@ -126,7 +127,7 @@ item: "import" STR                      { $$ = tn_tree_import(parser, @$, @2, (t
     | "dim" dimdecls                    { $$ = tn_tree_item(parser, @$, TN_AST_DIM, (tn_ast_name){0});
                                           $$->dims = $2; }
     | "let" name '=' expr               { $$ = tn_tree_item(parser, @$, TN_AST_LET_ITEM, $2);
-                                          $$->value = $4; ROLE(@3, ASSIGN); }
+                                          $$->value = $4; }
     | "mesh" name '=' '(' args ')'      { $$ = tn_tree_item(parser, @$, TN_AST_MESH, $2);
                                           $$->value = tn_tree_tuple(parser, (tn_lang_range){@4.first, @6.last}, $5); }
     | "data" name '=' expr              { $$ = tn_tree_item(parser, @$, TN_AST_DATA, $2); $$->value = $4; }
@@ -144,13 +145,14 @@ item: "import" STR                      { $$ = tn_tree_import(parser, @$, @2, (t
     | "deploy" name "from" name block   { $$ = tn_tree_block(parser, @$, TN_AST_DEPLOY, $2, $4, $5.body); }
     | "test" STR block                  { $$ = tn_tree_test(parser, @$, @2, $3.body); }
     | error SKIPPED                     { $$ = NULL; yyerrok; }
-    | error SKIPPED_HEAD block          { $$ = NULL; yyerrok; }
+    | error skipped_head block          { $$ = NULL; }
     ;
+skipped_head: SKIPPED_HEAD              { yyerrok; } ;
 dimdecls: dimdecl                       { $$ = (tn_ast_dim_decls){0}; TN_VEC_PUSH(parser->ctx->arena, &$$, $1); }
     | dimdecls ',' dimdecl              { $$ = $1; TN_VEC_PUSH(parser->ctx->arena, &$$, $3); }
     ;
 dimdecl: name '=' expr                  { $$ = (tn_ast_dim_decl){tn_lang_loc(parser, @$), $1, $3}; } ;
-def: '=' expr                           { $$ = (tn_lang_def){.value = $2}; ROLE(@1, BODY); }
+def: '=' expr                           { $$ = (tn_lang_def){.value = $2}; }
    | block
    ;
 formals: %empty                         { $$ = (tn_ast_formals){0}; }
@@ -189,34 +191,36 @@ names: name                             { $$ = tn_tree_names(parser, $1); }
 
 /* --- Statements --- */
 
-block: '{' osep '}'                     { $$ = (tn_lang_def){.body = tn_tree_end_body(parser, @$, NULL)};
-                                          ROLE(@1, BLOCK); ROLE(@3, BLOCK); }
-    | '{' osep body '}'                 { $$ = (tn_lang_def){.body = tn_tree_end_body(parser, @$, $3)};
-                                          ROLE(@1, BLOCK); ROLE(@4, BLOCK); }
-    | '{' osep body sep '}'             { $$ = (tn_lang_def){.body = tn_tree_end_body(parser, @$, $3)};
-                                          ROLE(@1, BLOCK); ROLE(@5, BLOCK); }
+block: '{' lines '}'                    { $$ = (tn_lang_def){.body = tn_tree_end_body(parser, @$, $2)}; } ;
+lines: %empty                           { $$ = NULL; }
+    | tsep                              { $$ = NULL; }
+    | body
+    | tsep body                         { $$ = $2; }
+    | body sep
+    | tsep body sep                     { $$ = $2; }
     ;
 body: stmt                              { $$ = tn_tree_body(parser, NULL, $1); }
     | body sep stmt                     { $$ = tn_tree_body(parser, $1, $3); }
     ;
 stmt: "return" expr                     { $$ = tn_tree_value(parser, @$, TN_AST_RETURN, (tn_ast_name){0}, NULL, $2); }
-    | "let" lhs '=' expr                { $$ = tn_tree_let(parser, @$, $2, NULL, $4); ROLE(@3, ASSIGN); }
+    | "let" lhs '=' expr                { $$ = tn_tree_let(parser, @$, $2, NULL, $4); }
     | "let" name ':' type '=' expr      { tn_lang_lhs lhs = {tn_tree_names(parser, $2), false};
-                                          $$ = tn_tree_let(parser, @$, lhs, $4, $6); ROLE(@5, ASSIGN); }
+                                          $$ = tn_tree_let(parser, @$, lhs, $4, $6); }
     | name '=' expr                     { $$ = tn_tree_value(parser, @$, TN_AST_SET, $1, NULL, $3); ROLE(@2, ASSIGN); }
     | name "+=" expr                    { $$ = tn_tree_value(parser, @$, TN_AST_ADD_TO, $1, NULL, $3); }
-    | name ':' type '=' expr            { $$ = tn_tree_value(parser, @$, TN_AST_FIELD, $1, $3, $5); ROLE(@4, ASSIGN); }
-    | "param" name ':' type             { $$ = tn_tree_value(parser, @$, TN_AST_PARAM, $2, $4, NULL); }
-    | "param" name ':' type '=' expr    { $$ = tn_tree_value(parser, @$, TN_AST_PARAM, $2, $4, $6); ROLE(@5, ASSIGN); }
-    | "buffer" name ':' type '=' expr   { $$ = tn_tree_value(parser, @$, TN_AST_BUFFER, $2, $4, $6); ROLE(@5, ASSIGN); }
-    | "sub" name '=' expr               { $$ = tn_tree_value(parser, @$, TN_AST_SUB_DECL, $2, NULL, $4);
-                                          ROLE(@3, ASSIGN); }
+    | name ':' type '=' expr            { $$ = tn_tree_value(parser, @$, TN_AST_FIELD, $1, $3, $5);
+                                          ROLE(@2, TYPED); ROLE(@4, ASSIGN); }
+    | "param" name ':' type             { $$ = tn_tree_value(parser, @$, TN_AST_PARAM, $2, $4, NULL); ROLE(@3, TYPED); }
+    | "param" name ':' type '=' expr    { $$ = tn_tree_value(parser, @$, TN_AST_PARAM, $2, $4, $6);
+                                          ROLE(@3, TYPED); ROLE(@5, ASSIGN); }
+    | "buffer" name ':' type '=' expr   { $$ = tn_tree_value(parser, @$, TN_AST_BUFFER, $2, $4, $6);
+                                          ROLE(@3, TYPED); ROLE(@5, ASSIGN); }
+    | "sub" name '=' expr               { $$ = tn_tree_value(parser, @$, TN_AST_SUB_DECL, $2, NULL, $4); }
     | "for" name "in" expr block        { $$ = tn_tree_value(parser, @$, TN_AST_FOR, $2, NULL, $4);
                                           $$->body = $5.body; }
     | "scan" lhs "in" expr "along" name "carry" carries block
                                         { $$ = tn_tree_scan(parser, @$, $2, $4, $6, $8); $$->body = $9.body; }
-    | "yield" name '=' expr             { $$ = tn_tree_value(parser, @$, TN_AST_YIELD, $2, NULL, $4);
-                                          ROLE(@3, ASSIGN); }
+    | "yield" name '=' expr             { $$ = tn_tree_value(parser, @$, TN_AST_YIELD, $2, NULL, $4); }
     | "every" expr name block           { $$ = tn_tree_value(parser, @$, TN_AST_EVERY, $3, NULL, $2);
                                           $$->body = $4.body; }
     | "stop" "when" expr                { $$ = tn_tree_value(parser, @$, TN_AST_STOP, (tn_ast_name){0}, NULL, $3); }
@@ -228,7 +232,7 @@ stmt: "return" expr                     { $$ = tn_tree_value(parser, @$, TN_AST_
     | "params" STR block                { $$ = tn_tree_glob(parser, @$, TN_AST_PARAMS, @2, $3.body); }
     | call                              { $$ = tn_tree_value(parser, @$, TN_AST_DO, (tn_ast_name){0}, NULL, $1); }
     | error SKIPPED                     { $$ = NULL; yyerrok; }
-    | error SKIPPED_HEAD block          { $$ = NULL; yyerrok; }
+    | error skipped_head block          { $$ = NULL; }
     ;
 lhs: name                               { $$ = (tn_lang_lhs){tn_tree_names(parser, $1), false}; }
     | '(' names ')'                     { $$ = (tn_lang_lhs){$2, true}; }

@@ -27,8 +27,21 @@ typedef enum tn_option_id {
 typedef enum tn_option_form { FORM_FLAG, FORM_JOINED, FORM_VALUE } tn_option_form;
 typedef enum tn_option_group {
   GROUP_COMMON, GROUP_MODEL, GROUP_OUTPUT, GROUP_LINK, GROUP_DEPEND, GROUP_INSPECT, GROUP_DIAGNOSE, GROUP_REFERENCE,
-  N_GROUPS
+  GROUP_FORMAT,  N_GROUPS
 } tn_option_group;
+
+typedef enum tn_verb_id {
+  VERB_COMPILE, /* none of the words */
+#define X(id, word, arguments, text) id,
+#include "frontend/driver/verbs.def"
+#undef X
+  N_VERBS
+} tn_verb_id;
+
+typedef struct tn_verb {
+  const char *word, *arguments, *text;
+} tn_verb;
+extern const tn_verb tn_verbs[N_VERBS];
 
 typedef struct tn_option {
   const char *spelling, *argument; /* argument "" for a flag */
@@ -65,6 +78,8 @@ typedef struct tn_input {
 typedef TN_VEC(const char *) tn_words;
 
 typedef struct tn_driver_options {
+  tn_verb_id verb;
+  bool only_check; /* fmt --check */
   tn_make make;
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
@@ -80,7 +95,6 @@ typedef struct tn_driver_options {
   TN_VEC(tn_onnx_dim) dims;
   TN_VEC(tn_onnx_shape) shapes;
   tn_words outputs;
-  bool check; /* tenon check FILE */
   TN_VEC(tn_lang_setting) defines, sets;
   tn_words import_folders;
   const char *weights;
@@ -163,8 +177,9 @@ bool tn_driver_check(tn_driver *driver, tn_input *input);
 bool tn_driver_write_safetensors(tn_driver *driver);
 /* Adds a file to those that were read. */
 void tn_driver_add_file(tn_driver *driver, const char *path);
-/* source.c: files of the language: --emit=ast. */
+/* source.c: files of the language: --emit=ast, and tenon fmt. */
 bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
+bool tn_driver_format(tn_driver *driver, tn_input *input);
 /* compile.c: target and passes. */
 bool tn_driver_compile(tn_driver *driver);
 /* emit.c: what the run is for: text, object, library, executable. */

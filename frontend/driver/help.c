@@ -8,6 +8,7 @@ const char *const tn_option_groups[N_GROUPS] = {
     [GROUP_COMMON] = "Options", [GROUP_MODEL] = "The model", [GROUP_OUTPUT] = "The result",
     [GROUP_LINK] = "Linking", [GROUP_DEPEND] = "Depfiles", [GROUP_INSPECT] = "Seeing inside",
     [GROUP_DIAGNOSE] = "Messages", [GROUP_REFERENCE] = "The reference (--eval)",
+    [GROUP_FORMAT] = "Formatting (fmt)",
 };
 
 void tn_option_usage(const tn_option *option, char *out, size_t capacity) {
@@ -26,6 +27,8 @@ static void print_option(const tn_option *option) {
 static void print_help(bool all) {
   printf("Usage: tenon [OPTION]... MODEL.onnx [-o FILE]\n"
          "Compiles a neural network to a program, an object or a library.\n");
+  for (size_t i = VERB_COMPILE + 1; i < N_VERBS; i++)
+    printf("   or: tenon %s %s\n       (%s)\n", tn_verbs[i].word, tn_verbs[i].arguments, tn_verbs[i].text);
   for (size_t group = 0; group < (all ? (size_t)N_GROUPS : 1); group++) {
     printf("\n%s:\n", tn_option_groups[group]);
     for (size_t i = 0; i < N_OPTIONS; i++)

@@ -17,6 +17,18 @@ const tn_option tn_options[N_OPTIONS] = {
 #undef FLAG
 #undef JOINED
 
+const tn_verb tn_verbs[N_VERBS] = {
+#define X(id, word, arguments, text) [id] = {word, arguments, text},
+#include "frontend/driver/verbs.def"
+#undef X
+};
+
+static bool read_verb(tn_driver *driver, const char *word) {
+  for (size_t i = VERB_COMPILE + 1; i < N_VERBS; i++)
+    if (strcmp(tn_verbs[i].word, word) == 0) driver->options.verb = (tn_verb_id)i;
+  return driver->options.verb != VERB_COMPILE;
+}
+
 /* Options of one or two letters take their argument right behind them. */
 bool tn_option_is_short(const tn_option *option) {
   return strlen(option->spelling) == 2 || strncmp(option->spelling, "-M", 2) == 0;
@@ -103,9 +115,9 @@ static bool read_option(tn_driver *driver, size_t *i, tn_language *language) {
 static bool read_words(tn_driver *driver) {
   bool ok = true, only_inputs = false;
   tn_language language = LANGUAGE_BY_NAME;
-  driver->options.check = driver->words.n > 0 && strcmp(driver->words.data[0], "check") == 0;
-  for (size_t i = driver->options.check; i < driver->words.n; i++) {
+  for (size_t i = 0; i < driver->words.n; i++) {
     const char *word = driver->words.data[i];
+    if (i == 0 && read_verb(driver, word)) continue;
     if (!only_inputs && strcmp(word, "--") == 0) only_inputs = true;
     else if (!only_inputs && word[0] == '-' && word[1]) ok = read_option(driver, &i, &language) && ok;
     else add_input(driver, word, language);
@@ -133,12 +145,15 @@ static bool check_together(tn_driver *driver) {
     tn_note(ctx, TN_LOC_NONE, "tenon model.onnx -o model makes a program; tenon --help lists the options");
     return false;
   }
+  if (o->only_check && o->verb != VERB_FMT)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--check goes with fmt only");
   if (o->levels & (LEVEL_AST | LEVEL_SAFETENSORS) && ((o->levels & (o->levels - 1)) || o->code_levels.n > 0))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=%s goes with no other level",
                     o->levels & LEVEL_AST ? "ast" : "safetensors");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
-  if (many && !o->check && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL))
+  bool single = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL;
+  if (many && single && o->verb == VERB_COMPILE)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION,
                     "a program holds one model, found %zu inputs; -c makes an object of each", o->inputs.n);
   if (o->with_main && o->make != TN_MAKE_OBJECT)

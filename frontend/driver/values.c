@@ -332,6 +332,7 @@ bool tn_driver_set(tn_driver *driver, const tn_option *option, const char *argum
     case GROUP_DEPEND: return set_depend(driver, option, argument);
     case GROUP_INSPECT: return set_inspect(driver, option, argument);
     case GROUP_DIAGNOSE: return set_diagnose(driver, option, argument);
+    case GROUP_FORMAT: driver->options.only_check = true; return true;
     case GROUP_REFERENCE: return set_reference(driver, option, argument);
     default: return false;
   }

@@ -28,15 +28,15 @@ bool tn_lang_ends(int kind) {
          kind == TOK_SKIPPED;
 }
 
-/* The kind of a token behind the given one in its line; 0: there is none. */
-static int next_in_line(const tn_lang_parser *parser, uint32_t token, uint32_t distance) {
-  for (uint32_t i = 1; i <= distance; i++)
-    if (parser->tokens.data[token + i].kind == 0 || parser->tokens.data[token + i].first_of_line) return 0;
-  return parser->tokens.data[token + distance].kind;
+/* The kind of the token behind the given one in its line; 0: there is none. */
+static int next_in_line(const tn_lang_parser *parser, uint32_t token) {
+  const tn_lang_token *at = &parser->tokens.data[token];
+  if (at->kind == 0 || at[1].first_of_line) return 0;
+  return at[1].kind;
 }
 
 bool tn_lang_begins_item(const tn_lang_parser *parser, uint32_t token) {
-  int next = next_in_line(parser, token, 1);
+  int next = next_in_line(parser, token);
   switch (parser->tokens.data[token].kind) {
     case TOK_IMPORT:
     case TOK_TEST: return next == TOK_STR || (parser->tokens.data[token].kind == TOK_IMPORT && next == TOK_ID);
@@ -53,7 +53,7 @@ bool tn_lang_begins_item(const tn_lang_parser *parser, uint32_t token) {
 }
 
 bool tn_lang_begins_statement(const tn_lang_parser *parser, uint32_t token) {
-  int next = next_in_line(parser, token, 1);
+  int next = next_in_line(parser, token);
   switch (parser->tokens.data[token].kind) {
     case TOK_LET:
     case TOK_RETURN:
@@ -180,7 +180,7 @@ static int next_token(tn_lang_parser *parser, tn_lang_range *where) {
   if (token->kind == 0) return hand_end(parser, where);
   *where = (tn_lang_range){parser->at, parser->at};
   bool version = parser->at == 0 && token->kind == TOK_ID && token->length == 5 &&
-                 next_in_line(parser, 0, 1) == TOK_NUM && memcmp(parser->text + token->offset, "tenon", 5) == 0;
+                 next_in_line(parser, 0) == TOK_NUM && memcmp(parser->text + token->offset, "tenon", 5) == 0;
   parser->at++;
   parser->has_pending = true;
   return version ? TOK_VERSION : token->kind;
@@ -189,6 +189,8 @@ static int next_token(tn_lang_parser *parser, tn_lang_range *where) {
 int tn_lang_yylex(TN_LANG_YYSTYPE *value, tn_lang_range *where, tn_lang_parser *parser) {
   (void)value;
   parser->found = next_token(parser, where);
+  parser->n_virtual = parser->has_pending ? 0 : parser->n_virtual + 1;
+  parser->stopped |= parser->n_virtual > 2 * TN_AST_MAX_NEST; /* more than there can be to close: no way to go on */
   parser->bad = parser->has_pending ? parser->at - 1 : parser->at;
   return parser->found;
 }

@@ -73,8 +73,8 @@ static bool stands_before(const tn_ctx *ctx, const tn_diag *a, const tn_diag *b)
 static void sort_errors(tn_lang_parser *parser, size_t first) {
   const tn_ctx *ctx = parser->ctx;
   size_t n = ctx->diags.n - first, n_errors = 0, done = 0;
-  tn_diag *diags = ctx->diags.data + first;
   if (n == 0) return;
+  tn_diag *diags = ctx->diags.data + first;
   tn_diag *old = tn_arena_copy(parser->arena, diags, n * sizeof(*diags));
   size_t *errors = TN_NEW_N(parser->arena, size_t, n);
   for (size_t i = 0; i < n; i++) {

@@ -15,9 +15,8 @@ typedef enum tn_lang_role {
   TN_ROLE_SEPARATOR, /* ',' between statements (a ';' always is) */
   TN_ROLE_PREFIX,    /* '-' of one operand */
   TN_ROLE_TIGHT,     /* '(' or '[' that belongs to what stands before it: calls, formals, index, type */
-  TN_ROLE_BLOCK,     /* '{' or '}' */
-  TN_ROLE_ASSIGN,    /* '=' of a statement or an item */
-  TN_ROLE_BODY       /* '=' before the value of a module or model */
+  TN_ROLE_TYPED,     /* ':' of a field, param or buffer */
+  TN_ROLE_ASSIGN     /* '=' of a setting, field, param or buffer */
 } tn_lang_role;
 
 typedef struct tn_lang_token {
@@ -57,6 +56,7 @@ typedef struct tn_lang_parser {
   /* feed.c */
   uint32_t at;             /* the next token to hand over */
   bool has_pending;        /* a real token was handed over and is not yet known to be taken: tokens[at - 1] */
+  uint32_t n_virtual;      /* tokens that do not stand in the text, handed over in a row */
   int found;               /* kind of the token handed over last */
   int last;                /* kind of the last one taken; virtual ones too */
   TN_VEC(uint32_t) parens; /* open '(' and '[' */

@@ -65,6 +65,7 @@ void tn_lang_scan_error(tn_lang_scan *scan, const char *format, ...) {
 /* One report for a run of them. */
 void tn_lang_scan_stray(tn_lang_scan *scan, const char *character) {
   unsigned char byte = (unsigned char)character[0];
+  if (scan->start == 0 && strcmp(character, "\xef\xbb\xbf") == 0) return; /* a byte order mark */
   bool again = scan->stray_end && scan->stray_end == scan->start;
   if (!again && byte >= ' ')
     tn_lang_scan_error(scan, "'%s' stands for nothing outside strings and comments", character);
@@ -72,7 +73,8 @@ void tn_lang_scan_stray(tn_lang_scan *scan, const char *character) {
   scan->stray_end = scan->offset;
 }
 
-static const char *take_doc(tn_lang_scan *scan) {
+static const char *take_doc(tn_lang_scan *scan, int kind) {
+  if (kind == TOK_SEP) return NULL;
   bool before_this = scan->doc.n && scan->first_of_line && scan->doc_line + 1 == scan->line;
   const char *doc = before_this ? tn_arena_strndup(scan->parser->ctx->arena, scan->doc.data, scan->doc.n) : NULL;
   scan->doc.n = 0;
@@ -83,8 +85,8 @@ void tn_lang_scan_add(tn_lang_scan *scan, int kind) {
   if (kind == 0) tn_lang_scan_advance(scan, 0);
   tn_lang_token token = {.kind = kind, .first_of_line = scan->first_of_line, .faulty = scan->faulty,
                          .line = scan->line, .column = scan->start - scan->line_offset + 1, .offset = scan->start,
-                         .length = scan->offset - scan->start, .doc = take_doc(scan)};
+                         .length = scan->offset - scan->start, .doc = take_doc(scan, kind)};
   TN_VEC_PUSH(scan->arena, &scan->parser->tokens, token);
-  scan->first_of_line = false;
   scan->faulty = false;
+  scan->first_of_line = scan->first_of_line && kind == TOK_SEP; /* a ';' takes nothing from what follows it */
 }
