@@ -15,7 +15,9 @@ typedef struct segment {
   int64_t step;        /* positions from tile to tile */
   uint32_t instances;
   const tn_dim *last;  /* tiles past this position are moved back to it; NULL = none */
-  const tn_dim *first_unit; /* in units of the part axis; NULL: not divided, all belongs to the first part */
+  const tn_dim *first_unit; /* of the part axis: tile i belongs to unit first_unit + i */
+  const tn_dim *units;      /* NULL, or how many there are: tiles past the last belong to it, so that those moved back
+                               over others are the work of one part */
   const tn_dim *mask_from;  /* lanes at positions >= this are inactive; NULL = all active */
   bool past_lo, before_hi;  /* all positions are at or past the interior's lo, before its hi */
 } segment;
@@ -84,10 +86,14 @@ static void segment_range(tn_gen *gen, uint32_t axis, const segment *s, tn_tile_
   tn_tile_value *zero = tn_tile_const_i(&gen->b, 0), *tiles = tn_gen_int(gen, s->tiles);
   *lo = zero;
   *hi = tiles;
-  if (!is_divided(gen, axis) || !s->first_unit) return;
+  if (!is_divided(gen, axis)) return;
   tn_tile_value *first = tn_gen_int(gen, s->first_unit);
   *lo = tn_tile_int(&gen->b, TN_T_IMAX, zero, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_lo, first));
   *hi = tn_tile_int(&gen->b, TN_T_IMIN, tiles, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_hi, first));
+  if (!s->units) return;
+  tn_tile_value *is_last = tn_tile_int(&gen->b, TN_T_IEQ, gen->part_hi, tn_gen_int(gen, s->units));
+  tn_tile_value *in[] = {is_last, tiles, *hi};
+  *hi = tn_tile_scalar(&gen->b, TN_SELECT, TN_I64, 1, in, 3);
 }
 
 static void segment_loop(tn_gen *gen, const loops *l, uint32_t level, const segment *s) {
@@ -124,14 +130,11 @@ static void emit_segment(tn_gen *gen, const loops *l, uint32_t level, const segm
     return;
   }
   /* One tile belongs to one part. */
-  tn_tile_value *mine;
-  if (s->first_unit) {
-    tn_tile_value *unit = tn_gen_int(gen, s->first_unit);
-    mine = tn_tile_int(&gen->b, TN_T_IAND, tn_tile_int(&gen->b, TN_T_ILE, gen->part_lo, unit),
-                       tn_tile_int(&gen->b, TN_T_ILT, unit, gen->part_hi));
-  } else {
-    mine = tn_tile_int(&gen->b, TN_T_IEQ, part_value(gen, TN_T_PART_LO), tn_tile_const_i(&gen->b, 0));
-  }
+  const tn_dim *owner = s->first_unit;
+  if (s->units) owner = tn_dim_min(gen->ctx, owner, tn_dim_add_i(gen->ctx, s->units, -1));
+  tn_tile_value *unit = tn_gen_int(gen, owner);
+  tn_tile_value *mine = tn_tile_int(&gen->b, TN_T_IAND, tn_tile_int(&gen->b, TN_T_ILE, gen->part_lo, unit),
+                                    tn_tile_int(&gen->b, TN_T_ILT, unit, gen->part_hi));
   tn_tile_block *saved;
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, mine, &saved);
   segment_inside(gen, l, level, s, s->start);
@@ -236,16 +239,18 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
   uint32_t axis = gen->plan->order[level];
   int64_t tile = gen->plan->tile[axis];
   const tn_dim *extent = gen->nest->axes[axis].extent;
+  const tn_dim *units = tn_dim_floordiv(gen->ctx, extent, number(gen, tile));
   segment s = {.start = number(gen, 0),
                .tiles = tn_dim_ceildiv(gen->ctx, extent, tile),
                .step = tile,
                .instances = (uint32_t)tile,
                .first_unit = number(gen, 0),
+               .units = units,
                .last = tn_dim_add_i(gen->ctx, extent, -tile)};
   tn_tile_block *saved;
   tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, tile), tn_gen_int(gen, extent));
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
-  if (is_divided(gen, axis)) divide_units(gen, s.tiles);
+  if (is_divided(gen, axis)) divide_units(gen, units);
   emit_segment(gen, l, level, &s);
   tn_tile_if_else(&gen->b, branch);
   short_axis(gen, l, level, false);
@@ -260,12 +265,13 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
   int64_t tile = instances;
   const tn_dim *extent = gen->nest->axes[axis].extent;
   const tn_dim *right = tn_dim_add_i(gen->ctx, extent, -tile), *last = tn_dim_add_i(gen->ctx, in->hi, -tile);
-  const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile);
+  const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile), *inner = tn_dim_ceildiv(gen->ctx, room, tile);
   segment left = {.start = number(gen, 0), .tiles = number(gen, 1), .step = tile, .instances = instances,
-                  .before_hi = true};
-  segment middle = {.start = number(gen, tile), .tiles = tn_dim_ceildiv(gen->ctx, room, tile), .step = tile,
-                    .instances = instances, .last = last, .past_lo = true, .before_hi = true};
-  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances, .past_lo = true};
+                  .first_unit = number(gen, 0), .before_hi = true};
+  segment middle = {.start = number(gen, tile), .tiles = inner, .step = tile, .instances = instances,
+                    .first_unit = number(gen, 1), .units = inner, .last = last, .past_lo = true, .before_hi = true};
+  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances,
+                 .first_unit = tn_dim_add_i(gen->ctx, inner, -1), .past_lo = true};
   tn_tile_block *saved;
   tn_tile_value *size = tn_tile_const_i(&gen->b, tile);
   tn_tile_value *long_enough =
@@ -273,6 +279,8 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
   tn_tile_value *narrow = tn_tile_int(&gen->b, TN_T_ILE, tn_gen_int(gen, tn_dim_sub(gen->ctx, extent, in->hi)), size);
   tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_IAND, long_enough, narrow);
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
+  /* The last tile inside may lie over the one before it, and the right one over both: all three are one unit. */
+  if (is_divided(gen, axis)) divide_units(gen, inner);
   emit_segment(gen, l, level, &left);
   emit_segment(gen, l, level, &middle);
   emit_segment(gen, l, level, &end);

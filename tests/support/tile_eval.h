@@ -13,6 +13,7 @@ typedef struct tile_memory {
   uint8_t *data;
   int64_t n; /* elements */
   tn_dtype dtype;
+  int32_t *writer; /* by element: 1 + the first part of the call that wrote it, 0 = none yet; NULL: not kept */
 } tile_memory;
 
 typedef struct tile_machine {
@@ -166,11 +167,21 @@ static void tile_value(tile_machine *m, const tn_tile_value *v) {
   }
 }
 
+/* Parts run at once: an element belongs to one of them. */
+static void tile_claim(tile_machine *m, uint32_t arg, int64_t at) {
+  const tile_memory *memory = arg == TN_TILE_SCRATCH ? &m->scratch : &m->args[arg];
+  int32_t mine = (int32_t)m->part_lo + 1;
+  if (!memory->writer || at < 0 || at >= memory->n) return;
+  if (memory->writer[at] && memory->writer[at] != mine) tile_fault(m, "written by two parts", arg, at, memory->n);
+  memory->writer[at] = mine;
+}
+
 static void tile_store(tile_machine *m, const tn_tile_stmt *s) {
   int64_t base = tile_int(m, s->offset) + s->displacement, stride = s->stride ? tile_int(m, s->stride) : 1;
   for (uint32_t i = 0; i < s->value->lanes; i++) {
     if (s->mask && !tile_lane(m, s->mask, i).i) continue;
     tn_number v = tn_number_cast(s->value->type, s->store_type, tile_lane(m, s->value, i));
+    tile_claim(m, s->arg, base + i * stride);
     tn_number_store(s->store_type, v, tile_at(m, s->arg, base + i * stride, s->store_type, "store"));
   }
 }

@@ -1,5 +1,6 @@
 /* Tile functions against the reference of kernels: each kernel of the table is planned, generated and interpreted for
- * three targets, its parts in two calls, on random data; arguments named w... are constants that the plan may pack. */
+ * three targets, its parts in several calls, on random data; no element may be written by two of them. Arguments named
+ * w... are constants that the plan may pack. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -63,13 +64,15 @@ static void run_target(fixture *f, const tn_target *target) {
   }
   tile_memory memory[16];
   for (size_t i = 0; i < f->kernel->args.n; i++)
-    memory[i] = (tile_memory){f->memory[i].data, f->memory[i].n, f->memory[i].dtype};
+    memory[i] = (tile_memory){f->memory[i].data, f->memory[i].n, f->memory[i].dtype,
+                              TN_NEW_N(arena, int32_t, f->memory[i].n)};
   int64_t scratch = value_of(f, schedule.scratch_bytes);
   tile_machine m = {.func = func, .arena = arena, .args = memory, .symbols = f->sample->symbols,
                     .scratch = {.n = scratch / 4, .dtype = TN_F32, .data = tn_arena_alloc(arena, (size_t)scratch)}};
   for (int64_t lo = 0; lo < schedule.parts && !m.fault[0]; lo = m.part_hi) {
     m.part_lo = lo;
-    m.part_hi = lo == 0 ? (schedule.parts + 1) / 2 : schedule.parts;
+    m.part_hi = lo + 1 + lo % 3; /* single parts, and several in one call */
+    if (m.part_hi > schedule.parts) m.part_hi = schedule.parts;
     tile_run(&m);
   }
   if (m.fault[0]) fail_msg("%s on %s: %s", f->sample->name, target->cpu, m.fault);
