@@ -30,6 +30,7 @@ static const char types[] =
     "  int grid, block; /* blocks: a size, nothing is launched when it is 0; threads: a number */\n"
     "  int n_args, n_symbols, has_status;\n"
     "  const int *args, *symbols; /* buffers; symbols */\n"
+    "  const char *place;         /* of the model, for messages */\n"
     "} tn_table_step;\n"
     "typedef struct tn_table {\n"
     "  int (*find_sizes)(const long long *s, long long *z); /* 0: a size does not fit */\n"
@@ -148,14 +149,18 @@ static void put_step(table *t, uint32_t index) {
   const tn_cuda_launch *launch = &t->launches[index];
   size_t n_symbols = launch->plan != NULL ? step->kernel->symbols.n : 0;
   if (launch->plan == NULL) {
-    tn_buf_printf(t->out, "    {0, 0, 0, 0, 2, 0, 0, %s_args_%u, 0},\n", t->prefix, index);
+    tn_buf_printf(t->out, "    {0, 0, 0, 0, 2, 0, 0, %s_args_%u, 0, \"\"},\n", t->prefix, index);
     return;
   }
+  tn_buf place = tn_buf_create(t->arena);
+  tn_loc_print(t->ctx, step->loc, &place);
   tn_buf_printf(t->out, "    {\"%s\", call_%s, %u, %d, %zu, %zu, %d, %s_args_%u, ", launch->name, launch->name,
                 size_of(t, launch->plan->grid), TN_CUDA_BLOCK, step->args.n, n_symbols, launch->plan->has_status,
                 t->prefix, index);
-  if (n_symbols > 0) tn_buf_printf(t->out, "%s_symbols_%u},\n", t->prefix, index);
-  else tn_buf_puts(t->out, "0},\n");
+  if (n_symbols > 0) tn_buf_printf(t->out, "%s_symbols_%u, ", t->prefix, index);
+  else tn_buf_puts(t->out, "0, ");
+  put_text(t, place.n ? place.data : "");
+  tn_buf_puts(t->out, "},\n");
 }
 
 static void put_sizes(table *t) {

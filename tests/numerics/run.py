@@ -203,10 +203,11 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--index", type=int)
     parser.add_argument("--opset", type=int, default=onnx.defs.onnx_opset_version())
+    parser.add_argument("--tenon", help="what compiles instead of the build's tenon, with the same command line")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("-v", action="store_true", help="also what is skipped")
     args = parser.parse_args()
-    args.tenon = os.path.join(os.path.abspath(args.build), "bin", "tenon")
+    args.tenon = os.path.abspath(args.tenon or os.path.join(args.build, "bin", "tenon"))
     if args.list:
         print("\n".join(ROWS))
         return 0

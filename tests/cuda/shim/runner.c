@@ -1,23 +1,25 @@
-/* Runs a program of `tenon --target=cuda --emit=cuda`, which is included here, with the shim.
- *   runner WEIGHTS SEED OUTPUT_DIR [FILE:EXTENT,EXTENT,...]...
- * One argument an input, in order: raw elements and extents. Each output is written to OUTPUT_DIR/INDEX, and
- * "INDEX TYPE EXTENT,..." is printed. Exit status 0; 1 with a message when inputs do not fit or threads diverge; 3 when
- * an index pointed outside of its tensor. */
+/* Runs a program of `tenon --target=cuda --emit=cuda`, which is included here, with the shim. It has the command line
+ * of a compiled program's `run`, so that scripts can drive both:
+ *   runner run [--threads N] [--input NAME=FILE.npy]... --output-dir DIR
+ * SHIM_SEED chooses the order of threads. Exit status 0; 1 with a message when inputs do not fit, an index points
+ * outside its tensor, or threads diverge.
+ *   UNIT: the file; TABLE: its table; WEIGHTS: the file of its constants. */
 #include UNIT
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MAX_INPUTS 32
+#include "runtime/core/array.h"
+#include "runtime/core/file.h"
 
 static const tn_table *const table = &TABLE;
 static long long *symbols, *sizes;
-static long long extents[MAX_INPUTS][16];
-static int n_extents[MAX_INPUTS];
-static void **memory; /* by buffer */
+static void **memory;        /* by buffer */
+static tnrt_array *arrays;   /* by buffer: inputs */
+static tnrt_message message;
 
 static int fail(const char *what, const char *which) {
-  fprintf(stderr, "runner: %s%s%s\n", what, *which ? ": " : "", which);
+  fprintf(stderr, "error: %s%s%s\n", what, *which ? ": " : "", which);
   return 1;
 }
 
@@ -28,29 +30,55 @@ static void *allocate(long long bytes) {
   return data;
 }
 
-static void *read_file(const char *path, long long bytes) {
+static void *copy(const void *from, long long bytes) {
   void *data = allocate(bytes);
-  FILE *file = fopen(path, "rb");
-  long long n = file && data ? (long long)fread(data, 1, (size_t)bytes, file) : -1;
-  if (file && (n != bytes || fgetc(file) != EOF)) n = -1;
-  if (file) fclose(file);
-  return n == bytes ? data : NULL;
+  if (data && bytes > 0) memcpy(data, from, (size_t)bytes);
+  return data;
 }
 
-static void parse_extents(char *spec, int input) {
-  char *colon = strrchr(spec, ':');
-  *colon = 0;
-  for (char *at = colon + 1; *at; at += *at == ',') extents[input][n_extents[input]++] = strtoll(at, &at, 10);
+static uint32_t number_of_type(const char *name) {
+  static const char *const names[] = {
+#define X(enumerator, text, bits, class) text,
+#include "ir/dtype.def"
+#undef X
+  };
+  uint32_t i = 0;
+  while (strcmp(names[i], name) != 0) i++;
+  return i;
 }
 
-static int bind_sizes(void) {
-  symbols = calloc((size_t)table->n_symbols + 1, sizeof(*symbols));
-  sizes = calloc((size_t)table->n_sizes + 1, sizeof(*sizes));
+/* NAME=FILE, split at the last '='. */
+static int read_input(char *argument) {
+  char *file = strrchr(argument, '=');
+  uint8_t *bytes;
+  size_t n;
+  if (!file) return fail("expected NAME=FILE", argument);
+  *file++ = 0;
+  for (int i = 0; i < table->n_buffers; i++) {
+    const tn_table_buffer *buffer = &table->buffers[i];
+    if (buffer->kind != TN_INPUT || strcmp(buffer->name, argument) != 0) continue;
+    if (tnrt_file_read(&message, &tnrt_alloc_libc, file, &bytes, &n) != TNRT_OK ||
+        tnrt_npy_read(&message, &tnrt_alloc_libc, bytes, n, &arrays[i]) != TNRT_OK ||
+        tnrt_array_become(&message, argument, &arrays[i], number_of_type(buffer->type)) != TNRT_OK)
+      return fail(message.text, "");
+    return 0;
+  }
+  return fail("no input is called", argument);
+}
+
+static int bind_symbols(void) {
   for (int i = 0; i < table->n_symbols; i++) {
     const tn_table_symbol *symbol = &table->symbols[i];
-    symbols[i] = extents[symbol->input][symbol->axis];
+    for (int k = 0; k < table->n_buffers; k++)
+      if (table->buffers[k].kind == TN_INPUT && table->buffers[k].index == symbol->input &&
+          symbol->axis < (int)arrays[k].ndim)
+        symbols[i] = arrays[k].extents[symbol->axis];
     if (symbols[i] < symbol->least || symbols[i] > symbol->most) return fail("out of range", symbol->name);
   }
+  return 0;
+}
+
+static int check_sizes(void) {
   if (!table->find_sizes(symbols, sizes)) return fail("sizes overflow", "");
   for (int i = 0; i < table->n_guards; i++) {
     const tn_table_guard *guard = &table->guards[i];
@@ -60,31 +88,34 @@ static int bind_sizes(void) {
   for (int i = 0; i < table->n_buffers; i++) {
     const tn_table_buffer *buffer = &table->buffers[i];
     if (buffer->kind != TN_INPUT) continue;
-    int same = n_extents[buffer->index] == buffer->n_dims;
-    for (int k = 0; k < buffer->n_dims; k++) same &= extents[buffer->index][k] == sizes[buffer->dims[k]];
-    if (!same) return fail("wrong extents", buffer->name);
+    int same = arrays[i].data != NULL && (int)arrays[i].ndim == buffer->n_dims;
+    for (int k = 0; same && k < buffer->n_dims; k++) same = arrays[i].extents[k] == sizes[buffer->dims[k]];
+    if (!same) return fail("missing, or of other extents", buffer->name);
   }
   return 0;
 }
 
-static int place_buffers(const char *weights_path, char *const *inputs) {
-  char *weights = read_file(weights_path, table->weights), *arena = allocate(sizes[table->arena]);
-  if (!weights) return fail("cannot read the weights", weights_path);
-  memory = calloc((size_t)table->n_buffers, sizeof(*memory));
+static int place_buffers(void) {
+  uint8_t *bytes;
+  size_t n;
+  if (tnrt_file_read(&message, &tnrt_alloc_libc, WEIGHTS, &bytes, &n) != TNRT_OK) return fail(message.text, "");
+  if ((long long)n != table->weights) return fail("wrong size", WEIGHTS);
+  char *weights = copy(bytes, table->weights), *arena = allocate(sizes[table->arena]);
   for (int i = 0; i < table->n_buffers; i++) {
     const tn_table_buffer *buffer = &table->buffers[i];
     switch (buffer->kind) {
-      case TN_INPUT: memory[i] = read_file(inputs[buffer->index], sizes[buffer->bytes]); break;
+      case TN_INPUT: memory[i] = copy(arrays[i].data, sizes[buffer->bytes]); break;
       case TN_OUTPUT: memory[i] = allocate(sizes[buffer->bytes]); break;
       case TN_CONST: memory[i] = weights + sizes[buffer->offset]; break;
       case TN_ARENA: memory[i] = arena + sizes[buffer->offset]; break;
     }
-    if (!memory[i]) return fail("no such bytes", buffer->name);
+    if (!memory[i]) return fail("no memory", buffer->name);
   }
   return 0;
 }
 
-static int run_steps(uint64_t seed, int *status) {
+static int run_steps(uint64_t seed) {
+  int status = 0;
   for (int i = 0; i < table->n_steps; i++) {
     const tn_table_step *step = &table->steps[i];
     void **pointers = calloc((size_t)step->n_args + 1, sizeof(*pointers));
@@ -94,10 +125,11 @@ static int run_steps(uint64_t seed, int *status) {
     const char *wrong = NULL;
     if (!step->kernel) memcpy(pointers[1], pointers[0], (size_t)sizes[table->buffers[step->args[0]].bytes]);
     else if (sizes[step->grid] > 0)
-      wrong = shim_run(step->call, pointers, values, status, sizes[step->grid], step->block, seed + (uint64_t)i);
+      wrong = shim_run(step->call, pointers, values, &status, sizes[step->grid], step->block, seed + (uint64_t)i);
     free(pointers);
     free(values);
     if (wrong) return fail(step->kernel, wrong);
+    if (status) return fail(step->place, "an index points outside its tensor");
   }
   return 0;
 }
@@ -106,24 +138,29 @@ static int write_outputs(const char *folder) {
   for (int i = 0; i < table->n_buffers; i++) {
     const tn_table_buffer *buffer = &table->buffers[i];
     char path[4096];
+    int64_t extents[16];
     if (buffer->kind != TN_OUTPUT) continue;
-    snprintf(path, sizeof(path), "%s/%d", folder, buffer->index);
-    FILE *file = fopen(path, "wb");
-    size_t n = file ? fwrite(memory[i], 1, (size_t)sizes[buffer->bytes], file) : 0;
-    if (!file || fclose(file) || n != (size_t)sizes[buffer->bytes]) return fail("cannot write", path);
-    printf("%d %s ", buffer->index, buffer->type);
-    for (int k = 0; k < buffer->n_dims; k++) printf("%s%lld", k ? "," : "", sizes[buffer->dims[k]]);
-    printf("\n");
+    for (int k = 0; k < buffer->n_dims; k++) extents[k] = sizes[buffer->dims[k]];
+    if (!tnrt_file_name(path, sizeof(path), folder, buffer->name)) return fail("path too long", folder);
+    if (tnrt_file_write_npy(&message, path, number_of_type(buffer->type), (uint32_t)buffer->n_dims, extents,
+                            memory[i]) != TNRT_OK)
+      return fail(message.text, "");
   }
   return 0;
 }
 
 int main(int argc, char **argv) {
-  int status = 0;
-  if (argc < 4 || argc - 4 > MAX_INPUTS) return fail("usage: runner WEIGHTS SEED OUTPUT_DIR [FILE:EXTENTS]...", "");
-  for (int i = 4; i < argc; i++) parse_extents(argv[i], i - 4);
-  if (bind_sizes() || place_buffers(argv[1], argv + 4) || run_steps(strtoull(argv[2], NULL, 10), &status) ||
-      write_outputs(argv[3]))
+  const char *folder = ".", *seed = getenv("SHIM_SEED");
+  symbols = calloc((size_t)table->n_symbols + 1, sizeof(*symbols));
+  sizes = calloc((size_t)table->n_sizes + 1, sizeof(*sizes));
+  memory = calloc((size_t)table->n_buffers + 1, sizeof(*memory));
+  arrays = calloc((size_t)table->n_buffers + 1, sizeof(*arrays));
+  for (int i = 2; i + 1 < argc; i += 2) {
+    if (strcmp(argv[i], "--input") == 0 && read_input(argv[i + 1])) return 1;
+    if (strcmp(argv[i], "--output-dir") == 0) folder = argv[i + 1];
+  }
+  if (bind_symbols() || check_sizes() || place_buffers() ||
+      run_steps(seed ? strtoull(seed, NULL, 10) : 0) || write_outputs(folder))
     return 1;
-  return status;
+  return 0;
 }
