@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -71,12 +72,12 @@ static void set_new_handler(void (*handler)(void)) {
 
 /* Pages of address space that this process has; 0 when the system does not tell. */
 static rlim_t address_space_pages(void) {
-  unsigned long pages = 0;
+  char text[64];
   FILE *file = fopen("/proc/self/statm", "re");
   if (!file) return 0;
-  if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+  bool ok = fgets(text, sizeof(text), file) != NULL;
   fclose(file);
-  return pages;
+  return ok ? strtoul(text, NULL, 10) : 0; /* the first of its numbers */
 }
 
 /* Never above the limits that tenon was started with. */
