@@ -139,11 +139,37 @@ static bool run_loop(run *r, const tn_step *step, bool wide) {
   return ok;
 }
 
+static bool read_condition(const run *r, const tn_step *step, bool *out) {
+  memory m;
+  if (!find_memory(r, step->args.data[0], &m) || m.count != 1) return false;
+  *out = m.data[0].i != 0;
+  return true;
+}
+
+static bool run_while(run *r, const tn_step *step, bool wide) {
+  tn_arena *around = r->arena;
+  bool holds = true, ok = true;
+  while (ok && (ok = read_condition(r, step, &holds)) && holds) {
+    r->arena = tn_arena_create_scratch(around);
+    ok = run_steps(r, &step->body, wide);
+    tn_arena_destroy(r->arena);
+  }
+  r->arena = around;
+  return ok;
+}
+
+static bool run_if(run *r, const tn_step *step, bool wide) {
+  bool holds;
+  return read_condition(r, step, &holds) && run_steps(r, holds ? &step->body : &step->otherwise, wide);
+}
+
 static bool run_step(run *r, const tn_step *step, bool wide) {
   switch (step->kind) {
     case TN_STEP_KERNEL: return run_kernel(r, step, wide);
     case TN_STEP_COPY: return run_copy(r, step);
     case TN_STEP_LOOP: return run_loop(r, step, wide);
+    case TN_STEP_WHILE: return run_while(r, step, wide);
+    case TN_STEP_IF: return run_if(r, step, wide);
   }
   return false;
 }

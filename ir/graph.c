@@ -225,6 +225,18 @@ bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32
   return true;
 }
 
+tn_node *tn_block_splice(tn_block *into, tn_node *before, tn_block *from, tn_value *const *args) {
+  tn_node *last = from->last;
+  for (size_t i = 0; i < from->params.n; i++)
+    if (from->params.data[i]->n_uses > 0) tn_value_replace(from->params.data[i], args[i]);
+  while (from->first) {
+    tn_node *node = from->first;
+    node_unlink(node);
+    node_link(node, into, before);
+  }
+  return last;
+}
+
 void tn_node_remove(tn_node *node) {
   for (uint32_t i = 0; i < node->n_results; i++) TN_ASSERT(node->results[i]->n_uses == 0);
   for (uint32_t i = 0; i < node->n_operands; i++) use_unlink(&node->operands[i]);

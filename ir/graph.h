@@ -160,6 +160,9 @@ tn_func *tn_func_create(tn_module *module, const char *name, bool is_entry);
 tn_func *tn_func_find(const tn_module *module, const char *name);
 tn_value *tn_block_add_param(tn_block *block, const tn_type *type, const char *name);
 tn_block *tn_block_create(tn_func *func, tn_node *owner);
+/* Moves all nodes of `from` to `into`, before `before` (NULL = to its end), args in the place of from's parameters; the
+ * terminator comes along and is returned. */
+tn_node *tn_block_splice(tn_block *into, tn_node *before, tn_block *from, tn_value *const *args);
 /* The interned equal of *storage. */
 const tn_storage *tn_storage_intern(tn_module *module, const tn_storage *storage);
 const tn_storage *tn_storage_row_major(tn_module *module, uint32_t ndim);

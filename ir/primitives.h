@@ -10,6 +10,6 @@ extern const tn_opdef tn_op_gather, tn_op_scatter, tn_op_dot, tn_op_conv, tn_op_
 extern const tn_opdef tn_op_argreduce, tn_op_argwindow, tn_op_cumulate, tn_op_sort, tn_op_iota, tn_op_bitcast;
 extern const tn_opdef tn_op_const;
 extern const tn_opdef tn_op_dim_read, tn_op_dim_value, tn_op_fence, tn_op_return, tn_op_yield;
-extern const tn_opdef tn_op_scan;
+extern const tn_opdef tn_op_if, tn_op_loop, tn_op_scan;
 
 #endif

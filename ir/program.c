@@ -61,10 +61,24 @@ const tn_dim *tn_view_offset(tn_ctx *ctx, const tn_buffer *view) {
   return tn_dim_mul(ctx, view->at, tn_dim_mul_i(ctx, strides[0], (int64_t)tn_dtype_bytes(view->type->dtype)));
 }
 
+bool tn_step_is_loop(const tn_step *step) { return step->kind == TN_STEP_LOOP || step->kind == TN_STEP_WHILE; }
+
+const char *tn_step_name(const tn_step *step) {
+  switch (step->kind) {
+    case TN_STEP_KERNEL: return step->kernel->name;
+    case TN_STEP_COPY: return "copy";
+    case TN_STEP_LOOP: return "loop";
+    case TN_STEP_WHILE: return "while";
+    case TN_STEP_IF: return "if";
+  }
+  return "";
+}
+
 static void append(tn_steps *all, const tn_steps *steps, tn_arena *arena) {
   for (size_t i = 0; i < steps->n; i++) {
     TN_VEC_PUSH(arena, all, steps->data[i]);
     append(all, &steps->data[i]->body, arena);
+    append(all, &steps->data[i]->otherwise, arena);
   }
 }
 

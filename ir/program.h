@@ -33,8 +33,10 @@ typedef struct tn_buffer {
 
 typedef enum tn_step_kind {
   TN_STEP_KERNEL,
-  TN_STEP_COPY, /* args[0] -> args[1], same type and storage */
-  TN_STEP_LOOP  /* `body` once for each value of `symbol`, 0 .. extent - 1 in order */
+  TN_STEP_COPY,  /* args[0] -> args[1], same type and storage */
+  TN_STEP_LOOP,  /* `body` once for each value of `symbol`, 0 .. extent - 1 in order */
+  TN_STEP_WHILE, /* `body` as long as args[0], bool[], holds; looked at before each run */
+  TN_STEP_IF     /* `body` when args[0], bool[], holds, else `otherwise` */
 } tn_step_kind;
 
 typedef TN_VEC(struct tn_step *) tn_steps;
@@ -49,7 +51,8 @@ typedef struct tn_step {
   const char *strategy;        /* from schedule, for reports */
   uint32_t parts;              /* fixed partition of the work; 1 = not divided */
   const tn_symbol *symbol;     /* LOOP: a TN_SYM_LOOP of this step alone */
-  tn_steps body;               /* LOOP */
+  tn_steps body;               /* LOOP, WHILE, IF */
+  tn_steps otherwise;          /* IF */
 } tn_step;
 
 /* How an entry's size symbols are found: symbol = extent of axis of input. */
@@ -84,6 +87,10 @@ tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc)
 tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc);
 /* A view of owner at position `at` of its axis 0. */
 tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at);
+/* True for steps whose body may run several times. */
+bool tn_step_is_loop(const tn_step *step);
+/* "loop", "while", "if", "copy", or the kernel's name. */
+const char *tn_step_name(const tn_step *step);
 /* All steps, those inside others behind them: a step's place here is its number, in texts, lives and profiles. */
 tn_steps tn_program_all_steps(const tn_program *program, tn_arena *arena);
 /* Bytes from the start of a view's owner to the view. */

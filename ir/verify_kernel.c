@@ -332,7 +332,9 @@ bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guar
 
 static bool uses_kernel(const tn_steps *steps, const tn_kernel *kernel) {
   for (size_t i = 0; i < steps->n; i++)
-    if (steps->data[i]->kernel == kernel || uses_kernel(&steps->data[i]->body, kernel)) return true;
+    if (steps->data[i]->kernel == kernel || uses_kernel(&steps->data[i]->body, kernel) ||
+        uses_kernel(&steps->data[i]->otherwise, kernel))
+      return true;
   return false;
 }
 

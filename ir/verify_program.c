@@ -310,8 +310,59 @@ static bool box_of_all(verifier *v, const tn_symbol *symbol, uint32_t ndim, tn_b
 
 static void check_steps(verifier *v, const tn_steps *steps);
 
+/* How many boxes each buffer has so far. */
+static size_t *count_boxes(verifier *v) {
+  size_t *counts = TN_NEW_N(v->scratch, size_t, v->program->buffers.n);
+  for (size_t i = 0; i < v->program->buffers.n; i++) counts[i] = v->lives[i].boxes.n;
+  return counts;
+}
+
+static void check_condition(verifier *v, const tn_step *step, uint32_t number) {
+  const tn_buffer *condition = step->args.n == 1 ? step->args.data[0] : NULL;
+  if (!condition || condition->type->dtype != TN_BOOL || condition->type->ndim != 0) {
+    breach(v, "step %u has no condition", number);
+    return;
+  }
+  touch(v, condition, number);
+  read_whole(v, condition, number);
+}
+
+/* The condition is looked at again behind each run. What runs fill counts for nothing: there may be none. */
+static void check_while_step(verifier *v, const tn_step *step, uint32_t number) {
+  check_condition(v, step, number);
+  size_t *before = count_boxes(v);
+  if (v->ok) check_steps(v, &step->body);
+  TN_VEC_PUSH(v->scratch, &v->loops, ((loop_range){number, v->n_steps - 1}));
+  for (size_t i = 0; i < v->program->buffers.n; i++) v->lives[i].boxes.n = before[i];
+}
+
+/* What both branches fill is filled. */
+static void check_if_step(verifier *v, const tn_step *step, uint32_t number) {
+  check_condition(v, step, number);
+  size_t n = v->program->buffers.n, *before = count_boxes(v);
+  tn_box **boxes = TN_NEW_N(v->scratch, tn_box *, n);
+  if (v->ok) check_steps(v, &step->body);
+  size_t *after = count_boxes(v);
+  for (size_t i = 0; i < n; i++) {
+    life *l = &v->lives[i];
+    if (after[i] > before[i])
+      boxes[i] = tn_arena_copy(v->scratch, l->boxes.data + before[i], (after[i] - before[i]) * sizeof(tn_box));
+    l->boxes.n = before[i];
+  }
+  if (v->ok) check_steps(v, &step->otherwise);
+  for (size_t i = 0; i < n && v->ok; i++) {
+    life *l = &v->lives[i];
+    const tn_buffer *buffer = v->program->buffers.data[i];
+    size_t n_both = 0;
+    for (size_t k = 0; k < after[i] - before[i]; k++)
+      if (region_is_filled(v, buffer, &boxes[i][k])) boxes[i][n_both++] = boxes[i][k];
+    l->boxes.n = before[i];
+    for (size_t k = 0; k < n_both; k++) TN_VEC_PUSH(v->scratch, &l->boxes, boxes[i][k]);
+  }
+}
+
 static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
-  size_t n = v->program->buffers.n, *before = TN_NEW_N(v->scratch, size_t, n);
+  size_t n = v->program->buffers.n;
   if (!step->symbol || step->symbol->kind != TN_SYM_LOOP || !step->symbol->extent) {
     breach(v, "step %u loops over no symbol of a loop", number);
     return;
@@ -319,7 +370,7 @@ static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
   check_dim(v, step->symbol->extent);
   for (size_t i = 0; i < v->open.n; i++)
     if (v->open.data[i] == step->symbol) breach(v, "step %u loops over the symbol of a loop around it", number);
-  for (size_t i = 0; i < n; i++) before[i] = v->lives[i].boxes.n;
+  size_t *before = count_boxes(v);
   TN_VEC_PUSH(v->scratch, &v->open, step->symbol);
   check_steps(v, &step->body);
   v->open.n--;
@@ -364,6 +415,8 @@ static void check_step(verifier *v, const tn_step *step) {
     case TN_STEP_KERNEL: check_kernel_step(v, step, number); break;
     case TN_STEP_COPY: check_copy_step(v, step, number); break;
     case TN_STEP_LOOP: check_loop_step(v, step, number); break;
+    case TN_STEP_WHILE: check_while_step(v, step, number); break;
+    case TN_STEP_IF: check_if_step(v, step, number); break;
   }
   v->loc = step->loc;
   check_dim(v, step->scratch_bytes);

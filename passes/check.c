@@ -146,7 +146,9 @@ static bool count_steps(const tn_check *check, const tn_steps *steps, int64_t ti
         !tn_dim_evaluate(tn_kernel_flops(step->kernel), size_of, &check->sizes, &n))
       return false;
     if (!tn_mul_i64(n, times, &n) || !tn_add_i64(*total, n, total) || !tn_mul_i64(times, trip, &trip)) return false;
-    if (*total > BUDGET_FLOPS || !count_steps(check, &step->body, trip, total)) return false;
+    if (*total > BUDGET_FLOPS || !count_steps(check, &step->body, trip, total) ||
+        !count_steps(check, &step->otherwise, times, total))
+      return false;
   }
   return true;
 }

@@ -30,7 +30,7 @@ bool tn_use_is_by_region(const tn_use *use) {
   user->op->params(user, 0, params, &n);
   for (uint32_t i = 0; i < n; i++)
     if (params[i].operand == use->index) return params[i].role == TN_PARAM_FIXED || params[i].role == TN_PARAM_SLICE;
-  return false;
+  return true;
 }
 
 tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {

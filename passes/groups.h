@@ -38,7 +38,8 @@ tn_groups tn_groups_of(const tn_block *block, tn_arena *arena);
 tn_group_anchor tn_node_anchor(const tn_node *node);
 /* True for ops that only say where elements come from. */
 bool tn_node_is_view(const tn_node *node);
-/* True when a region of the user reads the value where it lies: fixed for all runs, or a slice at a time. */
+/* True when a region of the user reads the value where it lies (fixed for all runs, or a slice at a time), or it is a
+ * condition. */
 bool tn_use_is_by_region(const tn_use *use);
 /* True when the value is kept in memory: a parameter, a constant that is not one number, or a root's result. */
 bool tn_groups_materialised(const tn_groups *groups, const tn_value *value);

@@ -61,7 +61,8 @@ static uint32_t visit_loops(tn_program *program, const tn_steps *steps, uint32_t
   for (size_t s = 0; s < steps->n; s++) {
     uint32_t first = next;
     next = visit_loops(program, &steps->data[s]->body, next + 1);
-    if (steps->data[s]->kind == TN_STEP_LOOP) outlive_loop(program, first, next - 1);
+    next = visit_loops(program, &steps->data[s]->otherwise, next);
+    if (tn_step_is_loop(steps->data[s])) outlive_loop(program, first, next - 1);
   }
   return next;
 }

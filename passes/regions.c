@@ -1,6 +1,7 @@
 /* Nodes with regions, brought to the form that lowering takes and other passes see most in: constants from outside
- * stand inside, operands that no region looks at are gone, and a scan goes over the first axis of its sequences and
- * stacked results, the others having a transpose before or behind it. */
+ * stand inside, operands that no region looks at are gone, an if with a constant condition is the branch it takes, and
+ * a scan goes over the first axis of its sequences and stacked results, the others having a transpose before or behind
+ * it. */
 #include "ir/build.h"
 #include "ir/primitives.h"
 #include "passes/passes.h"
@@ -80,10 +81,31 @@ static bool normalise_axes(tn_node *scan) {
   return tn_node_infer(scan) && (n <= n_seq || restore_results(scan, axes + n_seq, n_carried, n - n_seq));
 }
 
+/* An if whose condition is constant is one of its regions. False when it is none. */
+static bool choose_branch(tn_node *node, tn_arena *scratch) {
+  tn_const *condition = node->op == &tn_op_if ? tn_value_const(node->operands[0].value) : NULL;
+  if (!condition) return false;
+  bool holds = *(const unsigned char *)tn_const_read(condition, scratch) != 0;
+  tn_value **args = TN_NEW_N(scratch, tn_value *, node->n_operands);
+  for (uint32_t i = 1; i < node->n_operands; i++) args[i - 1] = node->operands[i].value;
+  tn_node *last = tn_block_splice(node->block, node, node->regions[holds ? 0 : 1], args);
+  for (uint32_t i = 0; i < node->n_results; i++)
+    if (node->results[i]->n_uses > 0) tn_value_replace(node->results[i], last->operands[i].value);
+  tn_node_remove(last);
+  tn_node_remove(node);
+  return true;
+}
+
 static bool normalise_block(tn_block *block, tn_arena *scratch) {
   bool ok = true;
-  for (tn_node *node = block->first; node; node = node->next) {
+  for (tn_node *node = block->first, *next; node; node = next) {
+    tn_node *before = node->previous;
+    next = node->next;
     if (node->n_regions == 0) continue;
+    if (choose_branch(node, scratch)) {
+      next = before ? before->next : block->first; /* what it held may have regions itself */
+      continue;
+    }
     tn_loc_push(block->func->module->ctx, node->loc);
     ok &= sink_constants(node, scratch);
     if (node->op == &tn_op_scan) ok &= normalise_axes(node);

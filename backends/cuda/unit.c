@@ -37,8 +37,9 @@ static tn_cuda_launch *plan_steps(tn_ctx *ctx, const tn_program *program, const 
 static bool check_steps(tn_ctx *ctx, const tn_program *program) {
   bool ok = true;
   for (size_t i = 0; i < program->steps.n; i++)
-    if (program->steps.data[i]->kind == TN_STEP_LOOP)
-      ok = tn_error(ctx, program->steps.data[i]->loc, TN_E_LOWER, "the cuda backend makes no loops over steps yet");
+    if (program->steps.data[i]->kind != TN_STEP_KERNEL && program->steps.data[i]->kind != TN_STEP_COPY)
+      ok = tn_error(ctx, program->steps.data[i]->loc, TN_E_LOWER, "the cuda backend makes no '%s' over steps yet",
+                    tn_step_name(program->steps.data[i]));
   return ok;
 }
 

@@ -102,13 +102,9 @@ static double flops_of_all(const tn_steps *steps) {
   for (size_t i = 0; i < steps->n; i++) {
     const tn_step *step = steps->data[i];
     double times = step->kind == TN_STEP_LOOP ? size_of(step->symbol->extent) : 1;
-    flops += flops_of(step) + times * flops_of_all(&step->body);
+    flops += flops_of(step) + times * flops_of_all(&step->body) + flops_of_all(&step->otherwise);
   }
   return flops;
-}
-
-static const char *step_name(const tn_step *step) {
-  return step->kind == TN_STEP_KERNEL ? step->kernel->name : step->kind == TN_STEP_COPY ? "copy" : "loop";
 }
 
 static void put_summary(tn_driver *driver, tn_buf *out) {
@@ -199,7 +195,7 @@ static void put_steps(tn_driver *driver, tn_buf *out) {
     const tn_step *step = steps.data[i];
     tn_buf place = tn_buf_create(out->arena);
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(driver->ctx, step->loc, &place);
-    tn_buf_printf(out, "<tr><td class=n>%zu<td>%s<td>", i, step_name(step));
+    tn_buf_printf(out, "<tr><td class=n>%zu<td>%s<td>", i, tn_step_name(step));
     put_text(out, place.n ? place.data : "");
     tn_buf_puts(out, "<td>");
     put_text(out, step->strategy ? step->strategy : "");

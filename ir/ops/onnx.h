@@ -78,6 +78,11 @@ bool tn_import_rnn(tn_foreign_node *node);
 bool tn_import_gru(tn_foreign_node *node);
 bool tn_import_lstm(tn_foreign_node *node);
 
+/* onnx_control.c */
+bool tn_import_if(tn_foreign_node *node);
+bool tn_import_loop(tn_foreign_node *node);
+bool tn_import_scan(tn_foreign_node *node);
+
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);

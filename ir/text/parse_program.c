@@ -132,6 +132,16 @@ static bool parse_step_args(tn_parser *p, program_text *text, tn_step *step) {
 
 static bool parse_inner_steps(tn_parser *p, program_text *text, tn_steps *steps);
 
+/* "while %condition { .. }", "if %condition { .. } else { .. }" */
+static bool parse_conditional(tn_parser *p, program_text *text, tn_step *step, tn_step_kind kind) {
+  tn_buffer *condition;
+  step->kind = kind;
+  if (!parse_buffer_ref(p, text, &condition)) return false;
+  TN_VEC_PUSH(p->module->arena, &step->args, condition);
+  if (!parse_inner_steps(p, text, &step->body)) return false;
+  return kind == TN_STEP_WHILE || (tn_parse_need_name(p, "else") && parse_inner_steps(p, text, &step->otherwise));
+}
+
 static bool parse_loop(tn_parser *p, program_text *text, tn_step *step) {
   const tn_token *token = tn_parse_peek(p);
   const char *name;
@@ -151,6 +161,10 @@ static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) 
   if (number != expected)
     return tn_parse_fail(p, start, "expected step %u, found %llu", expected, (unsigned long long)number);
   if (tn_parse_take_name(p, "loop")) return parse_loop(p, text, step) && tn_parse_loc_ref(p, start, &step->loc);
+  if (tn_parse_take_name(p, "while"))
+    return parse_conditional(p, text, step, TN_STEP_WHILE) && tn_parse_loc_ref(p, start, &step->loc);
+  if (tn_parse_take_name(p, "if"))
+    return parse_conditional(p, text, step, TN_STEP_IF) && tn_parse_loc_ref(p, start, &step->loc);
   if (tn_parse_take_name(p, "kernel")) {
     step->kind = TN_STEP_KERNEL;
     if (!parse_step_kernel(p, step)) return false;

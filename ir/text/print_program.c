@@ -37,10 +37,19 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
 
 static void print_steps(tn_printer *p, const tn_steps *steps, uint32_t *number);
 
-static void print_loop(tn_printer *p, const tn_step *step, uint32_t *number) {
-  tn_buf_printf(p->out, "loop %s {\n", step->symbol->name);
+/* A step with others inside. */
+static void print_outer_step(tn_printer *p, const tn_step *step, uint32_t *number) {
+  tn_buf_printf(p->out, "%s ", tn_step_name(step));
+  if (step->kind == TN_STEP_LOOP) tn_buf_puts(p->out, step->symbol->name);
+  else tn_print_name(p, '%', step->args.data[0]->name);
+  tn_buf_puts(p->out, " {\n");
   print_steps(p, &step->body, number);
   tn_print_indent(p);
+  if (step->kind == TN_STEP_IF) {
+    tn_buf_puts(p->out, "} else {\n");
+    print_steps(p, &step->otherwise, number);
+    tn_print_indent(p);
+  }
   tn_buf_putc(p->out, '}');
   tn_print_loc_ref(p, step->loc);
   tn_buf_putc(p->out, '\n');
@@ -49,8 +58,8 @@ static void print_loop(tn_printer *p, const tn_step *step, uint32_t *number) {
 static void print_step(tn_printer *p, const tn_step *step, uint32_t *number) {
   tn_print_indent(p);
   tn_buf_printf(p->out, "step %u ", (*number)++);
-  if (step->kind == TN_STEP_LOOP) {
-    print_loop(p, step, number);
+  if (step->kind != TN_STEP_KERNEL && step->kind != TN_STEP_COPY) {
+    print_outer_step(p, step, number);
     return;
   }
   if (step->kind == TN_STEP_COPY) tn_buf_puts(p->out, "copy");

@@ -3,12 +3,7 @@
  * Source: Intel SDM volume 2, CPUID; volume 1, 13.3 (XCR0). */
 #include "runtime/core/cpu.h"
 
-/* No function of the C library is called here: libraries for use without one contain this. */
-static bool is(const char *known, const char *name, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    if (!known[i] || known[i] != name[i]) return false;
-  return !known[length];
-}
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -17,7 +12,7 @@ enum { EBX, ECX, EDX, EAX };                     /* registers of one answer */
 enum { XCR_NONE, XCR_AVX, XCR_AVX512, XCR_AMX }; /* state that the system must save */
 
 typedef struct feature {
-  char name[16]; /* LLVM's */
+  const char *name; /* LLVM's */
   uint32_t leaf, subleaf;
   uint8_t reg, bit, xcr;
 } feature;
@@ -80,19 +75,21 @@ static bool has(const feature *f, uint64_t state) {
 
 static bool offered(const char *name, size_t length) {
   for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-    if (is(features[i].name, name, length))
+    if (strlen(features[i].name) == length && memcmp(features[i].name, name, length) == 0)
       return has(&features[i], enabled_state());
   return false;
 }
 #else
 /* Other architectures: the baseline of the platform is all the compiler asks for. */
-static bool offered(const char *name, size_t length) { return is("neon", name, length); }
+static bool offered(const char *name, size_t length) {
+  (void)name;
+  return length == 0;
+}
 #endif
 
 bool tnrt_cpu_offers(const char *needs, const char **out_missing, size_t *out_missing_bytes) {
   for (const char *at = needs ? needs : ""; *at;) {
-    size_t length = 0;
-    while (at[length] && at[length] != ',') length++;
+    size_t length = strcspn(at, ",");
     if (length && !offered(at, length)) {
       *out_missing = at;
       *out_missing_bytes = length;

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import onnx
+import onnx.parser
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -12,6 +13,48 @@ def lstm():
     node = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], hidden_size=16)
     return ([node], [("x", TensorProto.FLOAT, ["T", 2, 8])], [("y", TensorProto.FLOAT, None)],
             {k: rng.normal(size=v).astype(np.float32) for k, v in consts.items()})
+
+
+def text(body):
+    onnx.save(onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17]>\n' + body), sys.argv[2])
+    sys.exit()
+
+
+def unknown_capture():
+    text("""m (float[4] x, bool c) => (float[4] y) {
+      y = If (c) < then_branch = yes () => (float[4] p) { p = Add(x, nowhere) },
+                   else_branch = no () => (float[4] q) { q = Neg(x) }> }""")
+
+
+def unequal_branches():
+    text("""m (float[4] x, bool c) => (float[4] y) {
+      y = If (c) < then_branch = yes () => (float[4] p) { p = Neg(x) },
+                   else_branch = no () => (bool[4] q) { q = Less(x, x) }> }""")
+
+
+def changing_carry():
+    text("""m (float[4] x, int64 n) => (float[4] y) {
+      y = Loop (n, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[8] q) {
+        o = Identity(g)  q = Concat<axis = 0>(p, p) }> }""")
+
+
+def body_inputs():
+    text("""m (float[3,4] x) => (float[3,4] y) {
+      y = Scan (x) <num_scan_inputs = 1, body = b (float[4] p, float[4] r) => (float[4] q) { q = Add(p, r) }> }""")
+
+
+def late_stack():
+    text("""m (float[4] x, int64 n) => (float[4] y, float[N,4] z) {
+      y, z = Loop (n, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
+        o = Identity(g)  q = Sin(p)  r = Neg(p) }> }""")
+
+
+def deep():
+    graph = "p0 = Neg(x)"
+    for k in range(1, 31):
+        graph = (f"p{k} = If (c) <then_branch = t{k} () => (float[4] p{k - 1}) {{ {graph} }}, "
+                 f"else_branch = e{k} () => (float[4] z{k}) {{ z{k} = Abs(x) }}>")
+    text(f"m (float[4] x, bool c) => (float[4] p30) {{ {graph} }}")
 
 
 def main():

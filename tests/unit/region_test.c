@@ -44,7 +44,30 @@ static const char nested[] =
     "      %4 = mul %q, %t : f32[4]\n      %5 = sin %4 : f32[4]\n      yield %5, %4\n    } : f32[4], f32[3,4]\n"
     "    yield %2, %3\n  } : f32[4], f32[T,3,4]\n  return %0, %1\n}\n";
 
-static const char *const models[] = {recurrence, swapping, nested};
+/* Newton's square root until it is near enough, at most 20 times; the condition and the values differ by input. */
+static const char newton[] =
+    "tnir 1\nsym T in [0, 50]\nconst @half : f32[] = splat 0.5\nconst @near : f32[] = splat 1e-3\n"
+    "const @one : i64[] = splat 1\nconst @many : i64[] = splat 20\nconst @zero : i64[] = splat 0\n"
+    "const @yes : bool[] = splat true\n"
+    "func @run entry (%x: f32[T] \"x\", %s: f32[] \"s\", %a: f32[] \"a\") -> (f32[] \"y\") {\n"
+    "  %m = abs %a : f32[]\n"
+    "  %y, %n = loop @yes, %s, @zero, %m {n_carried=2} { ^(%p: f32[], %i: i64[], %q: f32[])\n"
+    "    %d = div %q, %p : f32[]\n    %e = add %p, %d : f32[]\n    %h = mul %e, @half : f32[]\n"
+    "    %j = add %i, @one : i64[]\n    %f = sub %h, %p : f32[]\n    %g = abs %f : f32[]\n"
+    "    %c = gt %g, @near : bool[]\n    %k = lt %j, @many : bool[]\n    %b = and %c, %k : bool[]\n"
+    "    yield %b, %h, %j\n  } : f32[], i64[]\n  return %y\n}\n";
+
+/* A branch with a matrix product and one that gives back what it takes; a result that goes on into a concat. */
+static const char branches[] =
+    "tnir 1\nsym T in [0, 50]\nconst @w : f32[3,3] = dense [1, 2, 3, 4, 5, -6, -7, 8, 9]\nconst @z : f32[] = splat 0\n"
+    "func @run entry (%x: f32[T,3] \"x\", %s: f32[] \"s\") -> (f32[T,6] \"y\", f32[T,3] \"z\") {\n"
+    "  %c = gt %s, @z : bool[]\n  %e = exp %x : f32[T,3]\n"
+    "  %0, %1 = if %c, %x, %e { ^(%p: f32[T,3], %q: f32[T,3])\n"
+    "    %a = dot %p, @w {sum=[(1, 0)]} : f32[T,3]\n    %b = tanh %a : f32[T,3]\n    yield %b, %b\n"
+    "  } else { ^(%p: f32[T,3], %q: f32[T,3])\n    %a = neg %q : f32[T,3]\n    yield %p, %a\n"
+    "  } : f32[T,3], f32[T,3]\n  %2 = concat %0, %e {axis=1} : f32[T,6]\n  return %2, %1\n}\n";
+
+static const char *const models[] = {recurrence, swapping, nested, newton, branches};
 
 typedef struct fixture {
   tn_ctx *ctx;
@@ -219,6 +242,45 @@ static void test_a_view_beyond_its_owner_is_found(void **state) {
   end(&f);
 }
 
+/* The checker knows that only what both branches fill is filled. */
+static void test_a_result_of_one_branch_alone_is_found(void **state) {
+  fixture f;
+  (void)state;
+  begin(&f, branches);
+  run_passes(&f);
+  tn_steps *steps = &f.context.program->steps;
+  for (size_t i = 0; i < steps->n; i++) {
+    if (steps->data[i]->kind != TN_STEP_IF) continue;
+    size_t n = steps->data[i]->otherwise.n;
+    steps->data[i]->otherwise.n = 0;
+    assert_false(tn_verify_program(f.ctx, f.context.program));
+    steps->data[i]->otherwise.n = n;
+  }
+  assert_true(tn_verify_program(f.ctx, f.context.program));
+  end(&f);
+}
+
+/* A buffer of the body that takes the place of what a loop with a condition carries. */
+static void test_a_shared_condition_is_found(void **state) {
+  fixture f;
+  (void)state;
+  begin(&f, newton);
+  run_passes(&f);
+  tn_program *program = f.context.program;
+  for (size_t i = 0; i < program->steps.n; i++) {
+    const tn_step *step = program->steps.data[i];
+    if (step->kind != TN_STEP_WHILE) continue;
+    tn_buffer *inner = step->body.data[0]->args.data[step->body.data[0]->args.n - 1];
+    const tn_dim *offset = inner->offset;
+    assert_int_equal(inner->kind, TN_BUFFER_ARENA);
+    inner->offset = step->args.data[0]->offset;
+    assert_false(tn_verify_program(f.ctx, program));
+    inner->offset = offset;
+  }
+  assert_true(tn_verify_program(f.ctx, program));
+  end(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_reference_is_right),
@@ -226,6 +288,8 @@ int main(void) {
       cmocka_unit_test(test_a_shared_carried_buffer_is_found),
       cmocka_unit_test(test_a_life_cut_at_the_back_edge_is_found),
       cmocka_unit_test(test_a_view_beyond_its_owner_is_found),
+      cmocka_unit_test(test_a_result_of_one_branch_alone_is_found),
+      cmocka_unit_test(test_a_shared_condition_is_found),
   };
   return cmocka_run_group_tests_name("region", tests, NULL, NULL);
 }

@@ -99,10 +99,9 @@ static LLVMValueRef steps(tn_entry *e) {
     const tn_step *step = all.data[i];
     tn_buf place = tn_buf_create(e->l->arena);
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(e->l->ctx, step->loc, &place);
-    const char *kind = step->kind == TN_STEP_COPY ? "copy" : "loop";
+    const char *name = tn_step_name(step);
     bool is_kernel = step->kind == TN_STEP_KERNEL;
-    LLVMValueRef fields[3] = {text(e, is_kernel ? step->kernel->name : kind), text(e, place.data),
-                              text(e, is_kernel ? step->strategy : kind)};
+    LLVMValueRef fields[3] = {text(e, name), text(e, place.data), text(e, is_kernel ? step->strategy : name)};
     rows[i] = record(e, fields, 3);
   }
   return table(e, rows, all.n);
@@ -151,9 +150,8 @@ void tn_entry_emit_model(tn_entry *e) {
   tn_lower *l = e->l;
   const tn_program *program = e->program;
   e->guards = guards(e);
-  e->external = e->variants == NULL ? external(e) : NULL;
+  e->external = external(e);
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
-  LLVMValueRef none = LLVMConstNull(l->ptr);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
       word(e, TNRT_ABI), word(e, sizeof(tnrt_model)),
@@ -161,10 +159,9 @@ void tn_entry_emit_model(tn_entry *e) {
       text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, e->n_steps), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
-      e->weights == NULL ? none : e->weights, LLVMConstInt(l->i64, program->weights_bytes, false),
-      e->bind == NULL ? none : e->bind, e->out_extents == NULL ? none : e->out_extents,
-      e->arena_bytes == NULL ? none : e->arena_bytes, e->run == NULL ? none : e->run,
-      e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants};
+      e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,
+      LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run,
+      e->external == NULL ? LLVMConstNull(l->ptr) : e->external};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = constant_global(e, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

@@ -166,7 +166,9 @@ static uint64_t largest_frame(const tn_steps *steps, size_t first, size_t end) {
     const tn_step *step = steps->data[i];
     uint64_t bytes = step->kind == TN_STEP_KERNEL ? tn_frame_of(step->kernel).bytes
                                                   : largest_frame(&step->body, 0, step->body.n);
+    uint64_t other = largest_frame(&step->otherwise, 0, step->otherwise.n);
     most = bytes > most ? bytes : most;
+    most = other > most ? other : most;
   }
   return most;
 }
@@ -189,7 +191,47 @@ static void load_call(part *p) {
 
 static void emit_step(part *p, const tn_step *step);
 
-/* Code in the body sees dims computed before the loop; those that the body computes are its own. */
+/* Code in the body sees dims computed before the step; those that the body computes are its own. */
+static void inner_steps(part *p, const tn_steps *steps, const tn_symbol *symbol, LLVMValueRef iteration) {
+  tn_dim_code around = p->code;
+  p->code = tn_dim_code_inside(&around, symbol, iteration);
+  for (size_t i = 0; i < steps->n; i++) emit_step(p, steps->data[i]);
+  p->code = around;
+}
+
+static LLVMValueRef condition_of(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  LLVMValueRef byte = LLVMBuildLoad2(l->builder, l->i8, buffer_address(p, step->args.data[0]), "");
+  LLVMSetAlignment(byte, 1);
+  return LLVMBuildICmp(l->builder, LLVMIntNE, byte, LLVMConstNull(l->i8), "");
+}
+
+static void while_step(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  LLVMBasicBlockRef head = tn_lower_block(l, "while"), body = tn_lower_block(l, "run");
+  LLVMBasicBlockRef end = tn_lower_block(l, "done");
+  LLVMBuildBr(l->builder, head);
+  LLVMPositionBuilderAtEnd(l->builder, head);
+  LLVMBuildCondBr(l->builder, condition_of(p, step), body, end);
+  LLVMPositionBuilderAtEnd(l->builder, body);
+  inner_steps(p, &step->body, NULL, NULL);
+  tn_lower_not_unrolled(l, LLVMBuildBr(l->builder, head));
+  LLVMPositionBuilderAtEnd(l->builder, end);
+}
+
+static void if_step(part *p, const tn_step *step) {
+  tn_lower *l = p->l;
+  LLVMBasicBlockRef yes = tn_lower_block(l, "yes"), no = tn_lower_block(l, "no"), end = tn_lower_block(l, "joined");
+  LLVMBuildCondBr(l->builder, condition_of(p, step), yes, no);
+  LLVMPositionBuilderAtEnd(l->builder, yes);
+  inner_steps(p, &step->body, NULL, NULL);
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, no);
+  inner_steps(p, &step->otherwise, NULL, NULL);
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, end);
+}
+
 static void loop_step(part *p, const tn_step *step) {
   tn_lower *l = p->l;
   LLVMValueRef zero = LLVMConstNull(l->i64), one = LLVMConstInt(l->i64, 1, false);
@@ -202,10 +244,7 @@ static void loop_step(part *p, const tn_step *step) {
   LLVMAddIncoming(iteration, &zero, &before, 1);
   LLVMBuildCondBr(l->builder, LLVMBuildICmp(l->builder, LLVMIntSLT, iteration, trip, ""), body, end);
   LLVMPositionBuilderAtEnd(l->builder, body);
-  tn_dim_code around = p->code;
-  p->code = tn_dim_code_inside(&around, step->symbol, iteration);
-  for (size_t i = 0; i < step->body.n; i++) emit_step(p, step->body.data[i]);
-  p->code = around;
+  inner_steps(p, &step->body, step->symbol, iteration);
   LLVMValueRef next = LLVMBuildAdd(l->builder, iteration, one, "");
   LLVMBasicBlockRef last = LLVMGetInsertBlock(l->builder);
   tn_lower_not_unrolled(l, LLVMBuildBr(l->builder, head));
@@ -219,6 +258,8 @@ static void emit_step(part *p, const tn_step *step) {
   switch (step->kind) {
     case TN_STEP_COPY: copy_step(p, step); break;
     case TN_STEP_LOOP: loop_step(p, step); break;
+    case TN_STEP_WHILE: while_step(p, step); break;
+    case TN_STEP_IF: if_step(p, step); break;
     case TN_STEP_KERNEL:
       fill_frame(p, step);
       call_kernel(p, step, index);
@@ -239,6 +280,7 @@ static void emit_timed_step(part *p, const tn_step *step) {
 static uint32_t count_steps(const tn_step *step) {
   uint32_t n = 1;
   for (size_t i = 0; i < step->body.n; i++) n += count_steps(step->body.data[i]);
+  for (size_t i = 0; i < step->otherwise.n; i++) n += count_steps(step->otherwise.data[i]);
   return n;
 }
 

@@ -1,0 +1,288 @@
+/* Import of ONNX' If, Loop and Scan. What bodies use of the graphs around them becomes operands. */
+#include <string.h>
+
+#include "ir/ops/onnx.h"
+#include "ir/primitives.h"
+
+static bool graph_of(tn_foreign_node *node, const char *name, void **out) {
+  const tn_foreign_attr *attr = tn_foreign_find(node, name);
+  if (!attr || attr->kind != TN_FOREIGN_GRAPH)
+    return tn_foreign_error(node, TN_E_ATTR, "needs the graph '%s'", name);
+  *out = attr->graph;
+  return true;
+}
+
+static tn_value *scalar(tn_build *b, tn_value *x) {
+  return x && x->type->ndim > 0 ? tn_build_reshape(b, x, NULL, 0) : x;
+}
+
+/* The body of graph in a block of its own, ended by its outputs; inputs are the types of the graph's own inputs. NULL
+ * when reported. */
+static tn_block *import_body(tn_foreign_node *node, void *graph, const tn_foreign_graph *about, tn_node *owner,
+                             tn_value *const *inputs) {
+  tn_block *block = tn_block_create(node->build->func, owner);
+  for (uint32_t i = 0; i < about->n_inputs + about->n_captures; i++) {
+    const tn_value *like = i < about->n_inputs ? inputs[i] : about->captures[i - about->n_inputs];
+    if (!like) return NULL;
+    tn_value *param = tn_block_add_param(block, like->type, "");
+    if (i < about->n_inputs) continue;
+    param->index = like->index;
+    param->n_index = like->n_index;
+  }
+  return node->import_graph(node, graph, block) && block->last ? block : NULL;
+}
+
+static bool set_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t n) {
+  if (node->n_outputs > n)
+    return tn_foreign_error(node, TN_E_ARITY, "the body has %u outputs, the node %u", n, node->n_outputs);
+  for (uint32_t i = 0; i < node->n_outputs; i++) node->outputs[i] = values[i];
+  return true;
+}
+
+/* If. */
+
+/* The nodes of one branch where the If stands: the other may not even have the same rank. */
+static bool inline_branch(tn_foreign_node *node, void *graph) {
+  tn_foreign_graph about;
+  if (!node->describe_graph(node, graph, &about)) return false;
+  if (about.n_inputs > 0) return tn_foreign_error(node, TN_E_ARITY, "a branch has inputs");
+  tn_block *block = import_body(node, graph, &about, NULL, NULL);
+  if (!block) return false;
+  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, about.captures);
+  tn_value **values = TN_NEW_N(node->build->module->arena, tn_value *, last->n_operands);
+  uint32_t n = last->n_operands;
+  for (uint32_t i = 0; i < n; i++) values[i] = last->operands[i].value;
+  tn_node_remove(last);
+  return set_outputs(node, values, n);
+}
+
+/* A branch as region number `region` of made, whose operands from 1 + first on are the branch's captures. */
+static bool import_branch(tn_foreign_node *node, tn_node *made, uint32_t region, void *graph,
+                          const tn_foreign_graph *about, uint32_t first) {
+  tn_block *block = import_body(node, graph, about, made, NULL);
+  if (!block) return false;
+  tn_build in = tn_build_region(made, region);
+  tn_block_splice(in.block, NULL, block, in.block->params.data + first);
+  return true;
+}
+
+bool tn_import_if(tn_foreign_node *node) {
+  static const char *const names[] = {"then_branch", "else_branch"};
+  tn_build *b = node->build;
+  tn_foreign_graph about[2];
+  void *graphs[2];
+  const int64_t *known;
+  uint32_t n_known, n = 1;
+  bool is_known;
+  tn_value *condition = tn_foreign_need(node, 0);
+  if (!condition || !graph_of(node, names[0], &graphs[0]) || !graph_of(node, names[1], &graphs[1]) ||
+      !tn_foreign_const_ints(node, 0, &known, &n_known, &is_known))
+    return false;
+  if (is_known && n_known == 1) return inline_branch(node, graphs[known[0] != 0 ? 0 : 1]);
+  for (int i = 0; i < 2; i++) {
+    if (!node->describe_graph(node, graphs[i], &about[i])) return false;
+    if (about[i].n_inputs > 0) return tn_foreign_error(node, TN_E_ARITY, "%s has inputs", names[i]);
+    n += about[i].n_captures;
+  }
+  tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, n);
+  operands[0] = scalar(b, condition);
+  for (uint32_t i = 0; i < about[0].n_captures; i++) operands[1 + i] = about[0].captures[i];
+  for (uint32_t i = 0; i < about[1].n_captures; i++) operands[1 + about[0].n_captures + i] = about[1].captures[i];
+  tn_node *made = tn_build_begin(b, &tn_op_if, operands, n, NULL);
+  return made && import_branch(node, made, 0, graphs[0], &about[0], 0) &&
+         import_branch(node, made, 1, graphs[1], &about[1], about[0].n_captures) && tn_build_end(made) &&
+         set_outputs(node, made->results, made->n_results);
+}
+
+/* Loop. */
+
+typedef struct loop_import {
+  tn_foreign_node *node;
+  tn_foreign_graph about;
+  void *graph;
+  uint32_t n_carried;
+  tn_value *trip, *condition; /* NULL when omitted */
+  tn_block *body;             /* parameters: number, condition, carried, captures; yields condition, carried, stacked */
+} loop_import;
+
+/* True when the condition always holds: that of the node and what the body gives. */
+static bool runs_to_the_end(const loop_import *l) {
+  const tn_value *given = l->body->last->operands[0].value;
+  tn_const *first = tn_value_const(l->condition), *next = tn_value_const(given);
+  tn_arena *arena = l->node->build->module->arena;
+  bool starts = !l->condition || (first && *(const unsigned char *)tn_const_read(first, arena) != 0);
+  if (!starts) return false;
+  while (given->def && given->def->op->traits & TN_TRAIT_SHAPE_ONLY && given->def->n_operands == 1)
+    given = given->def->operands[0].value;
+  next = tn_value_const(given);
+  return given == l->body->params.data[1] || (next && *(const unsigned char *)tn_const_read(next, arena) != 0);
+}
+
+/* The number of runs when it is known before running: the trip count as a dim, at least 0. */
+static const tn_dim *known_trip(const loop_import *l) {
+  if (!l->trip || !l->trip->index || l->trip->n_index != 1) return NULL;
+  return tn_dim_max(l->node->build->ctx, l->trip->index[0], tn_dim_const(l->node->build->ctx, 0));
+}
+
+/* The yields behind the condition take the condition's place. */
+static void yield_without_condition(tn_block *body) {
+  tn_node *old = body->last;
+  tn_build b = tn_build_at_end(body);
+  tn_value **values = TN_NEW_N(b.module->arena, tn_value *, old->n_operands);
+  uint32_t n = old->n_operands - 1;
+  for (uint32_t i = 0; i < n; i++) values[i] = old->operands[1 + i].value;
+  tn_node_remove(old);
+  tn_build_return(&b, values, n);
+}
+
+/* A loop of a known number of runs: a scan over their numbers. */
+static bool build_counted(loop_import *l, const tn_dim *trip) {
+  tn_build *b = l->node->build;
+  uint32_t n_stacked = l->body->last->n_operands - 1 - l->n_carried;
+  tn_value *numbers = tn_build_iota(b, &trip, 1, 0, TN_I64);
+  tn_build_scan scan = {.carried = l->node->inputs + 2, .sequences = &numbers, .fixed = l->about.captures,
+                        .n_carried = l->n_carried, .n_sequences = 1, .n_fixed = l->about.n_captures,
+                        .n_stacked = n_stacked};
+  tn_node *made = tn_build_begin_scan(b, &scan);
+  if (!made) return false;
+  tn_build in = tn_build_region(made, 0);
+  tn_value **params = in.block->params.data, **args = TN_NEW_N(b->module->arena, tn_value *, l->body->params.n);
+  args[0] = params[l->n_carried];
+  args[1] = tn_build_splat_i(&in, TN_BOOL, 1);
+  for (uint32_t i = 0; i < l->n_carried; i++) args[2 + i] = params[i];
+  for (uint32_t i = 0; i < l->about.n_captures; i++) args[2 + l->n_carried + i] = params[l->n_carried + 1 + i];
+  tn_block_splice(in.block, NULL, l->body, args);
+  yield_without_condition(in.block);
+  return tn_build_end(made) && set_outputs(l->node, made->results, made->n_results);
+}
+
+static tn_value *less(tn_build *b, tn_value *x, tn_value *y) { return tn_build_binary(b, TN_LT, x, y); }
+
+/* The general form: the number of the run is carried, and compared with the trip count when there is one. Operands:
+ * condition; number, carried; captures, trip count. */
+static bool build_conditional(loop_import *l) {
+  tn_build *b = l->node->build;
+  uint32_t n_captures = l->about.n_captures, n = 2 + l->n_carried + n_captures + (l->trip != NULL);
+  tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, n), *trip = scalar(b, l->trip);
+  tn_value *zero = tn_build_splat_i(b, TN_I64, 0), *condition = scalar(b, l->condition);
+  if (!condition) condition = tn_build_splat_i(b, TN_BOOL, 1);
+  operands[0] = trip ? tn_build_binary(b, TN_AND, condition, less(b, zero, trip)) : condition;
+  operands[1] = zero;
+  for (uint32_t i = 0; i < l->n_carried; i++) operands[2 + i] = l->node->inputs[2 + i];
+  for (uint32_t i = 0; i < n_captures; i++) operands[2 + l->n_carried + i] = l->about.captures[i];
+  if (trip) operands[n - 1] = trip;
+  tn_attr attr = tn_attr_int(1 + l->n_carried);
+  tn_node *made = tn_build_begin(b, &tn_op_loop, operands, n, &attr);
+  if (!made) return false;
+  tn_build in = tn_build_region(made, 0);
+  tn_value **params = in.block->params.data, **args = TN_NEW_N(b->module->arena, tn_value *, l->body->params.n);
+  args[0] = params[0];
+  args[1] = tn_build_splat_i(&in, TN_BOOL, 1);
+  for (uint32_t i = 0; i < l->n_carried + n_captures; i++) args[2 + i] = params[1 + i];
+  tn_node *last = tn_block_splice(in.block, NULL, l->body, args);
+  tn_value **yields = TN_NEW_N(b->module->arena, tn_value *, 2 + l->n_carried);
+  for (uint32_t i = 0; i <= l->n_carried; i++) yields[i == 0 ? 0 : 1 + i] = last->operands[i].value;
+  tn_node_remove(last);
+  yields[0] = scalar(&in, yields[0]);
+  yields[1] = tn_build_binary(&in, TN_ADD, params[0], tn_build_splat_i(&in, TN_I64, 1));
+  if (trip) yields[0] = tn_build_binary(&in, TN_AND, yields[0], less(&in, yields[1], params[n - 2]));
+  if (!yields[0] || !yields[1]) return false;
+  tn_build_return(&in, yields, 2 + l->n_carried);
+  return tn_build_end(made) && set_outputs(l->node, made->results + 1, l->n_carried);
+}
+
+bool tn_import_loop(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  loop_import l = {.node = node, .trip = tn_foreign_input(node, 0), .condition = tn_foreign_input(node, 1),
+                   .n_carried = node->n_inputs > 2 ? node->n_inputs - 2 : 0};
+  if (!graph_of(node, "body", &l.graph) || !node->describe_graph(node, l.graph, &l.about)) return false;
+  if (l.about.n_inputs != 2 + l.n_carried || l.about.n_outputs < 1 + l.n_carried)
+    return tn_foreign_error(node, TN_E_ARITY, "%u carried values, and a body of %u inputs and %u outputs", l.n_carried,
+                            l.about.n_inputs, l.about.n_outputs);
+  tn_value **inputs = TN_NEW_N(b->module->arena, tn_value *, l.about.n_inputs);
+  inputs[0] = tn_build_splat_i(b, TN_I64, 0);
+  inputs[1] = tn_build_splat_i(b, TN_BOOL, 1);
+  for (uint32_t i = 0; i < l.n_carried; i++)
+    if (!(inputs[2 + i] = tn_foreign_need(node, 2 + i))) return false;
+  if (l.trip && l.trip->type->dtype != TN_I64)
+    return tn_foreign_error(node, TN_E_DTYPE, "input 0: expected i64, found %s", tn_dtype_name(l.trip->type->dtype));
+  l.body = import_body(node, l.graph, &l.about, NULL, inputs);
+  if (!l.body) return false;
+  const tn_dim *trip = known_trip(&l);
+  if (trip && runs_to_the_end(&l)) return build_counted(&l, trip);
+  if (l.about.n_outputs > 1 + l.n_carried)
+    return tn_foreign_unsupported(node, "stacked outputs whose number is found only while running");
+  return build_conditional(&l);
+}
+
+/* Scan, from opset 9 on. */
+
+static bool list_of(tn_foreign_node *node, const char *name, uint32_t n, const int64_t **out) {
+  uint32_t found;
+  static const int64_t zeros[TN_MAX_RESULTS];
+  if (!tn_foreign_ints(node, name, out, &found)) return false;
+  if (!*out || found == 0) *out = zeros;
+  return found == 0 || found == n ||
+         tn_foreign_error(node, TN_E_ATTR, "%s: expected %u elements, found %u", name, n, found);
+}
+
+/* How a Scan's operands and results are counted, and its lists. */
+typedef struct scan_import {
+  tn_foreign_node *node;
+  uint32_t carried, seq, stacked;
+  const int64_t *in_axes, *out_axes, *in_reverse, *out_reverse;
+  int64_t axes[2 * TN_MAX_RESULTS], reverse[2 * TN_MAX_RESULTS]; /* sequences, then stacked results */
+} scan_import;
+
+static bool read_lists(scan_import *s) {
+  if (!list_of(s->node, "scan_input_axes", s->seq, &s->in_axes) ||
+      !list_of(s->node, "scan_output_axes", s->stacked, &s->out_axes) ||
+      !list_of(s->node, "scan_input_directions", s->seq, &s->in_reverse) ||
+      !list_of(s->node, "scan_output_directions", s->stacked, &s->out_reverse))
+    return false;
+  for (uint32_t i = 0; i < s->seq + s->stacked; i++) {
+    s->reverse[i] = i < s->seq ? s->in_reverse[i] : s->out_reverse[i - s->seq];
+    uint32_t axis;
+    if (i >= s->seq) continue;
+    const tn_value *sequence = tn_foreign_need(s->node, s->carried + i);
+    if (!sequence || !tn_build_axis(s->node->build, s->in_axes[i], sequence->type->ndim, "scan_input_axes", &axis))
+      return false;
+    s->axes[i] = axis;
+  }
+  return true;
+}
+
+/* The axes of results are counted against ranks that the body's import has given. */
+static bool read_result_axes(scan_import *s, tn_node *made) {
+  const tn_node *last = made->regions[0]->last;
+  for (uint32_t k = 0; last && k < s->stacked && s->carried + k < last->n_operands; k++) {
+    uint32_t axis, ndim = last->operands[s->carried + k].value->type->ndim + 1;
+    if (!tn_build_axis(s->node->build, s->out_axes[k], ndim, "scan_output_axes", &axis)) return false;
+    s->axes[s->seq + k] = axis;
+  }
+  made->attrs[tn_op_attr_index(made->op, "axis")] =
+      tn_attr_ints(s->node->build->module, s->axes, s->seq + s->stacked);
+  return last != NULL;
+}
+
+bool tn_import_scan(tn_foreign_node *node) {
+  tn_foreign_graph about;
+  void *graph = NULL;
+  int64_t n_seq;
+  if (!graph_of(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
+      !tn_foreign_int(node, "num_scan_inputs", 0, &n_seq))
+    return false;
+  if (n_seq < 1 || n_seq > node->n_inputs || about.n_inputs != node->n_inputs || about.n_inputs > TN_MAX_RESULTS ||
+      about.n_outputs > TN_MAX_RESULTS || about.n_outputs + n_seq < about.n_inputs)
+    return tn_foreign_error(node, TN_E_ARITY, "%lld of %u inputs are sequences, the body has %u inputs and %u outputs",
+                            (long long)n_seq, node->n_inputs, about.n_inputs, about.n_outputs);
+  scan_import s = {.node = node, .seq = (uint32_t)n_seq, .carried = node->n_inputs - (uint32_t)n_seq};
+  s.stacked = about.n_outputs - s.carried;
+  if (!read_lists(&s)) return false;
+  tn_build_scan scan = {.carried = node->inputs, .sequences = node->inputs + s.carried, .fixed = about.captures,
+                        .n_carried = s.carried, .n_sequences = s.seq, .n_fixed = about.n_captures,
+                        .n_stacked = s.stacked, .axes = s.axes, .reverse = s.reverse};
+  tn_node *made = tn_build_begin_scan(node->build, &scan);
+  return made && node->import_graph(node, graph, made->regions[0]) && read_result_axes(&s, made) &&
+         tn_build_end(made) && set_outputs(node, made->results, made->n_results);
+}

@@ -1,0 +1,165 @@
+"""ONNX models with If, Loop and Scan, one compile for all sizes, against onnxruntime.
+
+  control.py TENON [-k NAME] [-v]
+
+The models are in ONNX' text form; the last line is `N passed, N failed, N skipped`.
+"""
+import argparse, os, sys
+
+import numpy as np
+import onnx.parser
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from compare import check
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
+SIZES = ((1, 1), (4, 3), (9, 2))
+f32 = lambda rng, *dims: rng.normal(size=dims).astype(np.float32)
+
+MODELS = {}
+
+
+def model(text):
+    """Decorates the function that makes the inputs for (rng, T, B)."""
+    def keep(make):
+        MODELS[make.__name__] = (text, make)
+        return make
+    return keep
+
+
+@model("""m (float[B,4] x, bool c) => (float[B,4] y, float[B,4] z) {
+  a = Sin(x)
+  y, z = If (c) <
+    then_branch = yes () => (float[B,4] p, float[B,4] q) { p = Add(a, x)  q = Neg(p) },
+    else_branch = no () => (float[B,4] r, float[B,4] s) { k = Constant<value_float: float = 2.5>()  r = Mul(a, k)
+                                                          s = Identity(x) }>
+}""")
+def if_with_captures(rng, t, b):
+    return {"x": f32(rng, b, 4), "c": np.array(t > 1)}
+
+
+@model("""m (float[B,4] x, bool[1] c, bool d) => (float[B,4] y) {
+  y = If (c) <
+    then_branch = yes () => (float[B,4] p) {
+      p = If (d) < then_branch = yy () => (float[B,4] u) { u = Exp(x) },
+                   else_branch = yn () => (float[B,4] v) { v = Abs(x) }> },
+    else_branch = no () => (float[B,4] q) { h = Tanh(x)  q = Mul(h, x) }>
+}""")
+def if_in_if(rng, t, b):
+    return {"x": f32(rng, b, 4), "c": np.array([b > 1]), "d": np.array(t > 4)}
+
+
+@model("""m (float[T,B,3] x, float[B,3] h, float[3] k) => (float[B,3] n, float[B,T,3] y, float[T,B,3] z) {
+  n, y, z = Scan (h, x) <num_scan_inputs = 1, scan_output_axes = [1, 0], scan_output_directions = [0, 1],
+    scan_input_directions = [1],
+    body = b (float[B,3] p, float[B,3] s) => (float[B,3] q, float[B,3] o, float[B,3] r) {
+      m = Mul(p, k)  q = Add(m, s)  o = Sin(q)  r = Identity(p) }>
+}""")
+def scan_axes_and_directions(rng, t, b):
+    return {"x": f32(rng, t, b, 3), "h": f32(rng, b, 3), "k": f32(rng, 3)}
+
+
+@model("""m (float[B,3,T] x, float[B,T] w) => (float s, float[T] y) {
+  zero = Constant<value_float: float = 0.0>()
+  s, y = Scan (zero, x, w) <num_scan_inputs = 2, scan_input_axes = [-1, 1],
+    body = b (float a, float[B,3] p, float[B] q) => (float c, float d) {
+      axes = Constant<value_ints: ints = [1]>()  u = Unsqueeze(q, axes)
+      v = Mul(p, u)  d = ReduceMean<keepdims = 0>(v)  c = Add(a, d) }>
+}""")
+def scan_scalars(rng, t, b):
+    return {"x": f32(rng, b, 3, t), "w": f32(rng, b, t)}
+
+
+@model("""m (float[T,B,3] x, float[B,3] h) => (float[B,3] n, float[T,B,3] y) {
+  n, y = Scan (h, x) <num_scan_inputs = 1,
+    body = b (float[B,3] p, float[B,3] s) => (float[B,3] q, float[B,3] o) {
+      t = ReduceSum<keepdims = 0>(s)  zero = Constant<value_float: float = 0.0>()  c = Greater(t, zero)
+      q = If (c) < then_branch = yes () => (float[B,3] u) { u = Add(p, s) },
+                   else_branch = no () => (float[B,3] v) { v = Sub(p, s) }>
+      o = Cos(q) }>
+}""")
+def if_in_scan(rng, t, b):
+    return {"x": f32(rng, t, b, 3), "h": f32(rng, b, 3)}
+
+
+@model("""m (float[B,4] x) => (float[B,4] y, float[5,B,4] z) {
+  n = Constant<value = int64 {5}>()  c = Constant<value = bool {1}>()
+  y, z = Loop (n, c, x) <
+    body = b (int64 i, bool g, float[B,4] p) => (bool o, float[B,4] q, float[B,4] r) {
+      o = Identity(g)  f = Cast<to = 1>(i)  s = Mul(p, f)  q = Add(s, x)  r = Sin(q) }>
+}""")
+def loop_counted(rng, t, b):
+    return {"x": f32(rng, b, 4)}
+
+
+@model("""m (float[T,4] x) => (float[4] y, float[T,4] z) {
+  s = Shape(x)  zero = Constant<value = int64 {0}>()  n = Gather(s, zero)  c = Constant<value = bool {1}>()
+  k = Constant<value = float[4] {1.0, 2.0, 3.0, 4.0}>()
+  y, z = Loop (n, c, k) <
+    body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
+      o = Constant<value = bool {1}>()  e = Gather(x, i)  h = Constant<value_float: float = 0.5>()  m = Mul(p, h)
+      q = Add(m, e)  r = Neg(q) }>
+}""")
+def loop_over_an_extent(rng, t, b):
+    return {"x": f32(rng, t, 4)}
+
+
+@model("""m (float[B,4] x, int64 n, bool c) => (float[B,4] y, float s) {
+  zero = Constant<value_float: float = 0.0>()
+  y, s = Loop (n, c, x, zero) <
+    body = b (int64 i, bool g, float[B,4] p, float t) => (bool o, float[B,4] q, float u) {
+      h = Constant<value_float: float = 0.75>()  q = Mul(p, h)  a = Abs(q)  u = ReduceSum<keepdims = 0>(a)
+      l = Constant<value_float: float = 2.0>()  o = Greater(u, l) }>
+}""")
+def loop_with_a_condition(rng, t, b):
+    return {"x": f32(rng, b, 4) * 3, "n": np.array(t * 2, np.int64), "c": np.array(b != 2)}
+
+
+@model("""m (float[B,4] x, int64 n) => (float[B,4] y) {
+  y = Loop (n, , x) <
+    body = b (int64 i, bool g, float[B,4] p) => (bool o, float[B,4] q) {
+      o = Identity(g)
+      f = Cast<to = 1>(i)  w = Add(p, f)
+      q = Loop (i, , w) <
+        body = inner (int64 j, bool g2, float[B,4] p2) => (bool o2, float[B,4] q2) {
+          o2 = Identity(g2)  e = Sin(p2)  q2 = Add(e, x) }> }>
+}""")
+def loop_in_loop(rng, t, b):
+    return {"x": f32(rng, b, 4), "n": np.array(t, np.int64)}
+
+
+@model("""m (float[T,B,4] x, bool c) => (float[B,4] y) {
+  y = If (c) <
+    then_branch = yes () => (float[B,4] p) {
+      axes = Constant<value_ints: ints = [0]>()  p = ReduceMax<axes = [0], keepdims = 0>(x) },
+    else_branch = no () => (float[B,4] q) {
+      zero = Constant<value_float: float = 0.0>()  r = ReduceMin<axes = [0], keepdims = 0>(x)  z = Mul(r, zero)
+      q, all = Scan (z, x) <num_scan_inputs = 1,
+        body = b (float[B,4] u, float[B,4] v) => (float[B,4] w, float[B,4] a) { w = Add(u, v)  a = Identity(w) }> }>
+}""")
+def scan_in_if(rng, t, b):
+    return {"x": f32(rng, t, b, 4), "c": np.array(b == 3)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("tenon")
+    parser.add_argument("-k", default="")
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    passed = failed = 0
+    for name, (text, make) in MODELS.items():
+        if options.k not in name:
+            continue
+        rng = np.random.default_rng(7)
+        problem = check(options.tenon, onnx.parser.parse_model(HEAD + text), [make(rng, t, b) for t, b in SIZES])
+        if problem or options.v:
+            print(f"{name}: {problem or 'equal'}")
+        passed += not problem
+        failed += bool(problem)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
