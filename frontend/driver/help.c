@@ -47,6 +47,12 @@ static void print_ops(void) {
   }
 }
 
+static void print_functions(tn_driver *driver) {
+  tn_buf text = tn_buf_create(driver->ctx->arena);
+  tn_lang_print_functions(&text);
+  fwrite(text.data, 1, text.n, stdout);
+}
+
 static void print_operands(const tn_opdef *op) {
   for (uint32_t i = 0; i < op->n_operands; i++) {
     const tn_operand_def *operand = &op->operands[i];
@@ -134,6 +140,7 @@ bool tn_driver_inform(tn_driver *driver, bool *out_ok) {
     case OPT_HELP_ALL: print_help(true); break;
     case OPT_VERSION: printf("%s\n", TENON_PRODUCER); break;
     case OPT_PRINT_OPS: print_ops(); break;
+    case OPT_PRINT_FUNCTIONS: print_functions(driver); break;
     case OPT_PRINT_PASSES: print_passes(); break;
     case OPT_PRINT_TARGETS: print_targets(); break;
     case OPT_PRINT_OPTIONS:

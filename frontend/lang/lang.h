@@ -17,6 +17,9 @@ tn_ast_file *tn_lang_parse(tn_ctx *ctx, const char *path);
 /* The same for text of bytes bytes, which need not end in NUL and may go after the call. name is used in messages. */
 tn_ast_file *tn_lang_parse_bytes(tn_ctx *ctx, const char *name, const char *text, size_t bytes);
 
+/* The built-in functions: a line "name(signature)" each, and one with what it gives. */
+void tn_lang_print_functions(tn_buf *out);
+
 /* The text in the one form that all files have (tenon fmt). It means the same, and formatting it again changes nothing.
  * False when the text has errors (reported). text must live as long as ctx. */
 bool tn_lang_format(tn_ctx *ctx, const char *name, const char *text, size_t bytes, tn_buf *out);
