@@ -85,6 +85,11 @@ static void print_bash(void) {
          "        mapfile -t COMPREPLY < <(compgen -W \"$(tenon --print-options)\" -- \"$cur\")\n"
          "      else\n"
          "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+         "      fi\n"
+         "      if ((COMP_CWORD == 1)); then\n"
+         "        mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W '");
+  for (int verb = VERB_COMPILE + 1; verb < N_VERBS; verb++) printf("%s ", tn_verbs[verb].word);
+  printf("' -- \"$cur\")\n"
          "      fi ;;\n"
          "  esac\n"
          "}\n"
@@ -126,6 +131,14 @@ static void zsh_option(tn_option_id id) {
 static void print_zsh(void) {
   printf("#compdef tenon\n"
          "# zsh completion for tenon\n"
+         "_tenon_first() {\n"
+         "  local -a verbs=(");
+  for (int verb = VERB_COMPILE + 1; verb < N_VERBS; verb++)
+    printf("'%s:%s' ", tn_verbs[verb].word, tn_verbs[verb].text);
+  printf(")\n"
+         "  _describe verb verbs\n"
+         "  _files\n"
+         "}\n"
          "_tenon_listed() {\n"
          "  local -a words=(${${(f)\"$(tenon $1)\"}%%%% *})\n"
          "  compadd -a words\n"
@@ -133,7 +146,8 @@ static void print_zsh(void) {
          "_tenon() {\n"
          "  _arguments \\\n");
   for (int id = 0; id < N_OPTIONS; id++) zsh_option((tn_option_id)id);
-  printf("    '*:model:_files'\n"
+  printf("    '1:model:_tenon_first' \\\n"
+         "    '*:model:_files'\n"
          "}\n"
          "if [ \"$funcstack[1]\" = _tenon ]; then _tenon \"$@\"; else compdef _tenon tenon; fi\n");
 }
@@ -167,6 +181,11 @@ static void fish_option(tn_option_id id) {
 
 static void print_fish(void) {
   printf("# fish completion for tenon\n");
+  for (int verb = VERB_COMPILE + 1; verb < N_VERBS; verb++) {
+    printf("complete -c tenon -n __fish_use_subcommand -a %s -d ", tn_verbs[verb].word);
+    fish_text(tn_verbs[verb].text);
+    putchar('\n');
+  }
   for (int id = 0; id < N_OPTIONS; id++) fish_option((tn_option_id)id);
 }
 

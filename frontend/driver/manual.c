@@ -23,6 +23,14 @@ static void print_option(const tn_option *option) {
   printf(".\n");
 }
 
+static void print_verb(const tn_verb *verb) {
+  printf(".TP\n.B \"tenon %s ", verb->word);
+  print_text(verb->arguments);
+  printf("\"\n");
+  print_text(verb->text);
+  printf(".\n");
+}
+
 void tn_driver_print_manual(void) {
   printf(".TH TENON 1 \"\" \"tenon " TENON_VERSION "\" \"User Commands\"\n"
          ".SH NAME\ntenon \\- compile a neural network to a program, an object or a library\n"
@@ -31,6 +39,9 @@ void tn_driver_print_manual(void) {
          "Reads models and leaves ordinary programs: executables, objects, shared libraries or archives with C "
          "headers.\nThe result needs libc and libm only, and threads where it uses them.\n"
          "Options have the meaning that they have for\n.BR cc (1)\nwhere it has the same.\n");
+  printf(".SH VERBS\nThe first word can be one of these instead of a model.\n");
+  for (size_t verb = VERB_COMPILE + 1; verb < N_VERBS; verb++) print_verb(&tn_verbs[verb]);
+  printf(".SH OPTIONS\n");
   for (size_t group = 0; group < N_GROUPS; group++) {
     printf(".SS ");
     print_text(tn_option_groups[group]);

@@ -152,8 +152,9 @@ static bool check_together(tn_driver *driver) {
                     o->levels & LEVEL_AST ? "ast" : "safetensors");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
+  if (o->verb != VERB_COMPILE) return true;
   bool single = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED || o->make == TN_MAKE_EVAL;
-  if (many && single && o->verb == VERB_COMPILE)
+  if (many && single)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION,
                     "a program holds one model, found %zu inputs; -c makes an object of each", o->inputs.n);
   if (o->with_main && o->make != TN_MAKE_OBJECT)

@@ -118,6 +118,7 @@ tn_ast_expr *tn_tree_pipe(tn_lang_parser *parser, tn_lang_range at, tn_ast_expr 
   bool ok = right->kind == TN_AST_NAME || right->kind == TN_AST_MEMBER || right->kind == TN_AST_CALL;
   if (!ok) {
     tn_lang_error(parser, right->loc, TN_E_LANG_SYNTAX, "expected a name or a call at the right of '|>'");
+    if (!parser->stopped) tn_underline(parser->ctx, LOC(op_at));
     if (right->kind == TN_AST_BINARY)
       tn_help(parser->ctx, "'|>' binds weaker than '%s': put the pipe in parentheses", tn_ast_op_text(right->op.op));
   }

@@ -62,6 +62,8 @@ class Shells(unittest.TestCase):
         open(os.path.join(self.folder, "net.onnx"), "w").close()
         self.assertEqual(self.bash("tenon", "net"), ["net.onnx"])
         self.assertEqual(self.bash("tenon", "-o", "net"), ["net.onnx"])
+        self.assertEqual(self.bash("tenon", "fm"), ["fmt"])
+        self.assertEqual(self.bash("tenon", "-c", "fm"), [""])
 
     def test_fish(self):
         path = self.script("fish")
@@ -73,6 +75,7 @@ class Shells(unittest.TestCase):
         self.assertIn("-fsanitize", ask("tenon -fsan"))
         self.assertEqual(sorted(ask("tenon -fsanitize ")), ["address", "thread"])
         self.assertIn("softmax", ask("tenon --help-op soft"))
+        self.assertIn("fmt", ask("tenon fm"))
 
     def test_zsh(self):
         path = self.script("zsh")
@@ -81,10 +84,15 @@ class Shells(unittest.TestCase):
         self.assertIn("address", got)
         self.assertIn("thread", got)
         self.assertIn("log_softmax", run("zsh", "-f", "-c", ZSH, "zsh", path, "tenon --help-op=log_so"))
+        self.assertIn("put files of the language", run("zsh", "-f", "-c", ZSH, "zsh", path, "tenon "))
 
     def test_every_option_is_in_each(self):
         options = run("tenon", "--print-options").split()
         zsh, fish, page = completions("zsh"), completions("fish"), run("tenon", "--print-manual").replace("\\-", "-")
+        for verb in ("check", "fmt"):
+            self.assertIn(f"'{verb}:", zsh)
+            self.assertIn(f" -a {verb} ", fish)
+            self.assertIn(f'.B "tenon {verb} ', page)
         for option in options:
             self.assertIn("'*" + option, zsh)
             self.assertIn("'" + option.lstrip("-").split("=")[0].rstrip(",") + "'", fish)

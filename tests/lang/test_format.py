@@ -83,6 +83,8 @@ def files_are_written_in_place():
         before = os.stat(path)
         if run("fmt", path).returncode or os.stat(path).st_mtime_ns != before.st_mtime_ns:
             yield "a formatted file was written again"
+        if run("fmt", path, "-o", "-").stdout != text:
+            yield "fmt -o - does not print the file"
         if run("fmt", "--check", path).returncode:
             yield "--check refuses what fmt wrote"
 
