@@ -92,4 +92,9 @@ bool tn_index_next(int64_t *index, const int64_t *extents, uint32_t n);
 /* out[i..] = from->data[base + sum of i * strides], over all of out. */
 void tn_tensor_view(tn_tensor *out, const tn_tensor *from, int64_t base, const int64_t *strides);
 
+/* order[0 .. n-1]: positions in rising (descending: falling) order of key[position * stride], stably, NaN greatest.
+ * scratch: n numbers. (ir/ops/argsort.c) */
+void tn_sort_positions(int64_t *order, int64_t *scratch, int64_t n, const tn_number *key, int64_t stride,
+                       tn_dtype dtype, bool descending);
+
 #endif

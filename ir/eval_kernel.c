@@ -146,6 +146,26 @@ static tn_number fold_at(kernel_eval *e, const tn_knode *node) {
   return result;
 }
 
+/* Sorts the whole axis for each position that is asked for. */
+static tn_number argsort_at(kernel_eval *e, const tn_knode *node) {
+  uint32_t axis = (uint32_t)__builtin_ctz(node->over);
+  int64_t saved = e->at[axis], n = e->extents[axis], position = dim_at(e, node->index[0]);
+  tn_number result = {.i = 0};
+  if (position < 0 || position >= n) {
+    e->failed = true;
+    return result;
+  }
+  tn_arena *scratch = tn_arena_create_scratch(e->arena);
+  tn_number *keys = TN_NEW_N(scratch, tn_number, (size_t)n);
+  int64_t *order = TN_NEW_N(scratch, int64_t, (size_t)n), *other = TN_NEW_N(scratch, int64_t, (size_t)n);
+  for (e->at[axis] = 0; e->at[axis] < n; e->at[axis]++) keys[e->at[axis]] = value_at(e, node->in[0]);
+  e->at[axis] = saved;
+  tn_sort_positions(order, other, n, keys, 1, node->in[0]->dtype, node->descending);
+  result.i = order[position];
+  tn_arena_destroy(scratch);
+  return result;
+}
+
 static tn_number compute(kernel_eval *e, const tn_knode *node) {
   tn_number args[3], index = {.i = 0};
   switch (node->kind) {
@@ -159,6 +179,7 @@ static tn_number compute(kernel_eval *e, const tn_knode *node) {
     case TN_K_FOLD:
     case TN_K_CONTRACT:
     case TN_K_ARGFOLD: return fold_at(e, node);
+    case TN_K_ARGSORT: return argsort_at(e, node);
     case TN_K_WRITE:
     case TN_K_UPDATE: return value_at(e, node->in[0]);
   }

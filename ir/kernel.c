@@ -88,7 +88,7 @@ uint32_t tn_kernel_add_arg(tn_kernel *kernel, const char *name, const tn_type *t
 static uint64_t content_hash(const tn_knode *node) {
   uint64_t hash = 0;
   uint32_t numbers[] = {(uint32_t)node->kind, (uint32_t)node->dtype, node->n_in, (uint32_t)node->scalar,
-                        (uint32_t)node->fold, node->over, node->last, node->arg, node->n_index};
+                        (uint32_t)node->fold, node->over, node->last, node->descending, node->arg, node->n_index};
   hash = tn_hash_bytes(hash, numbers, sizeof(numbers));
   hash = tn_hash_bytes(hash, &node->constant.u, sizeof(node->constant.u));
   for (uint32_t i = 0; i < node->n_in; i++) hash = tn_hash_bytes(hash, &node->in[i]->id, sizeof(node->in[i]->id));
@@ -99,7 +99,7 @@ static uint64_t content_hash(const tn_knode *node) {
 
 static bool content_equal(const tn_knode *a, const tn_knode *b) {
   if (a->kind != b->kind || a->dtype != b->dtype || a->n_in != b->n_in || a->scalar != b->scalar ||
-      a->fold != b->fold || a->over != b->over || a->last != b->last || a->arg != b->arg ||
+      a->fold != b->fold || a->over != b->over || a->last != b->last || a->descending != b->descending || a->arg != b->arg ||
       a->n_index != b->n_index || a->constant.u != b->constant.u)
     return false;
   for (uint32_t i = 0; i < a->n_in; i++)
@@ -166,6 +166,11 @@ tn_knode *tn_kernel_contract(tn_kernel *kernel, tn_dtype dtype, tn_knode *a, tn_
 tn_knode *tn_kernel_argfold(tn_kernel *kernel, tn_fold fold, tn_knode *in, uint32_t over, bool last) {
   return add(kernel, (tn_knode){.kind = TN_K_ARGFOLD, .dtype = TN_I64, .fold = fold, .over = over, .last = last,
                                 .n_in = 1, .in = {in}});
+}
+
+tn_knode *tn_kernel_argsort(tn_kernel *kernel, tn_knode *in, uint32_t over, const tn_dim *position, bool descending) {
+  return add(kernel, (tn_knode){.kind = TN_K_ARGSORT, .dtype = TN_I64, .over = over, .descending = descending,
+                                .n_in = 1, .in = {in}, .index = &position, .n_index = 1});
 }
 
 tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *index, tn_knode *value) {

@@ -61,6 +61,8 @@ typedef enum tn_knode_kind {
   TN_K_FOLD,     /* fold in[0] over `over` with `fold`; dtype is the accumulator's */
   TN_K_CONTRACT, /* sum over `over` of in[0] * in[1], products and sums in dtype, free order, fused multiply-add */
   TN_K_ARGFOLD,  /* position along the one axis in `over` of the winner of in[0]; fold is max or min; dtype i64 */
+  TN_K_ARGSORT,  /* position along the one axis in `over` of the element of in[0] that is index[0]-th in rising order
+                    (`descending`: falling), stably, NaN greatest; dtype i64 */
   TN_K_WRITE,    /* in[0] to arg at index */
   TN_K_UPDATE    /* arg at index becomes `scalar`(it, in[0]), or in[0] with TN_K_SET; see below */
 } tn_knode_kind;
@@ -77,10 +79,11 @@ struct tn_knode {
   tn_knode *in[3];
   tn_scalar scalar;           /* SCALAR, UPDATE */
   tn_fold fold;               /* FOLD, ARGFOLD */
-  uint32_t over;              /* FOLD, CONTRACT, ARGFOLD: bits of the axes folded */
+  uint32_t over;              /* FOLD, CONTRACT, ARGFOLD, ARGSORT: bits of the axes folded */
   bool last;                  /* ARGFOLD: ties go to the highest index */
+  bool descending;            /* ARGSORT */
   uint32_t arg;               /* READ, WRITE, UPDATE: number of the argument */
-  const tn_dim *const *index; /* READ, WRITE, UPDATE: one a dim of the argument; INDEX: one */
+  const tn_dim *const *index; /* READ, WRITE, UPDATE: one a dim of the argument; INDEX, ARGSORT: one */
   uint32_t n_index;
   tn_number constant;    /* CONST */
   const tn_symbol *value_symbol; /* set when an index expression uses this node's value; else NULL */
@@ -128,6 +131,8 @@ tn_knode *tn_kernel_scalar(tn_kernel *kernel, tn_scalar scalar, tn_dtype dtype, 
 tn_knode *tn_kernel_fold(tn_kernel *kernel, tn_fold fold, tn_dtype dtype, tn_knode *in, uint32_t over);
 tn_knode *tn_kernel_contract(tn_kernel *kernel, tn_dtype dtype, tn_knode *a, tn_knode *b, uint32_t over);
 tn_knode *tn_kernel_argfold(tn_kernel *kernel, tn_fold fold, tn_knode *in, uint32_t over, bool last);
+/* A kernel with one has no other operation: in reads, and a write takes the result. */
+tn_knode *tn_kernel_argsort(tn_kernel *kernel, tn_knode *in, uint32_t over, const tn_dim *position, bool descending);
 tn_knode *tn_kernel_write(tn_kernel *kernel, uint32_t arg, const tn_dim *const *index, tn_knode *value);
 /* combine: TN_ADD, TN_MUL, TN_MIN, TN_MAX or TN_K_SET. */
 tn_knode *tn_kernel_update(tn_kernel *kernel, tn_scalar combine, uint32_t arg, const tn_dim *const *index,

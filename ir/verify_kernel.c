@@ -182,6 +182,22 @@ static void check_write(verifier *v, const tn_knode *node) {
       breach(v, "node %u: writes over '%s', which is summed away", node->id, v->kernel->space.data[i].symbol->name);
 }
 
+/* A sort of one axis stands alone: a read, and a write of the result. */
+static void check_argsort(verifier *v, const tn_knode *node) {
+  bool one_axis = node->over != 0 && (node->over & (node->over - 1)) == 0;
+  if (node->n_in != 1 || node->n_index != 1 || !one_axis || node->dtype != TN_I64 || v->kernel->nodes.n != 3 ||
+      node->in[0]->kind != TN_K_READ || node->in[0]->dtype == TN_STR) {
+    breach(v, "node %u: an argsort takes one read over one axis and gives i64 to one write", node->id);
+    return;
+  }
+  tn_dim_symbols(node->index[0], check_index_symbol, v);
+  const tn_dim *extent = v->kernel->space.data[__builtin_ctz(node->over)].extent, *zero = tn_dim_const(v->ctx, 0);
+  bool fits = tn_verify_le_in(v->ctx, v->guards, v->kernel, zero, node->index[0]) &&
+              tn_verify_le_in(v->ctx, v->guards, v->kernel, node->index[0], tn_dim_add_i(v->ctx, extent, -1));
+  if (!fits) breach(v, "node %u: position %s is not proved to be in [0, %s)", node->id, dim_text(v, node->index[0]),
+                    dim_text(v, extent));
+}
+
 /* An update runs over the whole space, in its order; a kernel with one does nothing else. */
 static void check_update(verifier *v, const tn_knode *node) {
   uint32_t n_writes = 0;
@@ -209,7 +225,8 @@ static bool check_inputs(verifier *v, const tn_knode *node) {
 }
 
 static void check_over(verifier *v, const tn_knode *node) {
-  bool folds = node->kind == TN_K_FOLD || node->kind == TN_K_CONTRACT || node->kind == TN_K_ARGFOLD;
+  bool folds = node->kind == TN_K_FOLD || node->kind == TN_K_CONTRACT || node->kind == TN_K_ARGFOLD ||
+               node->kind == TN_K_ARGSORT;
   uint64_t space = ((uint64_t)1 << v->kernel->space.n) - 1;
   if (folds != (node->over != 0) || (node->over & ~space) != 0) {
     breach(v, "node %u: folds over no axis, or over one that is not of this kernel", node->id);
@@ -242,6 +259,7 @@ static void check_node(verifier *v, const tn_knode *node) {
       else breach(v, "node %u: a fold of %u operands", node->id, node->n_in);
       break;
     case TN_K_WRITE: check_write(v, node); break;
+    case TN_K_ARGSORT: check_argsort(v, node); break;
     case TN_K_UPDATE:
       check_write(v, node);
       check_update(v, node);

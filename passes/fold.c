@@ -141,6 +141,7 @@ static bool replace_shape_value(tn_pass_context *context, tn_node *node) {
     return false;
   if (tn_op_defines_symbols(node->op)) return false; /* the dims have their symbols from it */
   tn_value *value = node->results[0];
+  if (node->op->traits & TN_TRAIT_EFFECT) return false; /* a dim_read binds its symbols */
   if (value->type->ndim > 1 || (node->op->kind == TN_OP_TERMINATOR) || value->n_index == 0) return false;
   if (index_is_constant(value)) {
     tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);

@@ -65,7 +65,7 @@ static bool needs_memory(const consumer *use) {
   const tn_opdef *op = use->node->op;
   if (op == &tn_op_gather) return use->operand == 0;
   return op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx || op == &tn_op_window || op == &tn_op_concat ||
-         op == &tn_op_cumulate || op == &tn_op_sort || op == &tn_op_scatter || op->kind == TN_OP_TERMINATOR ||
+         op == &tn_op_cumulate || op == &tn_op_argsort || op == &tn_op_scatter || op->kind == TN_OP_TERMINATOR ||
          op == &tn_op_bitcast || op->n_regions > 0;
 }
 

@@ -229,6 +229,23 @@ static tn_knode *emit_window(emission *e, const tn_node *node, const tn_dim *con
   return tn_emit_cast(e, value, node->results[0]->type->dtype);
 }
 
+static tn_knode *emit_argsort(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_value *x = node->operands[0].value;
+  int64_t axis = tn_node_attr(node, "axis")->u.i;
+  const tn_dim *at[TN_MAX_NDIM], *k = new_axis(e, "k", x->type->dims[axis], TN_AXIS_SUM);
+  if (!bit_of(e, k)) return tn_emit_number(e, TN_I64, 0, 0);
+  memcpy(at, index, sizeof(*at) * x->type->ndim);
+  at[axis] = k;
+  tn_knode *value = tn_emit(e, x, at);
+  if (!value) return NULL;
+  if (value->kind != TN_K_READ || value->n_in > 0) {
+    tn_error(e->ctx, node->loc, TN_E_LOWER, "'argsort' of a constant or a padded value has no kernel form yet");
+    e->failed = true;
+    return NULL;
+  }
+  return tn_kernel_argsort(e->kernel, value, bit_of(e, k), index[axis], tn_node_attr(node, "descending")->u.i != 0);
+}
+
 static tn_knode *emit_argreduce(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_value *x = node->operands[0].value;
   int64_t axis = tn_node_attr(node, "axis")->u.i;
@@ -351,6 +368,7 @@ tn_knode *tn_emit_fold(emission *e, const tn_node *node, const tn_dim *const *in
     if (node->op == &tn_op_conv) return emit_conv(e, node, index);
     if (node->op == &tn_op_conv_dx) return emit_conv_dx(e, node, index);
     if (node->op == &tn_op_window) return emit_window(e, node, index);
+    if (node->op == &tn_op_argsort) return emit_argsort(e, node, index);
     if (node->op == &tn_op_argwindow) return emit_argwindow(e, node, index);
     if (node->op == &tn_op_argreduce) return emit_argreduce(e, node, index);
     if (node->op == &tn_op_cumulate) return emit_cumulate(e, node, index);

@@ -120,6 +120,12 @@ typedef struct tnrt_external {
   void (*close)(const struct tnrt_model *model, const uint8_t *weights);
 } tnrt_external;
 
+/* Called by compiled code. out[i * out_stride] for i < top: the position in x (n elements of dtype, stride elements
+ * apart; no string or 8-bit float) of the element that is i-th in rising order (descending: falling), stably, a NaN
+ * greatest. top <= n. scratch: 32 * n bytes aligned to 8. */
+void tnrt_argsort(const void *x, int64_t stride, int64_t n, uint32_t dtype, int64_t *out, int64_t out_stride,
+                  int64_t top, int32_t descending, void *scratch);
+
 /* The descriptor of a compiled model: symbol <prefix>_model; in executables also tnrt_main_model. */
 typedef struct tnrt_model {
   uint32_t abi;  /* TNRT_ABI */

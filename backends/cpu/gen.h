@@ -62,6 +62,8 @@ tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance
 /* v on `lanes` lanes. */
 tn_tile_value *tn_gen_widen(tn_gen *gen, tn_tile_value *v, uint32_t lanes);
 tn_tile_value *tn_gen_cast(tn_gen *gen, tn_tile_value *v, tn_dtype type);
+/* The sort of one row, whose result `write` takes. */
+void tn_gen_argsort(tn_gen *gen, const tn_knode *argsort, const tn_knode *write);
 void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at);
 /* Stores a kept value, when its pass has not done so. */
 void tn_gen_keep(tn_gen *gen, const tn_knode *node, const tn_instance *at, tn_tile_value *v);

@@ -422,6 +422,43 @@ static void store_value(tn_gen *gen, const tn_knode *write, const tn_instance *a
   tn_tile_store_strided(&gen->b, write->arg, address.offset, address.displacement, step, v, type, mask);
 }
 
+/* Elements from one position of the axis to the next; an axis of one position has none. */
+static tn_tile_value *stride_along(tn_gen *gen, const tn_access *access, uint32_t axis) {
+  const tn_dim *stride = axis < gen->nest->n_axes ? access->coefficient[axis] : NULL;
+  return stride ? tn_gen_int(gen, tn_gen_place(gen, stride, NULL)) : tn_tile_const_i(&gen->b, 0);
+}
+
+void tn_gen_argsort(tn_gen *gen, const tn_knode *argsort, const tn_knode *write) {
+  static const tn_instance first;
+  const tn_access *from = gen->nest->accesses[argsort->in[0]->id], *to = gen->nest->accesses[write->id];
+  const tn_dim *zero = tn_dim_const(gen->ctx, 0), *one = tn_dim_const(gen->ctx, 1);
+  uint32_t over = (uint32_t)__builtin_ctz(argsort->over), position = TN_KERNEL_MAX_AXES;
+  for (uint32_t i = 0; i < gen->nest->n_axes; i++)
+    if (gen->nest->axes[i].is_live && tn_dim_uses(gen->nest->index[argsort->id][0], gen->nest->axes[i].symbol))
+      position = i;
+  gen->bind[over] = zero;
+  if (position < TN_KERNEL_MAX_AXES) gen->bind[position] = zero;
+  place source = address_of(gen, from, &first), target = address_of(gen, to, &first);
+  const tn_dim *top = position < TN_KERNEL_MAX_AXES ? gen->nest->axes[position].extent : one;
+  tn_tile_value *n = tn_gen_int(gen, gen->nest->kernel->space.data[over].extent), *count = tn_gen_int(gen, top);
+  tn_tile_value *stride = stride_along(gen, from, over), *out_stride = stride_along(gen, to, position);
+  tn_tile_value *shift = tn_tile_const_i(&gen->b, target.displacement);
+  tn_tile_value *out_offset = tn_tile_int(&gen->b, TN_T_IADD, target.offset, shift);
+  tn_tile_stmt *stmt = tn_tile_stmt_add(&gen->b, TN_TS_ARGSORT);
+  stmt->arg = argsort->in[0]->arg;
+  stmt->offset = source.offset;
+  stmt->displacement = source.displacement;
+  stmt->stride = stride;
+  stmt->hi = n;
+  stmt->lo = count;
+  stmt->out_arg = write->arg;
+  stmt->out_offset = out_offset;
+  stmt->out_stride = out_stride;
+  stmt->descending = argsort->descending;
+  gen->bind[over] = NULL;
+  if (position < TN_KERNEL_MAX_AXES) gen->bind[position] = NULL;
+}
+
 void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at) {
   gen->b.origin = write->id + 1;
   if (write->kind == TN_K_UPDATE) update(gen, write, at);

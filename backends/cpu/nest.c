@@ -130,7 +130,7 @@ static bool mentions(const tn_nest *nest, const tn_knode *node, uint32_t outer, 
   const tn_access *access = nest->accesses[node->id];
   uint32_t both = 1u << outer | 1u << inner;
   if (!access) {
-    if (node->kind != TN_K_INDEX) return false;
+    if (node->kind != TN_K_INDEX && node->kind != TN_K_ARGSORT) return false;
     const tn_dim *index = nest->index[node->id][0];
     return tn_dim_uses(index, nest->axes[outer].symbol) || tn_dim_uses(index, nest->axes[inner].symbol);
   }
@@ -149,7 +149,7 @@ static bool can_merge(const tn_nest *nest, uint32_t outer, uint32_t inner) {
     const tn_knode *node = nest->kernel->nodes.data[i];
     uint32_t axes = nest->node_axes[i], over = nest->node_over[i];
     if ((axes >> outer & 1) != (axes >> inner & 1) || (over >> outer & 1) != (over >> inner & 1)) return false;
-    if ((node->kind == TN_K_ARGFOLD && (over >> inner & 1)) || mentions(nest, node, outer, inner)) return false;
+    if (((node->kind == TN_K_ARGFOLD || node->kind == TN_K_ARGSORT) && (over >> inner & 1)) || mentions(nest, node, outer, inner)) return false;
     const tn_access *access = nest->accesses[i];
     if (!access) continue;
     const tn_dim *ca = access->coefficient[outer] ? access->coefficient[outer] : zero;
@@ -246,7 +246,9 @@ static void find_in_dim(split *s, const tn_dim *dim) {
 
 static bool is_argfolded(const tn_nest *nest, uint32_t axis) {
   for (size_t i = 0; i < nest->kernel->nodes.n; i++)
-    if (nest->kernel->nodes.data[i]->kind == TN_K_ARGFOLD && (nest->node_over[i] >> axis & 1)) return true;
+    if (nest->kernel->nodes.data[i]->kind == TN_K_ARGSORT ||
+        (nest->kernel->nodes.data[i]->kind == TN_K_ARGFOLD && (nest->node_over[i] >> axis & 1)))
+      return true;
   return false;
 }
 

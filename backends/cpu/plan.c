@@ -549,6 +549,27 @@ static const tn_knode *update_of(const tn_nest *nest) {
   return NULL;
 }
 
+static const tn_knode *argsort_of(const tn_nest *nest) {
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
+    if (node_at(nest, i)->kind == TN_K_ARGSORT) return node_at(nest, i);
+  return NULL;
+}
+
+/* One row after the other; the positions asked for are not a loop but what one sort gives. */
+static void plan_argsort(tn_plan *plan, const tn_knode *argsort) {
+  tn_nest *nest = plan->nest;
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < plan->n_order; i++)
+    if (!tn_dim_uses(nest->index[argsort->id][0], nest->axes[plan->order[i]].symbol)) plan->order[n++] = plan->order[i];
+  plan->n_order = n;
+  plan->n_fold_order = 0;
+  plan->vector = -1;
+  plan->lanes = 1;
+  plan->strategy = "sort";
+  const tn_dim *extent = nest->kernel->space.data[__builtin_ctz(argsort->over)].extent;
+  plan->scratch_elements = tn_dim_mul_i(nest->ctx, extent, 8); /* 32 bytes a position, as runtime/abi.h says */
+}
+
 static void plan_loops(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
   uint32_t folds = 0;
@@ -747,10 +768,11 @@ tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_are
     plan_contract(plan, contract);
   else if (update_of(plan->nest))
     plan_update(plan);
-  else
+  else if (!argsort_of(plan->nest))
     plan_loops(plan);
   choose_static_folds(plan);
   choose_kept(plan);
+  if (argsort_of(plan->nest)) plan_argsort(plan, argsort_of(plan->nest));
   choose_formats(plan);
   choose_parts(plan);
   return plan;

@@ -240,16 +240,21 @@ tn_tile_value *tn_tile_load(tn_tile_build *b, tn_tile_op op, tn_dtype type, uint
   return tn_tile_value_of(b, &proto);
 }
 
+tn_tile_stmt *tn_tile_stmt_add(tn_tile_build *b, tn_tile_stmt_kind kind) {
+  tn_tile_stmt *stmt = new_stmt(b, kind);
+  TN_VEC_PUSH(b->func->arena, &b->block->stmts, stmt);
+  return stmt;
+}
+
 static tn_tile_stmt *store_stmt(tn_tile_build *b, tn_tile_stmt_kind kind, uint32_t arg, tn_tile_value *offset,
                                 int64_t displacement, tn_tile_value *value, tn_dtype store_type, tn_tile_value *mask) {
-  tn_tile_stmt *stmt = new_stmt(b, kind);
+  tn_tile_stmt *stmt = tn_tile_stmt_add(b, kind);
   stmt->arg = arg;
   stmt->offset = offset;
   stmt->displacement = displacement;
   stmt->value = value;
   stmt->store_type = store_type;
   stmt->mask = mask;
-  TN_VEC_PUSH(b->func->arena, &b->block->stmts, stmt);
   return stmt;
 }
 
@@ -367,6 +372,8 @@ static void mark_block(const tn_tile_block *block, uint8_t *live) {
     mark(stmt->offset, live);
     mark(stmt->mask, live);
     mark(stmt->stride, live);
+    mark(stmt->out_offset, live);
+    mark(stmt->out_stride, live);
     mark(stmt->lo, live);
     mark(stmt->hi, live);
     mark(stmt->condition, live);

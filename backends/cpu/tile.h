@@ -84,6 +84,7 @@ typedef enum tn_tile_stmt_kind {
   TN_TS_STORE_STRIDED, /* lanes `stride` elements apart */
   TN_TS_LOOP,  /* for (var = lo; var < hi; var += step) body; step a constant > 0 */
   TN_TS_IF,    /* condition: bool scalar */
+  TN_TS_ARGSORT, /* positions of one row of arg in their order to out_arg: a call of tnrt_argsort (runtime/abi.h) */
   TN_TS_COMMENT
 } tn_tile_stmt_kind;
 
@@ -112,6 +113,10 @@ struct tn_tile_stmt {
   bool innermost_hot;         /* the loop that the register budget and tests/lint/kernels look at */
   tn_tile_block body, otherwise; /* LOOP, IF: body; IF: otherwise */
   tn_tile_value *condition;   /* IF */
+  /* ARGSORT: n = hi elements from offset + displacement, stride apart; top = lo results */
+  uint32_t out_arg;
+  tn_tile_value *out_offset, *out_stride;
+  bool descending;
   const char *comment;
 };
 
@@ -180,6 +185,8 @@ void tn_tile_store_strided(tn_tile_build *b, uint32_t arg, tn_tile_value *offset
 tn_tile_stmt *tn_tile_loop_begin(tn_tile_build *b, tn_tile_value *lo, tn_tile_value *hi, int64_t step,
                                  tn_tile_value *const *initial, uint32_t n_carried, tn_tile_block **saved);
 void tn_tile_loop_end(tn_tile_build *b, tn_tile_stmt *loop, tn_tile_value *const *next, tn_tile_block *saved);
+/* A statement to be filled by the caller, at the builder's place. */
+tn_tile_stmt *tn_tile_stmt_add(tn_tile_build *b, tn_tile_stmt_kind kind);
 tn_tile_stmt *tn_tile_if_begin(tn_tile_build *b, tn_tile_value *condition, tn_tile_block **saved);
 void tn_tile_if_else(tn_tile_build *b, tn_tile_stmt *stmt);
 void tn_tile_if_end(tn_tile_build *b, tn_tile_stmt *stmt, tn_tile_block *saved);

@@ -122,6 +122,22 @@ static void print_store(const tn_tile_func *func, const tn_tile_stmt *stmt, tn_b
   tn_buf_putc(out, '\n');
 }
 
+static void print_argsort(const tn_tile_func *func, const tn_tile_stmt *stmt, tn_buf *out) {
+  tn_buf_puts(out, "argsort ");
+  print_address(func, stmt->arg, stmt->offset, stmt->displacement, out);
+  tn_buf_puts(out, " stride ");
+  print_ref(stmt->stride, out);
+  tn_buf_puts(out, " n ");
+  print_ref(stmt->hi, out);
+  tn_buf_puts(out, stmt->descending ? " descending -> " : " -> ");
+  print_address(func, stmt->out_arg, stmt->out_offset, 0, out);
+  tn_buf_puts(out, " stride ");
+  print_ref(stmt->out_stride, out);
+  tn_buf_puts(out, " top ");
+  print_ref(stmt->lo, out);
+  tn_buf_putc(out, '\n');
+}
+
 static void print_if(const tn_tile_func *func, const tn_tile_stmt *stmt, uint32_t depth, tn_buf *out) {
   tn_buf_puts(out, "if ");
   print_ref(stmt->condition, out);
@@ -146,6 +162,7 @@ static void print_block(const tn_tile_func *func, const tn_tile_block *block, ui
       case TN_TS_STORE:
       case TN_TS_STORE_STRIDED: print_store(func, stmt, out); break;
       case TN_TS_LOOP: print_loop(func, stmt, depth, out); break;
+      case TN_TS_ARGSORT: print_argsort(func, stmt, out); break;
       case TN_TS_IF: print_if(func, stmt, depth, out); break;
       case TN_TS_COMMENT: tn_buf_printf(out, "# %s\n", stmt->comment); break;
     }

@@ -199,6 +199,17 @@ static bool parse_operation(tn_parser *p, kernel_text *text, tn_knode *node, con
     return parse_in(p, text, node) && tn_parse_need_char(p, ',') && parse_in(p, text, node) &&
            parse_over(p, node);
   }
+  if (tn_parse_take_name(p, "argsort")) {
+    const tn_dim *position;
+    node->kind = TN_K_ARGSORT;
+    if (!parse_in(p, text, node) || !parse_over(p, node)) return false;
+    if (!tn_parse_take_name(p, "at")) return tn_parse_expected(p, "'at'");
+    if (!tn_parse_dim(p, &position)) return false;
+    node->n_index = 1;
+    node->index = tn_arena_copy(p->module->arena, &position, sizeof(position));
+    node->descending = tn_parse_take_name(p, "descending");
+    return true;
+  }
   bool folds = tn_token_is(tn_parse_peek(p), "fold") || tn_token_is(tn_parse_peek(p), "argfold");
   if (!folds) return parse_scalar(p, text, node);
   node->kind = tn_token_is(tn_parse_next(p), "fold") ? TN_K_FOLD : TN_K_ARGFOLD;

@@ -86,6 +86,14 @@ static void print_operation(tn_printer *p, const tn_kernel *kernel, const tn_kno
       print_over(p, kernel, node);
       if (node->last) tn_buf_puts(p->out, " last");
       break;
+    case TN_K_ARGSORT:
+      tn_buf_puts(p->out, "argsort");
+      print_ins(p, node);
+      print_over(p, kernel, node);
+      tn_buf_puts(p->out, " at ");
+      tn_dim_print(node->index[0], p->out);
+      if (node->descending) tn_buf_puts(p->out, " descending");
+      break;
     case TN_K_CONTRACT:
       tn_buf_puts(p->out, "contract");
       print_ins(p, node);

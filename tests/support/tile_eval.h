@@ -207,6 +207,24 @@ static void tile_loop(tile_machine *m, const tn_tile_stmt *s) {
   for (uint32_t k = 0; k < s->n_carried; k++) tile_copy(m, s->carried[k], s->results[k]);
 }
 
+/* By the reference's sort, where the code calls the runtime's. */
+static void tile_argsort(tile_machine *m, const tn_tile_stmt *s) {
+  int64_t n = tile_int(m, s->hi), top = tile_int(m, s->lo);
+  tn_dtype type = m->args[s->arg].dtype;
+  tn_number *keys = TN_NEW_N(m->arena, tn_number, (size_t)n + 1);
+  int64_t *order = TN_NEW_N(m->arena, int64_t, (size_t)n + 1), *other = TN_NEW_N(m->arena, int64_t, (size_t)n + 1);
+  if (m->scratch.n < 8 * n || top > n) tile_fault(m, "argsort", s->arg, m->scratch.n, 8 * n);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t at = tile_int(m, s->offset) + s->displacement + i * tile_int(m, s->stride);
+    keys[i] = tn_number_load(type, tile_at(m, s->arg, at, type, "argsort"));
+  }
+  tn_sort_positions(order, other, n, keys, 1, type, s->descending);
+  for (int64_t i = 0; i < top; i++) {
+    int64_t at = tile_int(m, s->out_offset) + i * tile_int(m, s->out_stride);
+    memcpy(tile_at(m, s->out_arg, at, TN_I64, "argsort"), &order[i], sizeof(order[i]));
+  }
+}
+
 static void tile_block(tile_machine *m, const tn_tile_block *block) {
   for (size_t i = 0; i < block->stmts.n && !m->fault[0]; i++) {
     const tn_tile_stmt *s = block->stmts.data[i];
@@ -215,6 +233,7 @@ static void tile_block(tile_machine *m, const tn_tile_block *block) {
       case TN_TS_STORE: case TN_TS_STORE_STRIDED: tile_store(m, s); break;
       case TN_TS_LOOP: tile_loop(m, s); break;
       case TN_TS_IF: tile_block(m, tile_int(m, s->condition) ? &s->body : &s->otherwise); break;
+      case TN_TS_ARGSORT: tile_argsort(m, s); break;
       case TN_TS_COMMENT: break;
     }
   }

@@ -242,6 +242,7 @@ static void lower_block(tn_lower *l, const tn_tile_block *block) {
       case TN_TS_DEF: tn_lower_value(l, s->value); break;
       case TN_TS_STORE:
       case TN_TS_STORE_STRIDED: tn_lower_store(l, s); break;
+      case TN_TS_ARGSORT: tn_lower_argsort(l, s); break;
       case TN_TS_LOOP: lower_loop(l, s); break;
       case TN_TS_IF: lower_if(l, s); break;
       case TN_TS_COMMENT: break;

@@ -93,6 +93,7 @@ LLVMValueRef tn_lower_decode(tn_lower *l, tn_dtype dtype, LLVMValueRef bits);
 LLVMValueRef tn_lower_load(tn_lower *l, const tn_tile_value *v);
 LLVMValueRef tn_lower_gather(tn_lower *l, const tn_tile_value *v);
 void tn_lower_store(tn_lower *l, const tn_tile_stmt *stmt);
+void tn_lower_argsort(tn_lower *l, const tn_tile_stmt *stmt);
 
 /* scalar.c: one row of ir/scalar.def on registers of `dtype`; `to` is the type of a cast. */
 LLVMValueRef tn_lower_scalar(tn_lower *l, tn_scalar scalar, tn_dtype dtype, tn_dtype to, LLVMValueRef *in);

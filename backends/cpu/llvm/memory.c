@@ -196,6 +196,27 @@ static LLVMValueRef stored_form(tn_lower *l, const tn_tile_stmt *stmt) {
   return tn_lower_encode(l, to, v);
 }
 
+/* tnrt_argsort(x, stride, n, dtype, out, out_stride, top, descending, scratch) of runtime/abi.h. */
+void tn_lower_argsort(tn_lower *l, const tn_tile_stmt *stmt) {
+  LLVMTypeRef types[9] = {l->ptr, l->i64, l->i64, l->i32, l->ptr, l->i64, l->i64, l->i32, l->ptr};
+  LLVMTypeRef type = LLVMFunctionType(l->nothing, types, 9, false);
+  LLVMValueRef function = LLVMGetNamedFunction(l->module, "tnrt_argsort");
+  if (function == NULL) function = LLVMAddFunction(l->module, "tnrt_argsort", type);
+  LLVMSetVisibility(function, LLVMHiddenVisibility);
+  tn_dtype dtype = l->tile->kernel->args.data[stmt->arg].type->dtype;
+  LLVMValueRef args[9] = {
+      address(l, stmt->arg, dtype, tn_lower_value(l, stmt->offset), stmt->displacement),
+      tn_lower_value(l, stmt->stride),
+      tn_lower_value(l, stmt->hi),
+      LLVMConstInt(l->i32, (unsigned long long)dtype, false),
+      address(l, stmt->out_arg, TN_I64, tn_lower_value(l, stmt->out_offset), 0),
+      tn_lower_value(l, stmt->out_stride),
+      tn_lower_value(l, stmt->lo),
+      LLVMConstInt(l->i32, stmt->descending, false),
+      l->scratch};
+  LLVMBuildCall2(l->builder, type, function, args, 9, "");
+}
+
 void tn_lower_store(tn_lower *l, const tn_tile_stmt *stmt) {
   LLVMValueRef v = stored_form(l, stmt);
   LLVMValueRef at = address(l, stmt->arg, stmt->store_type, tn_lower_value(l, stmt->offset), stmt->displacement);

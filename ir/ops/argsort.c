@@ -1,36 +1,26 @@
-/* sort: stable order along an axis, with payloads that move along; cut to the first `top`. */
-#include "ir/ops/ops.h"
+/* argsort: positions along an axis in the order of the elements there, stably; cut to the first `top`. */
+#include "ir/ops/onnx.h"
 
 #include <math.h>
 
 enum { AXIS, DESCENDING, TOP };
 
-static bool infer_sort(tn_infer *infer) {
-  const tn_type *key = infer->operands[0]->type;
+static bool infer_argsort(tn_infer *infer) {
+  const tn_type *x = infer->operands[0]->type;
   const tn_attr *top = &infer->attrs[TOP];
   int64_t axis = infer->attrs[AXIS].u.i;
-  bool ok = tn_infer_axis(infer, "axis", axis, key->ndim);
+  bool ok = tn_infer_axis(infer, "axis", axis, x->ndim);
   if (top->present) ok = tn_infer_length(infer, "top", top, 1) && ok;
-  if (infer->n_operands > TN_MAX_RESULTS) ok = tn_infer_error(infer, TN_E_ARITY, "at most %d operands", TN_MAX_RESULTS);
   if (!ok) return false;
   const tn_dim *dims[TN_MAX_NDIM];
-  for (uint32_t i = 0; i < key->ndim; i++) dims[i] = key->dims[i];
+  for (uint32_t i = 0; i < x->ndim; i++) dims[i] = x->dims[i];
   if (top->present) {
     dims[axis] = top->u.list.dims[0];
     ok = tn_infer_extent(infer, "top", dims[axis]);
-    ok = tn_func_require_le(infer->func, dims[axis], key->dims[axis], infer->loc, "'sort': top of %s",
+    ok = tn_func_require_le(infer->func, dims[axis], x->dims[axis], infer->loc, "'argsort': top of %s",
                             tn_infer_operand(infer, 0)) && ok;
   }
-  for (uint32_t k = 0; k < infer->n_operands; k++) {
-    const tn_type *type = infer->operands[k]->type;
-    if (!tn_infer_rank(infer, k, key->ndim)) return false;
-    for (uint32_t i = 0; i < key->ndim; i++)
-      ok = tn_func_require_eq(infer->func, type->dims[i], key->dims[i], infer->loc, "'sort': operand %u, axis %u", k,
-                              i) && ok;
-    ok = tn_infer_result(infer, k, type->dtype, key->ndim, dims) && ok;
-  }
-  infer->n_results = infer->n_operands;
-  return ok;
+  return tn_infer_result(infer, 0, TN_I64, x->ndim, dims) && ok;
 }
 
 /* NaN is greatest. */
@@ -44,8 +34,9 @@ static int compare(tn_dtype dtype, tn_number p, tn_number q) {
 }
 
 /* Merge sort of positions, which is stable. */
-static void sort_positions(int64_t *order, int64_t *scratch, int64_t n, const tn_number *key, int64_t stride,
-                           tn_dtype dtype, bool descending) {
+void tn_sort_positions(int64_t *order, int64_t *scratch, int64_t n, const tn_number *key, int64_t stride,
+                       tn_dtype dtype, bool descending) {
+  for (int64_t i = 0; i < n; i++) order[i] = i;
   for (int64_t width = 1; width < n; width *= 2) {
     for (int64_t lo = 0; lo < n; lo += 2 * width) {
       int64_t mid = lo + width < n ? lo + width : n, hi = mid + width < n ? mid + width : n;
@@ -63,24 +54,20 @@ static void sort_positions(int64_t *order, int64_t *scratch, int64_t n, const tn
   }
 }
 
-static bool eval_sort(tn_eval *eval, const tn_node *node) {
-  const tn_tensor *key = tn_eval_operand(eval, node, 0);
-  tn_tensor *out[TN_MAX_RESULTS];
-  for (uint32_t k = 0; k < node->n_results; k++)
-    if ((out[k] = tn_eval_result(eval, node, k)) == NULL) return false;
+static bool eval_argsort(tn_eval *eval, const tn_node *node) {
+  const tn_tensor *x = tn_eval_operand(eval, node, 0);
+  tn_tensor *out = tn_eval_result(eval, node, 0);
+  if (out == NULL) return false;
   uint32_t axis = (uint32_t)node->attrs[AXIS].u.i;
-  int64_t inner = 1, extent = key->extents[axis], top = out[0]->extents[axis];
-  for (uint32_t i = axis + 1; i < key->ndim; i++) inner *= key->extents[i];
-  if (out[0]->count == 0) return true;
+  int64_t inner = 1, extent = x->extents[axis], top = out->extents[axis];
+  for (uint32_t i = axis + 1; i < x->ndim; i++) inner *= x->extents[i];
+  if (out->count == 0) return true;
   tn_arena *arena = tn_arena_create_scratch(eval->arena);
   int64_t *order = TN_NEW_N(arena, int64_t, (size_t)extent), *scratch = TN_NEW_N(arena, int64_t, (size_t)extent);
-  for (int64_t row = 0; row < key->count / extent; row++) {
+  for (int64_t row = 0; row < x->count / extent; row++) {
     int64_t base = row / inner * inner * extent + row % inner, to = row / inner * inner * top + row % inner;
-    for (int64_t i = 0; i < extent; i++) order[i] = i;
-    sort_positions(order, scratch, extent, key->data + base, inner, key->dtype, node->attrs[DESCENDING].u.i != 0);
-    for (uint32_t k = 0; k < node->n_results; k++)
-      for (int64_t i = 0; i < top; i++)
-        out[k]->data[to + i * inner] = tn_eval_operand(eval, node, k)->data[base + order[i] * inner];
+    tn_sort_positions(order, scratch, extent, x->data + base, inner, x->dtype, node->attrs[DESCENDING].u.i != 0);
+    for (int64_t i = 0; i < top; i++) out->data[to + i * inner].i = order[i];
   }
   tn_arena_destroy(arena);
   return true;
@@ -115,36 +102,40 @@ static bool import_top_k(tn_foreign_node *node) {
     return false;
   const tn_dim *top = top_extent(node, x, at);
   if (top == NULL) return false;
-  tn_value *position = tn_build_iota(b, x->type->dims, x->type->ndim, at, TN_I64);
   tn_attr attrs[] = {tn_attr_int(at), tn_attr_bool(largest != 0), tn_attr_dims(b->module, &top, 1)};
-  return tn_foreign_build(node, tn_op_find("sort"), (tn_value *[]){x, position}, 2, attrs);
+  tn_value *order = tn_build_op(b, tn_op_find("argsort"), &x, 1, attrs), *indices[TN_MAX_NDIM];
+  int64_t axes[TN_MAX_NDIM];
+  if (order == NULL) return false;
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    axes[i] = i;
+    indices[i] = i == at ? order : tn_build_iota(b, order->type->dims, order->type->ndim, i, TN_I64);
+  }
+  return tn_foreign_set(node, 0, tn_build_gather_axes(b, x, indices, axes, x->type->ndim)) &&
+         tn_foreign_set(node, 1, order);
 }
 
-static const tn_operand_def operands[] = {{"key", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
-                                          {"payload", TN_VARIADIC, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
+static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "descending", .kind = TN_ATTR_BOOL},
                                     {.name = "top", .kind = TN_ATTR_DIMS, .no_default = true}};
 static const tn_onnx_row onnx[] = {{"", "TopK", 1, 0, import_top_k}};
 static const tn_op_sample samples[] = {
-    {TN_TYPES("f32[2,5]", "i64[2,5]"), "{axis=1, descending=true, top=[2]}", 0, 0, "f32[2,2], i64[2,2]"},
-    {TN_TYPES("i8[B,3]"), "{axis=1}", -3, 3, "i8[B,3]"},
-    {TN_TYPES("f32[1,4]", "f32[1,4]"), "{axis=0}", 0, 0, "f32[1,4], f32[1,4]"},
-    {TN_TYPES("f32[0]"), "{axis=0}", 0, 0, "f32[0]"},
+    {TN_TYPES("f32[2,5]"), "{axis=1, descending=true, top=[2]}", 0, 0, "i64[2,2]"},
+    {TN_TYPES("i8[B,3]"), "{axis=1}", -1, 1, "i64[B,3]"},
+    {TN_TYPES("f32[1,4,2]"), "{axis=1}", 0, 0, "i64[1,4,2]"},
+    {TN_TYPES("f32[0]"), "{axis=0}", 0, 0, "i64[0]"},
     {TN_TYPES("f32[3]"), "{axis=0, top=[4]}", 0, 0, NULL},
-    {TN_TYPES("f32[3]", "f32[2]"), "{axis=0}", 0, 0, NULL},
 };
 
-const tn_opdef tn_op_sort = {
-    .name = "sort",
+const tn_opdef tn_op_argsort = {
+    .name = "argsort",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "Sorts key along axis, stably, and the payloads with it; NaN is greatest. top cuts all results to that "
-           "many.",
+    .doc = "Positions along axis in the order of x's elements there; stable, NaN is greatest. top keeps that many.",
     TN_OPERANDS(operands),
-    .n_results = 0,
+    .n_results = 1,
     TN_ATTRS(attrs),
-    .infer = infer_sort,
-    .eval = eval_sort,
+    .infer = infer_argsort,
+    .eval = eval_argsort,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };
