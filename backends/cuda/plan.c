@@ -222,9 +222,10 @@ bool tn_cuda_plan_check(tn_ctx *ctx, const tn_kernel *kernel) {
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
     n_folds += tn_cuda_is_fold(node);
-    if (node->kind == TN_K_UPDATE)
+    if (node->kind == TN_K_UPDATE || node->kind == TN_K_ARGSORT)
       return tn_error(ctx, node->loc ? node->loc : kernel->loc, TN_E_LOWER,
-                      "kernel '%s': the cuda backend makes no updates in the order of the space yet", kernel->name);
+                      "kernel '%s': the cuda backend makes no %s yet", kernel->name,
+                      node->kind == TN_K_UPDATE ? "updates in the order of the space" : "sorts");
     if (tn_cuda_type_of(node->dtype)->compute == NULL) return refuse_type(ctx, kernel, node->dtype, node->loc);
   }
   if (kernel->args.n + kernel->symbols.n > MAX_PARAMETERS)

@@ -96,6 +96,7 @@ const char *tn_cuda_value(tn_cuda_gen *gen, const tn_knode *node) {
     case TN_K_CONTRACT:
     case TN_K_ARGFOLD:
     case TN_K_WRITE:
+    case TN_K_ARGSORT:
     case TN_K_UPDATE: TN_ASSERT(!"folds are made by tn_cuda_prepare, writes have no value"); return "0";
   }
   const char *name = tn_cuda_name(gen, 'v');

@@ -121,14 +121,14 @@ static tn_datum *sorted(tn_call *call, const tn_datum *x, uint32_t axis, bool de
   tn_build *b = call->b;
   const tn_type *type = x->tensor.value->type;
   tn_axis axes[TN_MAX_NDIM];
-  tn_value *operands[] = {x->tensor.value, tn_build_iota(b, type->dims, type->ndim, axis, TN_I64)};
   tn_named_attr attrs[] = {{"axis", tn_attr_int(axis)}, {"descending", tn_attr_bool(descending)}, {"top", {0}}};
   if (top) attrs[2].attr = tn_attr_dims(b->module, &top->extent, 1);
-  tn_node *node = tn_call_node(call, "sort", operands, 2, attrs, top ? 3 : 2);
-  if (!node) return NULL;
+  tn_value *order = tn_call_op(call, "argsort", &x->tensor.value, 1, attrs, top ? 3 : 2);
+  tn_value *values = tn_compose_take_along(b, x->tensor.value, order, axis);
+  if (!values) return NULL;
   for (uint32_t i = 0; i < type->ndim; i++) axes[i] = i == axis && top ? *top : x->tensor.axes[i];
-  tn_datum *parts[] = {tn_datum_tensor(call->s, node->results[0], axes, call->loc),
-                       tn_datum_tensor(call->s, node->results[1], axes, call->loc)};
+  tn_datum *parts[] = {tn_datum_tensor(call->s, values, axes, call->loc),
+                       tn_datum_tensor(call->s, order, axes, call->loc)};
   return tn_datum_tuple(call->s, parts, 2, call->loc);
 }
 

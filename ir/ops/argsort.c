@@ -1,4 +1,5 @@
 /* argsort: positions along an axis in the order of the elements there, stably; cut to the first `top`. */
+#include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 
 #include <math.h>
@@ -103,14 +104,8 @@ static bool import_top_k(tn_foreign_node *node) {
   const tn_dim *top = top_extent(node, x, at);
   if (top == NULL) return false;
   tn_attr attrs[] = {tn_attr_int(at), tn_attr_bool(largest != 0), tn_attr_dims(b->module, &top, 1)};
-  tn_value *order = tn_build_op(b, tn_op_find("argsort"), &x, 1, attrs), *indices[TN_MAX_NDIM];
-  int64_t axes[TN_MAX_NDIM];
-  if (order == NULL) return false;
-  for (uint32_t i = 0; i < x->type->ndim; i++) {
-    axes[i] = i;
-    indices[i] = i == at ? order : tn_build_iota(b, order->type->dims, order->type->ndim, i, TN_I64);
-  }
-  return tn_foreign_set(node, 0, tn_build_gather_axes(b, x, indices, axes, x->type->ndim)) &&
+  tn_value *order = tn_build_op(b, tn_op_find("argsort"), &x, 1, attrs);
+  return order != NULL && tn_foreign_set(node, 0, tn_compose_take_along(b, x, order, at)) &&
          tn_foreign_set(node, 1, order);
 }
 

@@ -55,6 +55,19 @@ tn_value *tn_compose_mean(tn_build *b, tn_value *x, const int64_t *axes, uint32_
   return tn_build_binary(b, TN_DIV, sum, tn_compose_count(b, x, axes, n_axes, sum));
 }
 
+tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis) {
+  tn_value *operands[TN_MAX_NDIM + 1] = {x};
+  int64_t axes[TN_MAX_NDIM];
+  if (x == NULL || positions == NULL) return NULL;
+  const tn_type *type = positions->type;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    axes[i] = i;
+    operands[i + 1] = i == axis ? positions : tn_build_iota(b, type->dims, type->ndim, i, TN_I64);
+  }
+  tn_attr attr = tn_attr_ints(b->module, axes, type->ndim);
+  return tn_build_op(b, tn_op_find("gather"), operands, type->ndim + 1, &attr);
+}
+
 double tn_attr_f(const tn_node *node, uint32_t i) { return node->attrs[i].u.f; }
 
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,
