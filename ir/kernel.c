@@ -99,7 +99,8 @@ static uint64_t content_hash(const tn_knode *node) {
 
 static bool content_equal(const tn_knode *a, const tn_knode *b) {
   if (a->kind != b->kind || a->dtype != b->dtype || a->n_in != b->n_in || a->scalar != b->scalar ||
-      a->fold != b->fold || a->over != b->over || a->last != b->last || a->descending != b->descending || a->arg != b->arg ||
+      a->fold != b->fold || a->over != b->over || a->last != b->last || a->descending != b->descending ||
+      a->arg != b->arg ||
       a->n_index != b->n_index || a->constant.u != b->constant.u)
     return false;
   for (uint32_t i = 0; i < a->n_in; i++)

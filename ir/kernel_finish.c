@@ -156,7 +156,8 @@ static uint64_t hash_arg(const tn_kernel *kernel, uint64_t hash, const tn_karg *
 
 static uint64_t hash_node(const tn_kernel *kernel, uint64_t hash, const tn_knode *node) {
   uint64_t numbers[] = {(uint64_t)node->kind, (uint64_t)node->dtype, node->n_in, (uint64_t)node->scalar,
-                        (uint64_t)node->fold, node->over, node->last, node->descending, node->arg, node->n_index, node->constant.u};
+                        (uint64_t)node->fold, node->over, node->last, node->descending, node->arg, node->n_index,
+                        node->constant.u};
   hash = tn_hash_bytes(hash, numbers, sizeof(numbers));
   for (uint32_t i = 0; i < node->n_in; i++) hash = mix(hash, node->in[i]->id);
   for (uint32_t i = 0; i < node->n_index; i++) hash = mix(hash, hash_dim(kernel, node->index[i]));

@@ -149,7 +149,8 @@ static bool can_merge(const tn_nest *nest, uint32_t outer, uint32_t inner) {
     const tn_knode *node = nest->kernel->nodes.data[i];
     uint32_t axes = nest->node_axes[i], over = nest->node_over[i];
     if ((axes >> outer & 1) != (axes >> inner & 1) || (over >> outer & 1) != (over >> inner & 1)) return false;
-    if (((node->kind == TN_K_ARGFOLD || node->kind == TN_K_ARGSORT) && (over >> inner & 1)) || mentions(nest, node, outer, inner)) return false;
+    bool finds_position = node->kind == TN_K_ARGFOLD || node->kind == TN_K_ARGSORT;
+    if ((finds_position && (over >> inner & 1)) || mentions(nest, node, outer, inner)) return false;
     const tn_access *access = nest->accesses[i];
     if (!access) continue;
     const tn_dim *ca = access->coefficient[outer] ? access->coefficient[outer] : zero;

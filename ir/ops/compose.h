@@ -18,8 +18,8 @@ tn_value *tn_compose_along(tn_build *b, tn_value *v, const tn_value *like, uint3
 tn_value *tn_compose_count(tn_build *b, const tn_value *x, const int64_t *axes, uint32_t n_axes, const tn_value *y);
 /* Mean over axes, which are dropped. */
 tn_value *tn_compose_mean(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes);
-/* The elements of x at positions along axis, which vary as positions do: NumPy's take_along_axis. positions: the rank of
- * x; its extents on other axes are at most x's. */
+/* The elements of x at positions along axis, which vary as positions do: NumPy's take_along_axis. positions: the rank
+ * of x; its extents on other axes are at most x's. */
 tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis);
 /* A dim as a scalar value of dtype. */
 tn_value *tn_compose_dim(tn_build *b, const tn_dim *dim, tn_dtype dtype);
