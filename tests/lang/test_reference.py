@@ -1,6 +1,7 @@
 """Every example of grammar/LANGUAGE.md passes tenon check, or gives the error its fence names; those that pass are in
 the form of tenon fmt. The list of functions is what tenon has, and every keyword is told.
 usage: test_reference.py BUILD_DIR"""
+import difflib
 import os
 import re
 import subprocess
@@ -55,8 +56,11 @@ def examples_are_formatted():
 
 
 def functions_are_listed():
-    if f"```text\n{tenon('--print-functions').stdout}```" not in REFERENCE:
-        yield "the list of functions is not that of tenon --print-functions"
+    listed = re.search(r"^```text\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL).group(1).split("\n")
+    wanted = tenon("--print-functions").stdout.split("\n")
+    if listed != wanted or len(wanted) < 100:
+        yield "the list of functions is not what tenon --print-functions prints:"
+        yield from (line for line in difflib.unified_diff(listed, wanted, "LANGUAGE.md", "tenon", "", "", 0, ""))
 
 
 def keywords_are_told():
