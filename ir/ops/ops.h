@@ -42,6 +42,9 @@ void tn_index_set(tn_node *node, const tn_dim *const *index, uint32_t n);
 /* The operand's contents, or NULL. */
 const tn_dim *const *tn_index_of(const tn_node *node, uint32_t operand);
 #define TN_MAX_INDEX 64
+/* The contents of an integer value of any rank in row-major order, from index contents below the ops that move
+ * elements (trace.c); room for TN_MAX_INDEX. False when they are not known. */
+bool tn_index_trace(const tn_value *value, const tn_dim **out, uint32_t *out_n);
 
 /* The dtype of an ONNX TensorProto.DataType number, or TN_N_DTYPES. */
 tn_dtype tn_dtype_of_onnx(int64_t number);

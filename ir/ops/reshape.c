@@ -19,8 +19,11 @@ static bool infer_reshape(tn_infer *infer) {
 
 static void reshape_index(tn_ctx *ctx, tn_node *node) {
   (void)ctx;
-  const tn_dim *const *index = tn_index_of(node, 0);
+  const tn_dim *const *index = tn_index_of(node, 0), *traced[TN_MAX_INDEX];
+  uint32_t n = 0;
   if (index != NULL) tn_index_set(node, index, node->operands[0].value->n_index);
+  else if (node->results[0]->type->ndim == 1 && tn_index_trace(node->operands[0].value, traced, &n))
+    tn_index_set(node, traced, n);
 }
 
 static bool eval_reshape(tn_eval *eval, const tn_node *node) {

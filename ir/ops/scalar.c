@@ -59,7 +59,17 @@ static const tn_dim *dim_compare(tn_ctx *ctx, tn_scalar scalar, const tn_dim *p,
   return truth < 0 ? NULL : tn_dim_const(ctx, truth);
 }
 
-static const tn_dim *dim_scalar(tn_ctx *ctx, tn_scalar scalar, const tn_dim *const *args) {
+/* Truth values are the dims 0 and 1. */
+static const tn_dim *dim_logic(tn_ctx *ctx, tn_scalar scalar, const tn_dim *p, const tn_dim *q) {
+  switch (scalar) {
+    case TN_NOT: return tn_dim_sub(ctx, tn_dim_const(ctx, 1), p);
+    case TN_AND: return tn_dim_mul(ctx, p, q);
+    case TN_OR: return tn_dim_max(ctx, p, q);
+    default: return NULL;
+  }
+}
+
+static const tn_dim *dim_scalar(tn_ctx *ctx, tn_scalar scalar, tn_dtype from, tn_dtype to, const tn_dim *const *args) {
   const tn_dim *p = args[0], *q = args[1];
   switch (scalar) {
     case TN_NEG: return tn_dim_mul_i(ctx, p, -1);
@@ -79,7 +89,10 @@ static const tn_dim *dim_scalar(tn_ctx *ctx, tn_scalar scalar, const tn_dim *con
     case TN_GT:
     case TN_GE: return dim_compare(ctx, scalar, p, q);
     case TN_SELECT: return !tn_dim_is_const(p) ? NULL : tn_dim_is(p, 0) ? args[2] : q;
-    case TN_CAST: return p;
+    case TN_CAST: return to == TN_BOOL ? dim_compare(ctx, TN_NE, p, tn_dim_const(ctx, 0)) : p;
+    case TN_NOT:
+    case TN_AND:
+    case TN_OR: return from == TN_BOOL ? dim_logic(ctx, scalar, p, q) : NULL;
     default: return NULL;
   }
 }
@@ -105,7 +118,7 @@ static void scalar_index(tn_ctx *ctx, tn_node *node) {
     const tn_dim *args[3] = {NULL, NULL, NULL};
     for (uint32_t i = 0; i < arity; i++) args[i] = tn_index_of(node, i)[k];
     if (may_overflow(args[0], args[1])) return;
-    out[k] = dim_scalar(ctx, node->op->scalar, args);
+    out[k] = dim_scalar(ctx, node->op->scalar, node->operands[0].value->type->dtype, result->type->dtype, args);
     if (out[k] == NULL || !fits(result->type->dtype, out[k])) return;
   }
   tn_index_set(node, out, n);

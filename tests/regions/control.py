@@ -141,6 +141,24 @@ def scan_in_if(rng, t, b):
     return {"x": f32(rng, t, b, 4), "c": np.array(b == 3)}
 
 
+@model("""m (float[B,4] x) => (float[B,7] y) {
+  given = Constant<value_ints: ints = [0, 1]>()  n = Constant<value_ints: ints = [2]>()
+  rest = ConstantOfShape<value: tensor = int64[1] {0}>(n)  all = Concat<axis = 0>(given, rest)
+  pairs = Constant<value_ints: ints = [-1, 2]>()  m2 = Reshape(all, pairs)
+  start = Constant<value_ints: ints = [-1]>()  end = Constant<value_ints: ints = [-9]>()
+  axis = Constant<value_ints: ints = [0]>()
+  turned = Slice(m2, start, end, axis, start)  across = Transpose<perm = [1, 0]>(turned)  flat = Reshape(across, start)
+  padded = Pad(x, flat)  s = Shape(padded)  rank = Size(s)  two = Constant<value = int64 {2}>()
+  same = Equal(rank, two)  other = Not(same)
+  z = If (other) < then_branch = yes () => (float[A] u) { u = Flatten(padded) },
+                   else_branch = no () => (float[A,C] v) { zero = Constant<value_float: float = 0.0>()
+                     lo = Constant<value_ints: ints = [0, 0, 0, 2]>()  v = Pad(padded, lo, zero) }>
+  y = Neg(z)
+}""")
+def pads_through_a_matrix(rng, t, b):
+    return {"x": f32(rng, b, 4)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("tenon")
