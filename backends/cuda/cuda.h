@@ -65,6 +65,7 @@ typedef struct tn_cuda_plan {
   const tn_dim *points;     /* teams: extents of the par axes multiplied */
   const tn_dim *grid;       /* blocks */
   bool is_wide;             /* indices need 64 bits */
+  bool has_update;          /* elements are updated in the order of the space: one thread does it all */
   bool has_status;          /* the last parameter is the call's status: an index may be wrong */
   double cost_seconds;
 } tn_cuda_plan;
@@ -124,7 +125,7 @@ const tn_dim *tn_cuda_extent_product(tn_ctx *ctx, const tn_kernel *kernel, const
 
 /* value.c: an expression for node's value here, a name or a literal; what it needs is printed before. */
 const char *tn_cuda_value(tn_cuda_gen *gen, const tn_knode *node);
-void tn_cuda_write(tn_cuda_gen *gen, const tn_knode *write);
+void tn_cuda_write(tn_cuda_gen *gen, const tn_knode *write); /* or an update */
 /* Names the nodes whose values dim uses. */
 void tn_cuda_need_values(tn_cuda_gen *gen, const tn_dim *dim);
 /* The elements from the start of its argument at which a read or write lies, without clamped coordinates. */

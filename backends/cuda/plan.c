@@ -61,17 +61,28 @@ static tn_cuda_axes axes_of(const tn_cuda_plan *plan, uint32_t mask) {
   return axes;
 }
 
+/* Where a coordinate is clamped, only the argument's size bounds the address. */
+static bool arguments_fit_int(tn_ctx *ctx, const tn_kernel *kernel) {
+  for (size_t i = 0; i < kernel->args.n; i++) {
+    const tn_dim *strides[TN_MAX_NDIM], *total;
+    tn_storage_strides(ctx, kernel->args.data[i].type, kernel->args.data[i].storage, strides, &total);
+    if (!fits_int(total)) return false;
+  }
+  return true;
+}
+
 static bool needs_wide(tn_ctx *ctx, const tn_cuda_plan *plan) {
   const tn_kernel *kernel = plan->kernel;
   uint32_t all = (uint32_t)(((uint64_t)1 << kernel->space.n) - 1);
   tn_cuda_axes folded = axes_of(plan, all & ~plan->par);
+  if (!arguments_fit_int(ctx, kernel)) return true;
   if (!fits_int(tn_cuda_extent_product(ctx, kernel, &plan->order))) return true;
   if (!fits_int(tn_cuda_extent_product(ctx, kernel, &folded))) return true;
   for (size_t i = 0; i < kernel->symbols.n; i++)
     if (kernel->symbols.data[i]->hi >= INDEX_LIMIT) return true;
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
-    bool has_place = node->kind == TN_K_READ || node->kind == TN_K_WRITE;
+    bool has_place = node->kind == TN_K_READ || tn_knode_is_write(node);
     if (has_place && !fits_int(tn_cuda_address(ctx, kernel, node))) return true;
     for (uint32_t k = 0; k < node->n_index; k++) {
       if (!fits_int(node->index[k])) return true;
@@ -88,6 +99,7 @@ static void find_kinds(tn_cuda_plan *plan) {
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     plan->folded |= kernel->nodes.data[i]->over;
     plan->has_status |= kernel->nodes.data[i]->value_symbol != NULL;
+    plan->has_update |= kernel->nodes.data[i]->kind == TN_K_UPDATE;
   }
   for (uint32_t i = 0; i < kernel->space.n; i++)
     if (!(plan->folded >> i & 1)) plan->par |= 1u << i;
@@ -174,6 +186,10 @@ static void plan_team(tn_ctx *ctx, tn_cuda_plan *plan) {
   plan->strategy = plan->folded == 0 ? "map" : plan->team == 1 ? "folds by thread" : plan->team == TN_CUDA_WARP ?
                    "folds by warp" : "folds by block";
   plan->points = tn_cuda_extent_product(ctx, plan->kernel, &plan->order);
+  if (plan->has_update) {
+    plan->strategy = "updates by one thread";
+    plan->points = tn_dim_const(ctx, 1);
+  }
   plan->grid = tn_dim_ceildiv(ctx, plan->points, TN_CUDA_BLOCK / plan->team);
 }
 
@@ -198,7 +214,7 @@ tn_cuda_plan *tn_cuda_plan_create(const tn_kernel *kernel, tn_arena *arena) {
   plan->kernel = kernel;
   find_kinds(plan);
   find_order(plan);
-  plan->contract = lone_product(plan);
+  plan->contract = plan->has_update ? NULL : lone_product(plan);
   if (plan->contract != NULL) plan_tiles(ctx, plan);
   else plan_team(ctx, plan);
   plan->is_wide = needs_wide(ctx, plan);
@@ -215,6 +231,7 @@ static bool refuse_type(tn_ctx *ctx, const tn_kernel *kernel, tn_dtype dtype, tn
 
 bool tn_cuda_plan_check(tn_ctx *ctx, const tn_kernel *kernel) {
   size_t n_folds = 0;
+  bool has_update = false;
   for (size_t i = 0; i < kernel->args.n; i++) {
     tn_dtype dtype = kernel->args.data[i].type->dtype;
     if (tn_cuda_type_of(dtype)->compute == NULL) return refuse_type(ctx, kernel, dtype, kernel->loc);
@@ -222,15 +239,18 @@ bool tn_cuda_plan_check(tn_ctx *ctx, const tn_kernel *kernel) {
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
     n_folds += tn_cuda_is_fold(node);
-    if (node->kind == TN_K_UPDATE || node->kind == TN_K_ARGSORT)
+    has_update |= node->kind == TN_K_UPDATE;
+    if (node->kind == TN_K_ARGSORT)
       return tn_error(ctx, node->loc ? node->loc : kernel->loc, TN_E_LOWER,
-                      "kernel '%s': the cuda backend makes no %s yet", kernel->name,
-                      node->kind == TN_K_UPDATE ? "updates in the order of the space" : "sorts");
+                      "kernel '%s': the cuda backend makes no sorts yet", kernel->name);
     if (tn_cuda_type_of(node->dtype)->compute == NULL) return refuse_type(ctx, kernel, node->dtype, node->loc);
   }
   if (kernel->args.n + kernel->symbols.n > MAX_PARAMETERS)
     return tn_error(ctx, kernel->loc, TN_E_LOWER, "kernel '%s': %zu arguments and sizes, the cuda backend passes %d",
                     kernel->name, kernel->args.n + kernel->symbols.n, MAX_PARAMETERS);
+  if (has_update && n_folds > 0)
+    return tn_error(ctx, kernel->loc, TN_E_LOWER, "kernel '%s': the cuda backend makes no updates with folds",
+                    kernel->name);
   if (n_folds > MAX_FOLDS)
     return tn_error(ctx, kernel->loc, TN_E_LOWER, "kernel '%s': %zu folds, the cuda backend makes at most %d",
                     kernel->name, n_folds, MAX_FOLDS);

@@ -47,11 +47,27 @@ static void write_rows(tn_cuda_gen *gen, uint32_t rows) {
   if (is_first_only) tn_cuda_close(gen);
 }
 
+static void update_one(tn_cuda_gen *gen, void *user) { tn_cuda_write(gen, user); }
+
+/* Updates may meet in one element, where the later wins or sums round in their order. */
+static void put_updates(tn_cuda_gen *gen) {
+  tn_cuda_line(gen, "if (threadIdx.x != 0) return;");
+  for (size_t i = 0; i < gen->kernel->nodes.n; i++) {
+    tn_knode *node = gen->kernel->nodes.data[i];
+    const tn_knode *goal = node->n_in > 0 ? node->in[0] : NULL;
+    if (node->kind == TN_K_UPDATE) tn_cuda_walk(gen, gen->plan->par, &goal, 1, update_one, node);
+  }
+}
+
 void tn_cuda_team_body(tn_cuda_gen *gen) {
   const tn_cuda_plan *plan = gen->plan;
   const tn_kernel *kernel = gen->kernel;
   const char *type = tn_cuda_index_type(plan);
   uint32_t per_block = TN_CUDA_BLOCK / plan->team;
+  if (plan->has_update) {
+    put_updates(gen);
+    return;
+  }
   gen->is_shared = plan->team > 1;
   if (gen->is_shared) tn_cuda_line(gen, "const int lane = (int)threadIdx.x %% %u;", plan->team);
   tn_cuda_line(gen, "const %s point = (%s)blockIdx.x * %u + (%s)threadIdx.x / %u;", type, type, per_block, type,

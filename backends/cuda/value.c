@@ -108,6 +108,19 @@ const char *tn_cuda_value(tn_cuda_gen *gen, const tn_knode *node) {
 void tn_cuda_write(tn_cuda_gen *gen, const tn_knode *write) {
   const tn_cuda_type *type = tn_cuda_type_of(gen->kernel->args.data[write->arg].type->dtype);
   const char *value = tn_cuda_value(gen, write->in[0]);
-  const char *address = tn_cuda_index(gen, tn_cuda_address(gen->ctx, gen->kernel, write));
-  tn_cuda_line(gen, "a%u[%s] = %s(%s);", write->arg, address, type->store, value);
+  tn_buf address = tn_buf_create(gen->arena), condition = tn_buf_create(gen->arena);
+  tn_buf_puts(&address, tn_cuda_index(gen, tn_cuda_address(gen->ctx, gen->kernel, write)));
+  put_clamped(gen, write, &address, &condition);
+  if (write->kind == TN_K_WRITE) {
+    tn_cuda_line(gen, "a%u[%s] = %s(%s);", write->arg, address.data, type->store, value);
+    return;
+  }
+  tn_dtype dtype = tn_cuda_compute_type(gen->kernel->args.data[write->arg].type->dtype);
+  const char *place = tn_cuda_name(gen, 'e');
+  const char *in[] = {tn_arena_printf(gen->arena, "%s(a%u[%s])", type->load, write->arg, place), value};
+  if (write->scalar != TN_K_SET) value = tn_cuda_scalar(gen->arena, write->scalar, dtype, dtype, in);
+  if (condition.n > 0) tn_cuda_open(gen, "if (%s)", condition.data); /* an empty tensor takes no update */
+  tn_cuda_line(gen, "const %s %s = %s;", tn_cuda_index_type(gen->plan), place, address.data);
+  tn_cuda_line(gen, "a%u[%s] = %s(%s);", write->arg, place, type->store, value);
+  if (condition.n > 0) tn_cuda_close(gen);
 }
