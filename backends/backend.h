@@ -62,6 +62,7 @@ typedef struct tn_emit_options {
   uint32_t n_workers;   /* processes for code generation; 0 = in this process */
   uint32_t unit_seconds; /* processor time that a process may take for one unit; 0 = any */
   uint32_t n_threads;   /* 1 = never call the pool */
+  bool no_heap;         /* the caller of the C functions gives all memory */
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */

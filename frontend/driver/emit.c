@@ -9,7 +9,8 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
   return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
                            .n_workers = o->no_fork ? 0 : o->jobs, .unit_seconds = o->unit_seconds,
-                           .n_threads = o->threads, .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
+                           .n_threads = o->freestanding ? 1 : o->threads, .no_heap = o->freestanding,
+                           .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
                            .external = driver->external.name ? &driver->external : NULL};
 }
 
@@ -19,6 +20,9 @@ static bool find_runtime(tn_driver *driver, tn_object_part *out) {
   *out = tn_driver_runtime(driver->machine.triple);
   if (out->bytes > 0) return true;
   tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon has no runtime for '%s'", driver->machine.triple);
+  if (strncmp(driver->machine.triple, "aarch64", 7) == 0)
+    tn_note(driver->ctx, TN_LOC_NONE,
+            "it was built without a compiler for that machine (Debian: gcc-aarch64-linux-gnu)");
   tn_note(driver->ctx, TN_LOC_NONE, "the levels of --emit and -S need none");
   return false;
 }

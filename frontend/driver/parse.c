@@ -161,6 +161,9 @@ static bool check_together(tn_driver *driver) {
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--with-main goes with -c only");
   if (o->output && strcmp(o->output, "-") == 0 && (o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_SHARED))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o -: a linker cannot write to standard output");
+  if (o->freestanding && (o->make == TN_MAKE_EXECUTABLE || o->with_main || o->constants == CONSTANTS_EXTERNAL))
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION,
+                    "-ffreestanding goes with -c, -static-lib or -shared, and constants that are part of them");
   if (o->prefix && !is_identifier(o->prefix))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--prefix: '%s' is no C identifier", o->prefix);
   if (o->make != TN_MAKE_EVAL && o->eval_inputs.n > 0)

@@ -204,6 +204,7 @@ static bool set_output(tn_driver *driver, const tn_option *option, const char *a
     case OPT_PREFIX: o->prefix = argument; return true;
     case OPT_WITH_MAIN: o->with_main = true; return true;
     case OPT_CPU: o->march = argument; return true;
+    case OPT_FREESTANDING: o->freestanding = true; return true;
     case OPT_TRIPLE: o->triple = argument; return true;
     case OPT_SANITIZE:
       o->sanitize = argument;

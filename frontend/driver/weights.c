@@ -73,7 +73,7 @@ bool tn_driver_place_constants(tn_driver *driver) {
   unsigned long long bytes = driver->program ? driver->program->weights_bytes : 0;
   if (bytes == 0 || o->make == TN_MAKE_EVAL) return true;
   if (o->constants == CONSTANTS_EXTERNAL) return use_file(driver);
-  if (o->constants == CONSTANTS_AUTOMATIC && bytes > EXTERNAL_ABOVE) {
+  if (o->constants == CONSTANTS_AUTOMATIC && bytes > EXTERNAL_ABOVE && !o->freestanding) {
     if (!use_file(driver)) return false;
     if (!o->no_warnings && o->make != TN_MAKE_TEXT)
       fprintf(stderr, "tenon: note: %llu bytes of constants go to '%s', which the program needs beside it "

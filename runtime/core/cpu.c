@@ -3,7 +3,12 @@
  * Source: Intel SDM volume 2, CPUID; volume 1, 13.3 (XCR0). */
 #include "runtime/core/cpu.h"
 
-#include <string.h>
+/* No function of the C library is called here: libraries for use without one contain this. */
+static bool is(const char *known, const char *name, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (!known[i] || known[i] != name[i]) return false;
+  return !known[length];
+}
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -75,21 +80,19 @@ static bool has(const feature *f, uint64_t state) {
 
 static bool offered(const char *name, size_t length) {
   for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-    if (strlen(features[i].name) == length && memcmp(features[i].name, name, length) == 0)
+    if (is(features[i].name, name, length))
       return has(&features[i], enabled_state());
   return false;
 }
 #else
 /* Other architectures: the baseline of the platform is all the compiler asks for. */
-static bool offered(const char *name, size_t length) {
-  (void)name;
-  return length == 0;
-}
+static bool offered(const char *name, size_t length) { return is("neon", name, length); }
 #endif
 
 bool tnrt_cpu_offers(const char *needs, const char **out_missing, size_t *out_missing_bytes) {
   for (const char *at = needs ? needs : ""; *at;) {
-    size_t length = strcspn(at, ",");
+    size_t length = 0;
+    while (at[length] && at[length] != ',') length++;
     if (length && !offered(at, length)) {
       *out_missing = at;
       *out_missing_bytes = length;

@@ -1,8 +1,11 @@
 /* .npz: members of a zip archive, found through its central directory. Source: PKWARE APPNOTE 6.3.9 (zip64 included);
  * inflation and CRC-32 are zlib's. Nothing is believed that was not compared with the file's length, and what unpacks
- * to far more than it weighs is refused before it is unpacked. */
+ * to far more than it weighs is refused before it is unpacked. Built with TNRT_NO_INFLATE, for machines whose zlib is
+ * not at hand, it reads stored members only and says so of others. */
 #include <string.h>
+#ifndef TNRT_NO_INFLATE
 #include <zlib.h>
+#endif
 
 #include "runtime/core/array.h"
 
@@ -103,6 +106,55 @@ static tnrt_status locate(tnrt_message *message, const tnrt_npz *npz, const tnrt
   return TNRT_OK;
 }
 
+#ifdef TNRT_NO_INFLATE
+/* CRC-32 as zip has it, a bit at a time. */
+static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
+  crc = ~crc;
+  for (uint64_t i = 0; i < bytes; i++) {
+    crc ^= data[i];
+    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+  }
+  return ~crc;
+}
+#else
+static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
+  while (bytes > 0) {
+    unsigned n = (unsigned)(bytes < 1u << 30 ? bytes : 1u << 30);
+    crc = (uint32_t)crc32(crc, data, n);
+    data += n;
+    bytes -= n;
+  }
+  return crc;
+}
+#endif
+
+/* The member's header in head, which holds `have` bytes; checks that header and elements make up the member. */
+static tnrt_status open_member(tnrt_message *message, const tnrt_npz_member *m, const uint8_t *head, size_t have,
+                               tnrt_npy *npy) {
+  tnrt_status status = tnrt_npy_open(message, head, have, npy);
+  if (status != TNRT_OK) return status;
+  if (m->bytes - npy->data_at != (uint64_t)npy->bytes)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: expected %lld bytes of elements, found %llu", (long long)npy->bytes,
+                     (unsigned long long)(m->bytes - npy->data_at));
+  return TNRT_OK;
+}
+
+static tnrt_status read_stored(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
+                               uint8_t *packed, tnrt_array *out) {
+  tnrt_npy npy;
+  if (m->packed_bytes != m->bytes) return damaged(message, "a stored member has two sizes");
+  if (checksum(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
+  tnrt_status status = open_member(message, m, packed, (size_t)m->bytes, &npy);
+  return status == TNRT_OK ? tnrt_npy_take(message, alloc, &npy, packed + npy.data_at, NULL, out) : status;
+}
+
+#ifdef TNRT_NO_INFLATE
+static tnrt_status read_deflated(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
+                                 uint8_t *packed, tnrt_array *out) {
+  (void)alloc, (void)m, (void)packed, (void)out;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "npz: this program cannot unpack members; save them uncompressed");
+}
+#else
 static void *zlib_get(void *user, unsigned count, unsigned size) {
   const tnrt_alloc *alloc = user;
   size_t bytes;
@@ -132,36 +184,6 @@ static bool inflate_some(z_stream *z, uint64_t *packed_left, uint8_t *to, size_t
     bytes -= room - z->avail_out;
   }
   return bytes == 0;
-}
-
-static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
-  while (bytes > 0) {
-    unsigned n = (unsigned)(bytes < 1u << 30 ? bytes : 1u << 30);
-    crc = (uint32_t)crc32(crc, data, n);
-    data += n;
-    bytes -= n;
-  }
-  return crc;
-}
-
-/* The member's header in head, which holds `have` bytes; checks that header and elements make up the member. */
-static tnrt_status open_member(tnrt_message *message, const tnrt_npz_member *m, const uint8_t *head, size_t have,
-                               tnrt_npy *npy) {
-  tnrt_status status = tnrt_npy_open(message, head, have, npy);
-  if (status != TNRT_OK) return status;
-  if (m->bytes - npy->data_at != (uint64_t)npy->bytes)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: expected %lld bytes of elements, found %llu", (long long)npy->bytes,
-                     (unsigned long long)(m->bytes - npy->data_at));
-  return TNRT_OK;
-}
-
-static tnrt_status read_stored(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
-                               uint8_t *packed, tnrt_array *out) {
-  tnrt_npy npy;
-  if (m->packed_bytes != m->bytes) return damaged(message, "a stored member has two sizes");
-  if (checksum(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
-  tnrt_status status = open_member(message, m, packed, (size_t)m->bytes, &npy);
-  return status == TNRT_OK ? tnrt_npy_take(message, alloc, &npy, packed + npy.data_at, NULL, out) : status;
 }
 
 /* Between inflateInit and inflateEnd. head: TNRT_NPY_HEADER_MAX bytes. */
@@ -200,6 +222,7 @@ static tnrt_status read_deflated(tnrt_message *message, const tnrt_alloc *alloc,
   if (head) alloc->give(alloc->user, head);
   return status;
 }
+#endif
 
 tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz, const tnrt_npz_member *m,
                           tnrt_array *out) {

@@ -76,4 +76,7 @@ int32_t tnrt_weights_open(const tnrt_model *model, const char *path, const uint8
                           size_t message_bytes);
 void tnrt_weights_close(const tnrt_model *model, const uint8_t *weights);
 
+/* Of the typed C functions (level.c): text, and ", found N" unless found is NULL, cut to capacity. */
+void tnrt_level_text(char *out, size_t capacity, const char *text, const int64_t *found);
+
 #endif

@@ -1,6 +1,6 @@
 /* The typed C functions of the header that backends/object writes: <prefix>_arena_bytes, _create, _run, _message and
- * _destroy, for one thread; with weights that are a file also _create_from. Of the C library they use snprintf, and
- * malloc and free where the caller gave no arena. */
+ * _destroy, for one thread; with weights that are a file also _create_from. Of the C library they use malloc and
+ * free where the caller gave no arena. */
 #include <stddef.h>
 
 #include "backends/cpu/llvm/entry.h"
@@ -23,13 +23,12 @@ static LLVMValueRef status(tn_entry *e, tnrt_status s) { return LLVMConstInt(e->
 static LLVMValueRef null(tn_entry *e) { return LLVMConstNull(e->l->ptr); }
 static LLVMValueRef field(tn_entry *e, LLVMValueRef ctx, uint64_t at) { return tn_entry_at(e->l, ctx, at); }
 
-/* A call of a function of the C library. */
-static LLVMValueRef library(tn_entry *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n,
-                            unsigned n_fixed) {
+/* A call of a function of the C library or the runtime. */
+static LLVMValueRef library(tn_entry *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n) {
   LLVMTypeRef types[8];
-  TN_ASSERT(n_fixed <= TN_ARRAY_LEN(types));
-  for (unsigned i = 0; i < n_fixed; i++) types[i] = LLVMTypeOf(args[i]);
-  LLVMTypeRef type = LLVMFunctionType(result, types, n_fixed, n_fixed < n);
+  TN_ASSERT(n <= TN_ARRAY_LEN(types));
+  for (unsigned i = 0; i < n; i++) types[i] = LLVMTypeOf(args[i]);
+  LLVMTypeRef type = LLVMFunctionType(result, types, n, false);
   LLVMValueRef function = LLVMGetNamedFunction(e->l->module, name);
   if (function == NULL) function = LLVMAddFunction(e->l->module, name, type);
   return LLVMBuildCall2(e->l->builder, type, function, args, n, "");
@@ -142,6 +141,19 @@ static void emit_create_default(tn_entry *e, LLVMValueRef create_from) {
   LLVMBuildRet(l->builder, LLVMBuildCall2(l->builder, from, create_from, args, 5, ""));
 }
 
+/* The context itself in memory of the heap, which grows on the first run. */
+static void create_on_heap(tn_entry *e, LLVMValueRef out, LLVMValueRef size, LLVMValueRef path) {
+  tn_lower *l = e->l;
+  LLVMBuilderRef b = l->builder;
+  LLVMValueRef own = library(e, "malloc", l->ptr, &size, 1);
+  LLVMBasicBlockRef allocated = unless(e, LLVMBuildIsNotNull(b, own, ""));
+  LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
+  resume(e, allocated);
+  start_context(e, own, null(e), number(e, 0), true);
+  tn_entry_store(l, own, out, 0);
+  return_context(e, own, path);
+}
+
 /* int create(ctx **out, void *arena, size_t arena_bytes, int n_threads), or where weights are a file
  * int create_from(ctx **out, const char *weights, void *arena, size_t arena_bytes, int n_threads). */
 static LLVMValueRef emit_create(tn_entry *e) {
@@ -158,13 +170,8 @@ static LLVMValueRef emit_create(tn_entry *e) {
   refuse_processor(e);
   LLVMBasicBlockRef given = unless(e, LLVMBuildIsNotNull(b, arena, ""));
   LLVMValueRef size = number(e, TN_C_CONTEXT_BYTES);
-  LLVMValueRef own = library(e, "malloc", l->ptr, &size, 1, 1);
-  LLVMBasicBlockRef allocated = unless(e, LLVMBuildIsNotNull(b, own, ""));
-  LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
-  resume(e, allocated);
-  start_context(e, own, null(e), number(e, 0), true);
-  tn_entry_store(l, own, out, 0);
-  return_context(e, own, path);
+  if (e->options->no_heap) LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
+  else create_on_heap(e, out, size, path);
   resume(e, given);
   LLVMValueRef low = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, arena, l->i64, ""), number(e, 63), "");
   LLVMValueRef usable = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, low, number(e, 0), ""),
@@ -178,11 +185,10 @@ static LLVMValueRef emit_create(tn_entry *e) {
   return f;
 }
 
-/* snprintf(message, text, found), or the text alone. */
-static void set_message(tn_entry *e, LLVMValueRef ctx, const char *format, LLVMValueRef text, LLVMValueRef found) {
-  LLVMValueRef args[5] = {field(e, ctx, CTX_MESSAGE), number(e, MESSAGE_BYTES), tn_entry_text(e->l, format), text,
-                          found};
-  library(e, "snprintf", e->l->i32, args, found == NULL ? 4 : 5, 3);
+/* found: a pointer to the number that was found, or NULL. */
+static void set_message(tn_entry *e, LLVMValueRef ctx, LLVMValueRef text, LLVMValueRef found) {
+  LLVMValueRef args[4] = {field(e, ctx, CTX_MESSAGE), number(e, MESSAGE_BYTES), text, found == NULL ? null(e) : found};
+  library(e, "tnrt_level_text", e->l->nothing, args, 4);
 }
 
 static void refuse_sizes(tn_entry *e, LLVMValueRef ctx, LLVMValueRef failed, LLVMValueRef found) {
@@ -192,9 +198,29 @@ static void refuse_sizes(tn_entry *e, LLVMValueRef ctx, LLVMValueRef failed, LLV
     LLVMValueRef at = LLVMBuildMul(l->builder, row, number(e, sizeof(tnrt_guard)), "");
     LLVMValueRef guard = LLVMBuildGEP2(l->builder, l->i8, e->guards, &at, 1, "");
     LLVMValueRef text = tn_entry_load(l, guard, offsetof(tnrt_guard, text), l->ptr);
-    set_message(e, ctx, "%s, found %lld", text, tn_entry_load(l, found, 0, l->i64));
+    set_message(e, ctx, text, found);
   }
   LLVMBuildRet(l->builder, status(e, TNRT_BAD_SHAPE));
+}
+
+/* A larger block of the heap in place of the old one. */
+static void grow(tn_entry *e, LLVMValueRef ctx, LLVMValueRef bytes) {
+  tn_lower *l = e->l;
+  LLVMBuilderRef b = l->builder;
+  LLVMValueRef old = tn_entry_load(l, ctx, CTX_BLOCK, l->ptr);
+  library(e, "free", l->nothing, &old, 1);
+  tn_entry_store(l, number(e, 0), ctx, CTX_CAPACITY);
+  LLVMValueRef wanted = LLVMBuildAdd(b, bytes, number(e, 64), "");
+  LLVMValueRef block = library(e, "malloc", l->ptr, &wanted, 1);
+  tn_entry_store(l, block, ctx, CTX_BLOCK);
+  LLVMBasicBlockRef allocated = unless(e, LLVMBuildIsNotNull(b, block, ""));
+  set_message(e, ctx, tn_entry_text(l, "out of memory"), NULL);
+  LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
+  resume(e, allocated);
+  LLVMValueRef up = LLVMBuildAdd(b, LLVMBuildPtrToInt(b, block, l->i64, ""), number(e, 63), "");
+  up = LLVMBuildAnd(b, up, number(e, -64), "");
+  tn_entry_store(l, LLVMBuildIntToPtr(b, up, l->ptr, ""), ctx, CTX_ARENA);
+  tn_entry_store(l, bytes, ctx, CTX_CAPACITY);
 }
 
 /* Memory of at least `bytes` in the context: the caller's, or our own that grows. */
@@ -203,26 +229,18 @@ static void reserve(tn_entry *e, LLVMValueRef ctx, LLVMValueRef bytes) {
   LLVMBuilderRef b = l->builder;
   LLVMValueRef capacity = tn_entry_load(l, ctx, CTX_CAPACITY, l->i64);
   LLVMBasicBlockRef enough = unless(e, LLVMBuildICmp(b, LLVMIntSLE, bytes, capacity, ""));
-  LLVMValueRef owned = tn_entry_load(l, ctx, CTX_IS_OWNED, l->i64);
-  LLVMBasicBlockRef grows = unless(e, LLVMBuildICmp(b, LLVMIntNE, owned, number(e, 0), ""));
-  set_message(e, ctx, "%s", tn_entry_text(l, "the arena is smaller than these sizes need"), NULL);
+  LLVMBasicBlockRef grows = NULL;
+  if (!e->options->no_heap) {
+    LLVMValueRef owned = tn_entry_load(l, ctx, CTX_IS_OWNED, l->i64);
+    grows = unless(e, LLVMBuildICmp(b, LLVMIntNE, owned, number(e, 0), ""));
+  }
+  set_message(e, ctx, tn_entry_text(l, "the arena is smaller than these sizes need"), NULL);
   LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
-  resume(e, grows);
-  LLVMValueRef old = tn_entry_load(l, ctx, CTX_BLOCK, l->ptr);
-  library(e, "free", l->nothing, &old, 1, 1);
-  tn_entry_store(l, number(e, 0), ctx, CTX_CAPACITY);
-  LLVMValueRef wanted = LLVMBuildAdd(b, bytes, number(e, 64), "");
-  LLVMValueRef block = library(e, "malloc", l->ptr, &wanted, 1, 1);
-  tn_entry_store(l, block, ctx, CTX_BLOCK);
-  LLVMBasicBlockRef allocated = unless(e, LLVMBuildIsNotNull(b, block, ""));
-  set_message(e, ctx, "%s", tn_entry_text(l, "out of memory"), NULL);
-  LLVMBuildRet(b, status(e, TNRT_NO_MEMORY));
-  resume(e, allocated);
-  LLVMValueRef up = LLVMBuildAdd(b, LLVMBuildPtrToInt(b, block, l->i64, ""), number(e, 63), "");
-  up = LLVMBuildAnd(b, up, number(e, -64), "");
-  tn_entry_store(l, LLVMBuildIntToPtr(b, up, l->ptr, ""), ctx, CTX_ARENA);
-  tn_entry_store(l, bytes, ctx, CTX_CAPACITY);
-  LLVMBuildBr(b, enough);
+  if (grows != NULL) {
+    resume(e, grows);
+    grow(e, ctx, bytes);
+    LLVMBuildBr(b, enough);
+  }
   resume(e, enough);
 }
 
@@ -288,7 +306,7 @@ static void emit_run(tn_entry *e) {
   LLVMValueRef fits = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntSGE, bytes, number(e, 0), ""),
                                    LLVMBuildICmp(b, LLVMIntSLE, bytes, number(e, INT64_MAX - 64), ""), "");
   LLVMBasicBlockRef countable = unless(e, fits);
-  set_message(e, ctx, "%s", tn_entry_text(l, "these sizes need more memory than can be addressed"), NULL);
+  set_message(e, ctx, tn_entry_text(l, "these sizes need more memory than can be addressed"), NULL);
   LLVMBuildRet(b, status(e, TNRT_BAD_SHAPE));
   resume(e, countable);
   reserve(e, ctx, bytes);
@@ -297,7 +315,7 @@ static void emit_run(tn_entry *e) {
   LLVMBuildCall2(b, type, e->run, &call, 1, "");
   LLVMValueRef result = tn_entry_load(l, call, offsetof(tnrt_call, status), l->i32);
   LLVMBasicBlockRef done = unless(e, LLVMBuildICmp(b, LLVMIntEQ, result, LLVMConstNull(l->i32), ""));
-  set_message(e, ctx, "%s", tn_entry_text(l, "an index pointed outside its tensor"), NULL);
+  set_message(e, ctx, tn_entry_text(l, "an index pointed outside its tensor"), NULL);
   LLVMBuildRet(b, result);
   resume(e, done);
   LLVMBuildStore(b, LLVMConstNull(l->i8), field(e, ctx, CTX_MESSAGE));
@@ -342,13 +360,17 @@ static void emit_destroy(tn_entry *e) {
   LLVMBuildRetVoid(b);
   resume(e, present);
   close_weights(e, ctx);
+  if (e->options->no_heap) {
+    LLVMBuildRetVoid(b);
+    return;
+  }
   LLVMValueRef owned = tn_entry_load(l, ctx, CTX_IS_OWNED, l->i64);
   LLVMBasicBlockRef ours = unless(e, LLVMBuildICmp(b, LLVMIntNE, owned, number(e, 0), ""));
   LLVMBuildRetVoid(b);
   resume(e, ours);
   LLVMValueRef block = tn_entry_load(l, ctx, CTX_BLOCK, l->ptr);
-  library(e, "free", l->nothing, &block, 1, 1);
-  library(e, "free", l->nothing, &ctx, 1, 1);
+  library(e, "free", l->nothing, &block, 1);
+  library(e, "free", l->nothing, &ctx, 1);
   LLVMBuildRetVoid(b);
 }
 
