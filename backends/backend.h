@@ -67,6 +67,8 @@ typedef struct tn_emit_options {
   const char *sanitize; /* "address", "thread" or NULL */
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */
   tn_buf *remarks;      /* lines about the code that was made, for -v; NULL = not wanted */
+  const char *weights;                 /* that symbol's name if it is another; NULL */
+  int64_t least_arena;                 /* for the header: other programs under this prefix need so many bytes */
 } tn_emit_options;
 
 /* A form in which the backend can write a program's code: --emit=NAME. */
@@ -93,6 +95,12 @@ typedef struct tn_backend {
    * to the runtime's functions by their names, and define what runtime/abi.h says. */
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
+  /* The object of the C functions and the descriptor that stand for n programs of one model, each emitted under the
+   * prefix prefixes[i] for the processor names[i], the most capable first: they choose by cpuid. NULL: there is no such
+   * choice on this backend. program: any of them. */
+  bool (*emit_choice)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+                      const char *const *prefixes, const char *const *names, uint32_t n, tn_arena *arena,
+                      tn_object_part *out);
   /* The levels in the order in which they follow each other, and the program at one of them (its number). */
   const tn_emit_level *levels;
   uint32_t n_levels;

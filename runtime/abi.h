@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 2u
+#define TNRT_ABI 3u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -126,6 +126,16 @@ typedef struct tnrt_external {
 void tnrt_argsort(const void *x, int64_t stride, int64_t n, uint32_t dtype, int64_t *out, int64_t out_stride,
                   int64_t top, int32_t descending, void *scratch);
 
+/* Code for several processors, the most capable first; each is a model of its own with the same inputs and outputs. */
+typedef struct tnrt_variants {
+  uint32_t n, reserved;
+  const char *const *names; /* as -march named them */
+  const struct tnrt_model *const *models;
+  /* The position of the one for this processor, or the one that the environment's TENON_CPU names; else minus a
+   * status, and text in message. */
+  int32_t (*choose)(const struct tnrt_variants *variants, char *message, size_t message_bytes);
+} tnrt_variants;
+
 /* The descriptor of a compiled model: symbol <prefix>_model; in executables also tnrt_main_model. */
 typedef struct tnrt_model {
   uint32_t abi;  /* TNRT_ABI */
@@ -152,6 +162,7 @@ typedef struct tnrt_model {
   int64_t (*arena_bytes)(const int64_t *symbols);
   void (*run)(tnrt_call *call);
   const tnrt_external *external; /* NULL: the weights are in the program */
+  const tnrt_variants *variants; /* not NULL: this model has no code itself; what it has (bind ... run) is NULL */
 } tnrt_model;
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && UINTPTR_MAX == UINT64_MAX
@@ -160,9 +171,9 @@ _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
 _Static_assert(sizeof(tnrt_step) == 24, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
-_Static_assert(sizeof(tnrt_external) == 32, "abi");
+_Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 160, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 168, "abi");
 #endif
 
 #endif

@@ -98,6 +98,17 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
   return code != NULL && code->emit(ctx, target, program, options, arena, out_parts, out_n_parts);
 }
 
+/* What chooses must run on any processor of the machine. */
+static bool emit_choice(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+                        const char *const *prefixes, const char *const *names, uint32_t n, tn_arena *arena,
+                        tn_object_part *out) {
+  const tn_cpu_code *code = tn_cpu_code_load(ctx);
+  tn_target any = *target;
+  bool is_arm = starts_with(target->triple, "aarch64");
+  return code != NULL && resolve_named(ctx, is_arm ? "generic" : "x86-64", is_arm, &any) &&
+         code->emit_choice(ctx, &any, program, options, prefixes, names, n, arena, out);
+}
+
 static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *program,
                       const tn_emit_options *options, uint32_t level, tn_buf *out) {
   const tn_cpu_code *code = tn_cpu_code_load(ctx);
@@ -120,5 +131,6 @@ const tn_backend tn_cpu_backend = {
     .emit = emit,
     .levels = levels,
     .n_levels = TN_CPU_N_LEVELS,
+    .emit_choice = emit_choice,
     .emit_text = emit_text,
 };

@@ -88,6 +88,7 @@ typedef struct header {
   const tn_program *program;
   const char *prefix;
   const tn_external_weights *external;
+  int64_t least_arena;
   tn_buf *out;
   TN_VEC(const char *) symbols; /* parameter names */
   TN_VEC(port) ports;
@@ -148,7 +149,7 @@ static void print_sizes(header *h) {
   const tn_dim *bytes = h->program->arena_bytes;
   if (bytes && bytes->is_constant)
     tn_buf_printf(h->out, "/* Bytes of working memory, aligned to 64. */\n#define %s_ARENA_BYTES %lldu\n\n", name,
-                  (long long)bytes->lo + TN_C_CONTEXT_BYTES);
+                  (long long)(bytes->lo > h->least_arena ? bytes->lo : h->least_arena) + TN_C_CONTEXT_BYTES);
   tn_buf_printf(h->out, "typedef struct %s_ctx %s_ctx;\n\n", prefix, prefix);
   tn_buf_printf(h->out, "/* Bytes of working memory for these sizes; 0: a size is refused. */\nsize_t %s_arena_bytes(",
                 prefix);
@@ -195,6 +196,7 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
   const char *prefix = options->prefix;
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   header h = {.ctx = ctx, .arena = arena, .program = program, .prefix = prefix, .out = out};
+  h.least_arena = options->least_arena;
   h.external = program->weights_bytes > 0 ? options->external : NULL;
   bool ok = collect(&h);
   if (ok) {

@@ -18,7 +18,7 @@ static void record(void *user, const tn_pass *pass, double milliseconds) {
 
 static bool choose_target(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
-  const char *cpu = o->march && strcmp(o->march, "native") != 0 ? o->march : NULL;
+  const char *cpu = driver->march && strcmp(driver->march, "native") != 0 ? driver->march : NULL;
   driver->backend = tn_backend_find(o->target);
   if (!driver->backend) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "no backend '%s'", o->target);
   if (!tn_driver_check_levels(driver)) return false;
@@ -26,7 +26,7 @@ static bool choose_target(tn_driver *driver) {
   driver->machine.opt_level = o->opt_level;
   if (o->verbose)
     fprintf(stderr, TENON_PRODUCER "\ntarget: %s %s (-march=%s) %s\n", driver->machine.triple,
-            driver->machine.cpu_resolved, o->march ? o->march : "native", driver->machine.features);
+            driver->machine.cpu_resolved, driver->march ? driver->march : "native", driver->machine.features);
   return true;
 }
 
@@ -44,7 +44,7 @@ static const char *last_pass_needed(const tn_driver_options *o) {
 
 bool tn_driver_compile(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
-  if (!choose_target(driver)) return false;
+  if (!tn_driver_order_variants(driver) || !choose_target(driver)) return false;
   tn_pass_context context = {.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
                              .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
                              .memory_budget = o->memory_budget, .max_workers = o->threads};
@@ -57,5 +57,5 @@ bool tn_driver_compile(tn_driver *driver) {
 #endif
   bool ok = tn_pipeline_run(&context, &options, &driver->failed_pass, &driver->fault);
   driver->program = context.program;
-  return ok;
+  return ok && tn_driver_compile_variants(driver);
 }

@@ -84,7 +84,8 @@ typedef struct tn_driver_options {
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
   tn_words code_levels; /* of --emit: levels that belong to backends */
-  const char *output, *header, *report, *prefix, *entry, *march, *triple, *target, *sanitize, *sysroot, *data_root;
+  const char *output, *header, *report, *prefix, *entry, *triple, *target, *sanitize, *sysroot, *data_root;
+  tn_words march; /* empty: native */
   tn_constants constants;
   const char *section; /* of CONSTANTS_SECTION */
   uint32_t opt_level, threads, jobs, unit_seconds;
@@ -124,6 +125,13 @@ typedef struct tn_pass_record {
   size_t n_nodes; /* of the entry, afterwards */
 } tn_pass_record;
 
+/* A constant of one of the programs, and where it lies among the weights of all. */
+typedef struct tn_placed_constant {
+  struct tn_driver *of;
+  const tn_buffer *buffer;
+  uint64_t offset;
+} tn_placed_constant;
+
 typedef struct tn_driver {
   tn_ctx *ctx;
   int argc;
@@ -140,6 +148,10 @@ typedef struct tn_driver {
   tn_target machine;
   tn_program *program;
   tn_debug_source *debug; /* -g, once made (debug.c) */
+  const char *march; /* as given */
+  TN_VEC(struct tn_driver *) variants; /* several -march: the compile of each but the best, which is this one */
+  TN_VEC(tn_placed_constant) constants; /* in the order of their offsets */
+  uint64_t constants_bytes;
   tn_external_weights external; /* name NULL: the constants are part of the output */
   const char *weights_path;     /* of external */
   bool fault;          /* the errors are tenon's own */
@@ -182,6 +194,17 @@ bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
 bool tn_driver_format(tn_driver *driver, tn_input *input);
 /* compile.c: target and passes. */
 bool tn_driver_compile(tn_driver *driver);
+/* variants.c: puts the processors of several -march in order, the most capable first; true also for one. */
+bool tn_driver_order_variants(tn_driver *driver);
+/* Compiles the model again for each processor but the first. */
+bool tn_driver_compile_variants(tn_driver *driver);
+/* Ends their sessions. */
+void tn_driver_end_variants(tn_driver *driver);
+/* Gives each constant its place among the weights, those of equal bytes one place. */
+bool tn_driver_share_constants(tn_driver *driver);
+/* The objects of all variants and of the choice among them. */
+bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                             tn_object_part **out_parts, uint32_t *out_n_parts);
 /* emit.c: what the run is for: text, object, library, executable. */
 bool tn_driver_emit(tn_driver *driver);
 tn_emit_options tn_driver_emit_options(tn_driver *driver);

@@ -7,11 +7,17 @@
 tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
+  int64_t least_arena = 0;
+  for (size_t i = 0; i < driver->variants.n; i++) {
+    const tn_dim *bytes = driver->variants.data[i]->program->arena_bytes;
+    if (bytes && tn_dim_is_const(bytes) && tn_dim_value(bytes) > least_arena) least_arena = tn_dim_value(bytes);
+  }
   return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
                            .n_workers = o->no_fork ? 0 : o->jobs, .unit_seconds = o->unit_seconds,
                            .n_threads = o->freestanding ? 1 : o->threads, .no_heap = o->freestanding,
                            .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
-                           .external = driver->external.name ? &driver->external : NULL};
+                           .external = driver->external.name ? &driver->external : NULL,
+                           .least_arena = least_arena};
 }
 
 /* --- The object --- */
@@ -32,9 +38,11 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_object_request *request = TN_NEW(arena, tn_object_request);
   tn_object_part *parts = NULL, *runtime = TN_NEW(arena, tn_object_part);
   if (!find_runtime(driver, runtime)) return NULL;
-  if (!driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
-                             &request->n_parts))
-    return NULL;
+  bool ok = driver->variants.n > 0
+                ? tn_driver_emit_variants(driver, &options, arena, &parts, &request->n_parts)
+                : driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
+                                        &request->n_parts);
+  if (!ok) return NULL;
   request->parts = parts;
   request->archives = runtime;
   request->n_archives = 1;

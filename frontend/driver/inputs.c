@@ -145,6 +145,10 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->program = NULL;
   driver->passes.n = 0;
   driver->debug = NULL;
+  tn_driver_end_variants(driver);
+  driver->constants.n = 0;
+  driver->constants_bytes = 0;
+  driver->external = (tn_external_weights){0};
   if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
   driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input)
                    : input->language == LANGUAGE_TN ? tn_driver_load_tn(driver, input)

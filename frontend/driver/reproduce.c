@@ -20,6 +20,8 @@ static bool print_before(tn_driver *driver, tn_driver *again, tn_buf *out) {
   again->options = driver->options;
   again->options.stop_after = before;
   again->options.make = TN_MAKE_OBJECT;
+  again->options.march.n = 0; /* the one processor's that failed */
+  again->march = driver->march;
   again->options.verbose = again->options.verify_each = again->options.check_each = again->options.time_passes = false;
   again->options.dump_after.data = NULL;
   tn_input input = *driver->input;

@@ -35,6 +35,7 @@ int tn_driver_finish(tn_driver *driver, bool ok) {
     fprintf(stderr, "tenon: error: cannot write standard output [%s]\n", tn_diag_code_name(TN_E_FILE));
     if (status == 0) status = EXIT_INPUT;
   }
+  tn_driver_end_variants(driver);
   if (driver->module) tn_module_destroy(driver->module);
   tn_ctx_destroy(driver->ctx);
   return status;

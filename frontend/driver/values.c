@@ -130,7 +130,7 @@ static bool set_common(tn_driver *driver, const tn_option *option, const char *a
     case OPT_EMIT: return set_levels(driver, option, argument);
     case OPT_LEVEL: return set_effort(driver, option, argument);
     case OPT_DEBUG: o->debug = true; return true;
-    case OPT_ARCH: o->march = argument; return true;
+    case OPT_ARCH: return add_list(driver, option, argument, &o->march);
     case OPT_THREADS: return set_number(driver, option, argument, 1, 1024, &o->threads);
     case OPT_EVAL: o->make = TN_MAKE_EVAL; return true;
     case OPT_DIM: {
@@ -203,7 +203,7 @@ static bool set_output(tn_driver *driver, const tn_option *option, const char *a
     case OPT_HEADER: o->header = argument; return true;
     case OPT_PREFIX: o->prefix = argument; return true;
     case OPT_WITH_MAIN: o->with_main = true; return true;
-    case OPT_CPU: o->march = argument; return true;
+    case OPT_CPU: return add_list(driver, option, argument, &o->march);
     case OPT_FREESTANDING: o->freestanding = true; return true;
     case OPT_TRIPLE: o->triple = argument; return true;
     case OPT_SANITIZE:

@@ -34,20 +34,19 @@ static bool pad_weights(weights *w, uint64_t to) {
 }
 
 bool tn_driver_stream_weights(void *user, tn_sink sink) {
-  weights w = {user, 0, sink};
-  const tn_program *program = w.driver->program;
+  tn_driver *driver = user;
+  weights w = {driver, 0, sink};
   tn_sink counted = {count_and_write, &w};
-  for (size_t i = 0; i < program->buffers.n; i++) {
-    const tn_buffer *buffer = program->buffers.data[i];
-    if (buffer->kind != TN_BUFFER_CONST) continue;
-    tn_progress_tell(w.driver->ctx, "writing weights", w.at, program->weights_bytes);
-    if (!pad_weights(&w, (uint64_t)tn_dim_value(buffer->offset))) return false;
-    tn_arena *scratch = tn_arena_create_scratch(w.driver->ctx->arena);
-    bool ok = w.driver->backend->pack(&w.driver->machine, buffer, scratch, counted);
+  for (size_t i = 0; i < driver->constants.n; i++) {
+    const tn_placed_constant *row = &driver->constants.data[i];
+    tn_progress_tell(driver->ctx, "writing weights", w.at, driver->program->weights_bytes);
+    if (!pad_weights(&w, row->offset)) return false;
+    tn_arena *scratch = tn_arena_create_scratch(driver->ctx->arena);
+    bool ok = row->of->backend->pack(&row->of->machine, row->buffer, scratch, counted);
     tn_arena_destroy(scratch);
     if (!ok) return false;
   }
-  return pad_weights(&w, program->weights_bytes);
+  return pad_weights(&w, driver->program->weights_bytes);
 }
 
 /* --- Their place --- */
@@ -68,8 +67,20 @@ static bool use_file(tn_driver *driver) {
   return true;
 }
 
+/* The constants of the only program lie where its plan put them. */
+static void list_constants(tn_driver *driver) {
+  for (size_t i = 0; i < driver->program->buffers.n; i++) {
+    const tn_buffer *buffer = driver->program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_CONST || !buffer->offset) continue;
+    tn_placed_constant row = {driver, buffer, (uint64_t)tn_dim_value(buffer->offset)};
+    TN_VEC_PUSH(driver->ctx->arena, &driver->constants, row);
+  }
+}
+
 bool tn_driver_place_constants(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
+  if (driver->program && driver->variants.n > 0 && !tn_driver_share_constants(driver)) return false;
+  if (driver->program && driver->variants.n == 0) list_constants(driver);
   unsigned long long bytes = driver->program ? driver->program->weights_bytes : 0;
   if (bytes == 0 || o->make == TN_MAKE_EVAL) return true;
   if (o->constants == CONSTANTS_EXTERNAL) return use_file(driver);

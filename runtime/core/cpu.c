@@ -17,7 +17,7 @@ enum { EBX, ECX, EDX, EAX };                     /* registers of one answer */
 enum { XCR_NONE, XCR_AVX, XCR_AVX512, XCR_AMX }; /* state that the system must save */
 
 typedef struct feature {
-  const char *name; /* LLVM's */
+  char name[16]; /* LLVM's */
   uint32_t leaf, subleaf;
   uint8_t reg, bit, xcr;
 } feature;

@@ -55,6 +55,16 @@ static tnrt_status check_model(tnrt_ctx *ctx) {
   return TNRT_OK;
 }
 
+/* Of a model with variants the one for this processor takes its place. */
+static tnrt_status choose_variant(tnrt_ctx *ctx) {
+  const tnrt_variants *variants = ctx->model->variants;
+  if (!variants) return TNRT_OK;
+  int32_t chosen = variants->choose(variants, ctx->message.text, sizeof ctx->message.text);
+  if (chosen < 0) return (tnrt_status)-chosen;
+  ctx->model = variants->models[chosen];
+  return TNRT_OK;
+}
+
 /* Maps weights that are a file; others are there. */
 static tnrt_status take_weights(tnrt_ctx *ctx, const char *path) {
   const tnrt_model *model = ctx->model;
@@ -83,8 +93,11 @@ tnrt_status tnrt_ctx_create_from(tnrt_ctx **out, const tnrt_model *model, const 
   memset(ctx, 0, bytes);
   ctx->model = model;
   ctx->alloc = *alloc;
-  if (known) lay_out_tables(ctx, model);
-  ctx->usable = check_model(ctx);
+  if (known) {
+    lay_out_tables(ctx, model);
+    ctx->usable = choose_variant(ctx);
+  }
+  if (ctx->usable == TNRT_OK) ctx->usable = check_model(ctx);
   if (ctx->usable == TNRT_OK) ctx->usable = take_weights(ctx, weights_path);
   if (ctx->usable == TNRT_OK && arena) {
     if ((uintptr_t)arena % 64)
@@ -105,6 +118,8 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx) {
   if (ctx->arena.data && !ctx->arena_is_callers) alloc.give(alloc.user, ctx->arena.data);
   alloc.give(alloc.user, ctx);
 }
+
+const tnrt_model *tnrt_ctx_model(const tnrt_ctx *ctx) { return ctx->model; }
 
 void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns) { ctx->step_ns = step_ns; }
 

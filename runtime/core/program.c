@@ -38,8 +38,9 @@ static tnrt_status set_symbol(tnrt_program *p, const tnrt_pair *dim) {
 
 tnrt_status tnrt_program_open(tnrt_program *p, const tnrt_model *model, const tnrt_alloc *alloc,
                               const tnrt_options *options) {
-  *p = (tnrt_program){.model = model, .alloc = alloc, .options = options};
+  *p = (tnrt_program){.model = model, .variants = model->variants, .alloc = alloc, .options = options};
   tnrt_status status = tnrt_ctx_create_from(&p->ctx, model, options->weights, alloc, NULL, 0);
+  if (status == TNRT_OK) p->model = model = tnrt_ctx_model(p->ctx);
   if (status == TNRT_OK) status = tnrt_ctx_set_threads(p->ctx, (int)options->threads);
   if (status != TNRT_OK) return tnrt_fail(&p->message, status, "%s", tnrt_ctx_message(p->ctx));
   p->symbols = get_zeroed(alloc, model->n_symbols * sizeof *p->symbols);

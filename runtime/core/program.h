@@ -42,7 +42,8 @@ typedef struct tnrt_given {
 } tnrt_given;
 
 typedef struct tnrt_program {
-  const tnrt_model *model;
+  const tnrt_model *model;       /* that runs */
+  const tnrt_variants *variants; /* it was chosen from, or NULL */
   const tnrt_alloc *alloc;
   const tnrt_options *options;
   tnrt_ctx *ctx;

@@ -32,7 +32,8 @@ typedef struct tnrt_tensor {
 
 /* alloc NULL: the C library's. arena: the caller's memory, aligned to 64 and alive as long as the context, or NULL: the
  * context gets what it needs and keeps it. *out is NULL only after TNRT_NO_MEMORY; after any other failure it holds the
- * message and is destroyed as usual. TNRT_CPU: the processor lacks what the code needs. */
+ * message and is destroyed as usual. TNRT_CPU: the processor lacks what the code needs. A model
+ * with variants stands for the one that is chosen here. */
 tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
                             size_t arena_bytes);
 /* The same with the path of the weights' file, of a model whose weights are external; NULL: its name beside the program
@@ -44,6 +45,9 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx); /* NULL is fine */
 
 /* Text of the last failure, "" when there was none; of a NULL context, that memory gave out. */
 const char *tnrt_ctx_message(const tnrt_ctx *ctx);
+
+/* The model that runs: the one given, or its variant for this processor. */
+const tnrt_model *tnrt_ctx_model(const tnrt_ctx *ctx);
 
 /* Threads for the following runs, the calling one included: 1 .. 1024. Kept between runs. */
 tnrt_status tnrt_ctx_set_threads(tnrt_ctx *ctx, int n_threads);
@@ -78,5 +82,8 @@ void tnrt_weights_close(const tnrt_model *model, const uint8_t *weights);
 
 /* Of the typed C functions (level.c): text, and ", found N" unless found is NULL, cut to capacity. */
 void tnrt_level_text(char *out, size_t capacity, const char *text, const int64_t *found);
+
+/* What a tnrt_variants points at (variants.c). */
+int32_t tnrt_variants_choose(const tnrt_variants *variants, char *message, size_t message_bytes);
 
 #endif

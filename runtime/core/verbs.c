@@ -95,6 +95,11 @@ static void info_json(tnrt_program *p) {
     printf("%s\"%s\": ", i ? ",\n " : "", texts[i][0]);
     tnrt_json_string(texts[i][1] ? texts[i][1] : "");
   }
+  for (uint32_t i = 0; p->variants && i < p->variants->n; i++) {
+    printf(i ? ", " : ",\n \"variants\": [");
+    tnrt_json_string(p->variants->names[i]);
+  }
+  if (p->variants) printf("]");
   ports_json("inputs", m->inputs, m->n_inputs);
   ports_json("outputs", m->outputs, m->n_outputs);
   printf(",\n \"symbols\": [");
@@ -120,6 +125,8 @@ static void info_json(tnrt_program *p) {
 static void info_text(tnrt_program *p) {
   const tnrt_model *m = p->model;
   printf("%s, compiled by %s for %s\n", m->name, m->producer, m->target);
+  for (uint32_t i = 0; p->variants && i < p->variants->n; i++)
+    printf("variant %s%s\n", p->variants->names[i], p->variants->models[i] == m ? " (runs here)" : "");
   if (m->cpu_needs && *m->cpu_needs) printf("needs   %s\n", m->cpu_needs);
   for (uint32_t i = 0; i < m->n_inputs; i++)
     printf("input   %s: %s %s\n", m->inputs[i].name, tnrt_dtype_name(m->inputs[i].dtype), m->inputs[i].shape);

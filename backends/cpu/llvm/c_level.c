@@ -6,17 +6,7 @@
 #include "backends/cpu/llvm/entry.h"
 #include "runtime/abi.h"
 
-/* The context, TN_C_CONTEXT_BYTES in all. */
-enum {
-  CTX_ARENA = 0,     /* void *: the plan's memory, aligned to 64 */
-  CTX_CAPACITY = 8,  /* int64_t: its bytes */
-  CTX_BLOCK = 16,    /* void *: what malloc gave for it, or NULL */
-  CTX_IS_OWNED = 24, /* int64_t: the context itself is from malloc */
-  CTX_WEIGHTS = 32,  /* uint8_t *: weights that are a file, mapped */
-  CTX_STATUS = 40,   /* int64_t: why no run is possible, or TNRT_OK */
-  CTX_MESSAGE = 64,
-  MESSAGE_BYTES = TN_C_CONTEXT_BYTES - CTX_MESSAGE
-};
+enum { MESSAGE_BYTES = TN_C_CONTEXT_BYTES - CTX_MESSAGE };
 
 static LLVMValueRef number(tn_entry *e, int64_t v) { return tn_lower_constant_i64(e->l, v); }
 static LLVMValueRef status(tn_entry *e, tnrt_status s) { return LLVMConstInt(e->l->i32, s, false); }

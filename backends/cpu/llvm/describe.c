@@ -150,8 +150,9 @@ void tn_entry_emit_model(tn_entry *e) {
   tn_lower *l = e->l;
   const tn_program *program = e->program;
   e->guards = guards(e);
-  e->external = external(e);
+  e->external = e->variants == NULL ? external(e) : NULL;
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
+  LLVMValueRef none = LLVMConstNull(l->ptr);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
   LLVMValueRef fields[] = {
       word(e, TNRT_ABI), word(e, sizeof(tnrt_model)),
@@ -159,9 +160,10 @@ void tn_entry_emit_model(tn_entry *e) {
       text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, e->n_steps), word(e, n_threads),
       symbols(e), inputs(e), outputs(e), e->guards, steps(e),
-      e->weights == NULL ? LLVMConstNull(l->ptr) : e->weights,
-      LLVMConstInt(l->i64, program->weights_bytes, false), e->bind, e->out_extents, e->arena_bytes, e->run,
-      e->external == NULL ? LLVMConstNull(l->ptr) : e->external};
+      e->weights == NULL ? none : e->weights, LLVMConstInt(l->i64, program->weights_bytes, false),
+      e->bind == NULL ? none : e->bind, e->out_extents == NULL ? none : e->out_extents,
+      e->arena_bytes == NULL ? none : e->arena_bytes, e->run == NULL ? none : e->run,
+      e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = constant_global(e, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

@@ -6,6 +6,7 @@
 
 #include "backends/cpu/code.h"
 #include "backends/cpu/llvm/batch.h"
+#include "backends/cpu/llvm/entry.h"
 
 static void start_llvm(void) {
   LLVMInitializeX86TargetInfo();
@@ -38,6 +39,18 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
   *out_n_parts = plan.n_batches + 1;
   *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
   return tn_batch_compile_all(ctx, &plan, arena, *out_parts);
+}
+
+static bool emit_choice(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
+                        const char *const *prefixes, const char *const *names, uint32_t n, tn_arena *arena,
+                        tn_object_part *out) {
+  start_llvm();
+  tn_lower l;
+  if (!tn_lower_open(&l, ctx, arena, target, options->prefix)) return false;
+  tn_entry_emit_choice(&l, program, options, prefixes, names, n);
+  bool ok = tn_lower_finish(&l, TN_CODE_OBJECT, "the choice of a processor's code", out);
+  tn_lower_close(&l);
+  return ok;
 }
 
 static bool print_tiles(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_buf *out) {
@@ -95,4 +108,4 @@ static bool compile_tile(tn_ctx *ctx, const tn_target *target, const tn_tile_fun
 
 __attribute__((visibility("default"))) const tn_cpu_code tn_cpu_code_table = {
     .version = TN_CPU_CODE_VERSION, .host = describe_host, .emit = emit, .emit_text = emit_text,
-    .compile_tile = compile_tile};
+    .emit_choice = emit_choice, .compile_tile = compile_tile};

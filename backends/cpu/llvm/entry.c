@@ -68,7 +68,7 @@ void tn_entry_emit_arena_bytes(tn_entry *e) {
 }
 
 /* Inputs and outputs are those of the function that the program computes. */
-static void find_ports(tn_entry *e) {
+void tn_entry_find_ports(tn_entry *e) {
   const tn_block *body = e->program->func->body;
   const tn_node *end = body->last;
   e->n_inputs = (uint32_t)body->params.n;
@@ -81,7 +81,8 @@ static void find_ports(tn_entry *e) {
 static void declare_weights(tn_entry *e) {
   tn_lower *l = e->l;
   if (e->program->weights_bytes == 0 || e->options->external) return;
-  const char *name = tn_arena_printf(l->arena, "%s_weights", e->options->prefix);
+  const char *name = e->options->weights;
+  if (name == NULL) name = tn_arena_printf(l->arena, "%s_weights", e->options->prefix);
   e->weights = LLVMAddGlobal(l->module, l->i8, name);
   LLVMSetVisibility(e->weights, LLVMHiddenVisibility);
   LLVMSetGlobalConstant(e->weights, true);
@@ -92,7 +93,7 @@ void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options
                    const char *const *kernel_names) {
   tn_entry e = {.l = l, .program = program, .options = options, .kernel_names = kernel_names};
   e.n_steps = (uint32_t)tn_program_all_steps(program, l->arena).n;
-  find_ports(&e);
+  tn_entry_find_ports(&e);
   declare_weights(&e);
   tn_entry_find_checks(&e);
   tn_entry_emit_bind(&e);

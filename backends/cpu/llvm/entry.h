@@ -27,6 +27,7 @@ typedef struct tn_entry {
   TN_VEC(tn_entry_check) checks;
   LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, guards, model;
   LLVMValueRef weights, external; /* the one or the other; NULL */
+  LLVMValueRef variants;          /* of the descriptor that stands for several programs; NULL */
 } tn_entry;
 
 /* Code for dims over a program's symbols. Values are computed once, so code must only go on in blocks that those before
@@ -51,6 +52,20 @@ tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueR
 tn_dim_code tn_dim_code_inside(const tn_dim_code *outer, const tn_symbol *loop, LLVMValueRef iteration);
 LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
 
+/* The typed C functions' context, TN_C_CONTEXT_BYTES in all. */
+enum {
+  CTX_ARENA = 0,     /* void *: the plan's memory, aligned to 64 */
+  CTX_CAPACITY = 8,  /* int64_t: its bytes */
+  CTX_BLOCK = 16,    /* void *: what malloc gave for it, or NULL */
+  CTX_IS_OWNED = 24, /* int64_t: the context itself is from malloc */
+  CTX_WEIGHTS = 32,  /* uint8_t *: weights that are a file, mapped */
+  CTX_STATUS = 40,   /* int64_t: why no run is possible, or TNRT_OK */
+  CTX_VARIANT = 48,  /* int64_t: whose code runs, where there are several */
+  CTX_MESSAGE = 64
+};
+
+/* Fills entry->inputs, outputs. */
+void tn_entry_find_ports(tn_entry *e);
 /* Fills entry->checks. */
 void tn_entry_find_checks(tn_entry *e);
 void tn_entry_emit_bind(tn_entry *e);
@@ -61,6 +76,10 @@ void tn_entry_emit_arena_bytes(tn_entry *e);
 void tn_entry_emit_run(tn_entry *e);
 void tn_entry_emit_model(tn_entry *e);
 void tn_entry_emit_c_level(tn_entry *e);
+
+/* choice.c: what stands for programs of one model for several processors; see backend.h. */
+void tn_entry_emit_choice(tn_lower *l, const tn_program *program, const tn_emit_options *options,
+                          const char *const *prefixes, const char *const *names, uint32_t n);
 
 /* Small helpers of all of these (entry.c). */
 /* A new function with its entry block; the builder stands in it. */
