@@ -18,6 +18,7 @@ typedef struct tn_target {
   bool has_fma;
   uint64_t l1_bytes, l2_bytes;
   uint32_t opt_level; /* 0 .. 3 */
+  bool small_code;    /* prefer short instruction sequences */
 } tn_target;
 
 /* What schedule decides for one kernel, before memory planning. */

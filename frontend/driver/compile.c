@@ -24,6 +24,7 @@ static bool choose_target(tn_driver *driver) {
   if (!tn_driver_check_levels(driver)) return false;
   if (!driver->backend->probe(driver->ctx, cpu, o->triple, &driver->machine)) return false;
   driver->machine.opt_level = o->opt_level;
+  driver->machine.small_code = o->small_code;
   if (o->verbose)
     fprintf(stderr, TENON_PRODUCER "\ntarget: %s %s (-march=%s) %s\n", driver->machine.triple,
             driver->machine.cpu_resolved, driver->march ? driver->march : "native", driver->machine.features);

@@ -89,6 +89,7 @@ typedef struct tn_driver_options {
   tn_constants constants;
   const char *section; /* of CONSTANTS_SECTION */
   uint32_t opt_level, threads, jobs, unit_seconds;
+  bool small_code; /* -Os */
   bool debug, freestanding, with_main, no_fork, verbose, commands, save_temps;
   uint64_t memory_budget, memory_limit;
   TN_VEC(tn_input) inputs;

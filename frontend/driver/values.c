@@ -110,7 +110,8 @@ static bool set_levels(tn_driver *driver, const tn_option *option, const char *a
 }
 
 static bool set_effort(tn_driver *driver, const tn_option *option, const char *argument) {
-  if (strcmp(argument, "s") == 0 || argument[0] == 0) { /* small code is what the middle effort gives */
+  driver->options.small_code = strcmp(argument, "s") == 0;
+  if (driver->options.small_code || argument[0] == 0) {
     driver->options.opt_level = argument[0] ? 2 : 1;
     return true;
   }

@@ -266,6 +266,10 @@ static void add_text(tn_lower *l, LLVMValueRef function, const char *key, const 
 
 void tn_lower_function_attributes(tn_lower *l, LLVMValueRef function) {
   add_flag(l, function, "nounwind");
+  if (l->target->small_code) {
+    add_flag(l, function, "optsize");
+    add_flag(l, function, "minsize");
+  }
   bool is_address = l->sanitize != NULL && strcmp(l->sanitize, "address") == 0;
   if (l->sanitize != NULL) add_flag(l, function, is_address ? "sanitize_address" : "sanitize_thread");
   add_text(l, function, "target-cpu", l->target->cpu_resolved);
