@@ -39,7 +39,7 @@ typedef struct tn_builtin_group {
 #define TN_BUILTINS(title, table) {(title), (table), TN_ARRAY_LEN(table)}
 
 extern const tn_builtin_group tn_builtins_elementwise, tn_builtins_reduce, tn_builtins_layers, tn_builtins_conv,
-    tn_builtins_norm, tn_builtins_shape, tn_builtins_index, tn_builtins_attend;
+    tn_builtins_norm, tn_builtins_shape, tn_builtins_index, tn_builtins_attend, tn_builtins_recurrent;
 
 /* builtins.c */
 const tn_builtin *tn_builtin_find(const char *name);

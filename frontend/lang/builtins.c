@@ -7,6 +7,7 @@
 
 static const tn_builtin_group *const groups[] = {
     &tn_builtins_elementwise, &tn_builtins_reduce, &tn_builtins_layers, &tn_builtins_conv, &tn_builtins_attend,
+    &tn_builtins_recurrent,
     &tn_builtins_norm, &tn_builtins_shape, &tn_builtins_index};
 
 size_t tn_builtin_count(void) {
