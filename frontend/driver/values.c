@@ -173,6 +173,10 @@ static bool set_model(tn_driver *driver, const tn_option *option, const char *ar
       if (!read_setting(driver, option, argument, &setting)) return false;
       TN_VEC_PUSH(driver->ctx->arena, &o->defines, setting);
       return true;
+    case OPT_SET:
+      if (!read_setting(driver, option, argument, &setting)) return false;
+      TN_VEC_PUSH(driver->ctx->arena, &o->sets, setting);
+      return true;
     case OPT_IMPORTS: TN_VEC_PUSH(driver->ctx->arena, &o->import_folders, argument); return true;
     case OPT_WEIGHTS: o->weights = argument; return true;
     case OPT_INIT: return set_seed(driver, option, argument);

@@ -61,7 +61,7 @@ static void build_entry(tn_sema *s) {
   s->weights_needed = true;
   if (!find_entry(s, &entry)) return;
   if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
-  if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
+  if (tn_model_build(s, entry) && tn_defines_check(s) && tn_sets_check(s)) tn_weights_check(s);
 }
 
 tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
@@ -86,8 +86,13 @@ bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options
       tn_decl *decl = s->main->names.entries[i].value;
       if (decl->unit == s->main && (decl->kind == TN_DECL_DIM || tn_decl_is(decl, TN_AST_LET_ITEM)))
         tn_decl_value(s, decl, decl->loc);
-      if (is_model(decl, s->main) && decl->item->result) tn_model_build(s, decl);
+      if (!is_model(decl, s->main) || !decl->item->result) continue;
+      decl->first_weight = s->weights.n;
+      tn_model_build(s, decl);
+      decl->n_weights = s->weights.n - decl->first_weight;
     }
+    tn_blocks_check(s, s->main);
+    tn_sets_check(s);
     if (ctx->n_errors == before) tn_defines_check(s);
   }
   tn_module_destroy(s->module);

@@ -60,8 +60,8 @@ typedef struct tn_lang_options {
 /* A model of the file as the entry of a module. out_weights: its weights and buffers in order of creation, or NULL.
  * NULL when an error was reported. */
 tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights);
-/* Parses and checks the file: dims, imports, and each model, which is instantiated; weights need no values. What data,
- * train, compress, deploy and test blocks hold is parsed only. */
+/* Parses and checks everything in the file: dims, imports, each model, which is instantiated, and the blocks by their
+ * own rules. Weights need no values. */
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options);
 
 #endif

@@ -95,6 +95,7 @@ typedef struct tn_decl {
   const tn_ast_item *item;      /* ITEM */
   const tn_ast_dim_decl *dim;   /* DIM */
   tn_datum *value;              /* DIM, let: once computed */
+  size_t first_weight, n_weights; /* of a model that was built, in the session's list */
   enum { TN_DECL_NEW, TN_DECL_COMPUTING, TN_DECL_COMPUTED } state;
 } tn_decl;
 
@@ -373,6 +374,11 @@ size_t tn_store_count(const tn_store *store);
 tn_stored *tn_store_at(tn_store *store, size_t index);
 const char *tn_store_path(const tn_store *store);
 const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name);
+
+/* --- blocks.c: data, train, compress, deploy, test --- */
+void tn_blocks_check(tn_sema *s, tn_unit *unit);
+/* Each --set names a setting. */
+bool tn_sets_check(tn_sema *s);
 
 /* An error with the chain of calls that led to it. */
 bool tn_frame_error(const tn_frame *f, tn_loc loc, tn_diag_code code, const char *format, ...) TN_PRINTF(4, 5);

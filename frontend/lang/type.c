@@ -112,7 +112,19 @@ static bool rank_differs(tn_frame *f, const tn_ast_type *type, const tn_datum *v
 }
 
 bool tn_type_bind(tn_frame *f, const tn_ast_type *type, const tn_datum *value, const char *what) {
-  if (value->kind != TN_DATUM_TENSOR) return true; /* tn_type_adopt says it */
+  if (!type->name.text) { /* a tuple: tn_type_adopt says it when it is none */
+    bool ok = true, tuple = value->kind == TN_DATUM_TUPLE && value->tuple.n == type->parts.n;
+    for (uint32_t i = 0; tuple && i < value->tuple.n; i++)
+      ok = tn_type_bind(f, type->parts.data[i], value->tuple.parts[i], what) && ok;
+    return ok;
+  }
+  if (tn_datum_is_scalar(value) && type->dims.n == 0) return true;
+  if (value->kind != TN_DATUM_TENSOR) {
+    tn_frame_error(f, value->loc, TN_E_LANG_KIND, "%s: expected a tensor, found %s", what,
+                   tn_datum_describe(f->sema, value));
+    tn_note(f->sema->ctx, type->loc, "the type stands here");
+    return false;
+  }
   uint32_t ndim = tn_datum_ndim(value), n_rest = 0, at = 0;
   uint32_t n_dims = (uint32_t)type->dims.n - (is_word(type, "class") && type->dims.n > 0);
   for (uint32_t i = 0; i < n_dims; i++) n_rest += !type->dims.data[i].extent;
