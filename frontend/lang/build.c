@@ -92,6 +92,7 @@ bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options
       decl->n_weights = s->weights.n - decl->first_weight;
     }
     tn_blocks_check(s, s->main);
+    tn_places_check(s, s->main);
     tn_sets_check(s);
     if (ctx->n_errors == before) tn_defines_check(s);
   }

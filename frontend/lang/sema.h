@@ -377,6 +377,8 @@ const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name
 
 /* --- blocks.c: data, train, compress, deploy, test --- */
 void tn_blocks_check(tn_sema *s, tn_unit *unit);
+/* place.c: dims placed on axes of a mesh. */
+void tn_places_check(tn_sema *s, tn_unit *unit);
 /* Each --set names a setting. */
 bool tn_sets_check(tn_sema *s);
 
