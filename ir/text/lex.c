@@ -132,6 +132,14 @@ static void lex_one(lexer *lex) {
   }
 }
 
+/* A token takes 32 bytes: texts of little else may not take many times their size. */
+static bool are_too_many(tn_ctx *ctx, const char *file, size_t n_tokens, size_t length) {
+  if (n_tokens <= 1250000 + length / 16) return false;
+  tn_error(ctx, tn_loc_file(ctx, file), TN_E_LIMIT, "%zu words in %zu bytes: more than 1250000 and one in 16 bytes",
+           n_tokens, length);
+  return true;
+}
+
 tn_tokens tn_lex(tn_ctx *ctx, tn_arena *arena, const char *file, const char *text, size_t length) {
   tn_tokens tokens = {0};
   for (int counting = 1; counting >= 0; counting--) {
@@ -142,7 +150,9 @@ tn_tokens tn_lex(tn_ctx *ctx, tn_arena *arena, const char *file, const char *tex
     push(&lex, TN_TOKEN_END, lex.at, "", 0, false);
     tokens = lex.tokens;
     tokens.capacity = tokens.n;
-    if (counting) tokens.data = TN_NEW_N(arena, tn_token, tokens.n);
+    if (!counting) break;
+    if (are_too_many(ctx, file, tokens.n, length)) length = 0;
+    tokens.data = TN_NEW_N(arena, tn_token, tokens.n);
   }
   return tokens;
 }
