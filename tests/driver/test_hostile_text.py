@@ -1,5 +1,5 @@
-"""Texts of the IR made to hurt: refused with the expected code, in at most 2 s and 60 MB + 3 times the file, however many
-errors they hold.   usage: test_hostile_text.py BUILD_DIR"""
+"""Texts of the IR made to hurt: refused with the expected code, in at most 2 s and 60 MB + 3 times the file, however
+many errors they hold.   usage: test_hostile_text.py BUILD_DIR"""
 import os
 import sys
 import unittest
@@ -23,7 +23,8 @@ KINDS = {
     "regions": ("TN0101", HEAD, "  %0 = if %x {\n", 100000),
     "unknown_operators": ("TN0101", HEAD, "  %0 = foo %x : f32[2]\n", 200000),
     "negative_extent": ("TN0101", "tnir 1\nconst @w : f32[-1] = splat 1\n", "", 0),
-    "extents_overflow": ("TN0004", "tnir 1\nconst @w : f32[9223372036854775807,9223372036854775807] = splat 1\n", "", 0),
+    "extents_overflow": ("TN0004", "tnir 1\nconst @w : f32[9223372036854775807,9223372036854775807] = splat 1\n", "",
+                         0),
     "few_of_many": ("TN0101", "tnir 1\nconst @w : f32[99999999999] = dense [1]\n", "", 0),
     "bytes_of_another_count": ("TN0101", 'tnir 1\nconst @w : f32[2500000] = bytes "', "ab", MEG),
     "device": ("TN0101", 'tnir 1\nconst @w : f32[4] = blob "/dev/zero" 0\n', "", 0),
