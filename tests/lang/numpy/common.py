@@ -64,10 +64,6 @@ class Folder:
         run(self.at("program"), "run", *self.inputs(arrays), "--output-dir", self.at("out"))
         return self.outputs()
 
-    def evaluate(self, source, arrays, *options):
-        run(TENON, source, "--eval", *options, *self.inputs(arrays), "--output-dir", self.at("out"))
-        return self.outputs()
-
 
 def finish(passed, failed, skipped=0):
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))

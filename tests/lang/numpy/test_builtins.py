@@ -3,8 +3,7 @@
 
 A row is a model: its arguments, its result, its expression, the inputs, and what NumPy says, given the inputs (and the
 weights, for those that own some). A float may differ by (K + 8) units in the last place of the largest element, K the
-number of terms that are added for one. Models are compiled and run; `reference` ones go through --eval, which runs what
-kernels cannot yet.
+number of terms that are added for one.
 """
 import math
 import re
@@ -24,8 +23,8 @@ def f(*dims, lo=-2.0, hi=2.0):
     return rng.uniform(lo, hi, dims).astype(np.float32)
 
 
-def row(formals, result, body, inputs, expect, k=1, reference=False):
-    ROWS.append((formals, result, body, inputs, expect, k, reference))
+def row(formals, result, body, inputs, expect, k=1):
+    ROWS.append((formals, result, body, inputs, expect, k))
 
 
 def one(body, expect, x=None, k=1, dtype="f32"):
@@ -100,11 +99,11 @@ one("cumsum(x)", lambda x: x.cumsum(-1), k=5)
 one("cumsum(x, axis: 0, exclusive: true)", lambda x: x.cumsum(0) - x, k=5)
 one("cumsum(x, reverse: true)", lambda x: x[:, ::-1].cumsum(-1)[:, ::-1], k=5)
 row("x: f32[B, T]", "(f32[B, 2], i64[B, 2])", "top_k(x, 2)", {"x": TIES},
-    lambda x: (-np.sort(-x, 1)[:, :2], np.argsort(-x, 1, kind="stable")[:, :2]), 0, True)
+    lambda x: (-np.sort(-x, 1)[:, :2], np.argsort(-x, 1, kind="stable")[:, :2]), 0)
 row("x: f32[B, T]", "(f32[B, T], i64[B, T])", "sort(x)", {"x": TIES},
-    lambda x: (np.sort(x, 1), np.argsort(x, 1, kind="stable")), 0, True)
+    lambda x: (np.sort(x, 1), np.argsort(x, 1, kind="stable")), 0)
 row("x: f32[B, T]", "(f32[B, T], i64[B, T])", "sort(x, axis: B, descending: true)", {"x": TIES},
-    lambda x: (-np.sort(-x, 0), np.argsort(-x, 0, kind="stable")), 0, True)
+    lambda x: (-np.sort(-x, 0), np.argsort(-x, 0, kind="stable")), 0)
 
 # --- Group 3 ---
 row("a: f32[B, T, D], w: f32[D, E]", "f32[B, T, E]", "dot(a, w, over: D)", {"a": f(2, 3, 4), "w": f(4, 5)},
@@ -274,18 +273,15 @@ def fixed(formals, inputs):
 
 def try_row(r):
     """What is wrong, or None."""
-    formals, result, body, inputs, expect, k, reference = r
+    formals, result, body, inputs, expect, k = r
     folder = Folder()
     source = folder.write("m.tn", "model Row(%s) -> %s = %s\n" % (formals, result, body))
     try:
         options = ["--init=3", *fixed(formals, inputs)]
         run(TENON, source, *options, "--emit=safetensors", "-o", folder.at("w.safetensors"))
         weights = {n.split(".")[-1]: w for n, w in read_safetensors(folder.at("w.safetensors")).items()}
-        if reference:
-            got = folder.evaluate(source, inputs, *options)
-        else:
-            folder.compile(source, *options, "-O1", "--no-fork")
-            got = folder.execute(inputs)
+        folder.compile(source, *options, "-O1", "--no-fork")
+        got = folder.execute(inputs)
         value = expect(*wide(inputs).values(), **wide(weights))
         if not isinstance(value, (tuple, list)) or "out" in got:
             return check(got["out"], value, k)
