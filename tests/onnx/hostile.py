@@ -96,7 +96,7 @@ def graphs_nested_9000_deep():
     return pb.model(nested_graphs(9000))
 
 
-@kind("TN0303")
+@kind("TN0302")
 def graphs_nested_30_deep():
     return pb.model(nested_graphs(30))
 
