@@ -13,3 +13,13 @@ const tn_backend *tn_backend_find(const char *name) {
     if (strcmp(tn_backends[i]->name, name) == 0) return tn_backends[i];
   return NULL;
 }
+
+uint64_t tn_backend_stored_bytes(const tn_target *target, const tn_buffer *buffer) {
+  (void)target;
+  return tn_const_bytes(buffer->constant);
+}
+
+bool tn_backend_store(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink) {
+  (void)target;
+  return sink.write(sink.user, tn_const_read(buffer->constant, scratch), tn_const_bytes(buffer->constant));
+}

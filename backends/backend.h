@@ -109,6 +109,10 @@ typedef struct tn_backend {
                     uint32_t level, tn_buf *out);
 } tn_backend;
 
+/* packed_bytes and pack of a backend that names no formats: constants as they are stored. */
+uint64_t tn_backend_stored_bytes(const tn_target *target, const tn_buffer *buffer);
+bool tn_backend_store(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink);
+
 /* NULL when there is none of that name. */
 const tn_backend *tn_backend_find(const char *name);
 extern const tn_backend *const tn_backends[];

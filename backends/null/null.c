@@ -19,17 +19,6 @@ static bool schedule(const tn_target *target, const tn_kernel *kernel, tn_arena 
   return true;
 }
 
-/* A constant as stored. A backend that names packed formats in its schedule gives their sizes here. */
-static uint64_t packed_bytes(const tn_target *target, const tn_buffer *buffer) {
-  (void)target;
-  return tn_const_bytes(buffer->constant);
-}
-
-static bool pack(const tn_target *target, const tn_buffer *buffer, tn_arena *scratch, tn_sink sink) {
-  (void)target;
-  return sink.write(sink.user, tn_const_read(buffer->constant, scratch), tn_const_bytes(buffer->constant));
-}
-
 static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                  tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts) {
   (void)target, (void)options, (void)arena, (void)out_parts, (void)out_n_parts;
@@ -47,8 +36,8 @@ const tn_backend tn_null_backend = {
     .doc = "makes no code; a skeleton",
     .probe = probe,
     .schedule = schedule,
-    .packed_bytes = packed_bytes,
-    .pack = pack,
+    .packed_bytes = tn_backend_stored_bytes,
+    .pack = tn_backend_store,
     .emit = emit,
     .emit_text = emit_text,
 };

@@ -71,6 +71,7 @@ static int tear_down(void **state) {
   all_samples *all = *state;
   char command[128];
   snprintf(command, sizeof(command), "rm -rf %s", all->folder);
+  for (size_t i = 0; i < N_SAMPLES; i++) tn_module_destroy(all->entries[i].f.kernel->module);
   tn_arena_destroy(all->arena);
   tn_ctx_destroy(all->ctx);
   free(all);

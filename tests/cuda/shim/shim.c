@@ -210,6 +210,8 @@ static int run_block(void) {
   }
 }
 
+static void __attribute__((destructor)) free_stacks(void) { free(stacks); }
+
 const char *shim_run(shim_kernel function, void *const *p, const long long *s, int *status, long long grid, int block,
                      uint64_t seed) {
   if (block <= 0 || block > MAX_THREADS || block % WARP) return "a block has up to 1024 threads in whole warps";
