@@ -9,6 +9,7 @@ typedef struct kernel_text {
   tn_map args;  /* interned name -> number of the argument + 1 */
   TN_VEC(const char *) symbols; /* names to take out of scope at the end */
   tn_knode failed;              /* stands for a node whose definition failed, which was reported */
+  tn_knode unfinished;          /* stands for the node whose definition is being read */
 } kernel_text;
 
 /* A word of a list: its position, or the list's length (reported). */
@@ -103,6 +104,7 @@ static bool parse_in(tn_parser *p, kernel_text *text, tn_knode *node) {
   tn_knode *in = tn_map_get(&text->nodes, name);
   if (!in) return tn_parse_fail(p, token, "no node '%%%s' stands above", name);
   if (in == &text->failed) return false;
+  if (in == &text->unfinished) return tn_parse_fail(p, token, "node '%%%s' uses itself", name);
   node->in[node->n_in++] = in;
   return true;
 }
@@ -233,9 +235,11 @@ static bool parse_named_node(tn_parser *p, kernel_text *text) {
   tn_knode node = {0};
   if (!tn_parse_named(p, TN_TOKEN_VALUE, "a node", &name) || !tn_parse_need_char(p, '=')) return false;
   if (tn_map_get(&text->nodes, name)) return tn_parse_fail(p, start, "node '%%%s' is defined twice", name);
-  tn_map_set(&text->nodes, name, &text->failed);
-  if (!parse_operation(p, text, &node, start) || !tn_parse_need_char(p, ':') || !tn_parse_dtype(p, &node.dtype))
+  tn_map_set(&text->nodes, name, &text->unfinished);
+  if (!parse_operation(p, text, &node, start) || !tn_parse_need_char(p, ':') || !tn_parse_dtype(p, &node.dtype)) {
+    tn_map_set(&text->nodes, name, &text->failed);
     return false;
+  }
   tn_knode *added = tn_kernel_append(text->kernel, &node);
   tn_map_set(&text->nodes, name, added);
   return parse_value_symbol(p, text, added) && tn_parse_loc_ref(p, start, &added->loc);

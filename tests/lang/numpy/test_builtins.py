@@ -280,7 +280,7 @@ def try_row(r):
         options = ["--init=3", *fixed(formals, inputs)]
         run(TENON, source, *options, "--emit=safetensors", "-o", folder.at("w.safetensors"))
         weights = {n.split(".")[-1]: w for n, w in read_safetensors(folder.at("w.safetensors")).items()}
-        folder.compile(source, *options, "-O1", "--no-fork")
+        folder.compile(source, *options, "-O1")
         got = folder.execute(inputs)
         value = expect(*wide(inputs).values(), **wide(weights))
         if not isinstance(value, (tuple, list)) or "out" in got:
