@@ -92,6 +92,13 @@ static bool is_sound(tn_pass_context *context, const tn_pipeline_options *option
   return !check || tn_check_after(check, context, pass);
 }
 
+/* Sizes beyond 63 bits are the model's, also where the verifier is the first to multiply them. */
+static bool is_fault_since(const tn_ctx *ctx, size_t first) {
+  for (size_t i = first; i < ctx->diags.n; i++)
+    if (ctx->diags.data[i].severity == TN_ERROR && ctx->diags.data[i].code != TN_E_LIMIT) return true;
+  return ctx->diags.n == first;
+}
+
 static bool run_passes(tn_pass_context *context, const tn_pipeline_options *options, tn_check *check,
                        const char **out_failed_pass, bool *out_is_fault) {
   for (uint32_t i = 0; i < tn_n_passes; i++) {
@@ -100,12 +107,14 @@ static bool run_passes(tn_pass_context *context, const tn_pipeline_options *opti
     double start = milliseconds_now();
     *out_failed_pass = pass->name;
     tn_progress_tell(context->ctx, pass->name, i, tn_n_passes);
-    if (!pass->run(context)) return false;
+    size_t n_errors = context->ctx->n_errors;
+    if (!pass->run(context) || context->ctx->n_errors > n_errors) return false;
     double milliseconds = milliseconds_now() - start;
     if (options->ran) options->ran(options->user, pass, milliseconds);
     dump(context, options, pass, milliseconds);
-    if (!is_sound(context, options, check, pass->name)) {
-      *out_is_fault = true;
+    size_t n_diags = context->ctx->diags.n;
+    if (!is_sound(context, options, check, pass->name) || context->ctx->n_errors > n_errors) {
+      *out_is_fault = is_fault_since(context->ctx, n_diags);
       return false;
     }
     *out_failed_pass = NULL;
