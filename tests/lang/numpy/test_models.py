@@ -72,12 +72,25 @@ def residual(rng):
 
 
 @test(os.path.join(HERE, "models", "lstm_scan.tn"))
-def lstm_scan(rng):
+@test(os.path.join(HERE, "models", "lstm_layer.tn"))
+def lstm_classifier(rng):
     def expect(w, x):
         states, h, _ = lstm(x, np.full(len(x), x.shape[1]),
                             *(w["Lstm." + n] for n in ("weight_ih", "weight_hh", "bias")))
         return {"scores": linear(w, "linear", h), "states": states}
     return {"x": f(rng, 3, 9, 5)}, expect
+
+
+@test(os.path.join(HERE, "models", "gru_scan.tn"))
+@test(os.path.join(HERE, "models", "gru_layer.tn"))
+def gru_classifier(rng):
+    def expect(w, x, n):
+        states, last = np.zeros((len(x), x.shape[1], 6)), np.zeros((len(x), 6))
+        for i, k in enumerate(n):
+            some, last[i] = gru(x[i:i + 1, :k], *(w["Gru." + s] for s in ("weight_ih", "weight_hh", "bias")))
+            states[i, :k] = some[0]
+        return {"scores": linear(w, "linear", last), "states": states}
+    return {"x": f(rng, 3, 9, 5), "n": np.array([9, 4, 1], np.int32)}, expect
 
 
 @test(os.path.join(EXAMPLES, "lstm.tn"), 2e-5, "-DT=20", "-DV=50")
@@ -153,6 +166,30 @@ def run_test(path, tolerance, options, function):
         assert got[name].shape == value.shape and error <= tolerance, "%s: off by %g of its largest" % (name, error)
 
 
+def layers_equal_scans(pair, inputs):
+    """The built-in layer and the scan that writes it out, from one file of weights: what they sum, they sum alike."""
+    folder, results = Folder(), []
+    for name in pair:
+        path = os.path.join(HERE, "models", name)
+        if not results:
+            run(TENON, path, "--init=5", "--emit=safetensors", "-o", folder.at("w.safetensors"))
+        folder.compile(path, "--weights=" + folder.at("w.safetensors"))
+        results.append(folder.execute(inputs))
+    for name, value in results[0].items():
+        error = np.abs(results[1][name] - value).max() / np.abs(value).max()
+        assert error <= 2e-6, "%s: they differ by %g of the largest" % (name, error)
+
+
+def sequences(**more):
+    return {"x": f(np.random.default_rng(3), 3, 9, 5), **more}
+
+
+PAIRS = [
+    (("lstm_scan.tn", "lstm_layer.tn"), sequences()),
+    (("gru_scan.tn", "gru_layer.tn"), sequences(n=np.array([9, 4, 1], np.int32))),
+]
+
+
 def main():
     failed = 0
     for path, tolerance, options, function in TESTS:
@@ -160,8 +197,14 @@ def main():
             run_test(path, tolerance, options, function)
         except (RuntimeError, AssertionError, KeyError, ValueError) as e:
             failed += 1
-            print("FAILED: %s\n  %r" % (function.__name__, e))
-    finish(len(TESTS) - failed, failed)
+            print("FAILED: %s, %s\n  %r" % (function.__name__, os.path.basename(path), e))
+    for pair, inputs in PAIRS:
+        try:
+            layers_equal_scans(pair, inputs)
+        except (RuntimeError, AssertionError) as e:
+            failed += 1
+            print("FAILED: %s and %s\n  %r" % (*pair, e))
+    finish(len(TESTS) + len(PAIRS) - failed, failed)
 
 
 main()
