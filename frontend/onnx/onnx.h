@@ -2,14 +2,14 @@
  *
  * The file is mapped; weights stay where they lie in it, so the mapping lives as long as the session. All errors of a
  * model are collected in one run: unsupported operators grouped by name, wrong nodes each with their inputs and the
- * producers of those. What is read: IR versions 3 and up, opsets 7 to 28 of the standard domain, model-local functions
- * (inlined), external data under the model's folder. */
+ * producers of those. What is read: IR versions 3 and up, opsets up to 28 of the standard domain (as far back as each
+ * operator says), model-local functions (inlined), external data under the model's folder. */
 #ifndef TN_FRONTEND_ONNX_ONNX_H
 #define TN_FRONTEND_ONNX_ONNX_H
 
 #include "ir/graph.h"
 
-#define TN_ONNX_MIN_OPSET 7
+#define TN_ONNX_MIN_OPSET 1
 #define TN_ONNX_MAX_OPSET 28
 /* Unknown extents of inputs are taken to be at most this: exporters write it for "to the end" of a slice, and it keeps
  * products of two extents within 64 bits. --dim NAME=0.. lifts it. */

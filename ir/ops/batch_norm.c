@@ -65,6 +65,11 @@ static bool import_batch_norm(tn_foreign_node *node) {
   if (!tn_foreign_float(node, "epsilon", 1e-5, &epsilon) || !tn_foreign_float(node, "momentum", 0.9, &momentum) ||
       !tn_foreign_int(node, "training_mode", 0, &training) || !tn_foreign_int(node, "spatial", 1, &spatial))
     return false;
+  if (node->version < 7) { /* inference must be asked for */
+    int64_t is_test;
+    if (!tn_foreign_int(node, "is_test", 0, &is_test)) return false;
+    training = is_test == 0;
+  }
   if (spatial == 0) return tn_foreign_unsupported(node, "spatial=0");
   if (training != 0) return import_training(node, epsilon, momentum);
   tn_attr attr = tn_attr_float(epsilon);
@@ -78,7 +83,7 @@ static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROL
                                               {"mean", TN_ONE, TN_SET_FLOAT, TN_ROLE_STATE, NULL, 0},
                                               {"variance", TN_ONE, TN_SET_FLOAT, TN_ROLE_STATE, "mean", 0}};
 static const tn_attr_def attrs[] = {{.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
-static const tn_onnx_row onnx[] = {{"", "BatchNormalization", 7, 0, import_batch_norm}};
+static const tn_onnx_row onnx[] = {{"", "BatchNormalization", 1, 0, import_batch_norm}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4]", "f32[3]", "f32[3]", "f32[3]", "f32[3]"), NULL, 0.5, 2, "f32[2,3,4]"},
     {TN_TYPES("f16[B,3]", "f32[3]", "f32[3]", "f32[3]", "f32[3]"), "{epsilon=0.001}", 0.5, 2, "f16[B,3]"},

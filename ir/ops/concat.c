@@ -74,7 +74,7 @@ static bool import_concat(tn_foreign_node *node) {
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true}};
-static const tn_onnx_row onnx[] = {{"", "Concat", 4, 0, import_concat}};
+static const tn_onnx_row onnx[] = {{"", "Concat", 1, 0, import_concat}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[2,1]", "f32[2,0]"), "{axis=1}", 0, 0, "f32[2,4]"},
     {TN_TYPES("f32[B,3]", "f32[2,3]"), "{axis=0}", 0, 0, "f32[B + 2,3]"},

@@ -123,7 +123,7 @@ static const tn_attr_def attrs[] = {{.name = "batch", .kind = TN_ATTR_PAIRS},
                                     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
 static const tn_onnx_row onnx[] = {
     {"", "MatMul", 1, 0, tn_import_matmul},
-    {"", "Gemm", 7, 0, tn_import_gemm},
+    {"", "Gemm", 1, 0, tn_import_gemm},
     {"", "MatMulInteger", 10, 0, tn_import_matmul_integer},
     {"", "Einsum", 12, 0, tn_import_einsum},
 };

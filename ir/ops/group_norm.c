@@ -88,7 +88,7 @@ static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROL
 static const tn_attr_def attrs[] = {{.name = "groups", .kind = TN_ATTR_INT, .min_i = 0, .max_i = INT32_MAX},
                                     {.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
 static const tn_onnx_row onnx[] = {{"", "GroupNormalization", 18, 0, import_norm},
-                                   {"", "InstanceNormalization", 6, 0, import_norm}};
+                                   {"", "InstanceNormalization", 1, 0, import_norm}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,4,3]", "f32[4]", "f32[4]"), "{groups=2}", 0, 0, "f32[2,4,3]"},
     {TN_TYPES("f32[B,3,2,2]", "f32[3]", "f32[3]"), NULL, 0, 0, "f32[B,3,2,2]"},

@@ -58,7 +58,7 @@ static bool expand_gru(tn_build *b, const tn_node *node, tn_value *const *operan
 
 static const tn_operand_def operand_defs[] = {TN_RNN_OPERAND_DEFS};
 static const tn_attr_def attrs[] = {TN_RNN_ATTR_DEFS, {.name = "linear_before_reset", .kind = TN_ATTR_BOOL}};
-static const tn_onnx_row onnx[] = {{"", "GRU", 7, 0, tn_import_gru}};
+static const tn_onnx_row onnx[] = {{"", "GRU", 3, 0, tn_import_gru}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[3,2,4]", "f32[15,4]", "f32[15,5]", "f32[30]"), NULL, 0, 0, "f32[3,2,5], f32[2,5]"},
     {TN_TYPES("f64[B,2,2]", "f64[9,2]", "f64[9,3]", "f64[18]", "i64[2]", "f64[2,3]"),

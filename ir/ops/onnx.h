@@ -1,5 +1,5 @@
 /* Import functions that the records of several ops name: ONNX operators that are one primitive or a few. The file says
- * the subject; each handles all opset versions from 7 on. */
+ * the subject; each handles all opset versions that its rows say. */
 #ifndef TN_IR_OPS_ONNX_H
 #define TN_IR_OPS_ONNX_H
 
@@ -82,6 +82,7 @@ bool tn_import_lstm(tn_foreign_node *node);
 bool tn_import_if(tn_foreign_node *node);
 bool tn_import_loop(tn_foreign_node *node);
 bool tn_import_scan(tn_foreign_node *node);
+bool tn_import_scan_8(tn_foreign_node *node);
 
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
@@ -93,6 +94,9 @@ bool tn_import_qlinear_matmul(tn_foreign_node *node);
  * = false when there are none. */
 bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input, uint32_t ndim, int64_t *out,
                      uint32_t *out_n, bool *given);
+/* Two operands brought to the dims of the first as before opset 7: with `broadcast`, the second's axes are the first's
+ * from `axis` on (default: the last ones), or it is one element; without, both have equal dims. */
+bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair);
 /* Index values with those below 0 counted from the end: i + extent. */
 tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent);
 /* x at indices[k] on axes[k] for each k; the indices have equal dims, which come first in the result. */

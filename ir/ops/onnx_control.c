@@ -286,3 +286,38 @@ bool tn_import_scan(tn_foreign_node *node) {
   return made && node->import_graph(node, graph, made->regions[0]) && read_result_axes(&s, made) &&
          tn_build_end(made) && set_outputs(node, made->results, made->n_results);
 }
+
+/* Scan of opset 8: axis 0 of states and sequences is a batch, each element of which is scanned along axis 1. So two
+ * scans: the outer one goes along the batch, takes states as sequences and stacks all results. */
+bool tn_import_scan_8(tn_foreign_node *node) {
+  tn_foreign_graph about;
+  void *graph = NULL;
+  int64_t n_seq;
+  const int64_t *reverse;
+  int64_t directions[2 * TN_MAX_RESULTS] = {0};
+  if (!graph_of(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
+      !tn_foreign_int(node, "num_scan_inputs", 0, &n_seq))
+    return false;
+  uint32_t n = node->n_inputs - 1; /* behind sequence_lens */
+  if (tn_foreign_input(node, 0)) return tn_foreign_unsupported(node, "sequence_lens");
+  if (node->n_inputs < 2 || n_seq < 1 || n_seq > n || about.n_inputs != n || n > TN_MAX_RESULTS ||
+      about.n_outputs > TN_MAX_RESULTS || about.n_outputs + n_seq < n)
+    return tn_foreign_error(node, TN_E_ARITY, "%lld of %u inputs are sequences, the body has %u inputs and %u outputs",
+                            (long long)n_seq, n, about.n_inputs, about.n_outputs);
+  uint32_t carried = n - (uint32_t)n_seq;
+  if (!list_of(node, "directions", (uint32_t)n_seq, &reverse)) return false;
+  for (uint32_t i = 0; i < n_seq; i++) directions[i] = reverse[i];
+  tn_build_scan batch = {.sequences = node->inputs + 1, .fixed = about.captures, .n_sequences = n,
+                         .n_fixed = about.n_captures, .n_stacked = about.n_outputs};
+  tn_node *outer = tn_build_begin_scan(node->build, &batch);
+  if (!outer) return false;
+  tn_build in = tn_build_region(outer, 0);
+  tn_value *const *params = in.block->params.data;
+  tn_build_scan one = {.carried = params, .sequences = params + carried, .fixed = params + n, .n_carried = carried,
+                       .n_sequences = (uint32_t)n_seq, .n_fixed = about.n_captures,
+                       .n_stacked = about.n_outputs - carried, .reverse = directions};
+  tn_node *inner = tn_build_begin_scan(&in, &one);
+  if (!inner || !node->import_graph(node, graph, inner->regions[0]) || !tn_build_end(inner)) return false;
+  tn_build_return(&in, inner->results, inner->n_results);
+  return tn_build_end(outer) && set_outputs(node, outer->results, outer->n_results);
+}

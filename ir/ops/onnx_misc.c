@@ -28,12 +28,14 @@ bool tn_import_clip(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, y);
 }
 
-/* x where x >= 0, else slope * x; slope broadcasts to x. */
+/* x where x >= 0, else slope * x; slope broadcasts to x, and before opset 7 is one number or one a channel. */
 bool tn_import_prelu(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0), *slope = tn_foreign_need(node, 1);
   if (x == NULL || slope == NULL) return false;
-  slope = tn_build_broadcast_to(b, slope, x->type->dims, x->type->ndim);
+  bool channels = node->version < 7 && slope->type->ndim == 1 && !tn_dim_is(slope->type->dims[0], 1);
+  if (channels && x->type->ndim < 2) return tn_foreign_error(node, TN_E_RANK, "expected channels, found a vector");
+  slope = channels ? tn_compose_along(b, slope, x, 1) : tn_build_broadcast_to(b, slope, x->type->dims, x->type->ndim);
   tn_value *below = tn_build_binary(b, TN_MUL, x, slope);
   return tn_foreign_set(node, 0, tn_build_select(b, tn_build_binary_f(b, TN_GE, x, 0), x, below));
 }

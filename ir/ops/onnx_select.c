@@ -177,7 +177,7 @@ static bool read_pads(tn_foreign_node *node, uint32_t ndim, const tn_dim **lo, c
   const int64_t *axes = NULL;
   uint32_t n, n_axes = 0;
   bool known = true;
-  if (!read_list(node, "pads", 1, 11, pads, &n)) return false;
+  if (!read_list(node, node->version < 2 ? "paddings" : "pads", 1, 11, pads, &n)) return false;
   if (node->version >= 18 && !tn_foreign_const_ints(node, 3, &axes, &n_axes, &known)) return false;
   if (!known && tn_foreign_input(node, 3) != NULL) return tn_foreign_unsupported(node, "axes computed at run time");
   if (axes == NULL) n_axes = ndim;

@@ -41,6 +41,32 @@ bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input,
   return true;
 }
 
+bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair) {
+  int64_t broadcast, axis, map[TN_MAX_NDIM];
+  tn_build *b = node->build;
+  const tn_type *x = pair[0]->type, *y = pair[1]->type;
+  int64_t usual = (int64_t)x->ndim - y->ndim;
+  if (!tn_foreign_int(node, "broadcast", 0, &broadcast) || !tn_foreign_int(node, "axis", usual, &axis)) return false;
+  if (broadcast == 0 && x->ndim != y->ndim)
+    return tn_foreign_error(node, TN_E_RANK, "without `broadcast`: expected %u dimensions, found %u", x->ndim, y->ndim);
+  bool one = broadcast != 0;
+  for (uint32_t i = 0; i < y->ndim; i++) one = one && tn_dim_is(y->dims[i], 1);
+  if (one) pair[1] = tn_compose_repeat(b, tn_build_reshape(b, pair[1], NULL, 0), pair[0]);
+  if (one) return pair[1] != NULL;
+  if (axis < 0) axis += x->ndim;
+  if (axis < 0 || axis > usual)
+    return tn_foreign_error(node, TN_E_ATTR, "axis: %lld, with %u and %u dimensions", (long long)axis, x->ndim, y->ndim);
+  for (uint32_t i = 0; i < y->ndim; i++) {
+    map[i] = axis + i;
+    if (tn_dim_is(y->dims[i], 1)) continue; /* the definition leaves this out, exporters wrote it */
+    if (!tn_func_require_eq(b->func, y->dims[i], x->dims[axis + i], node->loc, "'%s': axis %u of the second operand",
+                            node->op, i))
+      return false;
+  }
+  pair[1] = tn_build_broadcast_map(b, pair[1], x->dims, x->ndim, map);
+  return pair[1] != NULL;
+}
+
 /* A target extent that may say 0 (as x's) or -1 (what remains), known only at run time: flags in {0, 1} choose. */
 typedef struct target {
   const tn_dim *fixed;  /* the extent unless it is inferred */
@@ -66,6 +92,16 @@ static const tn_dim *quotient(tn_ctx *ctx, const tn_dim *total, const tn_dim *pa
   return tn_dim_divide_exact(ctx, total, part, &exact) ? exact : tn_dim_floordiv(ctx, total, part);
 }
 
+/* An attribute before opset 5, then an input. */
+static bool target_shape(tn_foreign_node *node, const tn_dim **out, uint32_t *out_n) {
+  const int64_t *ints;
+  if (node->version >= 5) return tn_foreign_dims(node, 1, -1, TN_DIM_INF, out, out_n);
+  if (!tn_foreign_ints(node, "shape", &ints, out_n)) return false;
+  if (*out_n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", *out_n);
+  for (uint32_t i = 0; i < *out_n; i++) out[i] = tn_dim_const(node->build->ctx, ints[i]);
+  return true;
+}
+
 /* Reshape: 0 copies x's extent (unless allowzero), one -1 takes what remains. */
 bool tn_import_reshape(tn_foreign_node *node) {
   tn_build *b = node->build;
@@ -74,9 +110,7 @@ bool tn_import_reshape(tn_foreign_node *node) {
   int64_t allow_zero;
   const tn_dim *shape[TN_MAX_INDEX];
   uint32_t n;
-  if (x == NULL || !tn_foreign_int(node, "allowzero", 0, &allow_zero) ||
-      !tn_foreign_dims(node, 1, -1, TN_DIM_INF, shape, &n))
-    return false;
+  if (x == NULL || !tn_foreign_int(node, "allowzero", 0, &allow_zero) || !target_shape(node, shape, &n)) return false;
   if (n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", n);
   target targets[TN_MAX_NDIM];
   const tn_dim *total = tn_type_count(ctx, x->type), *known = tn_dim_const(ctx, 1);
@@ -166,6 +200,9 @@ bool tn_import_dropout(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0);
   if (x == NULL) return false;
+  int64_t is_test = 1;
+  if (node->version < 7 && !tn_foreign_int(node, "is_test", 0, &is_test)) return false;
+  if (is_test == 0) return tn_foreign_unsupported(node, "training mode (is_test=0)");
   if (node->version >= 12 && tn_foreign_input(node, 2) != NULL) {
     const int64_t *training;
     uint32_t n;

@@ -61,7 +61,7 @@ static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .requir
                                     {.name = "hi", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "inner", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = INT32_MAX}};
 static const tn_onnx_row onnx[] = {
-    {"", "Pad", 2, 0, tn_import_pad},
+    {"", "Pad", 1, 0, tn_import_pad},
     {"", "CenterCropPad", 18, 0, tn_import_center_crop_pad},
 };
 static const tn_op_sample samples[] = {

@@ -8,7 +8,7 @@ static bool expand_reciprocal(tn_build *b, const tn_node *node, tn_value *const 
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
-static const tn_onnx_row onnx[] = {{"", "Reciprocal", 6, 0, NULL}};
+static const tn_onnx_row onnx[] = {{"", "Reciprocal", 1, 0, NULL}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), NULL, -9, 9, "f32[2,3]"},
     {TN_TYPES("f64[B,1]"), NULL, -9, 9, "f64[B,1]"},

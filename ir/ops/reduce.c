@@ -101,8 +101,8 @@ static const tn_onnx_row onnx[] = {
     {"", "ReduceLogSum", 1, 0, tn_import_reduce},
     {"", "ReduceLogSumExp", 1, 0, tn_import_reduce},
     {"", "ReduceSumSquare", 1, 0, tn_import_reduce},
-    {"", "Sum", 8, 0, tn_import_sum},
-    {"", "Mean", 8, 0, tn_import_sum},
+    {"", "Sum", 1, 0, tn_import_sum},
+    {"", "Mean", 1, 0, tn_import_sum},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4]"), "{op=sum, axes=[0,2]}", 0, 0, "f32[3]"},

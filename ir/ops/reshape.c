@@ -40,12 +40,12 @@ static bool eval_reshape(tn_eval *eval, const tn_node *node) {
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
 static const tn_onnx_row onnx[] = {
-    {"", "Reshape", 5, 0, tn_import_reshape},
+    {"", "Reshape", 1, 0, tn_import_reshape},
     {"", "Flatten", 1, 0, tn_import_flatten},
     {"", "Squeeze", 1, 0, tn_import_squeeze},
     {"", "Unsqueeze", 1, 0, tn_import_unsqueeze},
     {"", "Identity", 1, 0, tn_import_identity},
-    {"", "Dropout", 7, 0, tn_import_dropout},
+    {"", "Dropout", 1, 0, tn_import_dropout},
     {"", "DepthToSpace", 1, 0, tn_import_depth_to_space},
     {"", "SpaceToDepth", 1, 0, tn_import_space_to_depth},
 };

@@ -332,6 +332,7 @@ static bool name_attr(tn_foreign_node *node, const char *name, const char *fallb
                       tn_attr *out) {
   const char *text;
   if (!tn_foreign_string(node, name, fallback, &text)) return false;
+  if (node->version < 7 && strcmp(text, "bilinear") == 0) text = "linear"; /* Upsample's word then */
   for (int64_t i = 0; names[i] != NULL; i++)
     if (strcmp(names[i], text) == 0) {
       *out = tn_attr_int(i);
@@ -363,12 +364,17 @@ static bool is_empty(const tn_value *value) {
   return value == NULL || (value->type->ndim == 1 && tn_dim_is(value->type->dims[0], 0));
 }
 
-/* Scales: an attribute of Upsample before opset 9, then an input: the second before opset 11, the third from there on.
+/* Scales: two attributes of Upsample before opset 7, one before opset 9, then an input: the second before opset 11, the third from there on.
  */
 static bool read_extents(tn_foreign_node *node, request *r) {
   double scales[2 * TN_MAX_NDIM];
   uint32_t n = 0;
   const tn_foreign_attr *attr = tn_foreign_find(node, "scales");
+  if (node->op[0] == 'U' && node->version < 7) {
+    scales[0] = scales[1] = 1;
+    return tn_foreign_float(node, "height_scale", 0, &scales[2]) &&
+           tn_foreign_float(node, "width_scale", 0, &scales[3]) && read_scales(node, r, scales, 4);
+  }
   if (node->op[0] == 'U' && node->version < 9) {
     if (attr == NULL || attr->kind != TN_FOREIGN_FLOATS) return tn_foreign_error(node, TN_E_ATTR, "scales is missing");
     return read_scales(node, r, attr->floats, attr->n);
@@ -414,7 +420,7 @@ static const tn_attr_def attr_defs[] = {
     {.name = "extrapolation", .kind = TN_ATTR_FLOAT},
     {.name = "roi_start", .kind = TN_ATTR_FLOAT},
     {.name = "roi_end", .kind = TN_ATTR_FLOAT, .default_f = 1.0}};
-static const tn_onnx_row onnx[] = {{"", "Resize", 10, 0, import_resize}, {"", "Upsample", 7, 9, import_resize}};
+static const tn_onnx_row onnx[] = {{"", "Resize", 10, 0, import_resize}, {"", "Upsample", 1, 9, import_resize}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), "{axis=1, size=[6], scale=2, coordinates=asymmetric, nearest=floor}", 0, 0, "f32[2,6]"},
     {TN_TYPES("f32[2,B]"), "{axis=1, size=[4], mode=linear}", 0, 0, "f32[2,4]"},

@@ -23,7 +23,7 @@ static bool expand_rnn(tn_build *b, const tn_node *node, tn_value *const *operan
 
 static const tn_operand_def operand_defs[] = {TN_RNN_OPERAND_DEFS};
 static const tn_attr_def attrs[] = {TN_RNN_ATTR_DEFS};
-static const tn_onnx_row onnx[] = {{"", "RNN", 7, 0, tn_import_rnn}};
+static const tn_onnx_row onnx[] = {{"", "RNN", 1, 0, tn_import_rnn}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[3,2,4]", "f32[5,4]", "f32[5,5]", "f32[10]"), NULL, 0, 0, "f32[3,2,5], f32[2,5]"},
     {TN_TYPES("f64[B,1,2]", "f64[3,2]", "f64[3,3]", "-", "i32[1]", "f64[1,3]"), "{reverse=true}", 0, 0,

@@ -144,11 +144,13 @@ static bool import_scalar(tn_foreign_node *node, tn_scalar scalar) {
   uint32_t n = tn_scalar_arity(scalar);
   for (uint32_t i = 0; i < n; i++)
     if ((values[i] = tn_foreign_need(node, i)) == NULL) return false;
-  if (!tn_build_broadcast_all(node->build, values, n)) return false;
+  if (node->version < 7 && n == 2 ? !tn_foreign_old_broadcast(node, values)
+                                  : !tn_build_broadcast_all(node->build, values, n))
+    return false;
   return tn_foreign_build(node, tn_op_of_scalar(scalar), values, n, NULL);
 }
 
-/* The row's op on operands brought to common dims. */
+/* The row's op on operands brought to common dims: NumPy's way from opset 7 on, before as `broadcast` and `axis` say. */
 static bool import_broadcast(tn_foreign_node *node) { return import_scalar(node, scalar_of(node)); }
 
 /* Max, Min: any number of operands. */
@@ -191,7 +193,7 @@ static bool import_pow(tn_foreign_node *node) {
     return tn_foreign_set(node, 0, tn_build_binary(b, TN_MUL, pair[0], pair[0]));
   tn_dtype dtype = pair[0]->type->dtype;
   tn_dtype compute = pow_dtype(dtype, pair[1]->type->dtype);
-  if (!tn_build_broadcast_all(b, pair, 2)) return false;
+  if (node->version < 7 ? !tn_foreign_old_broadcast(node, pair) : !tn_build_broadcast_all(b, pair, 2)) return false;
   tn_value *power = tn_build_binary(b, TN_POW, tn_build_cast(b, pair[0], compute), tn_build_cast(b, pair[1], compute));
   return tn_foreign_set(node, 0, tn_build_cast(b, power, dtype));
 }
@@ -251,9 +253,21 @@ static bool import_cast_to(tn_foreign_node *node, tn_dtype dtype) {
   return tn_foreign_build(node, tn_op_of_scalar(TN_CAST), &x, 1, attrs);
 }
 
+/* Before opset 6 the type's name: "FLOAT". */
+static bool cast_target(tn_foreign_node *node, int64_t *out) {
+  static const char *const names[] = {"UNDEFINED", "FLOAT", "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
+                                      "INT64",     "STRING", "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64"};
+  const char *text;
+  if (node->version >= 6) return tn_foreign_int(node, "to", 0, out);
+  if (!tn_foreign_string(node, "to", "", &text)) return false;
+  for (*out = 0; *out < (int64_t)TN_ARRAY_LEN(names); ++*out)
+    if (strcmp(names[*out], text) == 0) return true;
+  return tn_foreign_error(node, TN_E_ATTR, "to: '%s' is no element type", text);
+}
+
 static bool import_cast(tn_foreign_node *node) {
   int64_t to;
-  if (!tn_foreign_int(node, "to", 0, &to)) return false;
+  if (!cast_target(node, &to)) return false;
   tn_dtype dtype = tn_dtype_of_onnx(to);
   if (dtype == TN_N_DTYPES) return tn_foreign_error(node, TN_E_ATTR, "to: %lld is no element type", (long long)to);
   return import_cast_to(node, dtype);
@@ -264,21 +278,21 @@ static bool import_cast_like(tn_foreign_node *node) {
   return like != NULL && import_cast_to(node, like->type->dtype);
 }
 
-/* NumPy-style from opset 7; the versions change element types only. */
+/* Two operands: NumPy-style from opset 7, before that by attributes; else versions change element types only. */
 #define ROW(name, op, since, import_function) \
   static const tn_onnx_row name[] = {{"", op, since, 0, import_function}}
 ROW(onnx_neg, "Neg", 1, NULL);
 ROW(onnx_abs, "Abs", 1, NULL);
 ROW(onnx_sign, "Sign", 9, NULL);
-ROW(onnx_add, "Add", 7, import_broadcast);
-ROW(onnx_sub, "Sub", 7, import_broadcast);
-ROW(onnx_mul, "Mul", 7, import_broadcast);
-static const tn_onnx_row onnx_div[] = {{"", "Div", 7, 0, import_broadcast},
+ROW(onnx_add, "Add", 1, import_broadcast);
+ROW(onnx_sub, "Sub", 1, import_broadcast);
+ROW(onnx_mul, "Mul", 1, import_broadcast);
+static const tn_onnx_row onnx_div[] = {{"", "Div", 1, 0, import_broadcast},
                                        {"", "LpNormalization", 1, 0, tn_import_lp_normalization},
                                        {"", "MeanVarianceNormalization", 9, 0, tn_import_mvn}};
 ROW(onnx_mod, "Mod", 10, import_mod);
 ROW(onnx_max, "Max", 1, import_variadic);
-static const tn_onnx_row onnx_min[] = {{"", "Min", 1, 0, import_variadic}, {"", "Clip", 6, 0, tn_import_clip}};
+static const tn_onnx_row onnx_min[] = {{"", "Min", 1, 0, import_variadic}, {"", "Clip", 1, 0, tn_import_clip}};
 ROW(onnx_floor, "Floor", 1, NULL);
 ROW(onnx_ceil, "Ceil", 1, NULL);
 ROW(onnx_round, "Round", 11, NULL);
@@ -298,23 +312,23 @@ ROW(onnx_asinh, "Asinh", 9, NULL);
 ROW(onnx_acosh, "Acosh", 9, NULL);
 ROW(onnx_atanh, "Atanh", 9, NULL);
 ROW(onnx_erf, "Erf", 9, NULL);
-ROW(onnx_pow, "Pow", 7, import_pow);
+ROW(onnx_pow, "Pow", 1, import_pow);
 static const tn_onnx_row onnx_not[] = {{"", "Not", 1, 0, NULL}, {"", "BitwiseNot", 18, 0, NULL}};
-static const tn_onnx_row onnx_and[] = {{"", "And", 7, 0, import_broadcast},
+static const tn_onnx_row onnx_and[] = {{"", "And", 1, 0, import_broadcast},
                                        {"", "BitwiseAnd", 18, 0, import_broadcast}};
-static const tn_onnx_row onnx_or[] = {{"", "Or", 7, 0, import_broadcast}, {"", "BitwiseOr", 18, 0, import_broadcast}};
-static const tn_onnx_row onnx_xor[] = {{"", "Xor", 7, 0, import_broadcast},
+static const tn_onnx_row onnx_or[] = {{"", "Or", 1, 0, import_broadcast}, {"", "BitwiseOr", 18, 0, import_broadcast}};
+static const tn_onnx_row onnx_xor[] = {{"", "Xor", 1, 0, import_broadcast},
                                        {"", "BitwiseXor", 18, 0, import_broadcast}};
 ROW(onnx_shl, "BitShift", 11, import_bit_shift);
-ROW(onnx_eq, "Equal", 7, import_broadcast);
-ROW(onnx_lt, "Less", 7, import_broadcast);
+ROW(onnx_eq, "Equal", 1, import_broadcast);
+ROW(onnx_lt, "Less", 1, import_broadcast);
 ROW(onnx_le, "LessOrEqual", 12, import_broadcast);
-ROW(onnx_gt, "Greater", 7, import_broadcast);
+ROW(onnx_gt, "Greater", 1, import_broadcast);
 ROW(onnx_ge, "GreaterOrEqual", 12, import_broadcast);
 ROW(onnx_is_nan, "IsNaN", 9, NULL);
 ROW(onnx_is_inf, "IsInf", 10, import_is_inf);
-static const tn_onnx_row onnx_select[] = {{"", "Where", 9, 0, import_broadcast}, {"", "PRelu", 7, 0, tn_import_prelu}};
-static const tn_onnx_row onnx_cast[] = {{"", "Cast", 6, 0, import_cast}, {"", "CastLike", 15, 0, import_cast_like}};
+static const tn_onnx_row onnx_select[] = {{"", "Where", 9, 0, import_broadcast}, {"", "PRelu", 1, 0, tn_import_prelu}};
+static const tn_onnx_row onnx_cast[] = {{"", "Cast", 1, 0, import_cast}, {"", "CastLike", 15, 0, import_cast_like}};
 #undef ROW
 
 /* Samples by operand class; empty and size-1 axes, a symbolic one, and one that is refused. */

@@ -10,7 +10,7 @@ static bool expand_sigmoid(tn_build *b, const tn_node *node, tn_value *const *op
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
-static const tn_onnx_row onnx[] = {{"", "Sigmoid", 6, 0, NULL}};
+static const tn_onnx_row onnx[] = {{"", "Sigmoid", 1, 0, NULL}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), NULL, -9, 9, "f32[2,3]"},
     {TN_TYPES("f64[B,1]"), NULL, -9, 9, "f64[B,1]"},

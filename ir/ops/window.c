@@ -89,10 +89,10 @@ static const tn_attr_def attr_defs[] = {TN_SLIDING_ATTRS(ops)};
 static const tn_onnx_row onnx[] = {
     {"", "MaxPool", 1, 0, import_max_pool},
     {"", "AveragePool", 1, 0, tn_import_average_pool},
-    {"", "LpPool", 1, 0, tn_import_lp_pool},
+    {"", "LpPool", 2, 0, tn_import_lp_pool},
     {"", "GlobalAveragePool", 1, 0, tn_import_global_pool},
     {"", "GlobalMaxPool", 1, 0, tn_import_global_pool},
-    {"", "GlobalLpPool", 1, 0, tn_import_global_pool},
+    {"", "GlobalLpPool", 2, 0, tn_import_global_pool},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,5,5]"), "{op=max, axes=[2,3], size=[3,2], stride=[2,1], dilate=[1,1], lo=[1,0], hi=[1,1]}", 0, 0,

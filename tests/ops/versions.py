@@ -1,5 +1,6 @@
 """Operators whose form changed between opsets, against onnxruntime: one small model a case and opset, run in the
-reference. Needs numpy, onnx and onnxruntime.   usage: versions.py BUILD_DIR [NAME...]"""
+reference. Before opset 7, which onnxruntime does not run, NumPy says what is right. Needs numpy, onnx and onnxruntime.
+usage: versions.py BUILD_DIR [NAME...]"""
 import os
 import subprocess
 import sys
@@ -149,6 +150,51 @@ case("matmul_vector", (9, 13), "MatMul", [floats(4), floats(5, 4, 2)])
 case("trilu", (14,), "Trilu", [X, const(np.int64(-1))], upper=0)
 case("range", (11,), "Range", [const(np.float32(1)), const(np.float32(2.05)), const(np.float32(0.35))])
 
+# name: (opsets, operator, inputs, attributes, expected results, or a part of the message that refuses it)
+OLD_CASES = {}
+
+
+def old(name, opsets, op, inputs, want, **attributes):
+    OLD_CASES[name] = (opsets, op, inputs, attributes, want if isinstance(want, list) else [want])
+
+
+ROW3, PLANE, FIVE = floats(3), floats(3, 4), floats(5)
+old("add_equal", (1, 6), "Add", [X, X], X + X)
+old("add_last", (1, 6), "Add", [X, FIVE], X + FIVE, broadcast=1)
+old("sub_axis", (1, 6), "Sub", [X, PLANE], X - PLANE[:, :, None], broadcast=1, axis=1)
+old("mul_negative_axis", (6,), "Mul", [X, ROW3], X * ROW3[:, None, None], broadcast=1, axis=-3)
+old("div_one", (1, 6), "Div", [X, np.full([1, 1], 4, np.float32)], X / 4, broadcast=1)
+old("pow_axis", (1, 6), "Pow", [np.abs(X), ROW3], np.abs(X) ** ROW3[:, None, None], broadcast=1, axis=1)
+old("less_axis", (1,), "Less", [X, ROW3], X < ROW3[:, None, None], broadcast=1, axis=1)
+old("and_last", (1, 6), "And", [X > 0, FIVE > 0], (X > 0) & (FIVE > 0), broadcast=1)
+old("add_no_broadcast", (6,), "Add", [X, FIVE], "without `broadcast`: expected 4 dimensions, found 1")
+old("add_past_the_end", (6,), "Add", [X, PLANE], "axis: 3, with 4 and 2 dimensions", broadcast=1, axis=3)
+old("prelu_channels", (1, 6), "PRelu", [X, ROW3], np.where(X >= 0, X, X * ROW3[:, None, None]))
+old("prelu_one", (6,), "PRelu", [X, floats(1) * 0 + 3], np.where(X >= 0, X, X * 3))
+old("clip", (1, 6), "Clip", [X], np.clip(X, -0.5, 0.7), min=-0.5, max=0.7)
+old("cast_by_name", (1, 5), "Cast", [X], X.astype(np.int32), to="INT32")
+old("cast", (6,), "Cast", [X], X.astype(np.int64), to=TensorProto.INT64)
+old("reshape_attribute", (1, 4), "Reshape", [X], X.reshape(2, 12, 5), shape=[0, -1, 5])
+old("pad_paddings", (1,), "Pad", [PLANE], np.pad(PLANE, [(1, 0), (2, 3)], constant_values=2), paddings=[1, 2, 0, 3],
+    value=2.0)
+old("concat_default", (1,), "Concat", [X, X], np.concatenate([X, X], 1))
+old("upsample_height_width", (1, 6), "Upsample", [X], X.repeat(2, 2).repeat(3, 3), height_scale=2.0, width_scale=3.0)
+old("upsample_bilinear", (6,), "Upsample", [floats(1, 1, 1, 2) * 0 + ints(0, 2).astype(np.float32)],
+    np.array([[[[0, 1, 2, 2]]]], np.float32), height_scale=1.0, width_scale=2.0, mode="bilinear")
+OLD_STATS = [floats(3), floats(3), floats(3), np.abs(floats(3)) + 0.5]
+SPREAD = [s[:, None, None] for s in OLD_STATS]
+old("batch_norm_test", (1, 6), "BatchNormalization", [X, *OLD_STATS],
+    (X - SPREAD[2]) / np.sqrt(SPREAD[3] + 1e-5) * SPREAD[0] + SPREAD[1], is_test=1)
+MEAN, VARIANCE = X.mean((0, 2, 3)), X.var((0, 2, 3))
+old("batch_norm_training", (6,), "BatchNormalization", [X, *OLD_STATS],
+    [(X - MEAN[:, None, None]) / np.sqrt(VARIANCE[:, None, None] + 1e-5) * SPREAD[0] + SPREAD[1],
+     OLD_STATS[2] * np.float32(0.9) + MEAN * np.float32(0.1), OLD_STATS[3] * np.float32(0.9) +
+     VARIANCE * np.float32(0.1)])
+old("dropout_test", (1, 6), "Dropout", [X], [X, np.ones_like(X)], is_test=1)
+old("sum_mean", (1, 6), "Mean", [X, X * 2], X * 1.5)
+old("gemm_broadcast", (6,), "Gemm", [floats(3, 4) * 0 + 1, floats(4, 5) * 0 + 2, FIVE],
+    np.full([3, 5], 8, np.float32) + FIVE, broadcast=1)
+
 
 def model_of(op, opset, inputs, attributes, outputs):
     names, params, initialisers, feeds = [], [], [], {}
@@ -198,6 +244,17 @@ def compare(found, expected):
     return None
 
 
+def compare_old(tool, op, opset, inputs, attributes, want):
+    model, feeds, results = model_of(op, opset, inputs, attributes, len(want))
+    for info, value in zip(model.graph.output, want):
+        if not isinstance(value, str):
+            info.type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+    found = run_reference(tool, model, feeds, results)
+    if isinstance(want[0], str):
+        return None if isinstance(found, str) and want[0] in found else f"expected '{want[0]}', found {found}"
+    return compare(found, want)
+
+
 def main():
     tool = os.path.join(sys.argv[1], "tests", "onnx_eval")
     options = onnxruntime.SessionOptions()
@@ -216,6 +273,15 @@ def main():
                 print(f"skipped {name} opset {opset}: onnxruntime: {str(error)[:120]}")
                 continue
             problem = compare(run_reference(tool, model, feeds, results), expected)
+            n_passed += problem is None
+            n_failed += problem is not None
+            if problem:
+                print(f"FAILED {name} opset {opset}: {problem}")
+    for name, (opsets, op, inputs, attributes, want) in OLD_CASES.items():
+        if len(sys.argv) > 2 and name not in sys.argv[2:]:
+            continue
+        for opset in opsets:
+            problem = compare_old(tool, op, opset, inputs, attributes, want)
             n_passed += problem is None
             n_failed += problem is not None
             if problem:

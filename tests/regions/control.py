@@ -12,19 +12,28 @@ import onnx.parser
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from compare import check
 
-HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
+HEAD = '<ir_version: 8, opset_import: ["" : %d]>\n'
 SIZES = ((1, 1), (4, 3), (9, 2))
 f32 = lambda rng, *dims: rng.normal(size=dims).astype(np.float32)
 
 MODELS = {}
 
 
-def model(text):
+def model(text, opset=17):
     """Decorates the function that makes the inputs for (rng, T, B)."""
     def keep(make):
-        MODELS[make.__name__] = (text, make)
+        MODELS[make.__name__] = (HEAD % opset + text, make)
         return make
     return keep
+
+
+@model("""m (float[B,3] h, float[B,T,3] x, float[B,T,3] w, float[3] k) => (float[B,3] n, float[B,T,3] y) {
+  n, y = Scan ("", h, x, w) <num_scan_inputs = 2, directions = [0, 1],
+    body = b (float[3] p, float[3] s, float[3] t) => (float[3] q, float[3] o) {
+      m = Mul(p, k)  a = Add(m, s)  q = Sub(a, t)  o = Sin(q) }>
+}""", 8)
+def scan_of_opset_8(rng, t, b):
+    return {"h": f32(rng, b, 3), "x": f32(rng, b, t, 3), "w": f32(rng, b, t, 3), "k": f32(rng, 3)}
 
 
 @model("""m (float[B,4] x, bool c) => (float[B,4] y, float[B,4] z) {
@@ -170,7 +179,7 @@ def main():
         if options.k not in name:
             continue
         rng = np.random.default_rng(7)
-        problem = check(options.tenon, onnx.parser.parse_model(HEAD + text), [make(rng, t, b) for t, b in SIZES])
+        problem = check(options.tenon, onnx.parser.parse_model(text), [make(rng, t, b) for t, b in SIZES])
         if problem or options.v:
             print(f"{name}: {problem or 'equal'}")
         passed += not problem
