@@ -55,7 +55,8 @@ bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair) {
   if (one) return pair[1] != NULL;
   if (axis < 0) axis += x->ndim;
   if (axis < 0 || axis > usual)
-    return tn_foreign_error(node, TN_E_ATTR, "axis: %lld, with %u and %u dimensions", (long long)axis, x->ndim, y->ndim);
+    return tn_foreign_error(node, TN_E_ATTR, "axis: %lld, with %u and %u dimensions", (long long)axis, x->ndim,
+                            y->ndim);
   for (uint32_t i = 0; i < y->ndim; i++) {
     map[i] = axis + i;
     if (tn_dim_is(y->dims[i], 1)) continue; /* the definition leaves this out, exporters wrote it */

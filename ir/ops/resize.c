@@ -364,8 +364,8 @@ static bool is_empty(const tn_value *value) {
   return value == NULL || (value->type->ndim == 1 && tn_dim_is(value->type->dims[0], 0));
 }
 
-/* Scales: two attributes of Upsample before opset 7, one before opset 9, then an input: the second before opset 11, the third from there on.
- */
+/* Scales: two attributes of Upsample before opset 7, one before opset 9, then an input: the second before opset 11, the
+ * third from there on. */
 static bool read_extents(tn_foreign_node *node, request *r) {
   double scales[2 * TN_MAX_NDIM];
   uint32_t n = 0;

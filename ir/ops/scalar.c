@@ -150,7 +150,7 @@ static bool import_scalar(tn_foreign_node *node, tn_scalar scalar) {
   return tn_foreign_build(node, tn_op_of_scalar(scalar), values, n, NULL);
 }
 
-/* The row's op on operands brought to common dims: NumPy's way from opset 7 on, before as `broadcast` and `axis` say. */
+/* The row's op on operands brought to common dims: NumPy's way from opset 7 on, before as `broadcast` says. */
 static bool import_broadcast(tn_foreign_node *node) { return import_scalar(node, scalar_of(node)); }
 
 /* Max, Min: any number of operands. */
