@@ -87,6 +87,15 @@ static bool transfer(const run *r, const tn_type *type, const tn_storage *storag
   return true;
 }
 
+/* The bits of the elements as those of the tensor's own type. */
+static void reinterpret(tn_tensor *tensor, tn_dtype from) {
+  unsigned char bytes[sizeof(tn_number)];
+  for (int64_t i = 0; i < tensor->count && tensor->dtype != from; i++) {
+    tn_number_store(from, tensor->data[i], bytes);
+    tensor->data[i] = tn_number_load(tensor->dtype, bytes);
+  }
+}
+
 static bool run_kernel(const run *r, const tn_step *step, bool wide) {
   const tn_kernel *kernel = step->kernel;
   tn_tensor **args = TN_NEW_N(r->arena, tn_tensor *, step->args.n);
@@ -100,6 +109,7 @@ static bool run_kernel(const run *r, const tn_step *step, bool wide) {
     if (!args[a] || !find_memory(r, step->args.data[a], &from) ||
         !transfer(r, arg->type, arg->storage, args[a], &from, FROM_MEMORY))
       return false;
+    reinterpret(args[a], step->args.data[a]->type->dtype);
   }
   if (!tn_kernel_eval(kernel, r->arena, wide, symbols, args)) return false;
   for (size_t a = 0; a < step->args.n; a++) {

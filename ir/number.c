@@ -202,7 +202,8 @@ static void store_float(tn_dtype dtype, double v, void *bytes) {
     return;
   }
   uint8_t *b = bytes;
-  v = tn_number_round_float(dtype, v);
+  /* an infinity stays one where there is one, also where conversions saturate */
+  if (!isinf(v) || dtype == TN_F8E8M0 || !format_of(dtype).has_infinity) v = tn_number_round_float(dtype, v);
   if (dtype == TN_F8E8M0) {
     b[0] = isnan(v) ? 0xff : (uint8_t)(ilogb(v) + 127);
     return;

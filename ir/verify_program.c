@@ -128,11 +128,15 @@ static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
 
 /* Steps. */
 
-static bool types_fit(verifier *v, const tn_type *a, const tn_type *b) {
-  if (a->dtype != b->dtype || a->ndim != b->ndim) return false;
+static bool extents_fit(verifier *v, const tn_type *a, const tn_type *b) {
+  if (a->ndim != b->ndim) return false;
   for (uint32_t i = 0; i < a->ndim; i++)
     if (!tn_verify_equal(v->ctx, v->guards, a->dims[i], b->dims[i])) return false;
   return true;
+}
+
+static bool types_fit(verifier *v, const tn_type *a, const tn_type *b) {
+  return a->dtype == b->dtype && extents_fit(v, a, b);
 }
 
 /* The buffer whose memory it is. */
@@ -192,7 +196,7 @@ static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32
   tn_box whole = tn_verify_whole(v->ctx, buffer->type);
   touch(v, buffer, number);
   if (comes_filled(buffer) || region_is_filled(v, buffer, &whole)) return;
-  bool same_type = types_fit(v, kernel->args.data[arg].type, buffer->type);
+  bool same_type = extents_fit(v, kernel->args.data[arg].type, buffer->type);
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
     tn_box region;
@@ -211,11 +215,11 @@ static void write_box(verifier *v, const tn_buffer *buffer, const tn_box *box, u
 }
 
 /* The elements that an argument's type and storage reach must lie in the buffer; an argument may see a buffer under
- * another shape. */
+ * another shape, or its bits as another element type of the same width. */
 static bool view_fits(verifier *v, const tn_karg *arg, const tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *view_total, *total;
-  if (arg->type->dtype != buffer->type->dtype) return false;
-  if (types_fit(v, arg->type, buffer->type) && arg->storage == buffer->storage) return true;
+  if (tn_dtype_bits(arg->type->dtype) != tn_dtype_bits(buffer->type->dtype)) return false;
+  if (extents_fit(v, arg->type, buffer->type) && arg->storage == buffer->storage) return true;
   tn_storage_strides(v->ctx, arg->type, arg->storage, strides, &view_total);
   tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
   return tn_verify_le(v->ctx, v->guards, view_total, total);

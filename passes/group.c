@@ -190,7 +190,7 @@ static void renumber(grouping *g) {
     if (node->group >= 0) node->group = numbers[node->group];
 }
 
-/* What the block's end or a region takes from memory is a root, also when it is a view. */
+/* What the block's end, a region or a bit cast takes from memory is a root, also when it is a view. */
 static void keep_operand(grouping *g, const tn_use *use) {
   tn_node *def = use->value ? use->value->def : NULL;
   if (def && def->op != &tn_op_const && def->group < 0) new_group(g, def);
@@ -205,6 +205,7 @@ static void group_block(tn_block *block, const tn_arena *memory) {
     for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory);
     for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
       if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
+    if (node->op == &tn_op_bitcast) keep_operand(&g, &node->operands[0]);
   }
   cut_view_chains(&g);
   for (tn_node *node = end->previous; node; node = node->previous) {

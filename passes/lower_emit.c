@@ -1,4 +1,5 @@
 /* Emission of views, reads and elementwise nodes; see emission.h. */
+#include <math.h>
 #include <string.h>
 
 #include "ir/eval.h"
@@ -102,6 +103,11 @@ static tn_knode *read_constant(emission *e, tn_const *constant, const tn_dim *co
   const tn_storage *storage = tn_storage_row_major(e->module, constant->type->ndim);
   uint32_t arg = argument(e, constant, NULL, constant->type, storage, constant);
   return safe_read(e, arg, constant->type, index, outside);
+}
+
+/* The same extents with elements of another type. */
+static const tn_type *retyped(emission *e, const tn_type *type, tn_dtype dtype) {
+  return type->dtype == dtype ? type : tn_type_tensor(e->ctx, dtype, type->ndim, type->dims);
 }
 
 /* A read of memory that value is, directly or through reshapes and transposes; NULL when it is not such memory. */
@@ -279,24 +285,74 @@ static tn_knode *emit_dim_value(emission *e, const tn_node *node, const tn_dim *
   return result ? result : tn_emit_number(e, TN_I64, 0, 0);
 }
 
-/* Kernels convert to 8- and 4-bit floats with saturation only. */
-static bool cast_has_kernel_form(emission *e, const tn_node *node) {
+/* Equal widths: the operand's memory as an argument of the other type. A byte is true when it is not 0. */
+static tn_knode *emit_bitcast(emission *e, const tn_node *node, const tn_dim *const *index) {
+  const tn_value *x = node->operands[0].value;
+  tn_dtype to = node->results[0]->type->dtype, as = to == TN_BOOL ? TN_U8 : to;
+  tn_memory_view view;
+  bool in_memory = tn_dtype_bits(x->type->dtype) == tn_dtype_bits(to) && !tn_value_const(x) &&
+                   tn_memory_view_find(e->module, e->groups, x, e->base, e->base_user, &view);
+  if (!in_memory) {
+    tn_error(e->ctx, node->loc, TN_E_LOWER, "'bitcast' from %s to %s has no kernel form yet",
+             tn_dtype_name(x->type->dtype), tn_dtype_name(to));
+    e->failed = true;
+    return NULL;
+  }
+  const tn_dim *at[TN_MAX_NDIM];
+  const tn_type *type = retyped(e, view.type, as);
+  for (uint32_t i = 0; i < type->ndim; i++)
+    at[i] = view.is_part && view.shift[i] ? tn_dim_add(e->ctx, index[i], view.shift[i]) : index[i];
+  return tn_emit_cast(e, safe_read(e, argument(e, view.base, view.base, type, view.storage, NULL), type, at, NULL), to);
+}
+
+/* From this magnitude on (or only beyond it) a number is rounded to more than the largest of a format: halfway to the
+ * next power, which the even neighbour takes. */
+typedef struct overflow {
+  double limit;
+  bool only_beyond;
+  double result;
+} overflow;
+
+static overflow overflow_of(tn_dtype dtype) {
+  switch (dtype) {
+    case TN_F8E4M3: return (overflow){464, true, NAN};
+    case TN_F8E5M2: return (overflow){61440, false, INFINITY};
+    case TN_F8E4M3UZ: return (overflow){248, false, NAN};
+    case TN_F8E5M2UZ: return (overflow){61440, false, NAN};
+    default: TN_ASSERT(dtype == TN_F8E8M0); return (overflow){0x1.8p127, true, NAN};
+  }
+}
+
+/* Kernels convert with saturation; overflow is put right after it. */
+static tn_knode *emit_overflow(emission *e, const tn_node *node, tn_knode *x) {
+  tn_dtype to = node->results[0]->type->dtype, wide = x->dtype == TN_F64 ? TN_F64 : TN_F32;
+  const overflow o = overflow_of(to);
+  tn_knode *v = tn_emit_cast(e, x, wide), *special = tn_emit_number(e, to, o.result, 0);
+  tn_knode *size = tn_kernel_scalar(e->kernel, TN_ABS, wide, &v, 1);
+  tn_knode *over = tn_emit_scalar2(e, o.only_beyond ? TN_GT : TN_GE, TN_BOOL, size, tn_emit_number(e, wide, o.limit, 0));
+  if (o.result > 0) {
+    tn_knode *in[] = {tn_emit_scalar2(e, TN_LT, TN_BOOL, v, tn_emit_number(e, wide, 0, 0)),
+                      tn_emit_number(e, to, -o.result, 0), special};
+    special = tn_kernel_scalar(e->kernel, TN_SELECT, to, in, 3);
+  }
+  tn_knode *in[] = {over, special, tn_emit_cast(e, x, to)};
+  return tn_kernel_scalar(e->kernel, TN_SELECT, to, in, 3);
+}
+
+/* A cast to an 8-bit float that does not saturate; f4e2m1 has nothing beyond its largest value. */
+static bool may_overflow(const tn_node *node) {
   tn_dtype to = node->results[0]->type->dtype;
-  if (node->op->scalar != TN_CAST || !tn_dtype_is_float(to) || tn_dtype_bits(to) > 8) return true;
-  uint32_t saturate = tn_op_attr_index(node->op, "saturate");
-  if (saturate == UINT32_MAX || node->attrs[saturate].u.i != 0) return true;
-  e->failed = true;
-  return tn_error(e->ctx, node->loc, TN_E_LOWER, "a cast to %s without saturation has no kernel form yet",
-                  tn_dtype_name(to));
+  if (node->op->scalar != TN_CAST || !tn_dtype_is_float(to) || tn_dtype_bits(to) != 8) return false;
+  return node->operands[0].value->type->dtype != to && tn_node_attr(node, "saturate")->u.i == 0;
 }
 
 static tn_knode *emit_scalar(emission *e, const tn_node *node, const tn_dim *const *index) {
   tn_knode *in[3];
-  if (!cast_has_kernel_form(e, node)) return NULL;
   for (uint32_t i = 0; i < node->n_operands; i++) {
     in[i] = tn_emit(e, node->operands[i].value, index);
     if (!in[i]) return NULL;
   }
+  if (may_overflow(node)) return emit_overflow(e, node, in[0]);
   return tn_kernel_scalar(e->kernel, node->op->scalar, node->results[0]->type->dtype, in, node->n_operands);
 }
 
@@ -310,6 +366,7 @@ static tn_knode *emit_node(emission *e, const tn_node *node, const tn_dim *const
   if (op == &tn_op_pad) return emit_pad(e, node, index);
   if (op == &tn_op_gather) return emit_gather(e, node, index);
   if (op == &tn_op_fence) return tn_emit(e, node->operands[0].value, index);
+  if (op == &tn_op_bitcast) return emit_bitcast(e, node, index);
   if (op == &tn_op_dim_value) return emit_dim_value(e, node, index);
   if (op == &tn_op_iota) {
     int64_t axis = tn_node_attr(node, "axis")->u.i;

@@ -479,3 +479,17 @@ def make_cast_small(g):
         return Case("Cast", [x], [Want(y, small, np.zeros(y.shape))], {"to": onnx_type(small)})
     x = g.contents.integers(0, 256, g.shape(g.rank())).astype(np.uint8).view(TYPES[small])
     return Case("Cast", [x], [exact(x.astype(np.float64), other)], {"to": onnx_type(other)})
+
+
+@row("Cast.no_saturate", exact_reference=True)
+def make_cast_overflowing(g):
+    """Beyond the largest number: infinity where the format has one, else NaN."""
+    small, other = g.pick(*SMALL_FLOATS), g.pick("f32", "f64", "f16", "bf16")
+    largest, step = FORMATS[small][2], 2.0 ** (np.floor(np.log2(FORMATS[small][2])) + 1 - FORMATS[small][0])
+    x = g.floats(g.shape(g.rank()), other, -largest * 1.2, largest * 1.2, tiny=0.5, special=0.6, specials=[
+        0.0, largest, -largest, 2 * largest, largest + step / 2, -largest - step / 2, largest + step / 2.1,
+        largest + step / 1.9, np.inf, -np.inf, np.nan])
+    y = np.asarray(round_to(wide(x), small).astype(np.float64))
+    # a tie at the end goes to the even neighbour: the power above, or the largest number
+    y = np.where(np.isinf(y) & (small != "f8e5m2"), np.nan, y)
+    return Case("Cast", [x], [exact(y, small)], {"to": onnx_type(small), "saturate": 0})

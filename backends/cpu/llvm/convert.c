@@ -75,6 +75,12 @@ static LLVMValueRef encode_narrow(tn_lower *l, const narrow_format *f, LLVMValue
   LLVMValueRef top = tn_lower_real(rounded, f->saturates ? f->max : ldexp(1.0, (1 << f->exponent_bits) - 1 - f->bias));
   LLVMValueRef over = LLVMBuildFCmp(b, LLVMRealOGT, rounded, tn_lower_real(rounded, f->max), "");
   rounded = tn_lower_select(l, over, top, rounded);
+  if (f->saturates && f->has_infinity) { /* an infinity stays one; conversions keep them out */
+    LLVMValueRef infinite = tn_lower_unary(l, "llvm.fabs", x), infinity = tn_lower_real(x, INFINITY);
+    infinite = LLVMBuildFCmp(b, LLVMRealOEQ, infinite, infinity, "");
+    LLVMValueRef beyond = tn_lower_real(rounded, ldexp(1.0, (1 << f->exponent_bits) - 1 - f->bias));
+    rounded = tn_lower_select(l, infinite, beyond, rounded);
+  }
   LLVMValueRef normal = LLVMBuildLShr(b, bits_of(l, rounded), tn_lower_whole(all, 23 - f->mantissa_bits), "");
   normal = LLVMBuildSub(b, normal, tn_lower_whole(all, (uint64_t)(127 - f->bias) << f->mantissa_bits), "");
   LLVMValueRef scale = tn_lower_real(rounded, ldexp(1.0, (int)f->mantissa_bits - 1 + f->bias));
@@ -218,6 +224,12 @@ static LLVMValueRef float_to_float(tn_lower *l, tn_dtype from, tn_dtype to, LLVM
   if (to == TN_F64) return from == TN_F64 ? v : LLVMBuildFPExt(l->builder, v, tn_lower_like(v, l->f64), "");
   if (to == TN_F32) return from == TN_F64 ? LLVMBuildFPTrunc(l->builder, v, tn_lower_like(v, l->f32), "") : v;
   LLVMValueRef single = from == TN_F64 ? narrow_odd(l, v) : v;
+  if (to == TN_F8E5M2) { /* a NaN stays one */
+    single = tn_lower_select(l, LLVMBuildFCmp(l->builder, LLVMRealOGT, single, tn_lower_real(single, 0x1p16), ""),
+                             tn_lower_real(single, 0x1p16), single);
+    single = tn_lower_select(l, LLVMBuildFCmp(l->builder, LLVMRealOLT, single, tn_lower_real(single, -0x1p16), ""),
+                             tn_lower_real(single, -0x1p16), single);
+  }
   return tn_lower_decode(l, to, tn_lower_encode(l, to, single));
 }
 
