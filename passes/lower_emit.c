@@ -329,7 +329,8 @@ static tn_knode *emit_overflow(emission *e, const tn_node *node, tn_knode *x) {
   const overflow o = overflow_of(to);
   tn_knode *v = tn_emit_cast(e, x, wide), *special = tn_emit_number(e, to, o.result, 0);
   tn_knode *size = tn_kernel_scalar(e->kernel, TN_ABS, wide, &v, 1);
-  tn_knode *over = tn_emit_scalar2(e, o.only_beyond ? TN_GT : TN_GE, TN_BOOL, size, tn_emit_number(e, wide, o.limit, 0));
+  tn_knode *limit = tn_emit_number(e, wide, o.limit, 0);
+  tn_knode *over = tn_emit_scalar2(e, o.only_beyond ? TN_GT : TN_GE, TN_BOOL, size, limit);
   if (o.result > 0) {
     tn_knode *in[] = {tn_emit_scalar2(e, TN_LT, TN_BOOL, v, tn_emit_number(e, wide, 0, 0)),
                       tn_emit_number(e, to, -o.result, 0), special};
