@@ -117,6 +117,10 @@ typedef struct tn_build_scan {
  * of each sequence, the fixed values; it yields the next carried values, then the values to stack. */
 tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan);
 
+/* The nodes of block made again at b, with args in the place of its parameters; out gets what its terminator's operands
+ * become. False when a node is wrong at its new place (reported). */
+bool tn_build_clone(tn_build *b, const tn_block *block, tn_value *const *args, tn_value **out);
+
 /* Ends the block: op "return" of a function, "yield" of a region. */
 void tn_build_return(tn_build *b, tn_value *const *values, uint32_t n);
 

@@ -201,18 +201,30 @@ tn_block *tn_node_region(tn_node *node, uint32_t region) {
 }
 
 /* Called by tn_node_infer: makes the results, or gives those that exist their new types. */
+/* Results up to number n, behind those that exist. */
+static void add_results(tn_node *node, const tn_type *const *types, uint32_t n) {
+  tn_func *func = node->block->func;
+  tn_value **results = TN_NEW_N(func->module->arena, tn_value *, n);
+  for (uint32_t i = 0; i < n; i++) {
+    if (i < node->n_results) {
+      results[i] = node->results[i];
+      continue;
+    }
+    results[i] = value_create(func, types[i], "");
+    results[i]->def = node;
+    results[i]->def_index = i;
+  }
+  node->results = results;
+  node->n_results = n;
+}
+
 bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32_t n) {
   tn_func *func = node->block->func;
   if (node->n_results == 0 && n > 0) {
-    node->results = TN_NEW_N(func->module->arena, tn_value *, n);
-    for (uint32_t i = 0; i < n; i++) {
-      node->results[i] = value_create(func, types[i], "");
-      node->results[i]->def = node;
-      node->results[i]->def_index = i;
-    }
-    node->n_results = n;
+    add_results(node, types, n);
     return true;
   }
+  if (node->n_regions > 0 && n > node->n_results) add_results(node, types, n); /* its region yields more now */
   if (node->n_results != n)
     return tn_error(func->module->ctx, node->loc, TN_E_ARITY, "'%s' has %u results, expected %u", node->op->name,
                     node->n_results, n);

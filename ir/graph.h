@@ -201,7 +201,8 @@ bool tn_block_infer(tn_block *block);
 bool tn_node_infer(tn_node *node);
 /* The types infer would give now, without changing node; out has room for TN_MAX_RESULTS. Guards may be recorded. */
 bool tn_node_infer_types(const tn_node *node, const tn_type **out_types, uint32_t *out_n);
-/* For infer.c: makes the results, or gives those that exist their new types. */
+/* For infer.c: makes the results (of a node with regions also those that its regions yield in addition), or gives those
+ * that exist their new types. */
 bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32_t n);
 void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value);
 /* Takes operand `index` of a node with regions, and the parameter number `param` of each region, away; that parameter

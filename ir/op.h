@@ -7,6 +7,7 @@
 
 struct tn_eval;
 struct tn_foreign_node;
+typedef struct tn_vjp tn_vjp;
 
 typedef enum tn_op_kind {
   TN_OP_SCALAR,    /* a primitive that is one row of scalar.def, applied elementwise */
@@ -59,7 +60,8 @@ enum {
   TN_TRAIT_ELEMENTWISE = 8, /* result element i depends on operand elements i only; equal dims */
   TN_TRAIT_RANDOM = 16,
   TN_TRAIT_EFFECT = 32,     /* never removed, merged or moved over another */
-  TN_TRAIT_FENCE = 64
+  TN_TRAIT_FENCE = 64,
+  TN_TRAIT_STOPS_GRADIENT = 128 /* differentiation takes the results as constants */
 };
 
 /* What infer gets and gives. infer checks everything about a node (reporting all of its errors at node->loc) and sets
@@ -137,6 +139,10 @@ struct tn_opdef {
   bool (*expand)(tn_build *build, const tn_node *node, tn_value *const *operands, tn_value **out);
   /* Primitives: the reference. Scalars leave it NULL: eval walks scalar.def. */
   bool (*eval)(struct tn_eval *eval, const tn_node *node);
+  /* The gradient of the operands from that of the results (gradient.h). NULL: a composite's goes through its expansion,
+   * anything else has none, for the reason that no_gradient gives (also a composite's own, when set). */
+  bool (*vjp)(tn_vjp *v);
+  const char *no_gradient;
   const tn_onnx_row *onnx;
   uint32_t n_onnx;
   const tn_op_sample *samples;

@@ -70,6 +70,7 @@ const tn_opdef tn_op_bitcast = {
     TN_ATTRS(attrs),
     .infer = infer_bitcast,
     .eval = eval_bitcast,
+    .no_gradient = "bits are no numbers",
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* broadcast: x repeated along new axes and along axes of extent 1. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 enum { DIMS, MAP };
@@ -68,6 +69,24 @@ static bool eval_broadcast(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* Summed over the axes that are new, and over those that were 1 and are not now. */
+static bool vjp_broadcast(tn_vjp *v) {
+  const tn_type *x = v->operands[0]->type, *y = v->results[0]->type;
+  const int64_t *map = v->node->attrs[MAP].u.list.ints;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = 0, at = 0;
+  bool ok = true;
+  for (uint32_t i = 0; i < y->ndim; i++) {
+    const tn_dim *from = at < x->ndim && map[at] == (int64_t)i ? x->dims[at++] : NULL;
+    if (from == NULL || (tn_dim_is(from, 1) && !tn_dim_is(y->dims[i], 1))) axes[n++] = i;
+    else ok = tn_func_require_eq(v->build->func, from, y->dims[i], v->node->loc,
+                                 "the gradient of a value repeated along axis %u", i) && ok;
+  }
+  if (!ok) return false;
+  tn_value *sum = n == 0 ? v->dy[0] : tn_build_reduce(v->build, "sum", v->dy[0], axes, n, false);
+  return (v->dx[0] = tn_build_reshape(v->build, sum, x->dims, x->ndim)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "map", .kind = TN_ATTR_INTS, .required = true}};
@@ -96,6 +115,7 @@ const tn_opdef tn_op_broadcast = {
     .infer = infer_broadcast,
     .index = broadcast_index,
     .eval = eval_broadcast,
+    .vjp = vjp_broadcast,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

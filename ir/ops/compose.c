@@ -68,6 +68,10 @@ tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, u
   return tn_build_op(b, tn_op_find("gather"), operands, type->ndim + 1, &attr);
 }
 
+tn_value *tn_compose_constant(tn_build *b, tn_value *x) {
+  return tn_build_op(b, tn_op_find("stop_gradient"), &x, 1, NULL);
+}
+
 double tn_attr_f(const tn_node *node, uint32_t i) { return node->attrs[i].u.f; }
 
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,

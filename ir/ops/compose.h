@@ -25,6 +25,8 @@ tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, u
 tn_value *tn_compose_dim(tn_build *b, const tn_dim *dim, tn_dtype dtype);
 /* A scalar repeated to like's dims. */
 tn_value *tn_compose_repeat(tn_build *b, tn_value *scalar, const tn_value *like);
+/* x as differentiation sees a constant, for cells and the like whose choice has no derivative. */
+tn_value *tn_compose_constant(tn_build *b, tn_value *x);
 /* The float attribute at position i of node. */
 double tn_attr_f(const tn_node *node, uint32_t i);
 

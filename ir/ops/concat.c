@@ -1,4 +1,5 @@
 /* concat: operands one after the other along an axis. */
+#include "ir/gradient.h"
 #include "ir/ops/ops.h"
 
 #include <string.h>
@@ -71,6 +72,18 @@ static bool import_concat(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_concat(node->build, node->inputs, node->n_inputs, at));
 }
 
+static bool vjp_concat(tn_vjp *v) {
+  tn_build *b = v->build;
+  uint32_t axis = (uint32_t)v->node->attrs[AXIS].u.i;
+  const tn_dim *at = tn_dim_const(b->ctx, 0);
+  for (uint32_t i = 0; i < v->node->n_operands; i++) {
+    const tn_dim *extent = v->operands[i]->type->dims[axis];
+    if (v->needed[i] && (v->dx[i] = tn_build_slice_axis(b, v->dy[0], axis, at, extent, 1)) == NULL) return false;
+    at = tn_dim_add(b->ctx, at, extent);
+  }
+  return true;
+}
+
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true}};
@@ -95,6 +108,7 @@ const tn_opdef tn_op_concat = {
     .infer = infer_concat,
     .index = concat_index,
     .eval = eval_concat,
+    .vjp = vjp_concat,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

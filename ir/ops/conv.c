@@ -1,5 +1,6 @@
 /* conv: cross-correlation of x[N,C,S..] with w[O,C/groups,K..], zero padding. The import handles Conv with its
  * automatic padding, bias and any number of spatial axes. */
+#include "ir/ops/conv_gradient.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
@@ -151,6 +152,18 @@ bool tn_import_conv(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_pooling_add_bias(b, y, bias));
 }
 
+static bool vjp_conv(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_type *x = v->operands[0]->type;
+  tn_attr attrs[N_ATTRS + 1];
+  for (uint32_t i = 0; i < N_ATTRS; i++) attrs[i] = v->node->attrs[i];
+  attrs[N_ATTRS] = tn_attr_dims(b->module, x->dims + 2, x->ndim - 2); /* conv_dx's `in` */
+  tn_value *in[2] = {v->dy[0], v->operands[1]};
+  if (v->needed[0] && (v->dx[0] = tn_build_op(b, tn_op_find("conv_dx"), in, 2, attrs)) == NULL) return false;
+  if (v->needed[1]) v->dx[1] = tn_conv_weight_gradient(b, v->operands[0], v->dy[0], v->operands[1]->type, attrs);
+  return !v->needed[1] || v->dx[1] != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"w", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attr_defs[] = {
@@ -182,6 +195,7 @@ const tn_opdef tn_op_conv = {
     TN_ATTRS(attr_defs),
     .infer = infer_conv,
     .eval = eval_conv,
+    .vjp = vjp_conv,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* conv_dx: the adjoint of conv in its input, which is also the transposed convolution. */
+#include "ir/ops/conv_gradient.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/spatial.h"
@@ -152,6 +153,16 @@ static bool import_conv_transpose(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_pooling_add_bias(b, y, bias));
 }
 
+/* The adjoint's adjoint is conv; its weights see dy where conv's saw x. */
+static bool vjp_conv_dx(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_attr *attrs = v->node->attrs;
+  tn_value *in[2] = {v->dy[0], v->operands[1]};
+  if (v->needed[0] && (v->dx[0] = tn_build_op(b, tn_op_find("conv"), in, 2, attrs)) == NULL) return false;
+  if (v->needed[1]) v->dx[1] = tn_conv_weight_gradient(b, v->dy[0], v->operands[0], v->operands[1]->type, attrs);
+  return !v->needed[1] || v->dx[1] != NULL;
+}
+
 static const tn_operand_def operands[] = {{"y", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"w", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "y", 0}};
 static const tn_attr_def attr_defs[] = {
@@ -179,6 +190,7 @@ const tn_opdef tn_op_conv_dx = {
     TN_ATTRS(attr_defs),
     .infer = infer_conv_dx,
     .eval = eval_conv_dx,
+    .vjp = vjp_conv_dx,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,7 @@
 /* cumulate: a running fold along an axis. */
+#include "ir/gradient.h"
 #include "ir/ops/fold.h"
+#include "ir/primitives.h"
 
 enum { OP, AXIS, REVERSE, EXCLUSIVE };
 static const char *const ops[] = {"sum", "prod", "max", "min", NULL}; /* as the first of tn_fold */
@@ -85,6 +87,15 @@ static bool import_cumulate(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, cumulate(node, x, axis));
 }
 
+static bool vjp_cumulate(tn_vjp *v) {
+  const tn_attr *attrs = v->node->attrs;
+  if (attrs[OP].u.i != 0)
+    return tn_error(v->build->ctx, v->node->loc, TN_E_GRADIENT, "'cumulate' has no gradient: none is known for '%s'",
+                    ops[attrs[OP].u.i]);
+  tn_attr back[4] = {attrs[OP], attrs[AXIS], tn_attr_bool(attrs[REVERSE].u.i == 0), attrs[EXCLUSIVE]};
+  return (v->dx[0] = tn_build_op(v->build, &tn_op_cumulate, &v->dy[0], 1, back)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = ops},
                                     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
@@ -109,6 +120,7 @@ const tn_opdef tn_op_cumulate = {
     TN_ATTRS(attrs),
     .infer = infer_cumulate,
     .eval = eval_cumulate,
+    .vjp = vjp_cumulate,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

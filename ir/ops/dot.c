@@ -1,4 +1,5 @@
 /* dot: contraction of two tensors over pairs of axes. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 #include "ir/ops/fold.h"
@@ -116,6 +117,47 @@ static bool eval_dot(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* y = batch ++ free of a ++ free of b. The gradient of one side is dy times the other, summed over the other's free axes:
+ * batch ++ own free ++ the other's summed axes, which are then brought into the operand's order. */
+static tn_value *of_side(tn_vjp *v, int which) {
+  const tn_attr *batch = &v->node->attrs[BATCH], *sum = &v->node->attrs[SUM];
+  const tn_value *own = v->operands[which];
+  tn_value *other = v->operands[1 - which];
+  uint32_t n_batch = batch->u.list.n, n_sum = sum->u.list.n, used[2] = {0, 0};
+  for (int k = 0; k < 2; k++) {
+    for (uint32_t i = 0; i < n_batch; i++) used[k] |= (uint32_t)1 << batch->u.list.ints[2 * i + k];
+    for (uint32_t i = 0; i < n_sum; i++) used[k] |= (uint32_t)1 << sum->u.list.ints[2 * i + k];
+  }
+  uint32_t n_own = own->type->ndim - n_batch - n_sum, n = 0;
+  uint32_t first = n_batch + (which == 0 ? n_own : 0); /* of the other's free axes in dy */
+  int64_t batch_pairs[2 * TN_MAX_NDIM], sum_pairs[2 * TN_MAX_NDIM], perm[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < n_batch; i++) {
+    batch_pairs[2 * i] = i;
+    batch_pairs[2 * i + 1] = batch->u.list.ints[2 * i + 1 - which];
+    perm[batch->u.list.ints[2 * i + which]] = i;
+  }
+  for (uint32_t i = 0; i < other->type->ndim; i++) {
+    if ((used[1 - which] >> i & 1) != 0) continue;
+    sum_pairs[2 * n] = first + n;
+    sum_pairs[2 * n++ + 1] = i;
+  }
+  uint32_t at = n_batch;
+  for (uint32_t i = 0; i < own->type->ndim; i++)
+    if ((used[which] >> i & 1) == 0) perm[i] = at++;
+  /* The other's summed axes come in the other's order. */
+  for (uint32_t axis = 0; axis < other->type->ndim; axis++)
+    for (uint32_t i = 0; i < n_sum; i++)
+      if (sum->u.list.ints[2 * i + 1 - which] == (int64_t)axis) perm[sum->u.list.ints[2 * i + which]] = at++;
+  tn_value *product = tn_build_dot(v->build, v->dy[0], other, batch_pairs, n_batch, sum_pairs, n);
+  return tn_build_transpose(v->build, product, perm);
+}
+
+static bool vjp_dot(tn_vjp *v) {
+  for (int which = 0; which < 2; which++)
+    if (v->needed[which] && (v->dx[which] = of_side(v, which)) == NULL) return false;
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"a", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"b", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "a", 0}};
 static const tn_attr_def attrs[] = {{.name = "batch", .kind = TN_ATTR_PAIRS},
@@ -149,6 +191,7 @@ const tn_opdef tn_op_dot = {
     TN_ATTRS(attrs),
     .infer = infer_dot,
     .eval = eval_dot,
+    .vjp = vjp_dot,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* fence: an identity that CSE, folding and fusion do not cross. */
+#include "ir/gradient.h"
 #include "ir/ops/ops.h"
 
 #include <string.h>
@@ -21,6 +22,11 @@ static bool eval_fence(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool vjp_fence(tn_vjp *v) {
+  for (uint32_t i = 0; i < v->node->n_operands; i++) v->dx[i] = v->dy[i];
+  return true;
+}
+
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
 static const tn_op_sample samples[] = {
@@ -38,5 +44,6 @@ const tn_opdef tn_op_fence = {
     .traits = TN_TRAIT_FENCE,
     .infer = infer_fence,
     .eval = eval_fence,
+    .vjp = vjp_fence,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* gather: y[I, R] = x[i1[I] .. ik[I] on axes; R on the others in order]. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 enum { AXES };
@@ -87,6 +88,17 @@ static bool eval_gather(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* What was read at several places is summed there. */
+static bool vjp_gather(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_opdef *op = tn_op_find("scatter");
+  uint32_t n = v->node->n_operands;
+  tn_value *in[TN_MAX_NDIM + 2] = {tn_build_fill_like(b, v->operands[0], 0), v->dy[0]};
+  for (uint32_t i = 1; i < n; i++) in[i + 1] = v->operands[i];
+  tn_attr attrs[3] = {v->node->attrs[AXES], tn_attr_name(op, "mode", "add"), tn_attr_bool(false)};
+  return (v->dx[0] = tn_build_op(b, op, in, n + 1, attrs)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true}};
@@ -117,6 +129,7 @@ const tn_opdef tn_op_gather = {
     .infer = infer_gather,
     .index = gather_index,
     .eval = eval_gather,
+    .vjp = vjp_gather,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

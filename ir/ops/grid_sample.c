@@ -75,7 +75,7 @@ static bool find_taps(job *j, tn_value *grid, uint32_t axis) {
   const double a = CUBIC_A;
   tn_value *at = position(j, grid, axis), **w = j->weight[axis];
   bool nearest = j->node->attrs[MODE].u.i == NEAREST;
-  j->base[axis] = tn_build_unary(b, nearest ? TN_ROUND : TN_FLOOR, at);
+  j->base[axis] = tn_build_unary(b, nearest ? TN_ROUND : TN_FLOOR, tn_compose_constant(b, at));
   if (nearest || j->base[axis] == NULL) return j->base[axis] != NULL;
   tn_value *f = tn_build_binary(b, TN_SUB, at, j->base[axis]), *one = tn_build_fill_like(b, f, 1);
   tn_value *rest = tn_build_binary(b, TN_SUB, one, f);

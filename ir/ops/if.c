@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ir/ops/onnx.h"
+#include "ir/ops/region_gradient.h"
 #include "ir/primitives.h"
 
 /* The branches' results must agree; sizes that differ would be known only while running. */
@@ -83,6 +84,7 @@ const tn_opdef tn_op_if = {
     .infer = infer_if,
     .params = if_params,
     .eval = eval_if,
+    .vjp = tn_if_vjp,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -95,6 +95,7 @@ const tn_opdef tn_op_loop = {
     .infer = infer_loop,
     .params = loop_params,
     .eval = eval_loop,
+    .no_gradient = "how often it runs is known only afterwards (a scan has one)",
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* pad: `inner` copies of a value between neighbours, then lo and hi of them at the ends; negative lo and hi crop. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 enum { LO, HI, INNER };
@@ -55,6 +56,30 @@ static bool eval_pad(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* What lies at x's places; the value gets all the rest. Cropping is undone by padding zeros first. */
+static bool vjp_pad(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_ctx *ctx = b->ctx;
+  const tn_attr *attrs = v->node->attrs;
+  const tn_type *x = v->operands[0]->type;
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM], *start[TN_MAX_NDIM];
+  int64_t step[TN_MAX_NDIM], axes[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    lo[i] = tn_dim_mul_i(ctx, attrs[LO].u.list.dims[i], -1);
+    hi[i] = tn_dim_mul_i(ctx, attrs[HI].u.list.dims[i], -1);
+    start[i] = tn_dim_const(ctx, 0);
+    step[i] = inner_of(attrs, i) + 1;
+    axes[i] = i;
+  }
+  tn_value *zero = tn_build_splat_f(b, x->dtype, 0);
+  tn_value *inside = tn_build_slice(b, tn_build_pad(b, v->dy[0], zero, lo, hi), start, x->dims, step);
+  if (v->needed[0]) v->dx[0] = inside;
+  if (!v->needed[1]) return inside != NULL;
+  tn_value *all = tn_build_reduce(b, "sum", v->dy[0], axes, x->ndim, false);
+  v->dx[1] = tn_build_binary(b, TN_SUB, all, tn_build_reduce(b, "sum", inside, axes, x->ndim, false));
+  return v->dx[1] != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"value", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .required = true},
@@ -82,6 +107,7 @@ const tn_opdef tn_op_pad = {
     .traits = TN_TRAIT_SHAPE_ONLY,
     .infer = infer_pad,
     .eval = eval_pad,
+    .vjp = vjp_pad,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

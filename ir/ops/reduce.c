@@ -1,4 +1,5 @@
 /* reduce: axes folded away. */
+#include "ir/gradient.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 
@@ -85,6 +86,65 @@ static bool eval_reduce(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* A value without the folded axes, repeated along them. */
+static tn_value *spread(tn_vjp *v, tn_value *value) {
+  const tn_type *x = v->operands[0]->type;
+  int64_t map[TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if (!is_folded(&v->node->attrs[AXES], i)) map[n++] = i;
+  return tn_build_broadcast_map(v->build, value, x->dims, x->ndim, map);
+}
+
+/* Each element's derivative is the product of the others, taken without division so that zeros do no harm: of all before
+ * it times all behind it, along the folded axes laid out as one. */
+static tn_value *product_of_others(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *x = v->operands[0];
+  int64_t perm[TN_MAX_NDIM], back[TN_MAX_NDIM];
+  const tn_dim *dims[TN_MAX_NDIM + 1], *folded = tn_dim_const(b->ctx, 1);
+  uint32_t n = 0, at = 0;
+  for (uint32_t i = 0; i < x->type->ndim; i++)
+    if (!is_folded(&v->node->attrs[AXES], i)) perm[n++] = i;
+  at = n;
+  for (uint32_t i = 0; i < x->type->ndim; i++)
+    if (is_folded(&v->node->attrs[AXES], i)) perm[at++] = i;
+  for (uint32_t i = 0; i < at; i++) back[perm[i]] = i;
+  for (uint32_t i = 0; i < n; i++) dims[i] = x->type->dims[perm[i]];
+  for (uint32_t i = n; i < at; i++) folded = tn_dim_mul(b->ctx, folded, x->type->dims[perm[i]]);
+  dims[n] = folded;
+  tn_value *moved = tn_build_transpose(b, x, perm), *flat = tn_build_reshape(b, moved, dims, n + 1);
+  if (flat == NULL) return NULL;
+  const tn_opdef *op = tn_op_find("cumulate");
+  tn_value *side[2];
+  for (int reverse = 0; reverse < 2; reverse++) {
+    tn_attr attrs[4] = {tn_attr_name(op, "op", "prod"), tn_attr_int(n), tn_attr_bool(reverse), tn_attr_bool(true)};
+    side[reverse] = tn_build_op(b, op, &flat, 1, attrs);
+  }
+  tn_value *product = tn_build_binary(b, TN_MUL, side[0], side[1]);
+  return tn_build_transpose(b, tn_build_reshape(b, product, moved->type->dims, at), back);
+}
+
+/* An extreme's gradient is shared equally among the elements that reach it. */
+static tn_value *shared_by_winners(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *x = v->operands[0];
+  const tn_attr *axes = &v->node->attrs[AXES];
+  tn_value *wins = tn_build_cast(b, tn_build_binary(b, TN_EQ, x, spread(v, v->results[0])), x->type->dtype);
+  tn_value *count = tn_build_reduce(b, "sum", wins, axes->u.list.ints, axes->u.list.n, false);
+  tn_value *share = tn_build_binary(b, TN_DIV, v->dy[0], count);
+  return tn_build_binary(b, TN_MUL, wins, spread(v, share));
+}
+
+static bool vjp_reduce(tn_vjp *v) {
+  switch ((tn_fold)v->node->attrs[OP].u.i) {
+    case TN_FOLD_SUM: v->dx[0] = spread(v, v->dy[0]); break;
+    case TN_FOLD_PROD: v->dx[0] = tn_build_binary(v->build, TN_MUL, spread(v, v->dy[0]), product_of_others(v)); break;
+    default: v->dx[0] = shared_by_winners(v); break;
+  }
+  return v->dx[0] != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = tn_fold_names},
                                     {.name = "axes", .kind = TN_ATTR_INTS, .required = true},
@@ -128,6 +188,7 @@ const tn_opdef tn_op_reduce = {
     .infer = infer_reduce,
     .index = reduce_index,
     .eval = eval_reduce,
+    .vjp = vjp_reduce,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,10 +1,18 @@
 /* relu: max(x, 0). */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 
 static bool expand_relu(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
   (void)node;
   *out = tn_build_binary_f(b, TN_MAX, operands[0], 0);
   return *out != NULL;
+}
+
+/* 0 at 0, as everywhere below. */
+static bool vjp_relu(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *above = tn_build_binary_f(b, TN_GT, v->results[0], 0);
+  return (v->dx[0] = tn_build_select(b, above, v->dy[0], tn_build_fill_like(b, v->dy[0], 0))) != NULL;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
@@ -25,6 +33,7 @@ const tn_opdef tn_op_relu = {
     .n_results = 1,
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_relu,
+    .vjp = vjp_relu,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

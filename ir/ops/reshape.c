@@ -1,4 +1,5 @@
 /* reshape: the same elements in row-major order under other extents. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -37,6 +38,11 @@ static bool eval_reshape(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool vjp_reshape(tn_vjp *v) {
+  const tn_type *type = v->operands[0]->type;
+  return (v->dx[0] = tn_build_reshape(v->build, v->dy[0], type->dims, type->ndim)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
 static const tn_onnx_row onnx[] = {
@@ -68,6 +74,7 @@ const tn_opdef tn_op_reshape = {
     .infer = infer_reshape,
     .index = reshape_index,
     .eval = eval_reshape,
+    .vjp = vjp_reshape,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

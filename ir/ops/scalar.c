@@ -1,6 +1,7 @@
 /* The elementwise primitives: one record a row of scalar.def, with its ONNX operators and samples. Types and equal dims
  * follow from scalar.def (ir/infer.c), values from ir/eval_scalar.c. ONNX broadcasting is made explicit on import; the
  * importers accept every element type the op has, which is a superset of what each opset version allows. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -380,19 +381,23 @@ static const tn_op_sample samples_cast[] = {
 
 #define BASE(enumerator, text, defs, set, doc_text)                                                       \
   .name = text, .kind = TN_OP_SCALAR, .doc = doc_text, .scalar = enumerator, TN_OPERANDS(defs), .n_results = 1, \
-  .index = scalar_index, TN_SAMPLES(set)
+  .index = scalar_index, .vjp = tn_scalar_vjp, TN_SAMPLES(set)
 #define PLAIN(enumerator, text, defs, set, traits_value, doc_text) \
   [enumerator] = {BASE(enumerator, text, defs, set, doc_text), .traits = TN_TRAIT_ELEMENTWISE | (traits_value)}
 #define WITH(enumerator, text, defs, set, rows, traits_value, doc_text)                                           \
   [enumerator] = {BASE(enumerator, text, defs, set, doc_text), .traits = TN_TRAIT_ELEMENTWISE | (traits_value), \
                   TN_ONNX(rows)}
+/* Of float operands, a derivative of 0 almost everywhere, which training cannot use. */
+#define JUMPS(enumerator, text, defs, set, rows, traits_value, doc_text)                                          \
+  [enumerator] = {BASE(enumerator, text, defs, set, doc_text), .traits = TN_TRAIT_ELEMENTWISE | (traits_value), \
+                  TN_ONNX(rows), .no_gradient = "it is constant between its jumps"}
 #define BOTH TN_TRAIT_COMMUTATIVE
 #define SELF (TN_TRAIT_COMMUTATIVE | TN_TRAIT_IDEMPOTENT)
 
 const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     WITH(TN_NEG, "neg", n1, samples_n1, onnx_neg, 0, "-x; integers wrap."),
     WITH(TN_ABS, "abs", n1, samples_n1, onnx_abs, TN_TRAIT_IDEMPOTENT, "|x|; the smallest integer stays itself."),
-    WITH(TN_SIGN, "sign", n1, samples_n1, onnx_sign, TN_TRAIT_IDEMPOTENT, "-1, 0 or 1; NaN and zeros stay themselves."),
+    JUMPS(TN_SIGN, "sign", n1, samples_n1, onnx_sign, TN_TRAIT_IDEMPOTENT, "-1, 0 or 1; NaN and zeros stay themselves."),
     WITH(TN_ADD, "add", n2, samples_n2, onnx_add, BOTH, "x + y; integers wrap."),
     WITH(TN_SUB, "sub", n2, samples_n2, onnx_sub, 0, "x - y; integers wrap."),
     WITH(TN_MUL, "mul", n2, samples_n2, onnx_mul, BOTH, "x * y; integers wrap."),
@@ -401,10 +406,12 @@ const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     WITH(TN_MOD, "mod", n2, samples_n2, onnx_mod, 0, "The rest of x / y with y's sign; integers by zero 0."),
     WITH(TN_MAX, "max", n2, samples_n2, onnx_max, SELF, "The larger; NaN if any operand is NaN."),
     WITH(TN_MIN, "min", n2, samples_n2, onnx_min, SELF, "The smaller; NaN if any operand is NaN."),
-    WITH(TN_FLOOR, "floor", f1, samples_f1, onnx_floor, TN_TRAIT_IDEMPOTENT, "Rounds toward minus infinity."),
-    WITH(TN_CEIL, "ceil", f1, samples_f1, onnx_ceil, TN_TRAIT_IDEMPOTENT, "Rounds toward plus infinity."),
-    PLAIN(TN_TRUNC, "trunc", f1, samples_f1, TN_TRAIT_IDEMPOTENT, "Rounds toward zero."),
-    WITH(TN_ROUND, "round", f1, samples_f1, onnx_round, TN_TRAIT_IDEMPOTENT, "To the nearest integer, halves to even."),
+    JUMPS(TN_FLOOR, "floor", f1, samples_f1, onnx_floor, TN_TRAIT_IDEMPOTENT, "Rounds toward minus infinity."),
+    JUMPS(TN_CEIL, "ceil", f1, samples_f1, onnx_ceil, TN_TRAIT_IDEMPOTENT, "Rounds toward plus infinity."),
+    [TN_TRUNC] = {BASE(TN_TRUNC, "trunc", f1, samples_f1, "Rounds toward zero."),
+                  .traits = TN_TRAIT_ELEMENTWISE | TN_TRAIT_IDEMPOTENT,
+                  .no_gradient = "it is constant between its jumps"},
+    JUMPS(TN_ROUND, "round", f1, samples_f1, onnx_round, TN_TRAIT_IDEMPOTENT, "To the nearest integer, halves to even."),
     WITH(TN_SQRT, "sqrt", f1, samples_f1, onnx_sqrt, 0, "The square root; NaN below zero."),
     PLAIN(TN_RSQRT, "rsqrt", f1, samples_f1, 0, "1 / sqrt(x)."),
     WITH(TN_EXP, "exp", f1, samples_f1, onnx_exp, 0, "e to the x."),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/ops/onnx.h"
+#include "ir/ops/region_gradient.h"
 #include "ir/primitives.h"
 
 enum { N_CARRIED, N_SEQ, AXIS, REVERSE };
@@ -207,6 +208,7 @@ const tn_opdef tn_op_scan = {
     .infer = infer_scan,
     .params = scan_params,
     .eval = eval_scan,
+    .vjp = tn_scan_vjp,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* scatter: x with u[I, R] combined in at the places gather would read, in ascending row-major order of I. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -90,6 +91,49 @@ static bool eval_scatter(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static tn_value *gather_like(tn_vjp *v, tn_value *from) {
+  tn_value *in[TN_MAX_NDIM + 1] = {from};
+  uint32_t n = v->node->n_operands;
+  for (uint32_t i = 2; i < n; i++) in[i - 1] = v->operands[i];
+  return tn_build_op(v->build, tn_op_find("gather"), in, n - 1, &v->node->attrs[AXES]);
+}
+
+static tn_value *scatter_set(tn_vjp *v, tn_value *x, tn_value *u) {
+  tn_value *in[TN_MAX_NDIM + 2] = {x, u};
+  uint32_t n = v->node->n_operands;
+  for (uint32_t i = 2; i < n; i++) in[i] = v->operands[i];
+  tn_attr attrs[3] = {v->node->attrs[AXES], tn_attr_name(tn_op_find("scatter"), "mode", "set"), v->node->attrs[UNIQUE]};
+  return tn_build_op(v->build, tn_op_find("scatter"), in, n, attrs);
+}
+
+/* Of the updates that were set at one place only the last got there: the one whose number is found there. */
+static tn_value *of_updates(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_type *u = v->operands[1]->type, *x = v->operands[0]->type;
+  tn_value *taken = gather_like(v, v->dy[0]);
+  if (v->node->attrs[UNIQUE].u.i != 0 || u->ndim == 0) return taken;
+  const tn_dim *count = tn_dim_product(b->ctx, u->dims, u->ndim);
+  tn_value *number = tn_build_reshape(b, tn_build_iota(b, &count, 1, 0, TN_I64), u->dims, u->ndim);
+  tn_value *none = tn_build_broadcast_to(b, tn_build_splat_i(b, TN_I64, -1), x->dims, x->ndim);
+  tn_value *last = tn_build_binary(b, TN_EQ, gather_like(v, scatter_set(v, none, number)), number);
+  return tn_build_select(b, last, taken, taken == NULL ? NULL : tn_build_fill_like(b, taken, 0));
+}
+
+static bool vjp_scatter(tn_vjp *v) {
+  tn_build *b = v->build;
+  int64_t mode = v->node->attrs[MODE].u.i;
+  if (mode > 1)
+    return tn_error(b->ctx, v->node->loc, TN_E_GRADIENT, "'scatter' has no gradient: none is known for mode '%s'",
+                    modes[mode]);
+  if (v->needed[0]) {
+    tn_value *u = v->operands[1];
+    v->dx[0] = mode == 1 ? v->dy[0] : scatter_set(v, v->dy[0], tn_build_fill_like(b, u, 0));
+    if (v->dx[0] == NULL) return false;
+  }
+  if (v->needed[1]) v->dx[1] = mode == 1 ? gather_like(v, v->dy[0]) : of_updates(v);
+  return !v->needed[1] || v->dx[1] != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"u", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0},
                                           {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
@@ -120,6 +164,7 @@ const tn_opdef tn_op_scatter = {
     TN_ATTRS(attrs),
     .infer = infer_scatter,
     .eval = eval_scatter,
+    .vjp = vjp_scatter,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* sigmoid: 1 / (1 + exp(-x)). */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 
 static bool expand_sigmoid(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
@@ -7,6 +8,13 @@ static bool expand_sigmoid(tn_build *b, const tn_node *node, tn_value *const *op
   tn_value *below = tn_build_binary_f(b, TN_ADD, tn_build_unary(b, TN_EXP, tn_build_unary(b, TN_NEG, x)), 1);
   *out = tn_compose_narrow(b, tn_build_binary(b, TN_DIV, tn_build_fill_like(b, x, 1), below), operands[0]);
   return *out != NULL;
+}
+
+static bool vjp_sigmoid(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *y = v->results[0];
+  tn_value *slope = tn_build_binary(b, TN_MUL, y, tn_build_binary(b, TN_SUB, tn_build_fill_like(b, y, 1), y));
+  return (v->dx[0] = tn_build_binary(b, TN_MUL, v->dy[0], slope)) != NULL;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -27,6 +35,7 @@ const tn_opdef tn_op_sigmoid = {
     .n_results = 1,
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_sigmoid,
+    .vjp = vjp_sigmoid,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* slice: y[i] = x[start + step * i]. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 
 enum { START, SIZE, STEP };
@@ -72,6 +73,36 @@ static bool eval_slice(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* dy back at its places, zeros elsewhere: a pad between and around. A negative step is turned round first. */
+static bool vjp_slice(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_ctx *ctx = b->ctx;
+  const tn_attr *attrs = v->node->attrs;
+  const tn_type *x = v->operands[0]->type;
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
+  int64_t inner[TN_MAX_NDIM];
+  tn_value *dy = v->dy[0];
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    const tn_dim *size = attrs[SIZE].u.list.dims[i], *first = attrs[START].u.list.dims[i];
+    int64_t step = step_of(attrs, i);
+    const tn_dim *last = tn_dim_add_i(ctx, size, -1), *span = tn_dim_mul_i(ctx, last, step);
+    if (step < 0) {
+      first = tn_dim_add(ctx, first, span);
+      dy = tn_build_slice_axis(b, dy, i, last, size, -1);
+      step = -step;
+      span = tn_dim_mul_i(ctx, last, step);
+    }
+    inner[i] = step - 1;
+    lo[i] = tn_dim_is(size, 0) ? x->dims[i] : first;
+    hi[i] = tn_dim_is(size, 0) ? tn_dim_const(ctx, 0)
+                               : tn_dim_add_i(ctx, tn_dim_sub(ctx, x->dims[i], tn_dim_add(ctx, first, span)), -1);
+  }
+  tn_attr pad[3] = {tn_attr_dims(b->module, lo, x->ndim), tn_attr_dims(b->module, hi, x->ndim),
+                    tn_attr_ints(b->module, inner, x->ndim)};
+  tn_value *in[2] = {dy, tn_build_splat_f(b, x->dtype, 0)};
+  return (v->dx[0] = tn_build_op(b, tn_op_find("pad"), in, 2, pad)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "start", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "size", .kind = TN_ATTR_DIMS, .required = true},
@@ -101,6 +132,7 @@ const tn_opdef tn_op_slice = {
     .infer = infer_slice,
     .index = slice_index,
     .eval = eval_slice,
+    .vjp = vjp_slice,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

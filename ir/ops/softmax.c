@@ -1,4 +1,5 @@
 /* softmax, log_softmax and hardmax along one axis. */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 
 enum { AXIS };
@@ -71,6 +72,26 @@ static bool import_softmax(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_reshape(b, tn_build_op(b, op, &flat, 1, &attr), x->type->dims, ndim));
 }
 
+/* y (dy - sum y dy). */
+static bool vjp_softmax(tn_vjp *v) {
+  tn_build *b = v->build;
+  int64_t axis = v->node->attrs[AXIS].u.i;
+  tn_value *y = tn_compose_wide(b, v->results[0]), *dy = tn_compose_wide(b, v->dy[0]);
+  tn_value *sum = tn_compose_fold(b, "sum", tn_build_binary(b, TN_MUL, y, dy), &axis, 1);
+  tn_value *dx = tn_build_binary(b, TN_MUL, y, tn_build_binary(b, TN_SUB, dy, sum));
+  return (v->dx[0] = tn_compose_narrow(b, dx, v->operands[0])) != NULL;
+}
+
+/* dy - exp(y) sum dy. */
+static bool vjp_log_softmax(tn_vjp *v) {
+  tn_build *b = v->build;
+  int64_t axis = v->node->attrs[AXIS].u.i;
+  tn_value *y = tn_compose_wide(b, v->results[0]), *dy = tn_compose_wide(b, v->dy[0]);
+  tn_value *share = tn_build_binary(b, TN_MUL, tn_build_unary(b, TN_EXP, y), tn_compose_fold(b, "sum", dy, &axis, 1));
+  tn_value *dx = tn_build_binary(b, TN_SUB, dy, share);
+  return (v->dx[0] = tn_compose_narrow(b, dx, v->operands[0])) != NULL;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true}};
 static const tn_onnx_row onnx_softmax[] = {{"", "Softmax", 1, 0, import_softmax}};
@@ -94,6 +115,7 @@ const tn_opdef tn_op_softmax = {
     .doc = "exp(x - max) / sum(exp(x - max)) along axis.",
     BASE,
     .expand = expand_softmax,
+    .vjp = vjp_softmax,
     TN_ONNX(onnx_softmax),
 };
 
@@ -103,6 +125,7 @@ const tn_opdef tn_op_log_softmax = {
     .doc = "x - max - log(sum(exp(x - max))) along axis.",
     BASE,
     .expand = expand_log_softmax,
+    .vjp = vjp_log_softmax,
     TN_ONNX(onnx_log_softmax),
 };
 
@@ -112,5 +135,6 @@ const tn_opdef tn_op_hardmax = {
     .doc = "1 at the first largest element along axis, else 0.",
     BASE,
     .expand = expand_hardmax,
+    .no_gradient = "it is constant between its jumps",
     TN_ONNX(onnx_hardmax),
 };

@@ -1,4 +1,5 @@
 /* softplus: log(1 + exp(x)). */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 
 static bool expand_softplus(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
@@ -8,6 +9,12 @@ static bool expand_softplus(tn_build *b, const tn_node *node, tn_value *const *o
   tn_value *y = tn_build_binary(b, TN_ADD, tn_build_binary_f(b, TN_MAX, x, 0), tn_build_unary(b, TN_LOG1P, rest));
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+static bool vjp_softplus(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *slope = tn_build_op(b, tn_op_find("sigmoid"), &v->operands[0], 1, NULL);
+  return (v->dx[0] = tn_build_binary(b, TN_MUL, v->dy[0], slope)) != NULL;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -28,6 +35,7 @@ const tn_opdef tn_op_softplus = {
     .n_results = 1,
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_softplus,
+    .vjp = vjp_softplus,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* transpose: result axis i is x's axis perm[i]. */
+#include "ir/gradient.h"
 #include "ir/ops/ops.h"
 
 enum { PERM };
@@ -46,6 +47,13 @@ static bool import_transpose(tn_foreign_node *node) {
   return tn_foreign_build(node, tn_op_find("transpose"), &x, 1, &attr);
 }
 
+static bool vjp_transpose(tn_vjp *v) {
+  const int64_t *perm = v->node->attrs[PERM].u.list.ints;
+  int64_t back[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < v->operands[0]->type->ndim; i++) back[perm[i]] = i;
+  return (v->dx[0] = tn_build_transpose(v->build, v->dy[0], back)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "perm", .kind = TN_ATTR_INTS, .required = true}};
 static const tn_onnx_row onnx[] = {{"", "Transpose", 1, 0, import_transpose}};
@@ -68,6 +76,7 @@ const tn_opdef tn_op_transpose = {
     .infer = infer_transpose,
     .index = transpose_index,
     .eval = eval_transpose,
+    .vjp = vjp_transpose,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

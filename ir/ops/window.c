@@ -1,5 +1,6 @@
 /* window: max, min or sum over sliding windows; padding gives the identity. The import handles MaxPool; average pooling
  * and LpPool are composed of it in onnx_pool.c. */
+#include "ir/gradient.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/sliding.h"
@@ -84,6 +85,70 @@ static bool import_max_pool(tn_foreign_node *node) {
   return winner != NULL && tn_foreign_set(node, 1, onnx_indices(node, x, winner, &p, storage_order != 0));
 }
 
+/* A sum is spread over its window: the windows of dy, its elements stride apart, that meet at an element of x. */
+static tn_value *spread_sums(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_ctx *ctx = b->ctx;
+  const tn_attr *attrs = v->node->attrs;
+  const tn_type *x = v->operands[0]->type, *y = v->results[0]->type;
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM], *none[TN_MAX_NDIM], *zero = tn_dim_const(ctx, 0);
+  int64_t inner[TN_MAX_NDIM] = {0}, ones[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++) lo[i] = hi[i] = zero;
+  for (uint32_t k = 0; k < attrs[TN_SLIDING_AXES].u.list.n; k++) {
+    int64_t axis = attrs[TN_SLIDING_AXES].u.list.ints[k], stride = attrs[TN_SLIDING_STRIDE].u.list.ints[k];
+    int64_t reach = (attrs[TN_SLIDING_SIZE].u.list.ints[k] - 1) * attrs[TN_SLIDING_DILATE].u.list.ints[k];
+    const tn_dim *used = tn_dim_add_i(ctx, tn_dim_mul_i(ctx, tn_dim_add_i(ctx, y->dims[axis], -1), stride), 1);
+    inner[axis] = stride - 1;
+    lo[axis] = tn_dim_sub(ctx, tn_dim_const(ctx, reach), attrs[TN_SLIDING_LO].u.list.dims[k]);
+    hi[axis] = tn_dim_sub(ctx, tn_dim_add_i(ctx, x->dims[axis], reach), tn_dim_add(ctx, lo[axis], used));
+    none[k] = zero;
+    ones[k] = 1;
+  }
+  tn_attr pad[3] = {tn_attr_dims(b->module, lo, x->ndim), tn_attr_dims(b->module, hi, x->ndim),
+                    tn_attr_ints(b->module, inner, x->ndim)};
+  tn_value *in[2] = {v->dy[0], tn_build_splat_f(b, x->dtype, 0)};
+  tn_value *apart = tn_build_op(b, tn_op_find("pad"), in, 2, pad);
+  uint32_t n = attrs[TN_SLIDING_AXES].u.list.n;
+  tn_attr window[TN_SLIDING_N_ATTRS] = {attrs[TN_SLIDING_OP], attrs[TN_SLIDING_AXES], attrs[TN_SLIDING_SIZE],
+                                        tn_attr_ints(b->module, ones, n), attrs[TN_SLIDING_DILATE],
+                                        tn_attr_dims(b->module, none, n), tn_attr_dims(b->module, none, n)};
+  return tn_build_op(b, v->node->op, &apart, 1, window);
+}
+
+/* The extreme of a window passes everything to its place, which argwindow tells as a position over the axes. */
+static tn_value *add_to_winners(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_attr *axes = &v->node->attrs[TN_SLIDING_AXES];
+  const tn_opdef *arg = tn_op_find("argwindow"), *scatter = tn_op_find("scatter");
+  const tn_type *x = v->operands[0]->type, *y = v->results[0]->type;
+  tn_attr attrs[TN_SLIDING_N_ATTRS];
+  for (uint32_t i = 0; i < TN_SLIDING_N_ATTRS; i++) attrs[i] = v->node->attrs[i];
+  attrs[TN_SLIDING_OP] = tn_attr_name(arg, "op", ops[v->node->attrs[TN_SLIDING_OP].u.i]);
+  tn_value *rest = tn_build_op(b, arg, &v->operands[0], 1, attrs);
+  tn_value *in[TN_MAX_NDIM + 2] = {tn_build_fill_like(b, v->operands[0], 0), v->dy[0]};
+  int64_t all[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    all[i] = i;
+    in[i + 2] = NULL;
+  }
+  for (uint32_t k = axes->u.list.n; k-- > 0;) {
+    int64_t axis = axes->u.list.ints[k];
+    tn_value *extent = tn_build_reshape(b, tn_build_dim_value(b, &x->dims[axis], 1), NULL, 0);
+    extent = tn_build_broadcast_to(b, extent, y->dims, y->ndim);
+    in[axis + 2] = k == 0 ? rest : tn_build_binary(b, TN_REM, rest, extent);
+    if (k > 0) rest = tn_build_binary(b, TN_DIV, rest, extent);
+  }
+  for (uint32_t i = 0; i < x->ndim; i++)
+    if (in[i + 2] == NULL) in[i + 2] = tn_build_iota(b, y->dims, y->ndim, i, TN_I64);
+  tn_attr set[3] = {tn_attr_ints(b->module, all, x->ndim), tn_attr_name(scatter, "mode", "add"), tn_attr_bool(false)};
+  return tn_build_op(b, scatter, in, x->ndim + 2, set);
+}
+
+static bool vjp_window(tn_vjp *v) {
+  bool is_sum = ops[v->node->attrs[TN_SLIDING_OP].u.i][0] == 's';
+  return (v->dx[0] = is_sum ? spread_sums(v) : add_to_winners(v)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attr_defs[] = {TN_SLIDING_ATTRS(ops)};
 static const tn_onnx_row onnx[] = {
@@ -113,6 +178,7 @@ const tn_opdef tn_op_window = {
     TN_ATTRS(attr_defs),
     .infer = infer_window,
     .eval = eval_window,
+    .vjp = vjp_window,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };
