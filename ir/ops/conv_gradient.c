@@ -45,6 +45,7 @@ tn_value *tn_conv_weight_gradient(tn_build *b, tn_value *x, tn_value *y, const t
   }
   int64_t groups = attrs[GROUPS].u.i;
   tn_value *in[2] = {channels_first(b, x, groups, w->dims[1]), swap_first_two(b, y)};
-  tn_attr swapped[6] = {attrs[DILATE], attrs[STRIDE], attrs[LO], tn_attr_dims(b->module, hi, n), attrs[GROUPS], attrs[ACC]};
+  tn_attr swapped[6] = {attrs[DILATE], attrs[STRIDE], attrs[LO], tn_attr_dims(b->module, hi, n), attrs[GROUPS],
+                        attrs[ACC]};
   return swap_first_two(b, tn_build_op(b, tn_op_find("conv"), in, 2, swapped));
 }

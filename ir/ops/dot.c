@@ -117,8 +117,8 @@ static bool eval_dot(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
-/* y = batch ++ free of a ++ free of b. The gradient of one side is dy times the other, summed over the other's free axes:
- * batch ++ own free ++ the other's summed axes, which are then brought into the operand's order. */
+/* y = batch ++ free of a ++ free of b. The gradient of one side is dy times the other, summed over the other's free
+ * axes: batch ++ own free ++ the other's summed axes, which are then brought into the operand's order. */
 static tn_value *of_side(tn_vjp *v, int which) {
   const tn_attr *batch = &v->node->attrs[BATCH], *sum = &v->node->attrs[SUM];
   const tn_value *own = v->operands[which];

@@ -96,8 +96,8 @@ static tn_value *spread(tn_vjp *v, tn_value *value) {
   return tn_build_broadcast_map(v->build, value, x->dims, x->ndim, map);
 }
 
-/* Each element's derivative is the product of the others, taken without division so that zeros do no harm: of all before
- * it times all behind it, along the folded axes laid out as one. */
+/* Each element's derivative is the product of the others, taken without division so that zeros do no harm: of all
+ * before it times all behind it, along the folded axes laid out as one. */
 static tn_value *product_of_others(tn_vjp *v) {
   tn_build *b = v->build;
   tn_value *x = v->operands[0];

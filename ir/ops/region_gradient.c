@@ -1,13 +1,14 @@
-/* The derivatives of if and scan: an if of the branches' gradients, and a scan that runs backwards. Both compute a region
- * anew before they walk back over it; a scan also keeps what its carried values were at the start of every iteration. */
+/* The derivatives of if and scan: an if of the branches' gradients, and a scan that runs backwards. Both compute a
+ * region anew before they walk back over it; a scan also keeps what its carried values were at the start of every
+ * iteration. */
 #include "ir/ops/region_gradient.h"
 
 #include "ir/primitives.h"
 
 static bool is_float(const tn_value *value) { return tn_dtype_is_float(value->type->dtype); }
 
-/* The gradients of block's float results, of which dys are given (NULL = zero), in those of args for which wanted holds;
- * in order, in out. */
+/* The gradients of block's float results, of which dys are given (NULL = zero), in those of args for which wanted
+ * holds; in order, in out. */
 static bool region_gradient(tn_build *in, const tn_block *block, tn_value *const *args, const bool *wanted,
                             uint32_t n_args, tn_value *const *dys, tn_value **out, tn_arena *arena) {
   uint32_t n = block->last->n_operands, n_ys = 0, n_xs = 0;
@@ -104,8 +105,8 @@ static void add_sequence(backward *s, tn_value *value, int64_t axis, bool revers
   s->sequences[s->n_back_sequences++] = value;
 }
 
-/* Carried backwards: the gradient of each float carried value, and the sum for each fixed value. Taken apart: the history,
- * the sequences, the gradients of what was stacked; all in the opposite direction. */
+/* Carried backwards: the gradient of each float carried value, and the sum for each fixed value. Taken apart: the
+ * history, the sequences, the gradients of what was stacked; all in the opposite direction. */
 static bool collect(backward *s) {
   tn_vjp *v = s->v;
   const tn_attr *attrs = s->node->attrs;

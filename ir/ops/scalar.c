@@ -397,7 +397,7 @@ static const tn_op_sample samples_cast[] = {
 const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     WITH(TN_NEG, "neg", n1, samples_n1, onnx_neg, 0, "-x; integers wrap."),
     WITH(TN_ABS, "abs", n1, samples_n1, onnx_abs, TN_TRAIT_IDEMPOTENT, "|x|; the smallest integer stays itself."),
-    JUMPS(TN_SIGN, "sign", n1, samples_n1, onnx_sign, TN_TRAIT_IDEMPOTENT, "-1, 0 or 1; NaN and zeros stay themselves."),
+    JUMPS(TN_SIGN, "sign", n1, samples_n1, onnx_sign, TN_TRAIT_IDEMPOTENT, "-1, 0 or 1; NaN and zeros stay."),
     WITH(TN_ADD, "add", n2, samples_n2, onnx_add, BOTH, "x + y; integers wrap."),
     WITH(TN_SUB, "sub", n2, samples_n2, onnx_sub, 0, "x - y; integers wrap."),
     WITH(TN_MUL, "mul", n2, samples_n2, onnx_mul, BOTH, "x * y; integers wrap."),
@@ -411,7 +411,7 @@ const tn_opdef tn_scalar_ops[TN_N_SCALARS] = {
     [TN_TRUNC] = {BASE(TN_TRUNC, "trunc", f1, samples_f1, "Rounds toward zero."),
                   .traits = TN_TRAIT_ELEMENTWISE | TN_TRAIT_IDEMPOTENT,
                   .no_gradient = "it is constant between its jumps"},
-    JUMPS(TN_ROUND, "round", f1, samples_f1, onnx_round, TN_TRAIT_IDEMPOTENT, "To the nearest integer, halves to even."),
+    JUMPS(TN_ROUND, "round", f1, samples_f1, onnx_round, TN_TRAIT_IDEMPOTENT, "To the nearest integer, ties to even."),
     WITH(TN_SQRT, "sqrt", f1, samples_f1, onnx_sqrt, 0, "The square root; NaN below zero."),
     PLAIN(TN_RSQRT, "rsqrt", f1, samples_f1, 0, "1 / sqrt(x)."),
     WITH(TN_EXP, "exp", f1, samples_f1, onnx_exp, 0, "e to the x."),

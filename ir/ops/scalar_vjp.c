@@ -1,6 +1,6 @@
-/* The derivatives of the elementwise primitives. Those that are constant between jumps (floor, sign, ...) have none that
- * training could use and say so in scalar.c. Where a function has a corner, the value is that of the subgradient which
- * frameworks agree on: 0 for |x| at 0, halves for max and min of equal operands. */
+/* The derivatives of the elementwise primitives. Those that are constant between jumps (floor, sign, ...) have none
+ * that training could use and say so in scalar.c. Where a function has a corner, the value is that of the
+ * subgradient which frameworks agree on: 0 for |x| at 0, halves for max and min of equal operands. */
 #include "ir/gradient.h"
 #include "ir/ops/compose.h"
 
@@ -121,7 +121,8 @@ static void of_select(const sides *s, tn_vjp *v) {
   if (v->needed[2]) v->dx[2] = tn_build_select(s->b, v->operands[0], zero(s), s->dy);
 }
 
-/* Formulas of several steps compute in f32 where the type is narrower, as expansions do, and round their result once. */
+/* Formulas of several steps compute in f32 where the type is narrower, as expansions do, and round their result
+ * once. */
 static sides widen(const sides *s) {
   tn_build *b = s->b;
   return (sides){b, tn_compose_wide(b, s->x), tn_compose_wide(b, s->y), tn_compose_wide(b, s->out),

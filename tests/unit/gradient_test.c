@@ -75,7 +75,8 @@ static uint32_t make_inputs(const tn_opdef *op, const built *it, int64_t b, rang
     for (uint32_t k = 0; k < type->ndim; k++) assert_true(tn_dim_evaluate(type->dims[k], bind, &b, &extents[k]));
     out[i] = tn_tensor_create(it->ctx->arena, type->dtype, type->ndim, extents);
     bool is_operand = i < n;
-    fill(out[i], is_operand ? within : (range){0.25, 1}, is_operand && is_index_operand(op, position[i]), out[0], &seed);
+    fill(out[i], is_operand ? within : (range){0.25, 1}, is_operand && is_index_operand(op, position[i]), out[0],
+         &seed);
   }
   return (uint32_t)body->params.n;
 }
@@ -222,7 +223,8 @@ static const char *const texts[] = {
     "    %a = dot %p, %v {sum=[(1, 0)]} : f64[2,4]\n    %b = add %a, %s : f64[2,4]\n    %c = tanh %b : f64[2,4]\n"
     "    %d = mul %c, %p : f64[2,4]\n    yield %c, %d\n  } : f64[2,4], f64[3,2,4]\n  return %0, %1\n}\n",
     "tnir 1\nfunc @run entry (%x: f64[2,5] \"x\", %w: f64[2] \"w\") -> (f64[2] \"last\", f64[2,5] \"all\") {\n"
-    "  %0, %1 = scan %w, %x, %w {n_carried=1, n_seq=1, axis=[1,1], reverse=[1,0]} { ^(%p: f64[2], %s: f64[2], %v: f64[2])\n"
+    "  %0, %1 = scan %w, %x, %w {n_carried=1, n_seq=1, axis=[1,1], reverse=[1,0]} { "
+    "^(%p: f64[2], %s: f64[2], %v: f64[2])\n"
     "    %a = mul %p, %s : f64[2]\n    %b = add %a, %v : f64[2]\n    yield %b, %a\n  } : f64[2], f64[2,5]\n"
     "  return %0, %1\n}\n",
     "tnir 1\nfunc @run entry (%x: f64[3] \"x\", %y: f64[3] \"y\") -> (f64[3] \"z\") {\n"
@@ -251,8 +253,8 @@ static from_text parse(const char *text) {
   return out;
 }
 
-/* (inputs.., weights..) -> (results.., gradients..), once more differentiated when twice: then the results are the first
- * gradients. */
+/* (inputs.., weights..) -> (results.., gradients..), once more differentiated when twice: then the results are the
+ * first gradients. */
 static void differentiate_text(from_text *t, bool twice) {
   tn_block *body = t->it.func->body;
   tn_value *ys[MAX_VALUES], *xs[MAX_VALUES], *weights[MAX_VALUES], *all[2 * MAX_VALUES];

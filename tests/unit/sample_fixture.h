@@ -28,7 +28,9 @@ static inline void fail_at(const tn_opdef *op, uint32_t sample, const char *what
   fail_msg("op '%s', sample %u: %s: %s", op->name, sample, what, detail);
 }
 
-static inline const char *first_error(const tn_ctx *ctx) { return ctx->diags.n > 0 ? ctx->diags.data[0].text : "no message"; }
+static inline const char *first_error(const tn_ctx *ctx) {
+  return ctx->diags.n > 0 ? ctx->diags.data[0].text : "no message";
+}
 
 static inline built build_sample(const tn_opdef *op, uint32_t index) {
   const tn_op_sample *sample = &op->samples[index];
