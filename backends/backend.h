@@ -36,10 +36,6 @@ typedef struct tn_sink {
   void *user;
 } tn_sink;
 
-/* The typed C level of an object (<prefix>_create and so on): its context stands at the start of the caller's arena, so
- * <prefix>_arena_bytes is the plan's bytes and these. */
-#define TN_C_CONTEXT_BYTES 512
-
 /* One relocatable object in memory. */
 typedef struct tn_object_part {
   const void *data;
@@ -64,12 +60,14 @@ typedef struct tn_emit_options {
   uint32_t unit_seconds; /* processor time that a process may take for one unit; 0 = any */
   uint32_t n_threads;   /* 1 = never call the pool */
   bool no_heap;         /* the caller of the C functions gives all memory */
+  bool is_variant;      /* one of several programs that emit_choice stands for: no C functions of its own */
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */
   tn_buf *remarks;      /* lines about the code that was made, for -v; NULL = not wanted */
   const char *weights;                 /* that symbol's name if it is another; NULL */
   int64_t least_arena;                 /* for the header: other programs under this prefix need so many bytes */
+  const char *checked_create;          /* the name under which <prefix>_create is also defined: tn_header_create */
 } tn_emit_options;
 
 /* A form in which the backend can write a program's code: --emit=NAME. */

@@ -18,6 +18,7 @@ foreach(name tenon tenon-rt)
   install(FILES ${CMAKE_BINARY_DIR}/package/${name}.pc DESTINATION share/pkgconfig)
 endforeach()
 install(FILES cmake/package/tenon.mk DESTINATION share/tenon)
+install(FILES runtime/tenon.h DESTINATION include)
 
 install(FILES cmake/package/copyright DESTINATION share/doc/tenon)
 install(FILES cmake/package/lintian-overrides DESTINATION share/lintian/overrides RENAME tenon)

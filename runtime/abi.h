@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 3u
+#define TNRT_ABI 4u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -28,13 +28,37 @@ typedef enum tnrt_status {
   TNRT_CPU = 6         /* the processor lacks what the code needs */
 } tnrt_status;
 
+/* Layouts that runtime/tenon.h shows to users under its own names (a test compares them): extents, ports, symbols,
+ * tensors. */
+typedef struct tnrt_extent {
+  const char *text; /* NULL: always value; else a symbol's name, or an expression of symbols */
+  int64_t value;    /* -1 with text */
+} tnrt_extent;
+
 /* One input or output of the model. */
 typedef struct tnrt_port {
   const char *name;
   const char *shape; /* "[B,3,224,224]", for messages and info */
   uint32_t dtype;    /* tnrt_dtype */
   uint32_t ndim;
+  const char *type;  /* "f32" */
+  const tnrt_extent *extents; /* ndim */
+  uint8_t dl_code, dl_bits;   /* DLPack's type; what has none there travels in bytes */
+  uint16_t dl_lanes;          /* 1 */
+  uint32_t reserved;
 } tnrt_port;
+
+/* DLPack's DLTensor, field by field. strides NULL means dense row-major, the only layout taken. */
+typedef struct tnrt_tensor {
+  void *data;
+  int32_t device_type, device_id; /* 1 = CPU */
+  int32_t ndim;
+  uint8_t dtype_code, dtype_bits; /* f16 and bf16 also as unsigned 16, float8 as unsigned 8, 4-bit types one a byte */
+  uint16_t dtype_lanes;           /* 1 */
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} tnrt_tensor;
 
 typedef struct tnrt_symbol {
   const char *name;
@@ -136,7 +160,7 @@ typedef struct tnrt_variants {
   int32_t (*choose)(const struct tnrt_variants *variants, char *message, size_t message_bytes);
 } tnrt_variants;
 
-/* The descriptor of a compiled model: symbol <prefix>_model; in executables also tnrt_main_model. */
+/* The descriptor of a compiled model: symbol <prefix>_descriptor; in executables also tnrt_main_model. */
 typedef struct tnrt_model {
   uint32_t abi;  /* TNRT_ABI */
   uint32_t size; /* sizeof(tnrt_model) */
@@ -156,6 +180,8 @@ typedef struct tnrt_model {
   /* in_extents[i]: ndim extents of input i. Sets out_symbols. 0 = right; g > 0: guard g-1 failed, *out_expected and
    * *out_found say how. Symbols are bound from their input's axis and checked against [lo, hi] by guards too. */
   int32_t (*bind)(const int64_t *const *in_extents, int64_t *out_symbols, int64_t *out_expected, int64_t *out_found);
+  /* Those checks of bind that need no extents: ranges of symbols, and conditions on symbols alone. As bind returns. */
+  int32_t (*check)(const int64_t *symbols, int64_t *out_expected, int64_t *out_found);
   /* Extents of all outputs, one after the other. */
   void (*out_extents)(const int64_t *symbols, int64_t *out);
   /* Bytes of arena for these symbols; -1 when it does not fit 63 bits. */
@@ -165,15 +191,33 @@ typedef struct tnrt_model {
   const tnrt_variants *variants; /* not NULL: this model has no code itself; what it has (bind ... run) is NULL */
 } tnrt_model;
 
+/* What contexts of a library may use, as it was compiled. */
+struct tnrt_ctx;
+struct tnrt_alloc;
+typedef struct tnrt_services {
+  const struct tnrt_alloc *alloc; /* NULL: the caller's arena is all the memory there is */
+  /* tnrt_ctx_set_threads, or NULL: a call uses the calling thread alone. */
+  tnrt_status (*set_threads)(struct tnrt_ctx *ctx, int n_threads);
+} tnrt_services;
+
+/* Bytes of a context, which stands at the start of the caller's arena; a multiple of 64. ndims: of all inputs and
+ * outputs together. */
+#define TNRT_CTX_BYTES 768u
+static inline uint64_t tnrt_ctx_bytes(uint64_t n_symbols, uint64_t n_inputs, uint64_t n_outputs, uint64_t ndims) {
+  return (TNRT_CTX_BYTES + 8 * (n_symbols + 2 * n_inputs + 3 * n_outputs + ndims) + 63) / 64 * 64;
+}
+
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && UINTPTR_MAX == UINT64_MAX
-_Static_assert(sizeof(tnrt_port) == 24, "abi");
+_Static_assert(sizeof(tnrt_port) == 48, "abi");
 _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
 _Static_assert(sizeof(tnrt_step) == 24, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
 _Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 168, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 176, "abi");
+_Static_assert(sizeof(tnrt_extent) == 16 && sizeof(tnrt_services) == 16, "abi");
+_Static_assert(sizeof(tnrt_tensor) == 48 && offsetof(tnrt_tensor, shape) == 24, "abi");
 #endif
 
 #endif

@@ -1,4 +1,4 @@
-/* The C header of a compiled model: the typed level of its interface. */
+/* The C header of a compiled model: what all models have in common (runtime/tenon.h), and functions of its own. */
 #include <ctype.h>
 #include <string.h>
 
@@ -128,7 +128,16 @@ static void print_symbols(header *h, const char *before) {
     tn_buf_printf(h->out, "%sint64_t %s", i > 0 ? ", " : before, h->symbols.data[i]);
 }
 
-static void print_ports(header *h) {
+/* The sizes, then the tensors. */
+static void print_parameters(header *h) {
+  for (size_t i = 0; i < h->symbols.n; i++) {
+    const tn_symbol *symbol = h->program->bindings.data[i].symbol;
+    tn_buf_printf(h->out, " *   %s: size \"", h->symbols.data[i]);
+    comment_text(h->out, symbol->label != NULL && symbol->label[0] != 0 ? symbol->label : symbol->name);
+    tn_buf_printf(h->out, "\", %lld", (long long)(symbol->lo < 0 ? 0 : symbol->lo));
+    if (symbol->hi == INT64_MAX) tn_buf_puts(h->out, " or more\n");
+    else tn_buf_printf(h->out, " to %lld\n", (long long)symbol->hi);
+  }
   for (size_t i = 0; i < h->ports.n; i++) {
     const port *p = &h->ports.data[i];
     tn_buf_printf(h->out, " *   %s: %s ", p->parameter, p->is_output ? "output" : "input");
@@ -140,57 +149,121 @@ static void print_ports(header *h) {
   }
 }
 
+/* What both sides compute from the interface, in 8 digits: the object defines <prefix>_create also under a name that
+ * carries it, which is the one that the header calls. So a header never links with code of another interface. */
+static const char *interface_digest(const header *h) {
+  tn_buf text = tn_buf_create(h->arena);
+  tn_buf_printf(&text, "%zu", h->symbols.n);
+  for (size_t i = 0; i < h->ports.n; i++) {
+    const port *p = &h->ports.data[i];
+    tn_buf_printf(&text, " %d %s ", p->is_output, p->name);
+    tn_type_print(p->type, &text);
+  }
+  uint32_t hash = 2166136261u; /* FNV-1a */
+  for (size_t i = 0; i < text.n; i++) hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
+  return tn_arena_printf(h->arena, "%08x", hash);
+}
+
+const char *tn_header_create(tn_ctx *ctx, const tn_program *program, const char *prefix) {
+  tn_arena *arena = tn_arena_create_scratch(ctx->arena);
+  header h = {.ctx = ctx, .arena = arena, .program = program, .prefix = prefix};
+  const char *name = NULL;
+  if (strcmp(prefix, "tn") == 0)
+    tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--prefix: 'tn' is taken by what all headers have in common (tn_model)");
+  else if (collect(&h)) name = tn_namef(ctx, "%s_create_%u_%s", prefix, TNRT_ABI, interface_digest(&h));
+  tn_arena_destroy(arena);
+  return name;
+}
+
+static uint64_t context_bytes(const header *h) {
+  uint64_t n_inputs = h->program->func->body->params.n, ndims = 0;
+  for (size_t i = 0; i < h->ports.n; i++) ndims += h->ports.data[i].type->ndim;
+  return tnrt_ctx_bytes(h->symbols.n, n_inputs, h->ports.n - n_inputs, ndims);
+}
+
 static void print_sizes(header *h) {
   const char *prefix = h->prefix, *name = upper(h->arena, h->prefix);
-  tn_buf_printf(
-      h->out,
-      "/* Layout of this interface; the code of the same compile has the same number. */\n#define %s_ABI %u\n\n", name,
-      TNRT_ABI);
+  tn_buf_printf(h->out,
+                "/* Layout of this interface. A header of another one, or of other inputs and outputs, than\n"
+                " * the code's does not link with it. */\n#define %s_ABI %u\n\n", name, TNRT_ABI);
   const tn_dim *bytes = h->program->arena_bytes;
-  if (bytes && bytes->is_constant)
-    tn_buf_printf(h->out, "/* Bytes of working memory, aligned to 64. */\n#define %s_ARENA_BYTES %lldu\n\n", name,
-                  (long long)(bytes->lo > h->least_arena ? bytes->lo : h->least_arena) + TN_C_CONTEXT_BYTES);
+  if (bytes && bytes->is_constant) {
+    int64_t least = bytes->lo > h->least_arena ? bytes->lo : h->least_arena;
+    if (least < 64) least = 64;
+    tn_buf_printf(h->out, "/* Bytes of memory for a context and its runs: what %s_arena_bytes returns. */\n"
+                  "#define %s_ARENA_BYTES %lluu\n\n", prefix, name,
+                  (unsigned long long)least + (unsigned long long)context_bytes(h));
+  }
   tn_buf_printf(h->out, "typedef struct %s_ctx %s_ctx;\n\n", prefix, prefix);
-  tn_buf_printf(h->out, "/* Bytes of working memory for these sizes; 0: a size is refused. */\nsize_t %s_arena_bytes(",
-                prefix);
+  tn_buf_printf(h->out, "/* Bytes of memory for a context and runs of these sizes; 0: a size is refused. */\n"
+                "size_t %s_arena_bytes(", prefix);
   if (h->symbols.n > 0) print_symbols(h, "");
   else tn_buf_puts(h->out, "void");
   tn_buf_puts(h->out, ");\n\n");
 }
 
+static const char *arena_text(const tn_emit_options *options) {
+  if (options->no_heap) return "; there is no heap to take its place";
+  return ",\n * or NULL: then it is the heap's and grows with the sizes of runs";
+}
+
+static const char *threads_text(const tn_emit_options *options) {
+  if (options->n_threads == 1)
+    return "1 or more; runs use the calling thread alone, as this code was made for\n * one";
+  return "how many threads a run may use, from 1 on. 1: the calling one alone, no\n"
+         " * other is ever started; else the context has n_threads - 1 of its own, which sleep between runs";
+}
+
+static void print_create(header *h, const tn_emit_options *options) {
+  const char *p = h->prefix;
+  tn_buf_printf(h->out,
+                "/* Makes a context, for one thread at a time; contexts share nothing that is written.\n"
+                " * arena: %s_arena_bytes bytes aligned to 64 that live as long as the context%s.\n"
+                " * n_threads: %s.\n"
+                " * Returns 0 or a tn_status, whose text %s_message gives: *out is NULL when there was no memory\n"
+                " * for a context, and else, after other failures too, one that %s_destroy ends. */\n"
+                "int %s_create(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n", p,
+                arena_text(options), threads_text(options), p, p, p, p);
+  tn_buf_printf(h->out, "int %s(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n"
+                "#define %s_create %s /* only the code of this header has this name */\n\n",
+                options->checked_create, p, p, options->checked_create);
+  if (!h->external) return;
+  tn_buf_puts(h->out, "/* The weights are the file '");
+  comment_text(h->out, h->external->name);
+  tn_buf_printf(h->out,
+                "', which create looks for in the folder of the program or library that\n"
+                " * this model is part of; create_from takes its path (NULL: as create). When the file is missing, "
+                "cut short\n * or another one's, *out is a context for %s_message and %s_destroy only. */\n"
+                "int %s_create_from(%s_ctx **out, const char *weights, void *arena, size_t arena_bytes, "
+                "int n_threads);\n\n", p, p, p, p);
+}
+
 static void print_functions(header *h) {
   const char *p = h->prefix;
-  tn_buf_printf(
-      h->out,
-      "/* Makes a context, for one thread at a time; contexts share nothing that is written. arena: %s_arena_bytes "
-      "bytes\n"
-      " * aligned to 64 that live as long as the context, or NULL to have it allocated. 0, or a status whose text\n"
-      " * %s_message gives. */\nint %s_create(%s_ctx **out, void *arena, size_t arena_bytes, int n_threads);\n\n",
-      p, p, p, p);
-  if (h->external) {
-    tn_buf_puts(h->out, "/* The weights are the file '");
-    comment_text(h->out, h->external->name);
-    tn_buf_printf(h->out,
-                  "', which create looks for in the folder of the program or library that\n"
-                  " * this model is part of; create_from takes its path (NULL: as create). When the file is missing, "
-                  "cut short\n * or another one's, *out may hold a context for %s_message and %s_destroy only. */\n"
-                  "int %s_create_from(%s_ctx **out, const char *weights, void *arena, size_t arena_bytes, "
-                  "int n_threads);\n\n", p, p, p, p);
-  }
-  tn_buf_puts(h->out, "/* Runs the model on dense row-major tensors. 0, or a status.\n");
-  print_ports(h);
+  tn_buf_puts(h->out,
+              "/* Runs the model on dense row-major tensors, each aligned to its element. 0, or a tn_status.\n");
+  print_parameters(h);
   tn_buf_printf(h->out, " */\nint %s_run(%s_ctx *ctx", p, p);
   print_symbols(h, ", ");
   for (size_t i = 0; i < h->ports.n; i++) {
     const port *one = &h->ports.data[i];
     tn_buf_printf(h->out, ", %s%s *%s", one->is_output ? "" : "const ", one->c_type, one->parameter);
   }
-  tn_buf_printf(
-      h->out,
-      ");\n\n/* Text of the last failure, \"\" when there was none. */\nconst char *%s_message(const %s_ctx *ctx);\n"
-      "void %s_destroy(%s_ctx *ctx); /* NULL is fine */\n",
-      p, p, p, p);
+  size_t n_inputs = h->program->func->body->params.n;
+  tn_buf_printf(h->out, ");\n\n"
+                "/* The same on tensors (above), %zu in and %zu out in the order of %s_run, whose sizes their\n"
+                " * shapes give. An output with data NULL becomes a view into the context, valid until its next\n"
+                " * call; in a caller's arena it takes room beyond %s_arena_bytes, in whole multiples of 64 bytes. */\n"
+                "int %s_run_tensors(%s_ctx *ctx, const tn_tensor *in, tn_tensor *out);\n\n",
+                n_inputs, h->ports.n - n_inputs, p, p, p, p);
+  tn_buf_printf(h->out, "/* Text of the last failure, \"\" when there was none; of NULL, why there is no context. */\n"
+                "const char *%s_message(const %s_ctx *ctx);\nvoid %s_destroy(%s_ctx *ctx); /* NULL is fine */\n\n"
+                "/* All this for programs that know no model (above). */\nextern const tn_model %s_model;\n",
+                p, p, p, p, p);
 }
+
+/* runtime/tenon.h, whole (common.S). */
+extern const char tn_common_header[], tn_common_header_end[];
 
 bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_options *options, tn_buf *out) {
   const char *prefix = options->prefix;
@@ -202,9 +275,12 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
   if (ok) {
     const char *name = upper(arena, prefix);
     tn_buf_printf(out, "/* Interface of the model '%s', made by tenon. Self-contained: C99 and C++. */\n"
-                       "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
-                       "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", prefix, name, name);
+                       "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n",
+                  prefix, name, name);
+    tn_buf_append(out, tn_common_header, (size_t)(tn_common_header_end - tn_common_header));
+    tn_buf_puts(out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     print_sizes(&h);
+    print_create(&h, options);
     print_functions(&h);
     tn_buf_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
   }
@@ -213,10 +289,12 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
 }
 
 uint32_t tn_header_symbols(tn_ctx *ctx, const tn_emit_options *options, const char *out[TN_HEADER_SYMBOLS]) {
-  static const char *const suffixes[TN_HEADER_SYMBOLS] = {"arena_bytes", "create", "create_from", "destroy",
-                                                          "message",     "model",  "run"};
+  static const char *const suffixes[] = {"create_from", "destroy", "message", "model", "run", "run_tensors"};
   uint32_t n = 0;
-  for (size_t i = 0; i < TN_HEADER_SYMBOLS; i++)
-    if (i != 2 || options->external) out[n++] = tn_namef(ctx, "%s_%s", options->prefix, suffixes[i]);
+  out[n++] = tn_namef(ctx, "%s_arena_bytes", options->prefix);
+  out[n++] = tn_namef(ctx, "%s_create", options->prefix);
+  if (options->checked_create) out[n++] = options->checked_create;
+  for (size_t i = options->external ? 0 : 1; i < TN_ARRAY_LEN(suffixes); i++)
+    out[n++] = tn_namef(ctx, "%s_%s", options->prefix, suffixes[i]);
   return n;
 }

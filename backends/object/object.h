@@ -84,11 +84,15 @@ bool tn_link(tn_ctx *ctx, const tn_link_request *request, tn_buf *out_command);
 /* Appends text as one word of a POSIX shell. */
 void tn_shell_quote(tn_buf *buf, const char *text);
 
-/* The C header of a program: the typed level of driver.md "C interface", C99 and C++ clean, only <stdint.h> and
- * <stddef.h>. The functions are defined by the backend's emit. Of options: prefix, a C identifier, and external. */
+/* The C header of a program: what runtime/tenon.h says, then the functions of driver.md "C interface", C99 and C++
+ * clean, only <stdint.h> and <stddef.h>. The functions are defined by the backend's emit. Of options: prefix, a C
+ * identifier, external, n_threads, no_heap and checked_create. */
 bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_options *options, tn_buf *out);
+/* tn_emit_options.checked_create for this program: <prefix>_create with the number of the ABI and a digest of the
+ * inputs and outputs. NULL when it can have no header (reported). */
+const char *tn_header_create(tn_ctx *ctx, const tn_program *program, const char *prefix);
 /* The symbols that a library exports, sorted; their number. */
-#define TN_HEADER_SYMBOLS 7
+#define TN_HEADER_SYMBOLS 9
 uint32_t tn_header_symbols(tn_ctx *ctx, const tn_emit_options *options, const char *out[TN_HEADER_SYMBOLS]);
 
 #endif

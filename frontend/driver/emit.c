@@ -12,12 +12,16 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
     const tn_dim *bytes = driver->variants.data[i]->program->arena_bytes;
     if (bytes && tn_dim_is_const(bytes) && tn_dim_value(bytes) > least_arena) least_arena = tn_dim_value(bytes);
   }
-  return (tn_emit_options){.prefix = tn_driver_prefix(driver), .with_main = executable,
+  bool is_text = o->make == TN_MAKE_TEXT && !(o->levels & LEVEL_HEADER);
+  bool has_level = !executable && !is_text && driver->program;
+  const char *prefix = tn_driver_prefix(driver);
+  return (tn_emit_options){.prefix = prefix, .with_main = executable,
                            .n_workers = o->no_fork ? 0 : o->jobs, .unit_seconds = o->unit_seconds,
                            .n_threads = o->freestanding ? 1 : o->threads, .no_heap = o->freestanding,
                            .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
                            .external = driver->external.name ? &driver->external : NULL,
-                           .least_arena = least_arena};
+                           .least_arena = least_arena,
+                           .checked_create = has_level ? tn_header_create(driver->ctx, driver->program, prefix) : NULL};
 }
 
 /* --- The object --- */
@@ -37,7 +41,7 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
   tn_object_part *parts = NULL, *runtime = TN_NEW(arena, tn_object_part);
-  if (!find_runtime(driver, runtime)) return NULL;
+  if (!find_runtime(driver, runtime) || (!options.with_main && !options.checked_create)) return NULL;
   bool ok = driver->variants.n > 0
                 ? tn_driver_emit_variants(driver, &options, arena, &parts, &request->n_parts)
                 : driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,

@@ -71,7 +71,7 @@ static bool put_code(tn_driver *driver, uint32_t level, tn_buf *out) {
 
 static bool put_header(tn_driver *driver, tn_buf *out) {
   tn_emit_options options = tn_driver_emit_options(driver);
-  return tn_header_write(driver->ctx, driver->program, &options, out);
+  return options.checked_create && tn_header_write(driver->ctx, driver->program, &options, out);
 }
 
 /* Weights may be larger than memory: they go straight to the file. */

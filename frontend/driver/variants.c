@@ -184,6 +184,7 @@ bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, 
     names[i] = one->march;
     each.prefix = prefixes[i] = prefix_of(driver, options->prefix, one->march);
     each.with_main = false;
+    each.is_variant = true;
     each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
     if (!one->backend->emit(one->ctx, &one->machine, one->program, &each, arena, &parts, &n_parts))
       return one == driver ? false : take_errors(driver, one);

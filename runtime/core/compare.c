@@ -58,9 +58,11 @@ static tnrt_status compare_one(tnrt_program *p, uint32_t k, tnrt_array *want) {
   printf("%s '%s': %lld elements, %lld differ, largest difference %.3g\n", d.count ? "DIFFERS" : "equal  ", port->name,
          (long long)count, (long long)d.count, d.largest);
   if (!d.count) return TNRT_OK;
-  return tnrt_fail(&p->message, TNRT_BAD_INPUT, "output '%s': element %lld: expected %.9g, found %.9g", port->name,
-                   (long long)d.first, tnrt_element(port->dtype, want->data, d.first),
-                   tnrt_element(port->dtype, got->data, d.first));
+  char expected[32], found[32];
+  snprintf(expected, sizeof expected, "%.9g", tnrt_element(port->dtype, want->data, d.first));
+  snprintf(found, sizeof found, "%.9g", tnrt_element(port->dtype, got->data, d.first));
+  return tnrt_fail(&p->message, TNRT_BAD_INPUT, "output '%s': element %lld: expected %s, found %s", port->name,
+                   (long long)d.first, expected, found);
 }
 
 tnrt_status tnrt_program_compare(tnrt_program *p, const char *dir) {

@@ -2,16 +2,19 @@
  * call with the largest sizes nothing is allocated any more. */
 #include "runtime/core/ctx.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/core/cpu.h"
 #include "runtime/core/dtype.h"
 
-static const _Alignas(64) uint8_t nothing[64]; /* what an empty tensor points at */
+_Static_assert(sizeof(tnrt_ctx) <= TNRT_CTX_BYTES, "what the compiler counts for a context");
 
-const char *tnrt_ctx_message(const tnrt_ctx *ctx) { return ctx ? ctx->message.text : "out of memory"; }
+const _Alignas(64) uint8_t tnrt_nothing[64];
+
+const char *tnrt_ctx_message(const tnrt_ctx *ctx) {
+  return ctx ? ctx->message.text
+             : "no context: out of memory, or the arena is too small or not aligned to 64 bytes";
+}
 
 /* ---- life ---- */
 
@@ -21,7 +24,15 @@ static size_t total_ndim(const tnrt_port *ports, uint32_t n) {
   return sum;
 }
 
-/* Carves the tables out of the block behind the context, all of 8-byte elements. */
+static bool is_known(const tnrt_model *model) { return model->abi == TNRT_ABI && model->size == sizeof *model; }
+
+static size_t ctx_bytes(const tnrt_model *model) {
+  if (!is_known(model)) return tnrt_ctx_bytes(0, 0, 0, 0);
+  return tnrt_ctx_bytes(model->n_symbols, model->n_inputs, model->n_outputs,
+                        total_ndim(model->inputs, model->n_inputs) + total_ndim(model->outputs, model->n_outputs));
+}
+
+/* Carves the tables out of the block behind the context, all of 8-byte elements; tnrt_ctx_bytes counts them. */
 static void lay_out_tables(tnrt_ctx *ctx, const tnrt_model *model) {
   int64_t *at = (int64_t *)(void *)(ctx + 1);
   ctx->outs = (tnrt_slab *)(void *)at;
@@ -43,7 +54,7 @@ static void lay_out_tables(tnrt_ctx *ctx, const tnrt_model *model) {
 
 static tnrt_status check_model(tnrt_ctx *ctx) {
   const tnrt_model *model = ctx->model;
-  if (model->abi != TNRT_ABI || model->size != sizeof *model)
+  if (!is_known(model))
     return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "the model was built for version %u of the runtime, this is %u",
                      model->abi, TNRT_ABI);
   const char *missing;
@@ -73,39 +84,37 @@ static tnrt_status take_weights(tnrt_ctx *ctx, const char *path) {
   return (tnrt_status)model->external->open(model, path, &ctx->weights, ctx->message.text, sizeof ctx->message.text);
 }
 
-tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
-                            size_t arena_bytes) {
-  return tnrt_ctx_create_from(out, model, NULL, alloc, arena, arena_bytes);
+/* Memory for the context: the start of the caller's arena, or the allocator's. */
+static tnrt_ctx *place(size_t bytes, const tnrt_alloc *alloc, void *arena, size_t arena_bytes) {
+  if (arena) return (uintptr_t)arena % 64 == 0 && arena_bytes >= bytes ? arena : NULL;
+  return alloc ? alloc->get(alloc->user, bytes, 64) : NULL;
 }
 
 tnrt_status tnrt_ctx_create_from(tnrt_ctx **out, const tnrt_model *model, const char *weights_path,
                                  const tnrt_alloc *alloc, void *arena, size_t arena_bytes) {
-  if (!alloc) alloc = &tnrt_alloc_libc;
-  bool known = model->abi == TNRT_ABI && model->size == sizeof *model;
-  size_t words = 0;
-  if (known)
-    words = (size_t)model->n_symbols + 2 * (size_t)model->n_inputs + 3 * (size_t)model->n_outputs +
-            total_ndim(model->inputs, model->n_inputs) + total_ndim(model->outputs, model->n_outputs);
-  size_t bytes = sizeof(tnrt_ctx) + 8 * words;
-  tnrt_ctx *ctx = alloc->get(alloc->user, bytes, 64);
+  size_t bytes = ctx_bytes(model);
+  tnrt_ctx *ctx = place(bytes, alloc, arena, arena_bytes);
   *out = ctx;
   if (!ctx) return TNRT_NO_MEMORY;
   memset(ctx, 0, bytes);
   ctx->model = model;
-  ctx->alloc = *alloc;
-  if (known) {
+  if (alloc) ctx->alloc = *alloc;
+  if (arena) {
+    ctx->arena_is_callers = true;
+    ctx->arena = (tnrt_slab){(uint8_t *)arena + bytes, arena_bytes - bytes};
+  }
+  if (is_known(model)) {
     lay_out_tables(ctx, model);
     ctx->usable = choose_variant(ctx);
   }
   if (ctx->usable == TNRT_OK) ctx->usable = check_model(ctx);
   if (ctx->usable == TNRT_OK) ctx->usable = take_weights(ctx, weights_path);
-  if (ctx->usable == TNRT_OK && arena) {
-    if ((uintptr_t)arena % 64)
-      ctx->usable = tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "the arena must be aligned to 64 bytes");
-    ctx->arena_is_callers = true;
-    ctx->arena = (tnrt_slab){arena, arena_bytes};
-  }
   return ctx->usable;
+}
+
+tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
+                            size_t arena_bytes) {
+  return tnrt_ctx_create_from(out, model, NULL, alloc, arena, arena_bytes);
 }
 
 void tnrt_ctx_destroy(tnrt_ctx *ctx) {
@@ -115,23 +124,17 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx) {
   for (uint32_t i = 0; ctx->outs && i < ctx->model->n_outputs; i++)
     if (ctx->outs[i].data) alloc.give(alloc.user, ctx->outs[i].data);
   if (ctx->weights && ctx->model->external) ctx->model->external->close(ctx->model, ctx->weights);
-  if (ctx->arena.data && !ctx->arena_is_callers) alloc.give(alloc.user, ctx->arena.data);
+  if (ctx->arena_is_callers) return;
+  if (ctx->arena.data) alloc.give(alloc.user, ctx->arena.data);
   alloc.give(alloc.user, ctx);
 }
 
 const tnrt_model *tnrt_ctx_model(const tnrt_ctx *ctx) { return ctx->model; }
 
-void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns) { ctx->step_ns = step_ns; }
-
 /* ---- memory ---- */
 
-static tnrt_status grow(tnrt_ctx *ctx, tnrt_slab *slab, int64_t bytes, const char *what) {
-  if (bytes < 0)
-    return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "%s would need more than 2^63 bytes at these sizes", what);
-  size_t want = bytes ? (size_t)bytes : 1;
+static tnrt_status grow(tnrt_ctx *ctx, tnrt_slab *slab, size_t want, const char *what) {
   if (slab->bytes >= want) return TNRT_OK;
-  if (slab == &ctx->arena && ctx->arena_is_callers)
-    return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "the arena has %zu bytes, these sizes need %zu", slab->bytes, want);
   if (slab->data) ctx->alloc.give(ctx->alloc.user, slab->data);
   *slab = (tnrt_slab){ctx->alloc.get(ctx->alloc.user, want, 64), want};
   if (slab->data) return TNRT_OK;
@@ -139,45 +142,78 @@ static tnrt_status grow(tnrt_ctx *ctx, tnrt_slab *slab, int64_t bytes, const cha
   return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
 }
 
-/* ---- sizes ---- */
-
-static bool ends_in_number(const char *text, int64_t number) {
-  char digits[32];
-  size_t n = (size_t)snprintf(digits, sizeof digits, " %lld", (long long)number), length = strlen(text);
-  return length >= n && strcmp(text + length - n, digits) == 0;
+/* The next part of the caller's arena. */
+static tnrt_status take_of_arena(tnrt_ctx *ctx, size_t want, void **out) {
+  size_t left = ctx->arena.bytes - ctx->arena_used;
+  if (want > left) {
+    size_t before = (size_t)((uint8_t *)ctx->arena.data - (uint8_t *)ctx);
+    return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "the arena has %zu bytes, these sizes need %llu",
+                     before + ctx->arena.bytes, (unsigned long long)before + ctx->arena_used + want);
+  }
+  *out = (uint8_t *)ctx->arena.data + ctx->arena_used;
+  size_t whole = (want + 63) / 64 * 64;
+  ctx->arena_used += whole < left ? whole : left;
+  return TNRT_OK;
 }
 
-/* Binds ctx->in_extents to ctx->symbols and the extents of the outputs. */
-static tnrt_status bind(tnrt_ctx *ctx) {
+static tnrt_status refuse_bytes(tnrt_ctx *ctx, const char *what) {
+  return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "%s would need more than 2^63 bytes at these sizes", what);
+}
+
+tnrt_status tnrt_ctx_reserve(tnrt_ctx *ctx) {
+  int64_t bytes = ctx->model->arena_bytes(ctx->symbols);
+  if (bytes < 0) return refuse_bytes(ctx, "the arena");
+  if (!ctx->arena_is_callers) return grow(ctx, &ctx->arena, bytes ? (size_t)bytes : 1, "arena");
+  void *at;
+  ctx->arena_used = 0;
+  return take_of_arena(ctx, (size_t)bytes, &at);
+}
+
+tnrt_status tnrt_ctx_place_view(tnrt_ctx *ctx, uint32_t i, int64_t bytes, void **out) {
+  const char *name = ctx->model->outputs[i].name;
+  if (bytes < 0) return refuse_bytes(ctx, name);
+  if (ctx->arena_is_callers) return take_of_arena(ctx, (size_t)bytes, out);
+  tnrt_status status = grow(ctx, &ctx->outs[i], bytes ? (size_t)bytes : 1, name);
+  *out = ctx->outs[i].data;
+  return status;
+}
+
+/* ---- sizes ---- */
+
+/* "... expected at least 1" and 1. */
+static bool ends_in_number(const char *text, int64_t number) {
+  char digits[32];
+  size_t n = tnrt_text(digits, sizeof digits, " %lld", (long long)number), length = 0;
+  while (text[length]) length++;
+  return length >= n && memcmp(text + length - n, digits, n) == 0;
+}
+
+static tnrt_status refuse_sizes(tnrt_ctx *ctx, int32_t failed, int64_t expected, int64_t found) {
+  const tnrt_model *model = ctx->model;
+  if (failed < 0 || (uint32_t)failed > model->n_guards)
+    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "the sizes were refused: expected %lld, found %lld",
+                     (long long)expected, (long long)found);
+  const tnrt_guard *guard = &model->guards[failed - 1];
+  const char *from = guard->place && *guard->place ? "; needed by " : "", *place = *from ? guard->place : "";
+  if (ends_in_number(guard->text, expected))
+    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "%s, found %lld%s%s", guard->text, (long long)found, from, place);
+  return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "%s = %lld, found %lld%s%s", guard->text, (long long)expected,
+                   (long long)found, from, place);
+}
+
+tnrt_status tnrt_ctx_bind(tnrt_ctx *ctx) {
   const tnrt_model *model = ctx->model;
   int64_t expected = 0, found = 0;
   int32_t failed = model->bind((const int64_t *const *)ctx->in_extents, ctx->symbols, &expected, &found);
-  if (failed > 0 && (uint32_t)failed <= model->n_guards) {
-    const tnrt_guard *guard = &model->guards[failed - 1];
-    const char *from = guard->place && *guard->place ? "; needed by " : "", *place = *from ? guard->place : "";
-    if (ends_in_number(guard->text, expected))
-      return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "%s, found %lld%s%s", guard->text, (long long)found, from, place);
-    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "%s = %lld, found %lld%s%s", guard->text, (long long)expected,
-                     (long long)found, from, place);
-  }
-  if (failed)
-    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "the sizes were refused: expected %lld, found %lld",
-                     (long long)expected, (long long)found);
+  if (failed) return refuse_sizes(ctx, failed, expected, found);
   model->out_extents(ctx->symbols, ctx->out_extents);
   return TNRT_OK;
 }
 
-static int64_t clock_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
+/* ---- runs ---- */
 
-/* Everything is bound and in place: the arena, then the code. */
-static tnrt_status execute(tnrt_ctx *ctx) {
+tnrt_status tnrt_ctx_execute(tnrt_ctx *ctx) {
   const tnrt_model *model = ctx->model;
-  tnrt_status status = grow(ctx, &ctx->arena, model->arena_bytes(ctx->symbols), "arena");
-  if (status != TNRT_OK) return status;
   tnrt_call call = {
       .symbols = ctx->symbols,
       .inputs = ctx->in_data,
@@ -187,7 +223,7 @@ static tnrt_status execute(tnrt_ctx *ctx) {
       .pool = ctx->pool,
       .parallel = ctx->parallel,
       .step_ns = ctx->step_ns,
-      .clock_ns = ctx->step_ns ? clock_ns : NULL,
+      .clock_ns = ctx->step_ns ? ctx->clock_ns : NULL,
   };
   model->run(&call);
   if (call.status == TNRT_OK) return TNRT_OK;
@@ -197,52 +233,7 @@ static tnrt_status execute(tnrt_ctx *ctx) {
                    step ? (step->place && *step->place ? step->place : step->name) : model->name);
 }
 
-/* ---- tensors ---- */
-
-static const char *dl_name(const tnrt_tensor *t) {
-  static const char *const codes[] = {"int", "uint", "float", "handle", "bfloat", "complex", "bool"};
-  return t->dtype_code < sizeof codes / sizeof codes[0] ? codes[t->dtype_code] : "code ";
-}
-
-static bool dtype_fits(const tnrt_tensor *t, uint32_t dtype) {
-  const tnrt_dtype_info *info = tnrt_dtype_find(dtype);
-  if (!info || t->dtype_lanes != 1 || t->dtype_bits != 8 * info->bytes) return false;
-  bool bits = t->dtype_code == 1 && (info->bits_travel || dtype == TNRT_F16 || dtype == TNRT_BOOL);
-  return bits || t->dtype_code == info->dl_code;
-}
-
-static bool is_dense(const tnrt_tensor *t) {
-  if (!t->strides) return true;
-  int64_t stride = 1;
-  for (int32_t i = t->ndim - 1; i >= 0; i--) {
-    if (t->shape[i] != 1 && t->strides[i] != stride) return false;
-    if (__builtin_mul_overflow(stride, t->shape[i] > 1 ? t->shape[i] : 1, &stride)) return false;
-  }
-  return true;
-}
-
-/* role: "input" or "output". Checks what does not depend on sizes. */
-static tnrt_status check_tensor(tnrt_ctx *ctx, const char *role, const tnrt_port *port, const tnrt_tensor *t) {
-  if (t->ndim != (int32_t)port->ndim) {
-    char text[128];
-    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "%s '%s': expected %s, found %s", role, port->name, port->shape,
-                     t->ndim >= 0 && t->ndim <= 64 && (t->shape || !t->ndim)
-                         ? tnrt_shape_text(text, sizeof text, (uint32_t)t->ndim, t->shape)
-                         : "no shape");
-  }
-  if (!dtype_fits(t, port->dtype))
-    return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "%s '%s': expected %s, found %s%d", role, port->name,
-                     tnrt_dtype_name(port->dtype), dl_name(t), t->dtype_bits);
-  if (t->ndim > 0 && !t->shape)
-    return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "%s '%s': has no shape", role, port->name);
-  if (!is_dense(t))
-    return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "%s '%s': must be dense and row-major", role, port->name);
-  if (t->device_type > 1)
-    return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "%s '%s': is not in the memory of the CPU", role, port->name);
-  return TNRT_OK;
-}
-
-static tnrt_status check_pointer(tnrt_ctx *ctx, const char *role, const tnrt_port *port, const void *data) {
+tnrt_status tnrt_ctx_check_pointer(tnrt_ctx *ctx, const char *role, const tnrt_port *port, const void *data) {
   const tnrt_dtype_info *info = tnrt_dtype_find(port->dtype);
   if (!data) return tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "%s '%s': has no data", role, port->name);
   if (info && (uintptr_t)data % info->bytes)
@@ -251,108 +242,69 @@ static tnrt_status check_pointer(tnrt_ctx *ctx, const char *role, const tnrt_por
   return TNRT_OK;
 }
 
-static tnrt_status take_inputs(tnrt_ctx *ctx, const tnrt_tensor *inputs) {
-  for (uint32_t i = 0; i < ctx->model->n_inputs; i++) {
-    const tnrt_port *port = &ctx->model->inputs[i];
-    const tnrt_tensor *t = &inputs[i];
-    tnrt_status status = check_tensor(ctx, "input", port, t);
-    if (status != TNRT_OK) return status;
-    if (port->ndim) memcpy(ctx->in_extents[i], t->shape, port->ndim * sizeof(int64_t));
-    int64_t bytes = tnrt_bytes_of(port->dtype, port->ndim, t->shape);
-    if (bytes < 0)
-      return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "input '%s': an extent is negative or their product too large",
-                       port->name);
-    ctx->in_data[i] = bytes ? (t->data ? (const uint8_t *)t->data + t->byte_offset : NULL) : nothing;
-    status = check_pointer(ctx, "input", port, ctx->in_data[i]);
-    if (status != TNRT_OK) return status;
+static bool is_name(const char *text, const char *name) {
+  while (*text && *text == *name) text++, name++;
+  return *text == *name;
+}
+
+/* Whether some extent of an input is 0, as far as its extents are numbers or symbols. */
+static bool is_empty(const tnrt_ctx *ctx, const tnrt_port *port) {
+  for (uint32_t axis = 0; axis < port->ndim; axis++) {
+    const tnrt_extent *extent = &port->extents[axis];
+    if (!extent->text && extent->value == 0) return true;
+    for (uint32_t s = 0; extent->text && s < ctx->model->n_symbols; s++)
+      if (ctx->symbols[s] == 0 && is_name(extent->text, ctx->model->symbols[s].name)) return true;
   }
-  return TNRT_OK;
+  return false;
 }
 
-/* An output of the caller's: its shape must be the one that comes out. */
-static tnrt_status take_callers_output(tnrt_ctx *ctx, uint32_t i, const int64_t *extents, const tnrt_tensor *t) {
-  const tnrt_port *port = &ctx->model->outputs[i];
-  tnrt_status status = check_tensor(ctx, "output", port, t);
-  if (status != TNRT_OK) return status;
-  if (port->ndim && memcmp(t->shape, extents, port->ndim * sizeof(int64_t)) != 0) {
-    char want[128], have[128];
-    return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "output '%s': will have extents %s, found %s", port->name,
-                     tnrt_shape_text(want, sizeof want, port->ndim, extents),
-                     tnrt_shape_text(have, sizeof have, port->ndim, t->shape));
+static tnrt_status take_pointers(tnrt_ctx *ctx, const void *const *inputs, void *const *outputs) {
+  const tnrt_model *model = ctx->model;
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < model->n_inputs && status == TNRT_OK; i++) {
+    const tnrt_port *port = &model->inputs[i];
+    ctx->in_data[i] = inputs[i] || !is_empty(ctx, port) ? inputs[i] : tnrt_nothing;
+    status = tnrt_ctx_check_pointer(ctx, "input", port, ctx->in_data[i]);
   }
-  ctx->out_data[i] = (uint8_t *)t->data + t->byte_offset;
-  return check_pointer(ctx, "output", port, ctx->out_data[i]);
-}
-
-static tnrt_status make_view(tnrt_ctx *ctx, uint32_t i, int64_t *extents, tnrt_tensor *t) {
-  const tnrt_port *port = &ctx->model->outputs[i];
-  const tnrt_dtype_info *info = tnrt_dtype_find(port->dtype);
-  tnrt_status status = grow(ctx, &ctx->outs[i], tnrt_bytes_of(port->dtype, port->ndim, extents), port->name);
-  if (status != TNRT_OK) return status;
-  ctx->out_data[i] = ctx->outs[i].data;
-  *t = (tnrt_tensor){.data = ctx->outs[i].data,
-                     .device_type = 1,
-                     .ndim = (int32_t)port->ndim,
-                     .dtype_code = info->dl_code,
-                     .dtype_bits = (uint8_t)(8 * info->bytes),
-                     .dtype_lanes = 1,
-                     .shape = extents};
-  return TNRT_OK;
-}
-
-static tnrt_status take_outputs(tnrt_ctx *ctx, tnrt_tensor *outputs) {
-  int64_t *extents = ctx->out_extents;
-  for (uint32_t i = 0; i < ctx->model->n_outputs; i++) {
-    tnrt_status status =
-        outputs[i].data ? take_callers_output(ctx, i, extents, &outputs[i]) : make_view(ctx, i, extents, &outputs[i]);
-    if (status != TNRT_OK) return status;
-    extents += ctx->model->outputs[i].ndim;
+  const int64_t *extents = ctx->out_extents;
+  for (uint32_t i = 0; i < model->n_outputs && status == TNRT_OK; i++) {
+    const tnrt_port *port = &model->outputs[i];
+    ctx->out_data[i] = outputs[i];
+    if (tnrt_count_of(port->ndim, extents) != 0) status = tnrt_ctx_check_pointer(ctx, "output", port, outputs[i]);
+    extents += port->ndim;
   }
-  return TNRT_OK;
-}
-
-tnrt_status tnrt_ctx_run(tnrt_ctx *ctx, const tnrt_tensor *inputs, tnrt_tensor *outputs) {
-  if (ctx->usable != TNRT_OK) return ctx->usable;
-  ctx->message.text[0] = 0;
-  tnrt_status status = take_inputs(ctx, inputs);
-  if (status == TNRT_OK) status = bind(ctx);
-  if (status == TNRT_OK) status = take_outputs(ctx, outputs);
-  return status == TNRT_OK ? execute(ctx) : status;
+  return status;
 }
 
 tnrt_status tnrt_ctx_run_sized(tnrt_ctx *ctx, const int64_t *symbols, const void *const *inputs, void *const *outputs) {
   const tnrt_model *model = ctx->model;
   if (ctx->usable != TNRT_OK) return ctx->usable;
   ctx->message.text[0] = 0;
-  for (uint32_t i = 0; i < model->n_inputs; i++) {
-    if (!tnrt_input_extents(model, i, symbols, ctx->in_extents[i]))
-      return tnrt_fail(&ctx->message, TNRT_BAD_SHAPE, "input '%s': its shape %s cannot be computed from the symbols",
-                       model->inputs[i].name, model->inputs[i].shape);
-    ctx->in_data[i] = inputs[i];
-  }
-  tnrt_status status = bind(ctx);
-  if (status != TNRT_OK) return status;
-  const int64_t *extents = ctx->out_extents;
-  for (uint32_t i = 0; i < model->n_inputs; i++) {
-    int64_t count = tnrt_count_of(model->inputs[i].ndim, ctx->in_extents[i]);
-    if (count == 0 && !inputs[i]) ctx->in_data[i] = nothing;
-    status = check_pointer(ctx, "input", &model->inputs[i], ctx->in_data[i]);
-    if (status != TNRT_OK) return status;
-  }
-  for (uint32_t i = 0; i < model->n_outputs; i++) {
-    const tnrt_port *port = &model->outputs[i];
-    ctx->out_data[i] = outputs[i];
-    if (tnrt_count_of(port->ndim, extents) != 0) status = check_pointer(ctx, "output", port, outputs[i]);
-    if (status != TNRT_OK) return status;
-    extents += port->ndim;
-  }
-  return execute(ctx);
+  int64_t expected = 0, found = 0;
+  int32_t failed = model->check(symbols, &expected, &found);
+  if (failed) return refuse_sizes(ctx, failed, expected, found);
+  if (model->n_symbols) memcpy(ctx->symbols, symbols, model->n_symbols * sizeof *symbols);
+  model->out_extents(symbols, ctx->out_extents);
+  tnrt_status status = take_pointers(ctx, inputs, outputs);
+  if (status == TNRT_OK) status = tnrt_ctx_reserve(ctx);
+  return status == TNRT_OK ? tnrt_ctx_execute(ctx) : status;
 }
 
 size_t tnrt_model_arena_bytes(const tnrt_model *model, const int64_t *symbols) {
-  for (uint32_t i = 0; i < model->n_symbols; i++)
-    if (symbols[i] < model->symbols[i].lo || symbols[i] > model->symbols[i].hi) return 0;
+  int64_t expected, found;
+  if (model->check(symbols, &expected, &found)) return 0;
   int64_t bytes = model->arena_bytes(symbols);
   if (bytes < 0) return 0;
   return bytes < 64 ? 64 : (size_t)bytes;
+}
+
+size_t tnrt_ctx_arena_bytes(const tnrt_model *model, const int64_t *symbols) {
+  if (!is_known(model)) return 0;
+  if (model->variants) {
+    int32_t chosen = model->variants->choose(model->variants, NULL, 0);
+    if (chosen < 0) return 0;
+    model = model->variants->models[chosen];
+  }
+  size_t bytes = tnrt_model_arena_bytes(model, symbols), own = ctx_bytes(model);
+  return bytes == 0 || bytes > INT64_MAX - own ? 0 : own + bytes;
 }

@@ -1,7 +1,7 @@
 /* Element types (dtype.h). */
 #include "runtime/core/dtype.h"
 
-#include <stdio.h>
+#include "runtime/core/message.h"
 
 static const tnrt_dtype_info table[] = {
     [TNRT_F64] = {"f64", 8, 64, 2, 'f', false},
@@ -61,9 +61,9 @@ int64_t tnrt_bytes_of(uint32_t dtype, uint32_t ndim, const int64_t *extents) {
 }
 
 const char *tnrt_shape_text(char *text, size_t text_bytes, uint32_t ndim, const int64_t *extents) {
-  size_t used = (size_t)snprintf(text, text_bytes, "[");
-  for (uint32_t i = 0; i < ndim && used < text_bytes; i++)
-    used += (size_t)snprintf(text + used, text_bytes - used, i ? ",%lld" : "%lld", (long long)extents[i]);
-  if (used < text_bytes) snprintf(text + used, text_bytes - used, "]");
+  size_t used = tnrt_text(text, text_bytes, "[");
+  for (uint32_t i = 0; i < ndim; i++)
+    used += tnrt_text(text + used, text_bytes - used, i ? ",%lld" : "%lld", (long long)extents[i]);
+  tnrt_text(text + used, text_bytes - used, "]");
   return text;
 }

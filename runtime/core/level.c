@@ -1,23 +1,14 @@
-/* What the typed C functions of a library call that needs nothing of the C library but memcpy and its kin. */
-#include "runtime/core/runtime.h"
+/* Contexts of libraries (<prefix>_create): what they may use was decided when the library was compiled. */
+#include "runtime/core/ctx.h"
 
-static size_t put(char *out, size_t capacity, size_t at, const char *text) {
-  for (; *text && at + 1 < capacity; text++) out[at++] = *text;
-  return at;
-}
-
-void tnrt_level_text(char *out, size_t capacity, const char *text, const int64_t *found) {
-  size_t at = put(out, capacity, 0, text);
-  if (found) {
-    char digits[24];
-    size_t first = sizeof digits;
-    uint64_t left = *found < 0 ? 0 - (uint64_t)*found : (uint64_t)*found;
-    digits[--first] = 0;
-    do digits[--first] = (char)('0' + left % 10);
-    while ((left /= 10) > 0);
-    if (*found < 0) digits[--first] = '-';
-    at = put(out, capacity, at, ", found ");
-    at = put(out, capacity, at, digits + first);
-  }
-  out[at] = 0;
+tnrt_status tnrt_level_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_services *services,
+                              const char *weights_path, void *arena, size_t arena_bytes, int n_threads) {
+  tnrt_status status = tnrt_ctx_create_from(out, model, weights_path, services->alloc, arena, arena_bytes);
+  if (status != TNRT_OK) return status;
+  tnrt_ctx *ctx = *out;
+  if (n_threads < 1 || n_threads > TNRT_MAX_THREADS)
+    return ctx->usable = tnrt_fail(&ctx->message, TNRT_BAD_INPUT, "threads: expected 1 to %d, found %d",
+                                   TNRT_MAX_THREADS, n_threads);
+  if (n_threads > 1 && services->set_threads) ctx->usable = services->set_threads(ctx, n_threads);
+  return ctx->usable;
 }

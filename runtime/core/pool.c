@@ -15,7 +15,7 @@
 
 #include "runtime/core/runtime.h"
 
-enum { SPIN_NS = 50000, CHUNKS_PER_THREAD = 4, MAX_THREADS = 1024 };
+enum { SPIN_NS = 50000, CHUNKS_PER_THREAD = 4 };
 
 typedef struct worker {
   struct tnrt_pool *pool;
@@ -115,7 +115,7 @@ static void *work(void *arg) {
 
 static void ring(tnrt_pool *pool) {
   atomic_fetch_add(&pool->bell, 1);
-  futex_wake(&pool->bell, MAX_THREADS);
+  futex_wake(&pool->bell, TNRT_MAX_THREADS);
 }
 
 static void wait_until_done(tnrt_pool *pool, uint32_t n_chunks) {
@@ -172,7 +172,7 @@ static int processors(void) {
 }
 
 tnrt_pool *tnrt_pool_create(const tnrt_alloc *alloc, int n_threads) {
-  if (n_threads < 1 || n_threads > MAX_THREADS) return NULL;
+  if (n_threads < 1 || n_threads > TNRT_MAX_THREADS) return NULL;
   size_t bytes = sizeof(tnrt_pool) + (size_t)n_threads * sizeof(worker);
   tnrt_pool *pool = alloc->get(alloc->user, bytes, 64);
   if (!pool) return NULL;

@@ -50,6 +50,16 @@ int main(void) {
   printf("%d %g %g\n", status, y[0], y[9]);
   status = net_run(ctx, 1000000, x, y);
   printf("%d %s\n", status, net_message(ctx));
+  int64_t shape[2] = {1, 1000};
+  tn_tensor in = {x, {1, 0}, 2, {2, 32, 1}, shape, NULL, 0}, out = {NULL, {0, 0}, 0, {0, 0, 0}, NULL, NULL, 0};
+  status = net_run_tensors(ctx, &in, &out);
+  const float *view = out.data;
+  const unsigned char *at = out.data;
+  int inside = at > arena && at < arena + net_arena_bytes(1) + 4096;
+  printf("%d %g %g %d %d\n", status, view[0], view[9], (int)out.shape[1], inside);
+  in.dtype.bits = 64;
+  status = net_model.run(ctx, &in, &out);
+  printf("%d %s\n", status, net_model.message(ctx));
   net_destroy(ctx);
   return 0;
 }
@@ -112,7 +122,8 @@ class Aarch64(FolderTest):
         self.tenon("net.tnir", TRIPLE, "-ffreestanding", "-c", "-o", "net.o")
         run(GCC, "-std=c11", "-Wall", "-Werror", "use.c", "net.o", "-o", "use", "-lm", cwd=self.folder)
         out = run(QEMU, "-L", SYSROOT, "./use", cwd=self.folder).stdout
-        self.assertEqual(out, "0 1 8103.08\n1 input 'x' axis 0 (B): expected at most 64, found 1000000\n")
+        self.assertEqual(out, "0 1 8103.08\n1 input 'x' axis 0 (B): expected at most 64, found 1000000\n"
+                         "0 1 8103.08 1000 1\n2 input 'x': expected f32, found float64\n")
 
 
 @unittest.skipIf(RUNTIME, "there is a compiler for aarch64")

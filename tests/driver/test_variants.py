@@ -1,5 +1,5 @@
 """Several -march: code for each processor in one file, chosen when it runs. Usage: test_variants.py BUILD_DIR"""
-import os, shutil, struct, unittest
+import os, re, shutil, struct, unittest
 
 from common import TENON, FolderTest, contents, model, run
 
@@ -85,9 +85,11 @@ class Variants(FolderTest):
                 self.assertEqual(self.run_with(cpu, "./use").stdout, "run 0: 1 8103.08\nrun 1: input 'x' axis 0 (B): "
                                  "expected at most 64, found 65\n")
             r = self.run_with("nonesuch", "./use", check=False)
-            self.assertEqual((r.returncode, r.stdout[:24]), (2, "create 2: no context: th"))
+            self.assertEqual((r.returncode, r.stdout[:24]), (2, "create 2: TENON_CPU: the"))
+        checked = re.search(r"\bnet_(create_\d+_[0-9a-f]{8})\(", contents(self.path("net.h")).decode()).group(1)
         names = run("nm", "-g", "--defined-only", self.path("net.o")).stdout.split()[2::3]
-        self.assertEqual(names, ["net_" + n for n in ("arena_bytes", "create", "destroy", "message", "model", "run")])
+        self.assertEqual(names, ["net_" + n for n in ("arena_bytes", "create", checked, "destroy", "message", "model",
+                                                         "run", "run_tensors")])
 
     @unittest.skipUnless(QEMU, "no qemu-x86_64 (qemu-user)")
     def test_other_processors(self):

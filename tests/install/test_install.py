@@ -15,7 +15,7 @@ EXAMPLE = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "embed
 TABLE = "0 0 -> 0\n0 1 -> 1\n1 0 -> 1\n1 1 -> 0\n"
 PACKAGE = ("bin/tenon", "lib/tenon/tenon_llvm.so", "lib/cmake/Tenon/TenonConfig.cmake",
            "lib/cmake/Tenon/TenonConfigVersion.cmake", "lib/cmake/Tenon/TenonAddModel.cmake",
-           "share/pkgconfig/tenon.pc", "share/pkgconfig/tenon-rt.pc", "share/tenon/tenon.mk",
+           "include/tenon.h", "share/pkgconfig/tenon.pc", "share/pkgconfig/tenon-rt.pc", "share/tenon/tenon.mk",
            "share/man/man1/tenon.1.gz", "share/bash-completion/completions/tenon",
            "share/zsh/vendor-completions/_tenon", "share/fish/vendor_completions.d/tenon.fish",
            "share/doc/tenon/copyright")

@@ -5,9 +5,12 @@
 #include <string.h>
 
 static const tnrt_symbol symbols[] = {{"B", 1, 64, 0, 0}, {"N", 0, INT64_MAX, 0, 1}};
-static const tnrt_port inputs[] = {{"x", "[B,N]", TNRT_F32, 2}, {"pick", "[B]", TNRT_I64, 1}};
-static const tnrt_port outputs[] = {
-    {"scaled/x", "[B,N]", TNRT_F32, 2}, {"picked", "[B]", TNRT_F32, 1}, {"n", "[]", TNRT_I64, 0}};
+static const tnrt_extent b_n[] = {{"B", -1}, {"N", -1}};
+static const tnrt_port inputs[] = {{"x", "[B,N]", TNRT_F32, 2, "f32", b_n, 2, 32, 1, 0},
+                                   {"pick", "[B]", TNRT_I64, 1, "i64", b_n, 0, 64, 1, 0}};
+static const tnrt_port outputs[] = {{"scaled/x", "[B,N]", TNRT_F32, 2, "f32", b_n, 2, 32, 1, 0},
+                                    {"picked", "[B]", TNRT_F32, 1, "f32", b_n, 2, 32, 1, 0},
+                                    {"n", "[]", TNRT_I64, 0, "i64", NULL, 0, 64, 1, 0}};
 static const tnrt_guard guards[] = {
     {"input 'x' axis 0: expected at least 1", "toy.onnx: input 'x'"},
     {"input 'x' axis 0: expected at most 64", "toy.onnx: input 'x'"},
@@ -23,11 +26,16 @@ static int32_t refuse(int32_t guard, int64_t expected, int64_t found, int64_t *o
   return guard + 1;
 }
 
+static int32_t check(const int64_t *s, int64_t *expected, int64_t *found) {
+  if (s[0] < 1) return refuse(0, 1, s[0], expected, found);
+  return s[0] > 64 ? refuse(1, 64, s[0], expected, found) : 0;
+}
+
 static int32_t bind(const int64_t *const *in, int64_t *out, int64_t *expected, int64_t *found) {
   out[0] = in[0][0];
   out[1] = in[0][1];
-  if (out[0] < 1) return refuse(0, 1, out[0], expected, found);
-  if (out[0] > 64) return refuse(1, 64, out[0], expected, found);
+  int32_t failed = check(out, expected, found);
+  if (failed) return failed;
   if (in[1][0] != out[0]) return refuse(2, out[0], in[1][0], expected, found);
   return 0;
 }
@@ -94,6 +102,7 @@ const tnrt_model toy_model = {
     .n_outputs = 3,
     .n_guards = 3,
     .n_steps = 2,
+    .max_workers = 64,
     .symbols = symbols,
     .inputs = inputs,
     .outputs = outputs,
@@ -102,6 +111,7 @@ const tnrt_model toy_model = {
     .weights = (const uint8_t *)weights,
     .weights_bytes = sizeof weights,
     .bind = bind,
+    .check = check,
     .out_extents = out_extents,
     .arena_bytes = arena_bytes,
     .run = run,

@@ -99,7 +99,7 @@ static int teardown(void **state) {
 }
 
 static const tnrt_model *model_of(void **state) {
-  const tnrt_model *model = dlsym(((fixture *)*state)->library, "model_model");
+  const tnrt_model *model = dlsym(((fixture *)*state)->library, "model_descriptor");
   assert_non_null(model);
   return model;
 }
@@ -200,14 +200,15 @@ static void test_c_level(void **state) {
   symbol(state, "model_run", &run);
   symbol(state, "model_message", &message);
   symbol(state, "model_destroy", &destroy);
-  assert_int_equal(arena_bytes(2, 3), 320 + TN_C_CONTEXT_BYTES);
+  size_t bytes = 320 + tnrt_ctx_bytes(2, 3, 2, 8);
+  assert_int_equal(arena_bytes(2, 3), bytes);
   assert_int_equal(arena_bytes(0, 3), 0);
   float a[8] = {1, 2, 3, 4, 5, 6, 7, 8}, b[8], y[8] = {0};
   int64_t c[3] = {1, 2, 3}, z[3];
   for (int given = 0; given < 2; given++) {
-    void *arena = given ? aligned_alloc(64, 320 + TN_C_CONTEXT_BYTES) : NULL;
+    void *arena = given ? aligned_alloc(64, bytes) : NULL;
     model_ctx *ctx;
-    assert_int_equal(create(&ctx, arena, given ? 320 + TN_C_CONTEXT_BYTES : 0, 1), TNRT_OK);
+    assert_int_equal(create(&ctx, arena, given ? bytes : 0, 1), TNRT_OK);
     assert_int_equal(run(ctx, 2, 3, a, b, c, y, z), TNRT_OK);
     assert_memory_equal(a, y, sizeof(a));
     assert_int_equal(z[2], 3);

@@ -1,4 +1,4 @@
-/* The descriptor <prefix>_model (runtime/abi.h) as constants. */
+/* The descriptor <prefix>_descriptor (runtime/abi.h) as constants. */
 #include <stddef.h>
 #include <string.h>
 
@@ -34,24 +34,65 @@ static const char *symbol_name(const tn_symbol *symbol) {
   return symbol->label != NULL && symbol->label[0] != 0 ? symbol->label : symbol->name;
 }
 
-static void print_extent(const tn_dim *dim, tn_buf *out) {
+/* The text of an extent that is no number. */
+static const char *extent_text(tn_entry *e, const tn_dim *dim) {
   const tn_term *term = dim->n_terms == 1 ? &dim->terms[0] : NULL;
   bool is_symbol = term != NULL && term->coefficient == 1 && term->n_atoms == 1 &&
                    term->atoms[0]->kind == TN_ATOM_SYMBOL;
-  if (is_symbol) tn_buf_puts(out, symbol_name(term->atoms[0]->symbol));
-  else tn_dim_print(dim, out);
+  if (is_symbol) return symbol_name(term->atoms[0]->symbol);
+  tn_buf buf = tn_buf_create(e->l->arena);
+  tn_dim_print(dim, &buf);
+  return buf.data;
 }
 
-static LLVMValueRef port(tn_entry *e, const char *name, const tn_type *type) {
+static const char *shape_text(tn_entry *e, const tn_type *type) {
   tn_buf shape = tn_buf_create(e->l->arena);
   tn_buf_putc(&shape, '[');
   for (uint32_t i = 0; i < type->ndim; i++) {
     if (i > 0) tn_buf_putc(&shape, ',');
-    print_extent(type->dims[i], &shape);
+    tn_buf_puts(&shape, extent_text(e, type->dims[i]));
   }
   tn_buf_putc(&shape, ']');
-  LLVMValueRef fields[4] = {text(e, name), text(e, shape.data), word(e, type->dtype), word(e, type->ndim)};
-  return record(e, fields, 4);
+  return shape.data;
+}
+
+static LLVMValueRef extents(tn_entry *e, const tn_type *type) {
+  LLVMValueRef rows[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    const tn_dim *dim = type->dims[i];
+    bool is_fixed = tn_dim_is_const(dim);
+    LLVMValueRef fields[2] = {is_fixed ? LLVMConstNull(e->l->ptr) : text(e, extent_text(e, dim)),
+                              tn_lower_constant_i64(e->l, is_fixed ? tn_dim_value(dim) : -1)};
+    rows[i] = record(e, fields, 2);
+  }
+  return table(e, rows, type->ndim);
+}
+
+/* DLPack's code of a type (DLDataTypeCode). Types below 8 bits travel as integers of 8. */
+static uint32_t dlpack_code(tn_dtype dtype) {
+  enum { INT, UINT, FLOAT, HANDLE, BFLOAT, BOOL = 6, F8E4M3FN = 10, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0 };
+  switch (dtype) {
+    case TN_F64: case TN_F32: case TN_F16: return FLOAT;
+    case TN_BF16: return BFLOAT;
+    case TN_F8E4M3: return F8E4M3FN;
+    case TN_F8E4M3UZ: return F8E4M3FNUZ;
+    case TN_F8E5M2: return F8E5M2;
+    case TN_F8E5M2UZ: return F8E5M2FNUZ;
+    case TN_F8E8M0: return F8E8M0;
+    case TN_BOOL: return BOOL;
+    case TN_STR: return HANDLE;
+    default: return tn_dtype_is_signed(dtype) ? INT : UINT;
+  }
+}
+
+static LLVMValueRef port(tn_entry *e, const char *name, const tn_type *type) {
+  tn_lower *l = e->l;
+  LLVMValueRef bits = LLVMConstInt(l->i8, 8 * (uint64_t)tn_dtype_bytes(type->dtype), false);
+  LLVMValueRef fields[] = {text(e, name), text(e, shape_text(e, type)), word(e, type->dtype), word(e, type->ndim),
+                           text(e, tn_dtype_name(type->dtype)), extents(e, type),
+                           LLVMConstInt(l->i8, dlpack_code(type->dtype), false), bits,
+                           LLVMConstInt(l->i16, 1, false), word(e, 0)};
+  return record(e, fields, TN_ARRAY_LEN(fields));
 }
 
 static LLVMValueRef symbols(tn_entry *e) {
@@ -154,17 +195,23 @@ void tn_entry_emit_model(tn_entry *e) {
   const char *target = tn_arena_printf(l->arena, "%s %s", l->target->triple, l->target->cpu_resolved);
   LLVMValueRef none = LLVMConstNull(l->ptr);
   uint32_t n_threads = e->options->n_threads == 0 ? 1 : e->options->n_threads;
+  e->name = text(e, model_name(l->arena, program));
+  e->producer = text(e, "tenon " TN_VERSION);
+  e->target_text = text(e, target);
+  e->symbols = symbols(e);
+  e->input_ports = inputs(e);
+  e->output_ports = outputs(e);
   LLVMValueRef fields[] = {
-      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)),
-      text(e, model_name(l->arena, program)), text(e, "tenon " TN_VERSION),
-      text(e, target), text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
+      word(e, TNRT_ABI), word(e, sizeof(tnrt_model)), e->name, e->producer,
+      e->target_text, text(e, tn_entry_needs(e)), word(e, program->bindings.n), word(e, e->n_inputs),
       word(e, e->n_outputs), word(e, e->checks.n), word(e, e->n_steps), word(e, n_threads),
-      symbols(e), inputs(e), outputs(e), e->guards, steps(e),
+      e->symbols, e->input_ports, e->output_ports, e->guards, steps(e),
       e->weights == NULL ? none : e->weights, LLVMConstInt(l->i64, program->weights_bytes, false),
-      e->bind == NULL ? none : e->bind, e->out_extents == NULL ? none : e->out_extents,
-      e->arena_bytes == NULL ? none : e->arena_bytes, e->run == NULL ? none : e->run,
+      e->bind == NULL ? none : e->bind, e->check_sizes == NULL ? none : e->check_sizes,
+      e->out_extents == NULL ? none : e->out_extents, e->arena_bytes == NULL ? none : e->arena_bytes,
+      e->run == NULL ? none : e->run,
       e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
-  e->model = constant_global(e, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
+  e->model = constant_global(e, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");
 }

@@ -102,5 +102,5 @@ void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options
   tn_entry_emit_arena_bytes(&e);
   tn_entry_emit_run(&e);
   tn_entry_emit_model(&e);
-  tn_entry_emit_c_level(&e);
+  if (!options->is_variant) tn_entry_emit_c_level(&e);
 }

@@ -26,6 +26,7 @@ typedef struct tn_entry {
   const tn_type **outputs;
   TN_VEC(tn_entry_check) checks;
   LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, guards, model;
+  LLVMValueRef name, producer, target_text, symbols, input_ports, output_ports; /* parts of model */
   LLVMValueRef weights, external; /* the one or the other; NULL */
   LLVMValueRef variants;          /* of the descriptor that stands for several programs; NULL */
 } tn_entry;
@@ -51,18 +52,6 @@ tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueR
  * may be NULL. outer must stay where it is. */
 tn_dim_code tn_dim_code_inside(const tn_dim_code *outer, const tn_symbol *loop, LLVMValueRef iteration);
 LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
-
-/* The typed C functions' context, TN_C_CONTEXT_BYTES in all. */
-enum {
-  CTX_ARENA = 0,     /* void *: the plan's memory, aligned to 64 */
-  CTX_CAPACITY = 8,  /* int64_t: its bytes */
-  CTX_BLOCK = 16,    /* void *: what malloc gave for it, or NULL */
-  CTX_IS_OWNED = 24, /* int64_t: the context itself is from malloc */
-  CTX_WEIGHTS = 32,  /* uint8_t *: weights that are a file, mapped */
-  CTX_STATUS = 40,   /* int64_t: why no run is possible, or TNRT_OK */
-  CTX_VARIANT = 48,  /* int64_t: whose code runs, where there are several */
-  CTX_MESSAGE = 64
-};
 
 /* Fills entry->inputs, outputs. */
 void tn_entry_find_ports(tn_entry *e);
