@@ -59,6 +59,9 @@ typedef struct tn_foreign_node {
   /* Imports the graph of an attribute as a region's body, ended by a yield of the graph's outputs. The block's params,
    * made by the caller, are the graph's inputs (fewer or more than it has is TN_E_ARITY) and then its captures. */
   bool (*import_graph)(struct tn_foreign_node *node, void *graph, tn_block *into);
+  /* The value called name where the node stands, for attributes that name tensors; NULL when it is not there or not
+   * to be had (reported). */
+  tn_value *(*find_value)(struct tn_foreign_node *node, const char *name);
   void *importer;
 } tn_foreign_node;
 

@@ -169,6 +169,11 @@ static bool outputs_made(const tn_foreign_node *foreign) {
   return true;
 }
 
+static tn_value *find_value(tn_foreign_node *foreign, const char *name) {
+  bool poisoned;
+  return tn_scope_value(foreign->importer, name, foreign->loc, &poisoned);
+}
+
 static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_loc loc, int64_t version) {
   tn_arena *scratch = scope->importer->scratch;
   bool *wanted = TN_NEW_N(scratch, bool, node->n_output);
@@ -177,7 +182,8 @@ static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_
                            .version = version, .loc = loc, .n_inputs = (uint32_t)node->n_input,
                            .n_outputs = (uint32_t)node->n_output, .wanted = wanted,
                            .outputs = TN_NEW_N(scratch, tn_value *, node->n_output),
-                           .describe_graph = tn_body_describe, .import_graph = tn_body_import, .importer = scope};
+                           .describe_graph = tn_body_describe, .import_graph = tn_body_import,
+                           .find_value = find_value, .importer = scope};
 }
 
 /* Errors so far, those included that are reported at the end. */

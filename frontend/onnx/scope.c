@@ -209,19 +209,31 @@ typedef struct ordering {
   TN_VEC(visit) stack;
 } ordering;
 
-/* What a node reads: its inputs and what its bodies use from outside. */
+/* Gradient names the tensor that it differentiates in an attribute. */
+static void add_named_tensor(tn_importer *importer, const tn_onnx_node *node, tn_map *names) {
+  for (size_t i = 0; i < node->n_attribute; i++) {
+    const Onnx__AttributeProto *attr = node->attribute[i];
+    if (attr->name == NULL || strcmp(attr->name, "y") != 0 || attr->s.len == 0) continue;
+    const char *name = tn_name(importer->ctx, tn_arena_printf(importer->scratch, "%.*s", (int)attr->s.len,
+                                                               (const char *)attr->s.data));
+    tn_map_set(names, name, importer);
+  }
+}
+
+/* What a node reads: its inputs, what its bodies use from outside, and what an attribute names. */
 static visit visit_node(ordering *o, size_t index) {
   tn_importer *importer = o->scope->importer;
   const tn_onnx_node *node = o->scope->nodes[index];
-  bool has_body = false;
+  bool has_body = false, is_gradient = node->op_type != NULL && strcmp(node->op_type, "Gradient") == 0;
   for (size_t i = 0; i < node->n_attribute; i++) has_body = has_body || node->attribute[i]->g != NULL;
   visit v = {.node = index, .names = (const char **)node->input, .n_names = node->n_input};
   o->state[index] = 1;
-  if (!has_body) return v;
+  if (!has_body && !is_gradient) return v;
   tn_map names = tn_map_create(importer->scratch);
   for (size_t i = 0; i < node->n_input; i++) tn_map_set(&names, tn_name(importer->ctx, node->input[i]), importer);
   for (size_t i = 0; i < node->n_attribute; i++)
     if (node->attribute[i]->g != NULL) add_free_names(importer, node->attribute[i]->g, &names);
+  if (is_gradient) add_named_tensor(importer, node, &names);
   v.names = TN_NEW_N(importer->scratch, const char *, names.n);
   v.n_names = names.n;
   for (size_t i = 0; i < names.n; i++) v.names[i] = (const char *)names.entries[i].key;

@@ -105,4 +105,7 @@ tn_value *tn_build_gather_axes(tn_build *b, tn_value *x, tn_value *const *indice
 bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out,
                      uint32_t *out_n);
 
+/* ai.onnx.preview.training */
+bool tn_import_gradient(tn_foreign_node *node);
+
 #endif

@@ -1,5 +1,5 @@
 /* stop_gradient: x itself, through which no gradient goes. */
-#include "ir/ops/ops.h"
+#include "ir/ops/onnx.h"
 
 static bool expand_stop_gradient(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
   (void)b;
@@ -9,6 +9,7 @@ static bool expand_stop_gradient(tn_build *b, const tn_node *node, tn_value *con
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
+static const tn_onnx_row onnx[] = {{"ai.onnx.preview.training", "Gradient", 1, 0, tn_import_gradient}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), NULL, 0, 0, "f32[2,3]"},
     {TN_TYPES("i64[B]"), NULL, 0, 0, "i64[B]"},
@@ -24,5 +25,6 @@ const tn_opdef tn_op_stop_gradient = {
     .n_results = 1,
     .traits = TN_TRAIT_ELEMENTWISE | TN_TRAIT_STOPS_GRADIENT,
     .expand = expand_stop_gradient,
+    TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };
