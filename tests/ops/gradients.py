@@ -1,8 +1,8 @@
 """Gradients of whole networks, compiled, against the wide reference of the same graph.   usage: gradients.py BUILD_DIR
 
-Each network is an ONNX file with a loss and a Gradient node; its weights are inputs. The reference's own derivatives are
-checked against central differences in tests/unit/gradient_test.c. Compiled once for this machine and once for AVX2, it
-runs at several batch sizes. An error is at most 2e-5 of the largest element (a handful of f32 roundings of sums).
+Each network is an ONNX file with a loss and a Gradient node; its weights are inputs. The reference's own derivatives
+are checked against central differences in tests/unit/gradient_test.c. Compiled once for this machine and once for AVX2,
+it runs at several batch sizes. An error is at most 2e-5 of the largest element (a handful of f32 roundings of sums).
 """
 import os
 import subprocess
@@ -63,7 +63,8 @@ class Net:
     def feed(self, batch):
         out = dict(self.weights)
         for name, (dtype, shape, classes) in self.inputs.items():
-            value = self.rng.integers(0, classes, (batch, *shape)) if classes else self.rng.normal(0, 1, (batch, *shape))
+            size = (batch, *shape)
+            value = self.rng.integers(0, classes, size) if classes else self.rng.normal(0, 1, size)
             out[name] = value.astype(dtype)
         return out
 
@@ -131,14 +132,15 @@ def attention(net):
     net.constant("heads", np.array([0, 9, 2, 8]))
     net.constant("joined", np.array([0, 9, 16]))
     y = net.add("LayerNormalization", [x, net.weight("ln_g", 16), net.weight("ln_b", 16)])
-    q, k, v = (net.add("Transpose", [net.add("Reshape", [net.add("MatMul", [y, net.weight(f"w{n}", 16, 16)]), "heads"])],
-                       perm=[0, 2, 1, 3]) for n in "qkv")
+    q, k, v = (net.add("Reshape", [net.add("MatMul", [y, net.weight(f"w{n}", 16, 16)]), "heads"]) for n in "qkv")
+    q, k, v = (net.add("Transpose", [part], perm=[0, 2, 1, 3]) for part in (q, k, v))
     scores = net.add("MatMul", [q, net.add("Transpose", [k], perm=[0, 1, 3, 2])])
     mixed = net.add("MatMul", [net.add("Softmax", [scores], axis=-1), v])
     mixed = net.add("Reshape", [net.add("Transpose", [mixed], perm=[0, 2, 1, 3]), "joined"])
     x = net.add("Add", [x, net.add("MatMul", [mixed, net.weight("wo", 16, 16)])])
     hidden = net.add("MatMul", [x, net.weight("w1", 16, 32)])
-    net.constant("half", np.float32(0.5)), net.constant("one", np.float32(1)), net.constant("root", np.float32(2 ** -0.5))
+    for name, value in (("half", 0.5), ("one", 1), ("root", 2 ** -0.5)):
+        net.constant(name, np.float32(value))
     erf = net.add("Add", [net.add("Erf", [net.add("Mul", [hidden, "root"])]), "one"])
     x = net.add("Add", [x, net.add("MatMul", [net.add("Mul", [net.add("Mul", [hidden, erf]), "half"]),
                                               net.weight("w2", 32, 16)])])
