@@ -2,6 +2,7 @@
  * log_softmax, SoftmaxCrossEntropyLoss). */
 #include <string.h>
 
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 
@@ -49,25 +50,84 @@ static tn_value *weights_of(tn_build *b, tn_value *weight, tn_value *target, tn_
   return is_counted == NULL ? w : tn_build_select(b, is_counted, w, tn_build_fill_like(b, like, 0));
 }
 
-static bool expand_nll_loss(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
-  tn_value *x = tn_compose_wide(b, operands[0]), *target = operands[1], *is_counted = NULL;
+/* What the loss and its derivative share: x at each target, the target's weight, and which class that is (0 where it is
+ * to be ignored; is_counted NULL: all count). */
+typedef struct targets {
+  tn_value *x, *target, *is_counted, *picked, *weight;
+} targets;
+
+static bool read_targets(tn_build *b, const tn_node *node, tn_value *const *operands, targets *t) {
+  *t = (targets){.x = tn_compose_wide(b, operands[0]), .target = operands[1]};
   tn_value *weight = node->n_operands > 2 ? operands[2] : NULL;
-  int64_t axes[TN_MAX_NDIM];
   if (node->attrs[IGNORE].present) {
-    tn_value *ignored = tn_build_splat_i(b, target->type->dtype, node->attrs[IGNORE].u.i);
-    is_counted = tn_build_binary(b, TN_NE, target, tn_compose_repeat(b, ignored, target));
-    target = tn_build_select(b, is_counted, target, tn_build_fill_like(b, target, 0));
+    tn_value *ignored = tn_build_splat_i(b, t->target->type->dtype, node->attrs[IGNORE].u.i);
+    t->is_counted = tn_build_binary(b, TN_NE, t->target, tn_compose_repeat(b, ignored, t->target));
+    t->target = tn_build_select(b, t->is_counted, t->target, tn_build_fill_like(b, t->target, 0));
   }
-  tn_value *picked = target == NULL || x == NULL ? NULL : pick(b, x, target);
-  if (picked == NULL) return false;
-  tn_value *w = weights_of(b, weight, target, is_counted, picked);
-  tn_value *loss = tn_build_unary(b, TN_NEG, tn_build_binary(b, TN_MUL, picked, w));
-  for (uint32_t i = 0; i < target->type->ndim; i++) axes[i] = i;
-  if (node->attrs[REDUCTION].u.i != 2) loss = tn_build_reduce(b, "sum", loss, axes, target->type->ndim, false);
-  if (node->attrs[REDUCTION].u.i == 0)
-    loss = tn_build_binary(b, TN_DIV, loss, tn_build_reduce(b, "sum", w, axes, target->type->ndim, false));
-  out[0] = tn_compose_narrow(b, loss, operands[0]);
+  t->picked = t->target == NULL || t->x == NULL ? NULL : pick(b, t->x, t->target);
+  if (t->picked == NULL) return false;
+  t->weight = weights_of(b, weight, t->target, t->is_counted, t->picked);
+  return t->weight != NULL;
+}
+
+static tn_value *sum_all(tn_build *b, tn_value *x) {
+  int64_t axes[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < TN_MAX_NDIM; i++) axes[i] = i;
+  return x == NULL ? NULL : tn_build_reduce(b, "sum", x, axes, x->type->ndim, false);
+}
+
+static tn_value *reduced(tn_build *b, const tn_node *node, const targets *t) {
+  tn_value *loss = tn_build_unary(b, TN_NEG, tn_build_binary(b, TN_MUL, t->picked, t->weight));
+  if (node->attrs[REDUCTION].u.i != 2) loss = sum_all(b, loss);
+  return node->attrs[REDUCTION].u.i == 0 ? tn_build_binary(b, TN_DIV, loss, sum_all(b, t->weight)) : loss;
+}
+
+static bool expand_nll_loss(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  targets t;
+  if (!read_targets(b, node, operands, &t)) return false;
+  out[0] = tn_compose_narrow(b, reduced(b, node, &t), operands[0]);
   return out[0] != NULL;
+}
+
+/* x's gradient is minus the weighted dy at each target's class, else 0: a comparison for each element instead of a
+ * scatter, so that it fuses with the gradient of the softmax below. */
+static tn_value *of_x(tn_build *b, const targets *t, tn_value *dy) {
+  const tn_type *x = t->x->type;
+  int64_t axis = 1;
+  tn_value *each = tn_build_unary(b, TN_NEG, tn_build_binary(b, TN_MUL, dy, t->weight));
+  tn_value *class = tn_build_iota(b, x->dims, x->ndim, 1, t->target->type->dtype);
+  tn_value *hit = tn_build_binary(b, TN_EQ, class, tn_compose_spread(b, t->target, t->x, &axis, 1));
+  return tn_build_select(b, hit, tn_compose_spread(b, each, t->x, &axis, 1), tn_build_fill_like(b, t->x, 0));
+}
+
+/* A class' weight moves the losses of its targets, and with reduction=mean the sum that all are divided by. */
+static tn_value *of_weight(tn_vjp *v, const targets *t, tn_value *dy) {
+  tn_build *b = v->build;
+  const tn_opdef *scatter = tn_op_find("scatter");
+  tn_value *each = tn_build_unary(b, TN_NEG, t->picked);
+  if (v->node->attrs[REDUCTION].u.i == 0) {
+    tn_value *loss = tn_compose_repeat(b, reduced(b, v->node, t), each);
+    each = tn_build_binary(b, TN_SUB, each, loss);
+  }
+  each = tn_build_binary(b, TN_MUL, each, dy);
+  if (t->is_counted != NULL && each != NULL)
+    each = tn_build_select(b, t->is_counted, each, tn_build_fill_like(b, each, 0));
+  int64_t axis = 0;
+  tn_attr attrs[3] = {tn_attr_ints(b->module, &axis, 1), tn_attr_name(scatter, "mode", "add"), tn_attr_bool(false)};
+  tn_value *none = tn_build_fill_like(b, tn_build_cast(b, v->operands[2], t->x->type->dtype), 0);
+  return tn_build_op(b, scatter, (tn_value *[]){none, each, t->target}, 3, attrs);
+}
+
+static bool vjp_nll_loss(tn_vjp *v) {
+  tn_build *b = v->build;
+  targets t;
+  if (!read_targets(b, v->node, v->operands, &t)) return false;
+  tn_value *dy = tn_compose_wide(b, v->dy[0]);
+  if (v->node->attrs[REDUCTION].u.i == 0) dy = tn_build_binary(b, TN_DIV, dy, sum_all(b, t.weight));
+  if (v->node->attrs[REDUCTION].u.i != 2) dy = tn_compose_repeat(b, dy, t.picked);
+  if (v->needed[0] && (v->dx[0] = tn_compose_narrow(b, of_x(b, &t, dy), v->operands[0])) == NULL) return false;
+  if (v->node->n_operands < 3 || !v->needed[2]) return true;
+  return (v->dx[2] = tn_compose_narrow(b, of_weight(v, &t, dy), v->operands[2])) != NULL;
 }
 
 /* NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss; the latter also gives the log-probabilities. */
@@ -119,6 +179,7 @@ const tn_opdef tn_op_nll_loss = {
     TN_ATTRS(attrs),
     .infer = infer_nll_loss,
     .expand = expand_nll_loss,
+    .vjp = vjp_nll_loss,
     TN_ONNX(onnx),
     TN_SAMPLES(samples),
 };

@@ -115,16 +115,22 @@ static tn_value *spread_sums(tn_vjp *v) {
   return tn_build_op(b, v->node->op, &apart, 1, window);
 }
 
-/* The extreme of a window passes everything to its place, which argwindow tells as a position over the axes. */
-static tn_value *add_to_winners(tn_vjp *v) {
-  tn_build *b = v->build;
-  const tn_attr *axes = &v->node->attrs[TN_SLIDING_AXES];
-  const tn_opdef *arg = tn_op_find("argwindow"), *scatter = tn_op_find("scatter");
-  const tn_type *x = v->operands[0]->type, *y = v->results[0]->type;
+/* Positions over the axes, flat and row-major. */
+static tn_value *find_winners(tn_vjp *v) {
+  const tn_opdef *arg = tn_op_find("argwindow");
   tn_attr attrs[TN_SLIDING_N_ATTRS];
   for (uint32_t i = 0; i < TN_SLIDING_N_ATTRS; i++) attrs[i] = v->node->attrs[i];
   attrs[TN_SLIDING_OP] = tn_attr_name(arg, "op", ops[v->node->attrs[TN_SLIDING_OP].u.i]);
-  tn_value *rest = tn_build_op(b, arg, &v->operands[0], 1, attrs);
+  return tn_build_op(v->build, arg, &v->operands[0], 1, attrs);
+}
+
+/* The extreme of a window passes everything to its place. */
+static tn_value *add_to_winners(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_attr *axes = &v->node->attrs[TN_SLIDING_AXES];
+  const tn_opdef *scatter = tn_op_find("scatter");
+  const tn_type *x = v->operands[0]->type, *y = v->results[0]->type;
+  tn_value *rest = find_winners(v);
   tn_value *in[TN_MAX_NDIM + 2] = {tn_build_fill_like(b, v->operands[0], 0), v->dy[0]};
   int64_t all[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->ndim; i++) {
@@ -144,9 +150,64 @@ static tn_value *add_to_winners(tn_vjp *v) {
   return tn_build_op(b, scatter, in, x->ndim + 2, set);
 }
 
+/* Windows side by side: each element of x lies in one of them, or in none at the end. */
+static bool are_apart(const tn_attr *attrs) {
+  for (uint32_t k = 0; k < attrs[TN_SLIDING_AXES].u.list.n; k++)
+    if (attrs[TN_SLIDING_STRIDE].u.list.ints[k] != attrs[TN_SLIDING_SIZE].u.list.ints[k] ||
+        attrs[TN_SLIDING_DILATE].u.list.ints[k] != 1 || !tn_dim_is(attrs[TN_SLIDING_LO].u.list.dims[k], 0))
+      return false;
+  return true;
+}
+
+/* What a window has, at each of its elements: y's extents times size, cut or filled up with `rest` to x's. */
+static tn_value *repeat_over_windows(tn_vjp *v, tn_value *value, tn_value *rest) {
+  tn_build *b = v->build;
+  tn_ctx *ctx = b->ctx;
+  const tn_attr *axes = &v->node->attrs[TN_SLIDING_AXES];
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
+  const tn_type *x = v->operands[0]->type;
+  for (uint32_t i = 0; i < x->ndim; i++) lo[i] = hi[i] = tn_dim_const(ctx, 0);
+  for (uint32_t k = 0; value != NULL && k < axes->u.list.n; k++) {
+    uint32_t axis = (uint32_t)axes->u.list.ints[k], n = value->type->ndim;
+    const tn_dim *dims[TN_MAX_NDIM], *apart[TN_MAX_NDIM];
+    int64_t map[TN_MAX_NDIM], size = v->node->attrs[TN_SLIDING_SIZE].u.list.ints[k];
+    for (uint32_t i = 0; i < n; i++) {
+      dims[i] = value->type->dims[i];
+      apart[i > axis ? i + 1 : i] = dims[i];
+      map[i] = i > axis ? i + 1 : i;
+    }
+    apart[axis + 1] = tn_dim_const(ctx, size);
+    dims[axis] = tn_dim_mul_i(ctx, dims[axis], size);
+    hi[axis] = tn_dim_sub(ctx, x->dims[axis], dims[axis]);
+    value = tn_build_reshape(b, tn_build_broadcast_map(b, value, apart, n + 1, map), dims, n);
+  }
+  return tn_build_pad(b, value, rest, lo, hi);
+}
+
+/* The winner's element gets all, which a comparison finds without a scatter. */
+static tn_value *select_winners(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_attr *axes = &v->node->attrs[TN_SLIDING_AXES];
+  const tn_type *x = v->operands[0]->type;
+  tn_value *winner = repeat_over_windows(v, find_winners(v), tn_build_splat_i(b, TN_I64, -1)), *position = NULL;
+  tn_value *dy = repeat_over_windows(v, v->dy[0], tn_build_splat_f(b, x->dtype, 0));
+  for (uint32_t k = 0; k < axes->u.list.n; k++) {
+    uint32_t axis = (uint32_t)axes->u.list.ints[k];
+    tn_value *along = tn_build_iota(b, x->dims, x->ndim, axis, TN_I64);
+    if (position != NULL) {
+      tn_value *extent = tn_build_reshape(b, tn_build_dim_value(b, &x->dims[axis], 1), NULL, 0);
+      position = tn_build_binary(b, TN_MUL, position, tn_build_broadcast_to(b, extent, x->dims, x->ndim));
+      along = tn_build_binary(b, TN_ADD, position, along);
+    }
+    position = along;
+  }
+  return tn_build_select(b, tn_build_binary(b, TN_EQ, winner, position), dy, tn_build_fill_like(b, v->operands[0], 0));
+}
+
 static bool vjp_window(tn_vjp *v) {
-  bool is_sum = ops[v->node->attrs[TN_SLIDING_OP].u.i][0] == 's';
-  return (v->dx[0] = is_sum ? spread_sums(v) : add_to_winners(v)) != NULL;
+  if (ops[v->node->attrs[TN_SLIDING_OP].u.i][0] == 's') v->dx[0] = spread_sums(v);
+  else v->dx[0] = are_apart(v->node->attrs) ? select_winners(v) : add_to_winners(v);
+  return v->dx[0] != NULL;
 }
 
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
