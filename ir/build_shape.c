@@ -245,27 +245,38 @@ tn_value *tn_build_dim_value(tn_build *b, const tn_dim *const *dims, uint32_t n)
   return build(b, &tn_op_dim_value, NULL, 0, &(named_attr){"dims", tn_attr_dims(b->module, dims, n)}, 1);
 }
 
-bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n) {
+bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, const int64_t *hi, const tn_dim **out) {
   if (!x) return false;
   if (!x->index) {
-    int64_t n = tn_type_static_count(x->type);
-    if (x->type->ndim > 1 || n < 0 || n > 64)
-      return tn_error(b->ctx, tn_loc_current(b->ctx), TN_E_SHAPE,
-                      "a list of extents computed at run time must have a fixed length of at most 64");
+    uint32_t n = (uint32_t)tn_type_static_count(x->type);
     const tn_dim *dims[64];
-    for (int64_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
       const char *name = tn_namef(b->ctx, "?%u", b->ctx->n_symbols);
-      const tn_symbol *symbol = tn_symbol_create(b->ctx, TN_SYM_READ, name, NULL, lo, hi);
+      const tn_symbol *symbol = tn_symbol_create(b->ctx, TN_SYM_READ, name, NULL, lo[i], hi[i]);
       TN_VEC_PUSH(b->module->arena, &b->module->symbols, symbol);
       dims[i] = tn_dim_symbol(b->ctx, symbol);
     }
-    x = build(b, &tn_op_dim_read, &x, 1, &(named_attr){"dims", tn_attr_dims(b->module, dims, (uint32_t)n)}, 1);
+    x = build(b, &tn_op_dim_read, &x, 1, &(named_attr){"dims", tn_attr_dims(b->module, dims, n)}, 1);
     if (!x) return false;
     TN_ASSERT(x->index);
   }
   for (uint32_t i = 0; i < x->n_index; i++) out[i] = x->index[i];
-  *out_n = x->n_index;
   return true;
+}
+
+bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n) {
+  if (!x) return false;
+  int64_t n = x->index ? x->n_index : tn_type_static_count(x->type);
+  if (n < 0 || n > 64 || (!x->index && x->type->ndim > 1))
+    return tn_error(b->ctx, tn_loc_current(b->ctx), TN_E_SHAPE,
+                    "a list of extents computed at run time must have a fixed length of at most 64");
+  int64_t los[64], his[64];
+  for (int64_t i = 0; i < n; i++) {
+    los[i] = lo;
+    his[i] = hi;
+  }
+  *out_n = (uint32_t)n;
+  return tn_build_read_dims_within(b, x, los, his, out);
 }
 
 bool tn_build_axis(tn_build *b, int64_t axis, uint32_t ndim, const char *what, uint32_t *out) {

@@ -96,6 +96,52 @@ static tn_range range_of_term(const tn_term *term) {
   return tn_range_scale(range, term->coefficient);
 }
 
+/* 0 or 1, and so its own square. */
+static bool is_flag(const tn_atom *atom) { return atom->lo >= 0 && atom->hi <= 1; }
+
+/* A flag that several terms share, or NULL. */
+static const tn_atom *shared_flag(const tn_term *terms, size_t n) {
+  for (size_t i = 0; i + 1 < n; i++)
+    for (uint32_t k = 0; k < terms[i].n_atoms; k++) {
+      if (!is_flag(terms[i].atoms[k])) continue;
+      for (size_t j = i + 1; j < n; j++)
+        for (uint32_t l = 0; l < terms[j].n_atoms; l++)
+          if (terms[j].atoms[l] == terms[i].atoms[k]) return terms[i].atoms[k];
+    }
+  return NULL;
+}
+
+/* The terms with flag in the place of 0 or 1. */
+static const tn_dim *set_flag(tn_ctx *ctx, const tn_term *terms, size_t n, const tn_atom *flag, bool set) {
+  tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
+  tn_term *left = TN_NEW_N(scratch, tn_term, n);
+  size_t n_left = 0;
+  for (size_t i = 0; i < n; i++) {
+    const tn_atom **atoms = TN_NEW_N(scratch, const tn_atom *, terms[i].n_atoms);
+    tn_term term = {terms[i].coefficient, 0, atoms};
+    for (uint32_t k = 0; k < terms[i].n_atoms; k++)
+      if (terms[i].atoms[k] != flag) atoms[term.n_atoms++] = terms[i].atoms[k];
+    if (set || term.n_atoms == terms[i].n_atoms) left[n_left++] = term;
+  }
+  const tn_dim *dim = tn_dim_of_terms(ctx, left, n_left);
+  tn_arena_destroy(scratch);
+  return dim;
+}
+
+#define MAX_RANGE_TERMS 24 /* each flag may double the work */
+
+/* The range of a sum of terms. `n - m*n + m` with a flag m is n or 1, which the sum of the terms' ranges does not show:
+ * the formula is taken once with the flag 0 and once with it 1. */
+static tn_range range_of_terms(tn_ctx *ctx, const tn_term *terms, size_t n) {
+  tn_range range = {0, 0};
+  for (size_t i = 0; i < n; i++) range = tn_range_add(range, range_of_term(&terms[i]));
+  const tn_atom *flag = n > MAX_RANGE_TERMS ? NULL : shared_flag(terms, n);
+  if (flag == NULL) return range;
+  const tn_dim *off = set_flag(ctx, terms, n, flag, false), *on = set_flag(ctx, terms, n, flag, true);
+  int64_t lo = off->lo < on->lo ? off->lo : on->lo, hi = off->hi > on->hi ? off->hi : on->hi;
+  return (tn_range){lo > range.lo ? lo : range.lo, hi < range.hi ? hi : range.hi};
+}
+
 static uint64_t hash_terms(const tn_term *terms, size_t n) {
   uint64_t hash = tn_hash_bytes(0, &n, sizeof(n));
   for (size_t i = 0; i < n; i++) {
@@ -116,16 +162,13 @@ static bool same_terms(const tn_dim *dim, const tn_term *terms, size_t n) {
 
 static const tn_dim *intern(tn_ctx *ctx, const tn_term *terms, size_t n) {
   uint64_t hash = hash_terms(terms, n);
-  const tn_dim *first = tn_map_get_u64(&ctx->dims, hash);
-  for (const tn_dim *dim = first; dim; dim = dim->next_same_hash)
+  for (const tn_dim *dim = tn_map_get_u64(&ctx->dims, hash); dim; dim = dim->next_same_hash)
     if (same_terms(dim, terms, n)) return dim;
   tn_dim *made = TN_NEW(ctx->arena, tn_dim);
   tn_term *copy = tn_arena_copy(ctx->arena, terms, n * sizeof(*terms));
-  tn_range range = {0, 0};
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < n; i++)
     copy[i].atoms = tn_arena_copy(ctx->arena, terms[i].atoms, terms[i].n_atoms * sizeof(*terms[i].atoms));
-    range = tn_range_add(range, range_of_term(&copy[i]));
-  }
+  tn_range range = range_of_terms(ctx, copy, n);
   made->n_terms = (uint32_t)n;
   made->terms = copy;
   made->lo = range.lo;
@@ -133,7 +176,7 @@ static const tn_dim *intern(tn_ctx *ctx, const tn_term *terms, size_t n) {
   made->is_constant = n == 0 || (n == 1 && terms[0].n_atoms == 0);
   made->hash = hash;
   made->id = (uint32_t)ctx->dims.n;
-  made->next_same_hash = first;
+  made->next_same_hash = tn_map_get_u64(&ctx->dims, hash); /* now: finding the range may have made others */
   tn_map_set_u64(&ctx->dims, hash, made);
   return made;
 }
@@ -318,7 +361,9 @@ static bool multiply_terms(tn_arena *arena, const tn_term *a, const tn_term *b, 
   if (a->n_atoms) memcpy(atoms, a->atoms, a->n_atoms * sizeof(*atoms));
   if (b->n_atoms) memcpy(atoms + a->n_atoms, b->atoms, b->n_atoms * sizeof(*atoms));
   qsort(atoms, a->n_atoms + b->n_atoms, sizeof(*atoms), sort_atoms);
-  out->n_atoms = a->n_atoms + b->n_atoms;
+  out->n_atoms = 0;
+  for (uint32_t i = 0; i < a->n_atoms + b->n_atoms; i++)
+    if (i == 0 || atoms[i] != atoms[i - 1] || !is_flag(atoms[i])) atoms[out->n_atoms++] = atoms[i];
   out->atoms = atoms;
   return out->n_atoms <= 64 && tn_mul_i64(a->coefficient, b->coefficient, &out->coefficient);
 }

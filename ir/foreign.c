@@ -96,6 +96,11 @@ bool tn_foreign_const_ints(const tn_foreign_node *node, uint32_t index, const in
                     node->op, tn_dtype_name(dtype));
   tn_arena *arena = node->build->module->arena;
   int64_t n = value->n_index;
+  if (tn_type_static_count(value->type) == 0) { /* an empty list is known, wherever it comes from */
+    *out = TN_NEW_N(arena, int64_t, 1);
+    *out_known = true;
+    return true;
+  }
   const void *data = const_index(value) ? NULL : const_elements(node, index, &n, &dtype);
   if (!data && !const_index(value)) return true;
   int64_t *ints = TN_NEW_N(arena, int64_t, (size_t)n);

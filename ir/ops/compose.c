@@ -72,6 +72,13 @@ tn_value *tn_compose_constant(tn_build *b, tn_value *x) {
   return tn_build_op(b, tn_op_find("stop_gradient"), &x, 1, NULL);
 }
 
+tn_value *tn_compose_take_axis(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis) {
+  if (x == NULL) return NULL;
+  int64_t perm[TN_MAX_NDIM]; /* the index' axis comes first */
+  for (uint32_t k = 0; k < x->type->ndim; k++) perm[k] = k < axis ? k + 1 : k == axis ? 0 : k;
+  return tn_build_transpose(b, tn_build_gather_axis(b, x, positions, axis), perm);
+}
+
 double tn_attr_f(const tn_node *node, uint32_t i) { return node->attrs[i].u.f; }
 
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,

@@ -21,6 +21,8 @@ tn_value *tn_compose_mean(tn_build *b, tn_value *x, const int64_t *axes, uint32_
 /* The elements of x at positions along axis, which vary as positions do: NumPy's take_along_axis. positions: the rank
  * of x; its extents on other axes are at most x's. */
 tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis);
+/* x along axis at positions, an index vector. */
+tn_value *tn_compose_take_axis(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis);
 /* A dim as a scalar value of dtype. */
 tn_value *tn_compose_dim(tn_build *b, const tn_dim *dim, tn_dtype dtype);
 /* A scalar repeated to like's dims. */

@@ -1,6 +1,7 @@
 /* cumulate: a running fold along an axis. */
 #include "ir/gradient.h"
 #include "ir/ops/fold.h"
+#include "ir/ops/onnx.h"
 #include "ir/primitives.h"
 
 enum { OP, AXIS, REVERSE, EXCLUSIVE };
@@ -47,24 +48,11 @@ static tn_value *cumulate(tn_foreign_node *node, tn_value *x, uint32_t axis) {
   return tn_build_op(node->build, op, &x, 1, attrs);
 }
 
-/* The axis that a number in [-ndim, ndim) names, looked up, so that any other one is an index out of range when the
- * program runs. */
-static tn_value *resolve_axis(tn_foreign_node *node, tn_value *axis, uint32_t ndim) {
-  tn_build *b = node->build;
-  int64_t *names = tn_arena_alloc(b->module->arena, 2 * ndim * sizeof *names);
-  for (uint32_t i = 0; i < 2 * ndim; i++) names[i] = i % ndim;
-  const tn_dim *length = tn_dim_const(b->ctx, 2 * ndim);
-  const tn_type *type = tn_type_tensor(b->ctx, TN_I64, 1, &length);
-  tn_value *table = tn_build_const(b, tn_const_data(b->module, "axes", type, names));
-  axis = tn_build_reshape(b, tn_build_cast(b, axis, TN_I64), NULL, 0);
-  return tn_build_gather_axis(b, table, tn_build_binary_f(b, TN_ADD, axis, ndim), 0);
-}
-
 /* An axis known only at run time: each axis is done, and the one that is meant is chosen. */
 static tn_value *choose_axis(tn_foreign_node *node, tn_value *x, tn_value *axis) {
   tn_build *b = node->build;
   uint32_t ndim = x->type->ndim;
-  axis = resolve_axis(node, axis, ndim);
+  axis = tn_axes_resolve(b, tn_build_reshape(b, axis, NULL, 0), ndim);
   tn_value *y = cumulate(node, x, 0);
   for (uint32_t i = 1; i < ndim && axis != NULL; i++) {
     tn_value *here = tn_build_binary_f(b, TN_EQ, axis, i);

@@ -89,7 +89,29 @@ bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);
 bool tn_import_qlinear_matmul(tn_foreign_node *node);
 
+/* onnx_axes.c: axes known only at run time. */
+/* Each of axes (integers of any shape) as 0 to ndim - 1; one outside [-ndim, ndim) is an index out of range when the
+ * program runs. ndim >= 1. */
+tn_value *tn_axes_resolve(tn_build *b, tn_value *axes, uint32_t ndim);
+/* i64[ndim, count]: 1 where entry i of the list axes, of count numbers, names axis d, else 0. NULL axes: 0, 1, ... */
+tn_value *tn_axes_hits(tn_foreign_node *node, tn_value *axes, const tn_dim *count, uint32_t ndim);
+/* i64[ndim]: how often each axis is named. */
+tn_value *tn_axes_counts(tn_build *b, tn_value *hits);
+/* The counts as flags, dims in [0, 1]; an axis named twice is refused when the program runs. */
+bool tn_axes_read_flags(tn_build *b, tn_value *counts, const tn_dim **out);
+/* i64[ndim]: the entry of list (as long as hits is wide) that belongs to each axis, or what `otherwise` has there. */
+tn_value *tn_axes_place(tn_build *b, tn_value *hits, tn_value *list, tn_value *otherwise);
+/* The extents of those of x's axes that are not named, in order; n_axes are. */
+bool tn_axes_read_kept(tn_foreign_node *node, const tn_value *x, tn_value *counts, uint32_t n_axes,
+                       const tn_dim **out);
+/* x with each axis in two, of extents (1, n) where its flag is 1 and (n, 1) where it is 0. At most TN_MAX_NDIM / 2. */
+tn_value *tn_axes_split(tn_build *b, tn_value *x, const tn_dim *const *flags);
+
 /* Shared. */
+/* True when input `index` is given and its contents are not known when compiling; an empty list always is. */
+bool tn_foreign_is_data(const tn_foreign_node *node, uint32_t index);
+/* The list of integers at input `index`, of a length that must be n (checked, now or when the program runs). */
+tn_value *tn_foreign_list(tn_foreign_node *node, uint32_t index, uint32_t n);
 /* The axes of an attribute, or of input `index` from opset `since_input` on, normalised against ndim, ascending; *given
  * = false when there are none. */
 bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input, uint32_t ndim, int64_t *out,
@@ -104,6 +126,9 @@ tn_value *tn_build_gather_axes(tn_build *b, tn_value *x, tn_value *const *indice
 /* An integer input as dims in [lo, hi]; at most TN_MAX_INDEX. */
 bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t hi, const tn_dim **out,
                      uint32_t *out_n);
+/* The same where the rules say how long the list is: one of a symbolic length must be that long. */
+bool tn_foreign_dims_of(tn_foreign_node *node, uint32_t index, uint32_t length, int64_t lo, int64_t hi,
+                        const tn_dim **out, uint32_t *out_n);
 
 /* ai.onnx.preview.training */
 bool tn_import_gradient(tn_foreign_node *node);

@@ -11,7 +11,7 @@ bool tn_import_one_hot(tn_foreign_node *node) {
   const tn_dim *count[TN_MAX_INDEX], *dims[TN_MAX_NDIM];
   uint32_t n, at;
   if (index == NULL || depth == NULL || values == NULL || !tn_foreign_int(node, "axis", -1, &axis)) return false;
-  depth = tn_build_cast(b, depth, TN_I64);
+  depth = tn_build_cast(b, depth->index != NULL ? depth : scalar_of(b, depth), TN_I64);
   if (depth == NULL || !tn_build_read_dims(b, depth, 0, TN_DIM_INF, count, &n)) return false;
   if (n != 1) return tn_foreign_error(node, TN_E_SHAPE, "depth: expected one number, found %u", n);
   uint32_t ndim = index->type->ndim + 1;

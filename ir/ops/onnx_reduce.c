@@ -34,6 +34,38 @@ static tn_value *reduce(tn_build *b, const char *kind, tn_value *x, const int64_
   return y == NULL ? NULL : tn_build_cast(b, y, x->type->dtype);
 }
 
+/* Axes known only at run time: every axis is one of two, of which the second, n or 1 long, is folded. */
+static tn_value *reduce_read(tn_foreign_node *node, const char *kind, tn_value *x, bool keep, bool noop) {
+  tn_build *b = node->build;
+  tn_value *axes = tn_foreign_input(node, 1);
+  uint32_t ndim = x->type->ndim;
+  int64_t n = tn_type_static_count(axes->type), folded[TN_MAX_NDIM];
+  const tn_dim *flags[TN_MAX_NDIM], *dims[TN_MAX_NDIM];
+  if (ndim == 0 || n > ndim) {
+    tn_foreign_error(node, TN_E_ATTR, "axes: %lld axes of at most %u", (long long)n, ndim);
+    return NULL;
+  }
+  if (2 * ndim > TN_MAX_NDIM || (n < 0 && !keep)) {
+    tn_foreign_unsupported(node, n < 0 ? "axes of unknown number, which decide the rank of the result,"
+                                       : "axes computed at run time and this rank");
+    return NULL;
+  }
+  const tn_dim *count = tn_type_count(b->ctx, axes->type);
+  tn_value *counts = tn_axes_counts(b, tn_axes_hits(node, axes, count, ndim));
+  if (n < 0 && !noop && counts != NULL) { /* no axis means all of them */
+    const tn_dim *some = tn_dim_min(b->ctx, count, tn_dim_const(b->ctx, 1));
+    tn_value *all = tn_compose_dim(b, tn_dim_sub(b->ctx, tn_dim_const(b->ctx, 1), some), TN_I64);
+    counts = tn_build_binary(b, TN_ADD, counts, tn_compose_repeat(b, all, counts));
+  }
+  if (counts == NULL || !tn_axes_read_flags(b, counts, flags)) return NULL;
+  for (uint32_t i = 0; i < ndim; i++) folded[i] = 2 * i + 1;
+  tn_value *parts = tn_axes_split(b, tn_compose_wide(b, x), flags);
+  tn_value *y = parts == NULL ? NULL : tn_compose_narrow(b, reduce(b, kind, parts, folded, ndim), x);
+  if (y == NULL || keep) return y;
+  if (!tn_axes_read_kept(node, x, counts, (uint32_t)n, dims)) return NULL;
+  return tn_build_reshape(b, y, dims, ndim - (uint32_t)n);
+}
+
 /* Axes are an attribute before opset 13 (ReduceSum) or 18 (the others), then an input; without any all axes are
  * reduced, or none with noop_with_empty_axes. */
 bool tn_import_reduce(tn_foreign_node *node) {
@@ -44,9 +76,12 @@ bool tn_import_reduce(tn_foreign_node *node) {
   bool given;
   const char *kind = node->op + strlen("Reduce");
   if (x == NULL || !tn_foreign_int(node, "keepdims", 1, &keep) ||
-      !tn_foreign_int(node, "noop_with_empty_axes", 0, &noop) ||
-      !tn_foreign_axes(node, 1, strcmp(kind, "Sum") == 0 ? 13 : 18, x->type->ndim, axes, &n, &given))
+      !tn_foreign_int(node, "noop_with_empty_axes", 0, &noop))
     return false;
+  int64_t since = strcmp(kind, "Sum") == 0 ? 13 : 18;
+  if (node->version >= since && tn_foreign_is_data(node, 1))
+    return tn_foreign_set(node, 0, reduce_read(node, kind, x, keep != 0, noop != 0));
+  if (!tn_foreign_axes(node, 1, since, x->type->ndim, axes, &n, &given)) return false;
   if (n == 0 && noop == 0)
     for (n = 0; n < x->type->ndim; n++) axes[n] = n;
   tn_value *y = tn_compose_narrow(b, reduce(b, kind, tn_compose_wide(b, x), axes, n), x);

@@ -8,6 +8,9 @@ bool tn_foreign_dims(tn_foreign_node *node, uint32_t index, int64_t lo, int64_t 
                      uint32_t *out_n) {
   tn_value *value = tn_foreign_need(node, index);
   if (value == NULL) return false;
+  if (value->index == NULL && tn_type_static_count(value->type) < 0)
+    return tn_foreign_unsupported(node, "a shape of unknown length (input %u), which decides the rank of the result,",
+                                  index);
   if (!tn_dtype_is_integer(value->type->dtype))
     return tn_foreign_error(node, TN_E_DTYPE, "input %u: expected integers, found %s", index,
                             tn_dtype_name(value->type->dtype));
@@ -66,6 +69,36 @@ bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair) {
   }
   pair[1] = tn_build_broadcast_map(b, pair[1], x->dims, x->ndim, map);
   return pair[1] != NULL;
+}
+
+bool tn_foreign_is_data(const tn_foreign_node *node, uint32_t index) {
+  const int64_t *ints;
+  uint32_t n;
+  bool known;
+  return tn_foreign_input(node, index) != NULL && tn_foreign_const_ints(node, index, &ints, &n, &known) && !known;
+}
+
+tn_value *tn_foreign_list(tn_foreign_node *node, uint32_t index, uint32_t n) {
+  tn_build *b = node->build;
+  tn_value *list = tn_foreign_need(node, index);
+  const tn_dim *length = tn_dim_const(b->ctx, n);
+  if (list == NULL) return NULL;
+  if (list->type->ndim > 1) {
+    tn_foreign_error(node, TN_E_RANK, "input %u: expected a list, found rank %u", index, list->type->ndim);
+    return NULL;
+  }
+  const tn_dim *count = tn_type_count(b->ctx, list->type);
+  if (!tn_func_require_eq(b->func, count, length, node->loc, "'%s': length of input %u", node->op, index)) return NULL;
+  return list->type->ndim == 1 ? tn_build_reshape(b, list, &length, 1) : list;
+}
+
+bool tn_foreign_dims_of(tn_foreign_node *node, uint32_t index, uint32_t length, int64_t lo, int64_t hi,
+                        const tn_dim **out, uint32_t *out_n) {
+  const tn_value *value = tn_foreign_need(node, index);
+  if (value == NULL) return false;
+  if (value->index != NULL || tn_type_static_count(value->type) >= 0)
+    return tn_foreign_dims(node, index, lo, hi, out, out_n);
+  return tn_build_read_dims(node->build, tn_foreign_list(node, index, length), lo, hi, out, out_n);
 }
 
 /* A target extent that may say 0 (as x's) or -1 (what remains), known only at run time: flags in {0, 1} choose. */
@@ -144,6 +177,31 @@ bool tn_import_flatten(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, 2));
 }
 
+/* The number of axes named at run time; it decides the rank of the result. */
+static bool count_axes(tn_foreign_node *node, uint32_t index, uint32_t limit, uint32_t *out) {
+  int64_t n = tn_type_static_count(tn_foreign_input(node, index)->type);
+  if (n < 0) return tn_foreign_unsupported(node, "axes of unknown number, which decide the rank of the result,");
+  *out = (uint32_t)n;
+  return n <= limit || tn_foreign_error(node, TN_E_ATTR, "axes: %lld axes of at most %u", (long long)n, limit);
+}
+
+/* Axes known only at run time are those dropped, which must be of extent 1; the extents that are left are read. */
+static tn_value *squeeze_read(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  uint32_t ndim = x->type->ndim, n = 0;
+  const tn_dim *flags[TN_MAX_NDIM], *dims[TN_MAX_NDIM], *zero = tn_dim_const(b->ctx, 0);
+  if (!count_axes(node, 1, ndim, &n)) return NULL;
+  tn_value *hits = tn_axes_hits(node, node->inputs[1], tn_dim_const(b->ctx, n), ndim);
+  tn_value *counts = tn_axes_counts(b, hits);
+  if (!tn_axes_read_flags(b, counts, flags)) return NULL;
+  for (uint32_t i = 0; i < ndim; i++) {
+    const tn_dim *excess = tn_dim_mul(b->ctx, flags[i], tn_dim_add_i(b->ctx, x->type->dims[i], -1));
+    if (!tn_func_require_eq(b->func, excess, zero, node->loc, "'Squeeze': axis %u is named and not of extent 1", i))
+      return NULL;
+  }
+  return tn_axes_read_kept(node, x, counts, n, dims) ? tn_build_reshape(b, x, dims, ndim - n) : NULL;
+}
+
 /* Squeeze: without axes, those of extent 1 (which must be known when compiling). */
 bool tn_import_squeeze(tn_foreign_node *node) {
   tn_build *b = node->build;
@@ -151,7 +209,9 @@ bool tn_import_squeeze(tn_foreign_node *node) {
   int64_t axes[TN_MAX_NDIM];
   uint32_t n, kept = 0, at = 0;
   bool given;
-  if (x == NULL || !tn_foreign_axes(node, 1, 13, x->type->ndim, axes, &n, &given)) return false;
+  if (x == NULL) return false;
+  if (node->version >= 13 && tn_foreign_is_data(node, 1)) return tn_foreign_set(node, 0, squeeze_read(node, x));
+  if (!tn_foreign_axes(node, 1, 13, x->type->ndim, axes, &n, &given)) return false;
   const tn_dim *dims[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->type->ndim; i++) {
     const tn_dim *d = x->type->dims[i];
@@ -166,6 +226,40 @@ bool tn_import_squeeze(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, kept));
 }
 
+/* The result's extent k is 1 where axis k is named, else the extent of x that comes next. */
+static tn_value *unsqueeze_read(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  uint32_t from = x->type->ndim, n = 0;
+  if (!count_axes(node, 1, TN_MAX_NDIM - from, &n)) return NULL;
+  uint32_t ndim = from + n;
+  tn_value *hits = tn_axes_hits(node, node->inputs[1], tn_dim_const(ctx, n), ndim);
+  tn_value *counts = tn_axes_counts(b, hits);
+  const tn_dim *flags[TN_MAX_NDIM], *dims[TN_MAX_NDIM], *one = tn_dim_const(ctx, 1);
+  if (!tn_axes_read_flags(b, counts, flags)) return NULL; /* also refuses an axis that is named twice */
+  int64_t lo[TN_MAX_NDIM], hi[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < ndim; i++) {
+    lo[i] = 1;
+    hi[i] = 1;
+    dims[i] = one;
+    for (uint32_t k = 0; k < from; k++) {
+      lo[i] = x->type->dims[k]->lo < lo[i] ? x->type->dims[k]->lo : lo[i];
+      hi[i] = x->type->dims[k]->hi > hi[i] ? x->type->dims[k]->hi : hi[i];
+    }
+    lo[i] = lo[i] < 0 ? 0 : lo[i];
+  }
+  if (from == 0) return tn_build_reshape(b, x, dims, ndim);
+  tn_value *kept = tn_build_binary(b, TN_SUB, tn_build_fill_like(b, counts, 1), counts);
+  const tn_opdef *cumulate = tn_op_find("cumulate");
+  tn_attr attrs[] = {tn_attr_name(cumulate, "op", "sum"), tn_attr_int(0), tn_attr_bool(false), tn_attr_bool(true)};
+  tn_value *place = tn_build_op(b, cumulate, &kept, 1, attrs); /* kept before: beyond the last only where named */
+  place = tn_build_binary_f(b, TN_MIN, place, from - 1);
+  tn_value *extents = tn_build_gather_axis(b, tn_build_dim_value(b, x->type->dims, from), place, 0);
+  tn_value *named = tn_build_binary_f(b, TN_NE, counts, 0);
+  extents = tn_build_select(b, named, tn_build_fill_like(b, counts, 1), extents);
+  return tn_build_read_dims_within(b, extents, lo, hi, dims) ? tn_build_reshape(b, x, dims, ndim) : NULL;
+}
+
 bool tn_import_unsqueeze(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0);
@@ -174,11 +268,11 @@ bool tn_import_unsqueeze(tn_foreign_node *node) {
   uint32_t n, n_axes, at = 0, from = 0;
   bool known = true, given;
   if (x == NULL) return false;
+  if (node->version >= 13 && tn_foreign_is_data(node, 1)) return tn_foreign_set(node, 0, unsqueeze_read(node, x));
   /* the result's rank is needed to read negative axes */
   if (node->version < 13 ? !tn_foreign_ints(node, "axes", &list, &n)
                          : !tn_foreign_const_ints(node, 1, &list, &n, &known))
     return false;
-  if (!known) return tn_foreign_unsupported(node, "axes computed at run time");
   uint32_t ndim = x->type->ndim + n;
   if (ndim > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a result of rank %u is above the limit", ndim);
   if (!tn_foreign_axes(node, 1, 13, ndim, axes, &n_axes, &given)) return false;
@@ -241,7 +335,7 @@ bool tn_import_tile(tn_foreign_node *node) {
   const tn_dim *repeats[TN_MAX_INDEX], *dims[TN_MAX_NDIM];
   uint32_t n;
   tn_value *x = tn_foreign_need(node, 0);
-  if (x == NULL || !tn_foreign_dims(node, 1, 0, TN_DIM_INF, repeats, &n)) return false;
+  if (x == NULL || !tn_foreign_dims_of(node, 1, x->type->ndim, 0, TN_DIM_INF, repeats, &n)) return false;
   if (n != x->type->ndim) return tn_foreign_error(node, TN_E_SHAPE, "repeats: expected %u, found %u", x->type->ndim, n);
   for (uint32_t i = n; i-- > 0 && x != NULL;) { /* an axis at a time keeps the rank low */
     if (tn_dim_is(repeats[i], 1)) continue;

@@ -98,11 +98,9 @@ static tn_value *positions(const job *j) {
 /* x read along the axis at positions (f64, any), clamped. */
 static tn_value *read_at(const job *j, tn_value *x, tn_value *at) {
   tn_build *b = j->b;
-  int64_t axis = j->attrs[AXIS].u.i, perm[TN_MAX_NDIM];
   tn_value *last = like(j, op2_f(j, TN_SUB, number(j, j->in), 1), at);
   tn_value *index = tn_build_cast(b, op2_f(j, TN_MAX, op2(j, TN_MIN, at, last), 0), TN_I64);
-  for (uint32_t k = 0; k < x->type->ndim; k++) perm[k] = (int64_t)k < axis ? k + 1 : (int64_t)k == axis ? 0 : k;
-  return tn_build_transpose(b, tn_build_gather_axis(b, x, index, (uint32_t)axis), perm);
+  return tn_compose_take_axis(b, x, index, (uint32_t)j->attrs[AXIS].u.i);
 }
 
 static tn_value *nearest(const job *j, tn_value *x, tn_value *at) {
