@@ -79,6 +79,11 @@ tn_value *tn_compose_take_axis(tn_build *b, tn_value *x, tn_value *positions, ui
   return tn_build_transpose(b, tn_build_gather_axis(b, x, positions, axis), perm);
 }
 
+tn_value *tn_compose_entry(tn_build *b, tn_value *vector, uint32_t i) {
+  const tn_dim *one = tn_dim_const(b->ctx, 1);
+  return tn_build_reshape(b, tn_build_slice_axis(b, vector, 0, tn_dim_const(b->ctx, i), one, 1), NULL, 0);
+}
+
 double tn_attr_f(const tn_node *node, uint32_t i) { return node->attrs[i].u.f; }
 
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,

@@ -23,6 +23,8 @@ tn_value *tn_compose_mean(tn_build *b, tn_value *x, const int64_t *axes, uint32_
 tn_value *tn_compose_take_along(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis);
 /* x along axis at positions, an index vector. */
 tn_value *tn_compose_take_axis(tn_build *b, tn_value *x, tn_value *positions, uint32_t axis);
+/* Element i of a vector, as a scalar. */
+tn_value *tn_compose_entry(tn_build *b, tn_value *vector, uint32_t i);
 /* A dim as a scalar value of dtype. */
 tn_value *tn_compose_dim(tn_build *b, const tn_dim *dim, tn_dtype dtype);
 /* A scalar repeated to like's dims. */

@@ -93,11 +93,6 @@ static void resolve_values(tn_build *b, tn_value *extent, tn_value **start, tn_v
   *size = tn_build_select(b, tn_build_binary(b, TN_EQ, *step, zero), tn_build_fill_like(b, count, -1), count);
 }
 
-static tn_value *entry(tn_build *b, tn_value *vector, uint32_t i) {
-  return tn_build_reshape(b, tn_build_slice_axis(b, vector, 0, tn_dim_const(b->ctx, i), tn_dim_const(b->ctx, 1), 1),
-                          NULL, 0);
-}
-
 /* Slice with axes, steps or the number of starts known only at run time: each axis is read at start + step * i. */
 static tn_value *slice_read(tn_foreign_node *node, tn_value *x) {
   tn_build *b = node->build;
@@ -127,8 +122,8 @@ static tn_value *slice_read(tn_foreign_node *node, tn_value *x) {
   if (!tn_build_read_dims_within(b, size, lo, hi, sizes)) return NULL;
   for (uint32_t i = 0; i < ndim; i++) {
     tn_value *at = tn_build_iota(b, &sizes[i], 1, 0, TN_I64);
-    at = tn_build_binary(b, TN_MUL, at, tn_compose_repeat(b, entry(b, step, i), at));
-    at = tn_build_binary(b, TN_ADD, at, tn_compose_repeat(b, entry(b, start, i), at));
+    at = tn_build_binary(b, TN_MUL, at, tn_compose_repeat(b, tn_compose_entry(b, step, i), at));
+    at = tn_build_binary(b, TN_ADD, at, tn_compose_repeat(b, tn_compose_entry(b, start, i), at));
     x = tn_compose_take_axis(b, x, at, i);
   }
   return x;

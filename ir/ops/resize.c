@@ -1,14 +1,16 @@
 /* resize: resampling along one axis; ONNX's Resize and Upsample are one of them an axis. Coordinates and weights follow
  * the formulas of ONNX Resize-19, computed in double; with `antialias` the filter is widened as in PIL. */
 #include "ir/ops/compose.h"
+#include "ir/ops/onnx.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
   AXIS, SIZE, SCALE, MODE, COORDINATES, NEAREST, CUBIC_A, EXCLUDE_OUTSIDE, ANTIALIAS, EXTRAPOLATION, ROI_START, ROI_END,
-  N_ATTRS
+  TAPS, N_ATTRS
 };
+enum { X, X_SCALE, X_START, X_END, N_OPERANDS };
 enum { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC };
 enum { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, TF_HALF_PIXEL, TF_CROP };
 enum { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
@@ -31,8 +33,13 @@ static bool infer_resize(tn_infer *infer) {
   if (!tn_infer_axis(infer, "axis", axis, x->ndim) || !tn_infer_length(infer, "size", &attrs[SIZE], 1)) return false;
   bool ok = tn_infer_extent(infer, "size", attrs[SIZE].u.list.dims[0]);
   if (!(scale >= 0) || isinf(scale)) return tn_infer_error(infer, TN_E_ATTR, "scale: expected a positive number or 0");
-  if (attrs[ANTIALIAS].u.i != 0 && scale == 0) return tn_infer_error(infer, TN_E_ATTR, "antialias needs a scale");
-  if (!(support(attrs) * 2 <= MAX_TAPS))
+  bool counted = attrs[TAPS].present, filters = attrs[MODE].u.i != MODE_NEAREST;
+  if (filters && attrs[ANTIALIAS].u.i != 0 && scale == 0 && !counted)
+    return tn_infer_error(infer, TN_E_ATTR, "antialias needs a scale, or taps");
+  if (counted && (!tn_infer_length(infer, "taps", &attrs[TAPS], 1) || x->ndim + 1 > TN_MAX_NDIM)) return false;
+  for (uint32_t i = X_SCALE; i < infer->n_operands; i++)
+    if (infer->operands[i] != NULL) ok = tn_infer_rank(infer, i, 0) && ok;
+  if (filters && !counted && !(support(attrs) * 2 <= MAX_TAPS))
     return tn_infer_error(infer, TN_E_LIMIT, "antialias: scale %g needs more than %d taps", scale, MAX_TAPS);
   const tn_dim *dims[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->ndim; i++) dims[i] = x->dims[i];
@@ -46,6 +53,7 @@ typedef struct job {
   const tn_attr *attrs;
   const tn_dim *in, *out;
   tn_value *scale, *resized; /* scalars: the scale, and in * scale, which need not be an integer */
+  tn_value *start, *end;     /* scalars: of the region, in parts of the axis */
 } job;
 
 static tn_value *like(const job *j, tn_value *scalar, const tn_value *x) { return tn_compose_repeat(j->b, scalar, x); }
@@ -70,7 +78,6 @@ static tn_value *positions(const job *j) {
   tn_value *i = tn_build_iota(b, &j->out, 1, 0, TN_F64), *zero = tn_build_splat_f(b, TN_F64, 0);
   tn_value *half = op2_f(j, TN_SUB, op2(j, TN_DIV, op2_f(j, TN_ADD, i, 0.5), like(j, j->scale, i)), 0.5);
   tn_value *last = op2_f(j, TN_SUB, number(j, j->in), 1);
-  double start = j->attrs[ROI_START].u.f, end = j->attrs[ROI_END].u.f;
   switch (j->attrs[COORDINATES].u.i) {
     case HALF_PIXEL: return half;
     case HALF_PIXEL_SYMMETRIC: {
@@ -89,9 +96,9 @@ static tn_value *positions(const job *j) {
     default: break;
   }
   tn_value *several = op2_f(j, TN_GT, j->resized, 1);
-  tn_value *first =
-      tn_build_select(b, several, op2_f(j, TN_MUL, last, start), op2_f(j, TN_MUL, last, 0.5 * (start + end)));
-  tn_value *step = per_step(j, op2_f(j, TN_MUL, last, end - start), zero);
+  tn_value *middle = op2_f(j, TN_MUL, op2(j, TN_ADD, j->start, j->end), 0.5);
+  tn_value *first = tn_build_select(b, several, op2(j, TN_MUL, last, j->start), op2(j, TN_MUL, last, middle));
+  tn_value *step = per_step(j, op2(j, TN_MUL, last, op2(j, TN_SUB, j->end, j->start)), zero);
   return op2(j, TN_ADD, op2(j, TN_MUL, i, like(j, step, i)), like(j, first, i));
 }
 
@@ -132,7 +139,8 @@ static tn_value *filter(const job *j, tn_value *d) {
 
 static tn_value *tap_weight(const job *j, tn_value *at, tn_value *tap) {
   tn_value *d = tn_build_unary(j->b, TN_ABS, op2(j, TN_SUB, at, tap));
-  if (j->attrs[ANTIALIAS].u.i != 0 && j->attrs[SCALE].u.f < 1) d = op2_f(j, TN_MUL, d, j->attrs[SCALE].u.f);
+  if (j->attrs[TAPS].present) d = op2(j, TN_MUL, d, like(j, op2_f(j, TN_MIN, j->scale, 1), d));
+  else if (j->attrs[ANTIALIAS].u.i != 0 && j->attrs[SCALE].u.f < 1) d = op2_f(j, TN_MUL, d, j->attrs[SCALE].u.f);
   tn_value *w = filter(j, d);
   if (j->attrs[EXCLUDE_OUTSIDE].u.i == 0) return w;
   tn_value *last = like(j, op2_f(j, TN_SUB, number(j, j->in), 1), tap);
@@ -160,6 +168,30 @@ static tn_value *interpolate(const job *j, tn_value *x, tn_value *at) {
     sum = sum == NULL ? term : op2(j, TN_ADD, sum, term);
   }
   return sum;
+}
+
+/* The same for a number of taps known only at run time, which are an axis of their own. */
+static tn_value *interpolate_taps(const job *j, tn_value *x, tn_value *at) {
+  tn_build *b = j->b;
+  tn_ctx *ctx = b->ctx;
+  uint32_t axis = (uint32_t)j->attrs[AXIS].u.i, ndim = x->type->ndim;
+  const tn_dim *taps = j->attrs[TAPS].u.list.dims[0], *dims[2] = {j->out, tn_dim_mul_i(ctx, taps, 2)};
+  int64_t along = 0, over = 1, map[2] = {0, 1}, perm[TN_MAX_NDIM];
+  tn_value *k = tn_build_iota(b, dims, 2, 1, TN_F64);
+  k = op2(j, TN_SUB, k, like(j, number(j, tn_dim_add_i(ctx, taps, -1)), k));
+  tn_value *base = tn_build_broadcast_map(b, tn_build_unary(b, TN_FLOOR, at), dims, 2, &along);
+  tn_value *tap = op2(j, TN_ADD, base, k);
+  tn_value *w = tap_weight(j, tn_build_broadcast_map(b, at, dims, 2, &along), tap);
+  tn_value *total = tn_build_reduce(b, "sum", w, &over, 1, false);
+  w = op2(j, TN_DIV, w, tn_build_broadcast_map(b, total, dims, 2, &along));
+  tn_value *last = like(j, op2_f(j, TN_SUB, number(j, j->in), 1), tap);
+  tn_value *index = tn_build_cast(b, op2_f(j, TN_MAX, op2(j, TN_MIN, tap, last), 0), TN_I64);
+  tn_value *read = tn_build_gather_axis(b, x, index, axis); /* [out, taps, the other axes] */
+  if (read == NULL || w == NULL) return NULL;
+  w = tn_build_broadcast_map(b, tn_build_cast(b, w, x->type->dtype), read->type->dims, ndim + 1, map);
+  tn_value *y = tn_build_reduce(b, "sum", op2(j, TN_MUL, read, w), &over, 1, false);
+  for (uint32_t i = 0; i < ndim; i++) perm[i] = i < axis ? i + 1 : i == axis ? 0 : i;
+  return tn_build_transpose(b, y, perm);
 }
 
 /* An integer scale whose blocks all read their own element: each element repeated, which needs no index. */
@@ -193,10 +225,12 @@ static bool expand_resize(tn_build *b, const tn_node *node, tn_value *const *ope
     *out = repeat(b, x, axis, (int64_t)attrs[SCALE].u.f, node->results[0]->type);
     return *out != NULL;
   }
-  bool given = attrs[SCALE].u.f != 0;
-  j.scale =
-      given ? tn_build_splat_f(b, TN_F64, attrs[SCALE].u.f) : op2(&j, TN_DIV, number(&j, j.out), number(&j, j.in));
-  j.resized = given ? op2_f(&j, TN_MUL, number(&j, j.in), attrs[SCALE].u.f) : number(&j, j.out);
+  tn_value *scale = operands[X_SCALE], *start = operands[X_START], *end = operands[X_END];
+  if (scale == NULL && attrs[SCALE].u.f != 0) scale = tn_build_splat_f(b, TN_F64, attrs[SCALE].u.f);
+  j.start = start != NULL ? start : tn_build_splat_f(b, TN_F64, attrs[ROI_START].u.f);
+  j.end = end != NULL ? end : tn_build_splat_f(b, TN_F64, attrs[ROI_END].u.f);
+  j.scale = scale != NULL ? scale : op2(&j, TN_DIV, number(&j, j.out), number(&j, j.in));
+  j.resized = scale != NULL ? op2(&j, TN_MUL, number(&j, j.in), scale) : number(&j, j.out);
   tn_value *at = positions(&j), *y;
   if (at == NULL) return false;
   if (attrs[MODE].u.i == MODE_NEAREST) {
@@ -204,7 +238,7 @@ static bool expand_resize(tn_build *b, const tn_node *node, tn_value *const *ope
   } else {
     bool is_float = tn_dtype_is_float(x->type->dtype);
     tn_value *wide = is_float ? tn_compose_wide(b, x) : tn_build_cast(b, x, TN_F32);
-    y = interpolate(&j, wide, at);
+    y = attrs[TAPS].present ? interpolate_taps(&j, wide, at) : interpolate(&j, wide, at);
     if (y != NULL && !is_float) y = tn_build_unary(b, TN_ROUND, y);
     y = tn_compose_narrow(b, y, x);
   }
@@ -225,29 +259,71 @@ typedef struct request {
   uint32_t n;
   uint32_t axes[TN_MAX_NDIM];
   double scales[TN_MAX_NDIM]; /* 0: by size */
+  tn_value *scale_values[TN_MAX_NDIM]; /* f64[], where known only at run time; else NULL */
   const tn_dim *sizes[TN_MAX_NDIM];
   double roi[2 * TN_MAX_NDIM];
+  tn_value *roi_values; /* f64[2 * n] where known only at run time; else NULL */
 } request;
 
-/* A list of floats from a constant input. */
-static bool const_floats(tn_foreign_node *node, uint32_t index, double *out, uint32_t *out_n) {
-  const tn_const *constant = tn_value_const(tn_foreign_need(node, index));
-  if (constant == NULL) return tn_foreign_unsupported(node, "input %u computed at run time", index);
+/* A list of floats from a constant input, or, when its contents are known only at run time, a value of length
+ * elements. */
+static bool read_floats(tn_foreign_node *node, uint32_t index, uint32_t length, double *out, tn_value **out_value) {
+  tn_value *input = tn_foreign_need(node, index);
+  const tn_const *constant = tn_value_const(input);
+  *out_value = NULL;
+  if (input == NULL) return false;
+  if (constant == NULL) return (*out_value = tn_foreign_list(node, index, length)) != NULL;
   int64_t n = tn_type_static_count(constant->type);
-  if (n > 2 * TN_MAX_NDIM) return tn_foreign_error(node, TN_E_SHAPE, "input %u: %lld elements", index, (long long)n);
+  if (n != length)
+    return tn_foreign_error(node, TN_E_SHAPE, "input %u: expected %u numbers, found %lld", index, length, (long long)n);
   tn_arena *scratch = tn_arena_create_scratch(node->build->ctx->arena);
   const char *bytes = tn_const_read(constant, scratch);
   tn_dtype dtype = constant->type->dtype;
   for (int64_t i = 0; i < n; i++)
     out[i] = tn_number_cast(dtype, TN_F64, tn_number_load(dtype, bytes + (size_t)i * tn_dtype_bytes(dtype))).f;
   tn_arena_destroy(scratch);
-  *out_n = (uint32_t)n;
   return true;
 }
 
-/* floor(extent * scale); a symbolic extent needs a scale that is a ratio of small numbers. */
+/* The extents of the axes as f64[n]. */
+static tn_value *extents_of(tn_foreign_node *node, const request *r) {
+  const tn_dim *dims[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < r->n; i++) dims[i] = r->x->type->dims[r->axes[i]];
+  return tn_build_cast(node->build, tn_build_dim_value(node->build, dims, r->n), TN_F64);
+}
+
+/* Sizes from a value of type f64[n] that only a run shows; those below 0 or no number are refused then. */
+static bool read_computed(tn_foreign_node *node, request *r, tn_value *sizes) {
+  tn_build *b = node->build;
+  uint32_t n;
+  sizes = tn_build_unary(b, TN_FLOOR, sizes);
+  if (sizes == NULL) return false;
+  tn_value *good = tn_build_binary(b, TN_AND, tn_build_binary_f(b, TN_GE, sizes, 0),
+                                   tn_build_binary_f(b, TN_LT, sizes, 0x1p40));
+  tn_value *count = tn_build_select(b, good, sizes, tn_build_fill_like(b, sizes, -1));
+  return tn_build_read_dims(b, tn_build_cast(b, count, TN_I64), 0, (int64_t)1 << 40, r->sizes, &n);
+}
+
+/* Scales known only at run time: as the definition, the product is rounded to f32. */
+static bool read_scale_values(tn_foreign_node *node, request *r, tn_value *scales) {
+  tn_build *b = node->build;
+  scales = tn_build_cast(b, tn_build_cast(b, scales, TN_F32), TN_F64);
+  if (scales == NULL) return false;
+  tn_value *sizes = tn_build_binary(b, TN_MUL, extents_of(node, r), scales);
+  sizes = tn_build_cast(b, tn_build_cast(b, sizes, TN_F32), TN_F64);
+  tn_value *good = tn_build_binary_f(b, TN_GT, scales, 0);
+  sizes = tn_build_select(b, good, sizes, tn_build_fill_like(b, scales, -1));
+  for (uint32_t i = 0; i < r->n; i++) r->scale_values[i] = tn_compose_entry(b, scales, i);
+  return read_computed(node, r, sizes);
+}
+
+/* floor(extent * scale): of a symbolic extent a formula where the scale is a ratio of small numbers, else read from what
+ * the definition says. */
 static const tn_dim *scaled(tn_foreign_node *node, const tn_dim *extent, double scale) {
-  tn_ctx *ctx = node->build->ctx;
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  const tn_dim *read;
+  uint32_t n;
   if (tn_dim_is_const(extent)) {
     double size = floor((double)((float)tn_dim_value(extent) * (float)scale));
     if (!(size < 0x1p40)) {
@@ -261,8 +337,9 @@ static const tn_dim *scaled(tn_foreign_node *node, const tn_dim *extent, double 
     if (p >= 1 && p < 0x1p30 && (float)(p / (double)q) == (float)scale)
       return tn_dim_floordiv(ctx, tn_dim_mul_i(ctx, extent, (int64_t)p), tn_dim_const(ctx, q));
   }
-  tn_foreign_unsupported(node, "scale %g of an extent that is not fixed", scale);
-  return NULL;
+  tn_value *product = tn_build_binary_f(b, TN_MUL, tn_compose_dim(b, extent, TN_F32), scale);
+  tn_value *floor_of = tn_build_cast(b, tn_build_unary(b, TN_FLOOR, product), TN_I64);
+  return tn_build_read_dims(b, floor_of, 0, TN_DIM_INF, &read, &n) ? read : NULL;
 }
 
 static bool read_scales(tn_foreign_node *node, request *r, const double *scales, uint32_t n) {
@@ -280,10 +357,7 @@ static bool read_scales(tn_foreign_node *node, request *r, const double *scales,
 static bool keep_ratio(tn_foreign_node *node, request *r, bool larger) {
   double scale = 0;
   for (uint32_t i = 0; i < r->n; i++) {
-    const tn_dim *in = r->x->type->dims[r->axes[i]];
-    if (!tn_dim_is_const(in) || !tn_dim_is_const(r->sizes[i]) || tn_dim_is(in, 0))
-      return tn_foreign_unsupported(node, "keep_aspect_ratio_policy and extents that are not fixed");
-    double ratio = (double)tn_dim_value(r->sizes[i]) / (double)tn_dim_value(in);
+    double ratio = (double)tn_dim_value(r->sizes[i]) / (double)tn_dim_value(r->x->type->dims[r->axes[i]]);
     if (i == 0 || (larger ? ratio > scale : ratio < scale)) scale = ratio;
   }
   for (uint32_t i = 0; i < r->n; i++) {
@@ -294,12 +368,24 @@ static bool keep_ratio(tn_foreign_node *node, request *r, bool larger) {
   return true;
 }
 
+/* The same where sizes or extents are known only at run time. */
+static bool keep_ratio_read(tn_foreign_node *node, request *r, bool larger) {
+  tn_build *b = node->build;
+  int64_t axis = 0;
+  tn_value *in = extents_of(node, r), *sizes = tn_build_cast(b, tn_build_dim_value(b, r->sizes, r->n), TN_F64);
+  tn_value *scale = tn_build_reduce(b, larger ? "max" : "min", tn_build_binary(b, TN_DIV, sizes, in), &axis, 1, false);
+  for (uint32_t i = 0; i < r->n; i++) r->scale_values[i] = scale;
+  if (in == NULL || scale == NULL) return false;
+  tn_value *scaled_in = tn_build_binary(b, TN_MUL, in, tn_compose_repeat(b, scale, in));
+  return read_computed(node, r, tn_build_binary_f(b, TN_ADD, scaled_in, 0.5));
+}
+
 static bool read_sizes(tn_foreign_node *node, request *r) {
   const tn_dim *sizes[TN_MAX_INDEX];
   uint32_t n;
   const char *policy;
-  tn_value *value = tn_foreign_need(node, 3);
-  if (value == NULL || !tn_build_read_dims(node->build, value, 0, TN_DIM_INF, sizes, &n) ||
+  bool all_fixed = true;
+  if (!tn_foreign_dims_of(node, 3, r->n, 0, TN_DIM_INF, sizes, &n) ||
       !tn_foreign_string(node, "keep_aspect_ratio_policy", "stretch", &policy))
     return false;
   if (n != r->n) return tn_foreign_error(node, TN_E_SHAPE, "sizes: expected %u, found %u", r->n, n);
@@ -308,9 +394,11 @@ static bool read_sizes(tn_foreign_node *node, request *r) {
     const tn_dim *in = r->x->type->dims[r->axes[i]];
     bool fixed = tn_dim_is_const(in) && tn_dim_is_const(sizes[i]) && !tn_dim_is(in, 0);
     r->scales[i] = fixed ? (double)tn_dim_value(sizes[i]) / (double)tn_dim_value(in) : sizes[i] == in ? 1 : 0;
+    all_fixed = all_fixed && fixed;
   }
-  if (strcmp(policy, "stretch") == 0) return true;
-  return keep_ratio(node, r, strcmp(policy, "not_smaller") == 0);
+  if (strcmp(policy, "stretch") == 0 || n == 0) return true;
+  bool larger = strcmp(policy, "not_smaller") == 0;
+  return all_fixed ? keep_ratio(node, r, larger) : keep_ratio_read(node, r, larger);
 }
 
 static bool read_axes(tn_foreign_node *node, request *r) {
@@ -366,7 +454,6 @@ static bool is_empty(const tn_value *value) {
  * third from there on. */
 static bool read_extents(tn_foreign_node *node, request *r) {
   double scales[2 * TN_MAX_NDIM];
-  uint32_t n = 0;
   const tn_foreign_attr *attr = tn_foreign_find(node, "scales");
   if (node->op[0] == 'U' && node->version < 7) {
     scales[0] = scales[1] = 1;
@@ -378,33 +465,67 @@ static bool read_extents(tn_foreign_node *node, request *r) {
     return read_scales(node, r, attr->floats, attr->n);
   }
   uint32_t index = node->version < 11 || node->op[0] == 'U' ? 1 : 2;
-  if (!is_empty(tn_foreign_input(node, index)))
-    return const_floats(node, index, scales, &n) && read_scales(node, r, scales, n);
-  return read_sizes(node, r);
+  if (is_empty(tn_foreign_input(node, index))) return read_sizes(node, r);
+  tn_value *value;
+  if (!read_floats(node, index, r->n, scales, &value)) return false;
+  return value != NULL ? read_scale_values(node, r, value) : read_scales(node, r, scales, r->n);
+}
+
+/* antialias by a scale known only at run time: the number of taps on each side, ceil(support / scale). */
+static bool count_taps(tn_foreign_node *node, request *r, uint32_t i) {
+  tn_build *b = node->build;
+  const tn_dim *taps;
+  uint32_t n;
+  if (r->scale_values[i] == NULL) {
+    tn_value *in = tn_compose_dim(b, r->x->type->dims[r->axes[i]], TN_F64);
+    r->scale_values[i] = tn_build_binary(b, TN_DIV, tn_compose_dim(b, r->sizes[i], TN_F64), in);
+  }
+  tn_value *scale = tn_build_binary_f(b, TN_MIN, r->scale_values[i], 1);
+  if (scale == NULL) return false;
+  double reach = r->attrs[MODE].u.i == MODE_CUBIC ? 2 : 1;
+  tn_value *count = tn_build_unary(b, TN_CEIL, tn_build_binary(b, TN_DIV, tn_build_fill_like(b, scale, reach), scale));
+  if (!tn_build_read_dims(b, tn_build_cast(b, count, TN_I64), 1, INT32_MAX, &taps, &n)) return false;
+  r->attrs[TAPS] = tn_attr_dims(b->module, &taps, 1);
+  return true;
+}
+
+static tn_value *resize_axis(tn_foreign_node *node, request *r, uint32_t i, tn_value *x) {
+  tn_build *b = node->build;
+  bool by_filter = r->attrs[MODE].u.i != MODE_NEAREST && r->attrs[ANTIALIAS].u.i != 0;
+  r->attrs[AXIS] = tn_attr_int(r->axes[i]);
+  r->attrs[SIZE] = tn_attr_dims(b->module, &r->sizes[i], 1);
+  r->attrs[SCALE] = tn_attr_float(r->scale_values[i] != NULL ? 0 : r->scales[i]);
+  r->attrs[ROI_START] = tn_attr_float(r->roi[i]);
+  r->attrs[ROI_END] = tn_attr_float(r->attrs[COORDINATES].u.i == TF_CROP ? r->roi[r->n + i] : 1);
+  r->attrs[TAPS] = (tn_attr){0};
+  if (by_filter && (r->scale_values[i] != NULL || r->scales[i] == 0) && !count_taps(node, r, i)) return NULL;
+  tn_value *operands[N_OPERANDS] = {x, r->scale_values[i], NULL, NULL};
+  if (r->roi_values != NULL) {
+    operands[X_START] = tn_compose_entry(b, r->roi_values, i);
+    operands[X_END] = tn_compose_entry(b, r->roi_values, r->n + i);
+  }
+  uint32_t n = operands[X_START] != NULL ? N_OPERANDS : operands[X_SCALE] != NULL ? 2 : 1;
+  return tn_build_op(b, tn_op_find("resize"), operands, n, r->attrs);
 }
 
 static bool import_resize(tn_foreign_node *node) {
-  tn_build *b = node->build;
   request r = {.x = tn_foreign_need(node, 0)};
-  uint32_t n_roi = 0;
   if (r.x == NULL || !read_axes(node, &r) || !read_ways(node, &r) || !read_extents(node, &r)) return false;
   bool crop = r.attrs[COORDINATES].u.i == TF_CROP;
-  if (crop && !const_floats(node, 1, r.roi, &n_roi)) return false;
-  if (crop && n_roi != 2 * r.n) return tn_foreign_error(node, TN_E_SHAPE, "roi: expected %u numbers", 2 * r.n);
+  if (crop && !read_floats(node, 1, 2 * r.n, r.roi, &r.roi_values)) return false;
+  if (r.roi_values != NULL) r.roi_values = tn_build_cast(node->build, r.roi_values, TN_F64);
   tn_value *x = r.x;
   for (uint32_t i = 0; i < r.n && x != NULL; i++) {
-    if (!crop && r.sizes[i] == x->type->dims[r.axes[i]] && r.scales[i] == 1) continue;
-    r.attrs[AXIS] = tn_attr_int(r.axes[i]);
-    r.attrs[SIZE] = tn_attr_dims(b->module, &r.sizes[i], 1);
-    r.attrs[SCALE] = tn_attr_float(r.scales[i]);
-    r.attrs[ROI_START] = tn_attr_float(r.roi[i]);
-    r.attrs[ROI_END] = tn_attr_float(crop ? r.roi[r.n + i] : 1);
-    x = tn_build_op(b, tn_op_find("resize"), &x, 1, r.attrs);
+    bool same = r.sizes[i] == x->type->dims[r.axes[i]] && r.scales[i] == 1;
+    if (crop || !same) x = resize_axis(node, &r, i, x);
   }
   return tn_foreign_set(node, 0, x);
 }
 
-static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
+                                              {"scale", TN_OPTIONAL, TN_DTYPE_BIT(TN_F64), TN_ROLE_DATA, NULL, 0},
+                                              {"start", TN_OPTIONAL, TN_DTYPE_BIT(TN_F64), TN_ROLE_DATA, NULL, 0},
+                                              {"end", TN_OPTIONAL, TN_DTYPE_BIT(TN_F64), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attr_defs[] = {
     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
     {.name = "size", .kind = TN_ATTR_DIMS, .required = true},
@@ -417,7 +538,8 @@ static const tn_attr_def attr_defs[] = {
     {.name = "antialias", .kind = TN_ATTR_BOOL},
     {.name = "extrapolation", .kind = TN_ATTR_FLOAT},
     {.name = "roi_start", .kind = TN_ATTR_FLOAT},
-    {.name = "roi_end", .kind = TN_ATTR_FLOAT, .default_f = 1.0}};
+    {.name = "roi_end", .kind = TN_ATTR_FLOAT, .default_f = 1.0},
+    {.name = "taps", .kind = TN_ATTR_DIMS, .no_default = true}};
 static const tn_onnx_row onnx[] = {{"", "Resize", 10, 0, import_resize}, {"", "Upsample", 1, 9, import_resize}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), "{axis=1, size=[6], scale=2, coordinates=asymmetric, nearest=floor}", 0, 0, "f32[2,6]"},
@@ -426,6 +548,8 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[8]"), "{axis=0, size=[3], scale=0.375, mode=linear, antialias=true}", 0, 0, "f32[3]"},
     {TN_TYPES("f32[1,4]"), "{axis=0, size=[1], mode=linear, coordinates=align_corners}", 0, 0, "f32[1,4]"},
     {TN_TYPES("u8[4]"), "{axis=0, size=[7], mode=linear}", 0, 200, "u8[7]"},
+    {TN_TYPES("f32[2,4]", "f64[]"), "{axis=1, size=[6], mode=linear}", 1.5, 1.5, "f32[2,6]"},
+    {TN_TYPES("f32[2,8]", "f64[]"), "{axis=1, size=[4], mode=linear, antialias=true, taps=[2]}", 0.5, 0.5, "f32[2,4]"},
     {TN_TYPES("f32[4,0]"), "{axis=0, size=[2]}", 0, 0, "f32[2,0]"},
     {TN_TYPES("f32[4]"), "{axis=1, size=[2]}", 0, 0, NULL},
     {TN_TYPES("f32[4]"), "{axis=0, size=[2], antialias=true}", 0, 0, NULL},
@@ -437,7 +561,9 @@ const tn_opdef tn_op_resize = {
     .kind = TN_OP_COMPOSITE,
     .doc = "x resampled along axis to size: the nearest element, or linear or cubic interpolation, at positions given "
            "by `coordinates` and scale (0: size / extent). exclude_outside leaves taps beyond the ends out; antialias "
-           "widens the filter by 1 / scale; tf_crop_and_resize gives `extrapolation` outside.",
+           "widens the filter by 1 / scale; tf_crop_and_resize gives `extrapolation` outside. The operands stand for "
+           "scale, roi_start and roi_end where these are known only at run time; antialias then needs `taps`, at least "
+           "ceil(1 / scale) for linear and ceil(2 / scale) for cubic (scale at most 1).",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attr_defs),
