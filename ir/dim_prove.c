@@ -2,7 +2,8 @@
  *
  * p >= 0 is tried in turn by: the interval of p; the signs of its coefficients once every symbol is written as its
  * lower bound plus something nonnegative; and replacing one atom by a bound that makes p smaller (an axis by an end of
- * its range, floordiv by its rational bounds, min and max by an operand), up to a depth. */
+ * its range, floordiv by its rational bounds, a divisor times its quotient by the dividend, min and max by an operand),
+ * up to a depth. */
 #include "ir/dim_internal.h"
 
 #define MAX_DEPTH 8
@@ -84,6 +85,29 @@ static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, i
   return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth, steps);
 }
 
+static const tn_atom *only_atom(const tn_dim *p) {
+  bool lone = p->n_terms == 1 && p->terms[0].coefficient == 1 && p->terms[0].n_atoms == 1;
+  return lone ? p->terms[0].atoms[0] : NULL;
+}
+
+/* q * floordiv(x, q) <= x, for a divisor that is an atom itself: a term that falls with the product is replaced. */
+static bool multiple_proves(tn_ctx *ctx, const tn_dim *p, const tn_term *term, const tn_atom *atom, int depth,
+                            int *steps) {
+  const tn_atom *divisor = only_atom(atom->q), *rest[8];
+  uint32_t n = 0, found = 0;
+  if (divisor == NULL || divisor->lo < 0 || term->coefficient >= 0 || term->n_atoms > 8) return false;
+  for (uint32_t k = 0; k < term->n_atoms; k++) {
+    bool first = (term->atoms[k] == atom && (found & 1) == 0) || (term->atoms[k] == divisor && (found & 2) == 0);
+    if (first) found |= term->atoms[k] == atom ? 1 : 2;
+    else if (term->atoms[k]->lo < 0) return false;
+    else rest[n++] = term->atoms[k];
+  }
+  if (found != 3) return false;
+  tn_term whole = *term, others = {term->coefficient, n, rest};
+  const tn_dim *left = tn_dim_sub(ctx, p, tn_dim_of_terms(ctx, &whole, 1));
+  return proves(ctx, tn_dim_add(ctx, left, tn_dim_mul(ctx, tn_dim_of_terms(ctx, &others, 1), atom->p)), depth, steps);
+}
+
 static bool has_extent(const tn_symbol *symbol) {
   return (symbol->kind == TN_SYM_AXIS || symbol->kind == TN_SYM_LOOP) && symbol->extent;
 }
@@ -113,6 +137,7 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
       bool has_bound = atom->kind != TN_ATOM_MOD &&
                        (atom->kind != TN_ATOM_SYMBOL || has_extent(atom->symbol));
       if (has_bound && atom_proves(ctx, p, atom, depth - 1, steps)) return true;
+      if (atom->kind == TN_ATOM_FLOORDIV && multiple_proves(ctx, p, &p->terms[i], atom, depth - 1, steps)) return true;
       if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;
     }
   return false;

@@ -10,21 +10,35 @@ enum { SCALE, SOFTCAP, PRECISION, SCORES, N_ATTRS };
 static const char *const scores_names[] = {"raw", "capped", "biased", "probabilities", NULL};
 
 /* How many query heads share one of the keys', as an extent. */
-static bool sharing(tn_ctx *ctx, const tn_type *q, const tn_type *k, const tn_dim **out) {
-  return tn_dim_divide_exact(ctx, q->dims[1], k->dims[1], out);
+static const tn_dim *sharing(tn_ctx *ctx, const tn_type *q, const tn_type *k) {
+  const tn_dim *exact;
+  return tn_dim_divide_exact(ctx, q->dims[1], k->dims[1], &exact) ? exact
+                                                                   : tn_dim_floordiv(ctx, q->dims[1], k->dims[1]);
+}
+
+/* The extent of the scores, or 1 where a run may show that. */
+static bool check_bias_axis(tn_infer *infer, const tn_dim *extent, const tn_dim *score, uint32_t axis) {
+  const tn_dim *p = extent, *q = score;
+  if (!tn_func_dims_equal(infer->func, extent, score) && extent->lo <= 1 && extent->hi >= 1) {
+    const tn_dim *less = tn_dim_add_i(infer->ctx, extent, -1);
+    p = tn_dim_mul(infer->ctx, tn_dim_sub(infer->ctx, extent, score), less);
+    q = tn_dim_const(infer->ctx, 0);
+  }
+  return tn_func_require_eq(infer->func, p, q, infer->loc, "'attention': bias, axis %u", axis);
 }
 
 static bool infer_attention(tn_infer *infer) {
   const tn_type *q = infer->operands[0]->type, *k = infer->operands[1]->type, *v = infer->operands[2]->type;
-  const tn_dim *share, *one = tn_dim_const(infer->ctx, 1);
+  const tn_dim *one = tn_dim_const(infer->ctx, 1);
   if (!tn_infer_rank(infer, 0, 4) || !tn_infer_rank(infer, 1, 4) || !tn_infer_rank(infer, 2, 4)) return false;
-  if (!sharing(infer->ctx, q, k, &share))
+  const tn_dim *heads = tn_dim_mul(infer->ctx, sharing(infer->ctx, q, k), k->dims[1]);
+  if (tn_dim_is_const(q->dims[1]) && tn_dim_is_const(heads) && heads != q->dims[1])
     return tn_infer_error(infer, TN_E_SHAPE, "heads of %s are no multiple of those of %s", tn_infer_operand(infer, 0),
                           tn_infer_operand(infer, 1));
   const struct { const tn_dim *p, *q; const char *what; } equal[] = {
       {k->dims[0], q->dims[0], "batch of k"}, {v->dims[0], q->dims[0], "batch of v"},
       {v->dims[1], k->dims[1], "heads of v"}, {v->dims[2], k->dims[2], "length of v"},
-      {k->dims[3], q->dims[3], "head size of k"}};
+      {k->dims[3], q->dims[3], "head size of k"}, {heads, q->dims[1], "heads of q, a multiple of those of k"}};
   bool ok = true;
   for (size_t i = 0; i < TN_ARRAY_LEN(equal); i++)
     ok = tn_func_require_eq(infer->func, equal[i].p, equal[i].q, infer->loc, "'attention': %s", equal[i].what) && ok;
@@ -32,9 +46,7 @@ static bool infer_attention(tn_infer *infer) {
   const tn_type *bias = infer->n_operands > 3 && infer->operands[3] != NULL ? infer->operands[3]->type : NULL;
   if (bias != NULL && bias->ndim > 4) return tn_infer_error(infer, TN_E_RANK, "a bias of more than 4 dimensions");
   for (uint32_t i = 0; bias != NULL && i < bias->ndim; i++)
-    if (bias->dims[i] != one)
-      ok = tn_func_require_eq(infer->func, bias->dims[i], scores[4 - bias->ndim + i], infer->loc,
-                              "'attention': bias, axis %u", i) && ok;
+    if (bias->dims[i] != one) ok = check_bias_axis(infer, bias->dims[i], scores[4 - bias->ndim + i], i) && ok;
   const tn_dim *result[] = {q->dims[0], q->dims[1], q->dims[2], v->dims[3]};
   return ok && tn_infer_result(infer, 0, q->dtype, 4, result) && tn_infer_result(infer, 1, q->dtype, 4, scores);
 }
@@ -71,12 +83,19 @@ static tn_value *probabilities(tn_build *b, const tn_node *node, tn_value *score
   return tn_build_select(b, is_dead, tn_build_fill_like(b, p, 0), p);
 }
 
+/* q times scale, or over the root of the head size. */
+static tn_value *scaled(tn_build *b, const tn_node *node, tn_value *q) {
+  if (tn_attr_f(node, SCALE) != 0) return tn_build_binary_f(b, TN_MUL, q, tn_attr_f(node, SCALE));
+  tn_value *root = tn_build_unary(b, TN_SQRT, tn_compose_dim(b, q->type->dims[3], TN_F64));
+  tn_value *scale = root == NULL ? NULL : tn_build_binary(b, TN_DIV, tn_build_splat_f(b, TN_F64, 1), root);
+  return tn_build_binary(b, TN_MUL, q, tn_compose_repeat(b, tn_build_cast(b, scale, q->type->dtype), q));
+}
+
 static bool expand_attention(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
-  const tn_dim *share;
   double cap = tn_attr_f(node, SOFTCAP);
   tn_value *q = operands[0], *bias = node->n_operands > 3 ? operands[3] : NULL;
-  if (!sharing(b->ctx, q->type, operands[1]->type, &share)) return false;
-  q = tn_build_binary_f(b, TN_MUL, q, tn_attr_f(node, SCALE));
+  const tn_dim *share = sharing(b->ctx, q->type, operands[1]->type);
+  q = scaled(b, node, q);
   tn_value *stages[4];
   stages[0] = head_product(b, q, operands[1], share, 3);
   if (stages[0] == NULL) return false;
@@ -120,7 +139,7 @@ const tn_opdef tn_op_attention = {
     .kind = TN_OP_COMPOSITE,
     .doc = "y = softmax(cap(q k' * scale) + bias) v for q[B,H,S,D], k[B,G,T,D], v[B,G,T,E], G a divisor of H; cap(s) "
            "is softcap * tanh(s / softcap) when softcap > 0. The second result is the scores [B,H,S,T] at the stage "
-           "that `scores` names. A row whose bias is -inf everywhere gives zeros.",
+           "that `scores` names. scale=0 is 1 / sqrt(D). A row whose bias is -inf everywhere gives zeros.",
     TN_OPERANDS(operands),
     .n_results = 2,
     TN_ATTRS(attrs),

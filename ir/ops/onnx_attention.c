@@ -12,12 +12,16 @@ enum { SCALE, SOFTCAP, PRECISION, SCORES, N_ATTRS }; /* of op attention */
 static tn_value *split_heads(tn_foreign_node *node, tn_value *x, const char *attr) {
   tn_build *b = node->build;
   int64_t heads;
-  const tn_dim *size;
   if (!tn_foreign_int(node, attr, 0, &heads)) return NULL;
-  if (heads < 1 || !tn_dim_divide_exact(b->ctx, x->type->dims[2], tn_dim_const(b->ctx, heads), &size)) {
-    tn_foreign_error(node, TN_E_ATTR, "%s: %lld does not divide the last extent", attr, (long long)heads);
+  if (heads < 1 || heads > INT32_MAX) {
+    tn_foreign_error(node, TN_E_ATTR, "%s: %lld", attr, (long long)heads);
     return NULL;
   }
+  const tn_dim *last = x->type->dims[2], *count = tn_dim_const(b->ctx, heads), *zero = tn_dim_const(b->ctx, 0);
+  if (!tn_func_require_eq(b->func, tn_dim_mod(b->ctx, last, count), zero, node->loc,
+                          "'%s': rest of the last extent by %s", node->op, attr))
+    return NULL;
+  const tn_dim *size = tn_dim_floordiv(b->ctx, last, count);
   const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], tn_dim_const(b->ctx, heads), size};
   return tn_build_transpose(b, tn_build_reshape(b, x, dims, 4), (int64_t[]){0, 2, 1, 3});
 }
@@ -114,10 +118,9 @@ static bool read_attrs(tn_foreign_node *node, const tn_dim *head_size, tn_attr *
       !tn_foreign_int(node, "softmax_precision", 0, &precision) ||
       !tn_foreign_int(node, "qk_matmul_output_mode", 0, &mode))
     return false;
-  if (tn_foreign_find(node, "scale") == NULL) {
-    if (!tn_dim_is_const(head_size)) return tn_foreign_unsupported(node, "no scale and a head size that is not fixed");
-    scale = 1 / sqrt((double)tn_dim_value(head_size));
-  }
+  bool given = tn_foreign_find(node, "scale") != NULL;
+  if (given && scale == 0) return tn_foreign_error(node, TN_E_ATTR, "scale: 0 leaves nothing of the scores");
+  if (!given && tn_dim_is_const(head_size)) scale = 1 / sqrt((double)tn_dim_value(head_size));
   tn_dtype dtype = precision != 0 ? tn_dtype_of_onnx(precision) : TN_F32;
   if (!tn_dtype_is_float(dtype) || mode < 0 || mode > 3)
     return tn_foreign_error(node, TN_E_ATTR, "softmax_precision %lld, qk_matmul_output_mode %lld", (long long)precision,

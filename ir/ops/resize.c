@@ -552,7 +552,7 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,8]", "f64[]"), "{axis=1, size=[4], mode=linear, antialias=true, taps=[2]}", 0.5, 0.5, "f32[2,4]"},
     {TN_TYPES("f32[4,0]"), "{axis=0, size=[2]}", 0, 0, "f32[2,0]"},
     {TN_TYPES("f32[4]"), "{axis=1, size=[2]}", 0, 0, NULL},
-    {TN_TYPES("f32[4]"), "{axis=0, size=[2], antialias=true}", 0, 0, NULL},
+    {TN_TYPES("f32[4]"), "{axis=0, size=[2], mode=linear, antialias=true}", 0, 0, NULL},
     {TN_TYPES("f32[4]"), "{axis=0, size=[-2]}", 0, 0, NULL},
 };
 
