@@ -16,17 +16,6 @@ static const tn_dim *sharing(tn_ctx *ctx, const tn_type *q, const tn_type *k) {
                                                                    : tn_dim_floordiv(ctx, q->dims[1], k->dims[1]);
 }
 
-/* The extent of the scores, or 1 where a run may show that. */
-static bool check_bias_axis(tn_infer *infer, const tn_dim *extent, const tn_dim *score, uint32_t axis) {
-  const tn_dim *p = extent, *q = score;
-  if (!tn_func_dims_equal(infer->func, extent, score) && extent->lo <= 1 && extent->hi >= 1) {
-    const tn_dim *less = tn_dim_add_i(infer->ctx, extent, -1);
-    p = tn_dim_mul(infer->ctx, tn_dim_sub(infer->ctx, extent, score), less);
-    q = tn_dim_const(infer->ctx, 0);
-  }
-  return tn_func_require_eq(infer->func, p, q, infer->loc, "'attention': bias, axis %u", axis);
-}
-
 static bool infer_attention(tn_infer *infer) {
   const tn_type *q = infer->operands[0]->type, *k = infer->operands[1]->type, *v = infer->operands[2]->type;
   const tn_dim *one = tn_dim_const(infer->ctx, 1);
@@ -46,7 +35,7 @@ static bool infer_attention(tn_infer *infer) {
   const tn_type *bias = infer->n_operands > 3 && infer->operands[3] != NULL ? infer->operands[3]->type : NULL;
   if (bias != NULL && bias->ndim > 4) return tn_infer_error(infer, TN_E_RANK, "a bias of more than 4 dimensions");
   for (uint32_t i = 0; bias != NULL && i < bias->ndim; i++)
-    if (bias->dims[i] != one) ok = check_bias_axis(infer, bias->dims[i], scores[4 - bias->ndim + i], i) && ok;
+    if (bias->dims[i] != one) ok = tn_infer_spread(infer, "bias", i, bias->dims[i], scores[4 - bias->ndim + i]) && ok;
   const tn_dim *result[] = {q->dims[0], q->dims[1], q->dims[2], v->dims[3]};
   return ok && tn_infer_result(infer, 0, q->dtype, 4, result) && tn_infer_result(infer, 1, q->dtype, 4, scores);
 }

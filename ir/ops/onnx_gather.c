@@ -89,15 +89,11 @@ bool tn_import_gather_elements(tn_foreign_node *node) {
 }
 
 /* The last axis of index holds k coordinates, of axes batch .. batch+k-1; the batch axes are positions. */
-static bool split_coordinates(tn_foreign_node *node, tn_value *x, tn_value *index, uint32_t batch, tn_value **out,
-                              int64_t *axes, uint32_t *out_n) {
+static bool split_coordinates(tn_foreign_node *node, tn_value *x, tn_value *index, int64_t k, uint32_t batch,
+                              tn_value **out, int64_t *axes, uint32_t *out_n) {
   tn_build *b = node->build;
   uint32_t last = index->type->ndim - 1;
-  if (index->type->ndim == 0) return tn_foreign_error(node, TN_E_RANK, "indices: a scalar has no coordinates");
-  if (!tn_dim_is_const(index->type->dims[last]))
-    return tn_foreign_unsupported(node, "a number of coordinates that is not fixed");
-  int64_t k = tn_dim_value(index->type->dims[last]);
-  if (k + batch > x->type->ndim || batch > last)
+  if (k < 0 || k + batch > x->type->ndim || batch > last)
     return tn_foreign_error(node, TN_E_SHAPE, "indices: %lld coordinates after %u batch axes for %u dimensions",
                             (long long)k, batch, x->type->ndim);
   for (uint32_t i = 0; i < batch; i++) {
@@ -117,13 +113,34 @@ static bool split_coordinates(tn_foreign_node *node, tn_value *x, tn_value *inde
   return *out_n > 0 || tn_foreign_unsupported(node, "no coordinates");
 }
 
+/* The number of coordinates; -1 when it is not known or there is none (reported). */
+static int64_t count_coordinates(tn_foreign_node *node, const tn_value *index) {
+  uint32_t ndim = index->type->ndim;
+  if (ndim == 0) tn_foreign_error(node, TN_E_RANK, "indices: a scalar has no coordinates");
+  else if (tn_dim_is_const(index->type->dims[ndim - 1])) return tn_dim_value(index->type->dims[ndim - 1]);
+  else tn_foreign_unsupported(node, "a number of coordinates that is not fixed");
+  return -1;
+}
+
+/* The same where the updates' rank says it. */
+static int64_t count_scattered(tn_foreign_node *node, const tn_value *x, const tn_value *index, const tn_value *u) {
+  uint32_t ndim = index->type->ndim;
+  if (ndim == 0 || tn_dim_is_const(index->type->dims[ndim - 1])) return count_coordinates(node, index);
+  int64_t k = (int64_t)x->type->ndim + ndim - 1 - u->type->ndim;
+  const tn_dim *last = index->type->dims[ndim - 1];
+  bool ok = k >= 0 || tn_foreign_error(node, TN_E_RANK, "updates of rank %u", u->type->ndim);
+  return ok && tn_func_require_eq(node->build->func, last, tn_dim_const(node->build->ctx, k), node->loc,
+                                  "'%s': number of coordinates", node->op) ? k : -1;
+}
+
 bool tn_import_gather_nd(tn_foreign_node *node) {
   tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *indices[TN_MAX_NDIM];
   int64_t batch, axes[TN_MAX_NDIM];
   uint32_t n = 0;
   if (x == NULL || index == NULL || !tn_foreign_int(node, "batch_dims", 0, &batch)) return false;
   if (batch < 0 || batch > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_ATTR, "batch_dims: %lld", (long long)batch);
-  if (!split_coordinates(node, x, index, (uint32_t)batch, indices, axes, &n)) return false;
+  int64_t k = count_coordinates(node, index);
+  if (k < 0 || !split_coordinates(node, x, index, k, (uint32_t)batch, indices, axes, &n)) return false;
   return tn_foreign_set(node, 0, tn_build_gather_axes(node->build, x, indices, axes, n));
 }
 
@@ -161,7 +178,9 @@ bool tn_import_scatter_nd(tn_foreign_node *node) {
   tn_value *indices[TN_MAX_NDIM];
   int64_t axes[TN_MAX_NDIM];
   uint32_t n = 0;
-  if (x == NULL || index == NULL || u == NULL || !split_coordinates(node, x, index, 0, indices, axes, &n)) return false;
+  if (x == NULL || index == NULL || u == NULL) return false;
+  int64_t k = count_scattered(node, x, index, u);
+  if (k < 0 || !split_coordinates(node, x, index, k, 0, indices, axes, &n)) return false;
   return build_scatter(node, x, u, indices, axes, n);
 }
 

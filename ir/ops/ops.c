@@ -107,6 +107,16 @@ bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim)
                             infer->node->op->name, what);
 }
 
+bool tn_infer_spread(const tn_infer *infer, const char *what, uint32_t axis, const tn_dim *extent, const tn_dim *dim) {
+  const tn_dim *p = extent, *q = dim;
+  if (!tn_func_dims_equal(infer->func, extent, dim) && extent->lo <= 1 && extent->hi > 1) {
+    p = tn_dim_mul(infer->ctx, tn_dim_sub(infer->ctx, extent, dim), tn_dim_add_i(infer->ctx, extent, -1));
+    q = tn_dim_const(infer->ctx, 0);
+  }
+  return tn_func_require_eq(infer->func, p, q, infer->loc, "'%s': extent of %s, axis %u", infer->node->op->name, what,
+                            axis);
+}
+
 bool tn_infer_result(tn_infer *infer, uint32_t index, tn_dtype dtype, uint32_t ndim, const tn_dim *const *dims) {
   if (ndim > TN_MAX_NDIM)
     return tn_infer_error(infer, TN_E_LIMIT, "a result of rank %u is above the limit of %d", ndim, TN_MAX_NDIM);

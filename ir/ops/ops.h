@@ -34,6 +34,9 @@ bool tn_infer_same_type(const tn_infer *infer, const tn_type *type, const tn_typ
                         uint32_t number);
 /* dim >= 0, proved or guarded. */
 bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim);
+/* What an operand's axis is broadcast along: extent is dim, or 1 where a run may show that; guarded. what: for the
+ * error, with its axis. */
+bool tn_infer_spread(const tn_infer *infer, const char *what, uint32_t axis, const tn_dim *extent, const tn_dim *dim);
 /* Sets types[index]; false when the rank is above the limit (reported). */
 bool tn_infer_result(tn_infer *infer, uint32_t index, tn_dtype dtype, uint32_t ndim, const tn_dim *const *dims);
 

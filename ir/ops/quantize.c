@@ -7,7 +7,7 @@ bool tn_infer_quant_parameter(const tn_infer *infer, uint32_t index, uint32_t ax
   if (p->ndim == 0) return true;
   if (!tn_infer_axis(infer, "axis", axis, x->ndim)) return false;
   if (block == 0 && p->ndim == 1)
-    return tn_func_require_eq(infer->func, p->dims[0], x->dims[axis], infer->loc, "'%s': extent of %s", op, name);
+    return tn_infer_spread(infer, name, 0, p->dims[0], x->dims[axis]);
   if (block == 0 || !tn_infer_rank(infer, index, x->ndim))
     return tn_infer_error(infer, TN_E_RANK, "%s must be one number, one an index of axis, or one a block", name);
   bool ok = true;
