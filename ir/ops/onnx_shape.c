@@ -136,6 +136,36 @@ static bool target_shape(tn_foreign_node *node, const tn_dim **out, uint32_t *ou
   return true;
 }
 
+static tn_value *choose(tn_build *b, tn_value *condition, tn_value *x, int64_t otherwise) {
+  tn_value *other = x == NULL ? NULL : tn_compose_repeat(b, tn_build_splat_i(b, TN_I64, otherwise), x);
+  return tn_build_select(b, condition, x, other);
+}
+
+/* Reshape by a list known only at run time: the extents are worked out as values and read. What no shape can be becomes
+ * -1, which is refused: numbers below, a 0 beyond x's axes, several -1. */
+static tn_value *reshape_read(tn_foreign_node *node, tn_value *x, tn_value *shape, bool allow_zero) {
+  tn_build *b = node->build;
+  tn_ctx *ctx = b->ctx;
+  int64_t axis = 0;
+  const tn_dim *same[TN_MAX_NDIM], *total = tn_type_count(ctx, x->type), *dims[TN_MAX_INDEX];
+  shape = tn_build_cast(b, shape, TN_I64);
+  if (shape == NULL) return NULL;
+  uint32_t n = (uint32_t)tn_type_static_count(shape->type);
+  for (uint32_t i = 0; i < n; i++) same[i] = i < x->type->ndim ? x->type->dims[i] : tn_dim_const(ctx, -1);
+  if (shape->type->ndim == 0) shape = tn_build_insert_axis(b, shape, 0);
+  if (!allow_zero) {
+    tn_value *copies = tn_build_binary_f(b, TN_EQ, shape, 0);
+    shape = tn_build_select(b, copies, tn_build_dim_value(b, same, n), shape);
+  }
+  tn_value *given = tn_build_binary_f(b, TN_NE, shape, -1), *all = tn_compose_dim(b, total, TN_I64);
+  tn_value *product = tn_build_reduce(b, "prod", choose(b, given, shape, 1), &axis, 1, false);
+  tn_value *rest = tn_build_binary(b, TN_DIV, all, product);
+  tn_value *n_given = tn_build_reduce(b, "sum", tn_build_cast(b, given, TN_I64), &axis, 1, false);
+  rest = choose(b, n_given == NULL ? NULL : tn_build_binary_f(b, TN_GE, n_given, (double)n - 1), rest, -1);
+  shape = rest == NULL ? NULL : tn_build_select(b, given, shape, tn_compose_repeat(b, rest, shape));
+  return tn_build_read_dims(b, shape, 0, TN_DIM_INF, dims, &n) ? tn_build_reshape(b, x, dims, n) : NULL;
+}
+
 /* Reshape: 0 copies x's extent (unless allowzero), one -1 takes what remains. */
 bool tn_import_reshape(tn_foreign_node *node) {
   tn_build *b = node->build;
@@ -144,7 +174,12 @@ bool tn_import_reshape(tn_foreign_node *node) {
   int64_t allow_zero;
   const tn_dim *shape[TN_MAX_INDEX];
   uint32_t n;
-  if (x == NULL || !tn_foreign_int(node, "allowzero", 0, &allow_zero) || !target_shape(node, shape, &n)) return false;
+  if (x == NULL || !tn_foreign_int(node, "allowzero", 0, &allow_zero)) return false;
+  tn_value *list = node->version < 5 ? NULL : tn_foreign_input(node, 1);
+  int64_t length = list == NULL || list->index != NULL ? -1 : tn_type_static_count(list->type);
+  if (length >= 0 && length <= TN_MAX_NDIM && list->type->ndim <= 1 && tn_dtype_is_integer(list->type->dtype))
+    return tn_foreign_set(node, 0, reshape_read(node, x, list, allow_zero != 0));
+  if (!target_shape(node, shape, &n)) return false;
   if (n > TN_MAX_NDIM) return tn_foreign_error(node, TN_E_LIMIT, "a shape of rank %u is above the limit", n);
   target targets[TN_MAX_NDIM];
   const tn_dim *total = tn_type_count(ctx, x->type), *known = tn_dim_const(ctx, 1);
