@@ -54,6 +54,7 @@ typedef struct job {
   const tn_dim *in, *out;
   tn_value *scale, *resized; /* scalars: the scale, and in * scale, which need not be an integer */
   tn_value *start, *end;     /* scalars: of the region, in parts of the axis */
+  bool is_read;              /* some of these are operands */
 } job;
 
 static tn_value *like(const job *j, tn_value *scalar, const tn_value *x) { return tn_compose_repeat(j->b, scalar, x); }
@@ -110,8 +111,12 @@ static tn_value *read_at(const job *j, tn_value *x, tn_value *at) {
   return tn_compose_take_axis(b, x, index, (uint32_t)j->attrs[AXIS].u.i);
 }
 
+/* at where only its whole part matters, which is constant between jumps. */
+static tn_value *held(const job *j, tn_value *at) { return j->is_read ? tn_compose_constant(j->b, at) : at; }
+
 static tn_value *nearest(const job *j, tn_value *x, tn_value *at) {
   tn_build *b = j->b;
+  at = held(j, at);
   switch (j->attrs[NEAREST].u.i) {
     case PREFER_FLOOR: at = tn_build_unary(b, TN_CEIL, op2_f(j, TN_SUB, at, 0.5)); break;
     case PREFER_CEIL: at = tn_build_unary(b, TN_FLOOR, op2_f(j, TN_ADD, at, 0.5)); break;
@@ -152,7 +157,7 @@ static tn_value *tap_weight(const job *j, tn_value *at, tn_value *tap) {
 static tn_value *interpolate(const job *j, tn_value *x, tn_value *at) {
   tn_build *b = j->b;
   int taps = (int)ceil(support(j->attrs)), axis = (int)j->attrs[AXIS].u.i;
-  tn_value *base = tn_build_unary(b, TN_FLOOR, at), *weights[2 * MAX_TAPS], *total = NULL, *sum = NULL;
+  tn_value *base = tn_build_unary(b, TN_FLOOR, held(j, at)), *weights[2 * MAX_TAPS], *total = NULL, *sum = NULL;
   bool normalise = j->attrs[EXCLUDE_OUTSIDE].u.i != 0 || j->attrs[ANTIALIAS].u.i != 0;
   for (int k = 1 - taps; k <= taps; k++) {
     tn_value *w = weights[k + taps - 1] = tap_weight(j, at, op2_f(j, TN_ADD, base, k));
@@ -179,7 +184,7 @@ static tn_value *interpolate_taps(const job *j, tn_value *x, tn_value *at) {
   int64_t along = 0, over = 1, map[2] = {0, 1}, perm[TN_MAX_NDIM];
   tn_value *k = tn_build_iota(b, dims, 2, 1, TN_F64);
   k = op2(j, TN_SUB, k, like(j, number(j, tn_dim_add_i(ctx, taps, -1)), k));
-  tn_value *base = tn_build_broadcast_map(b, tn_build_unary(b, TN_FLOOR, at), dims, 2, &along);
+  tn_value *base = tn_build_broadcast_map(b, tn_build_unary(b, TN_FLOOR, held(j, at)), dims, 2, &along);
   tn_value *tap = op2(j, TN_ADD, base, k);
   tn_value *w = tap_weight(j, tn_build_broadcast_map(b, at, dims, 2, &along), tap);
   tn_value *total = tn_build_reduce(b, "sum", w, &over, 1, false);
@@ -226,6 +231,7 @@ static bool expand_resize(tn_build *b, const tn_node *node, tn_value *const *ope
     return *out != NULL;
   }
   tn_value *scale = operands[X_SCALE], *start = operands[X_START], *end = operands[X_END];
+  j.is_read = scale != NULL || start != NULL || end != NULL;
   if (scale == NULL && attrs[SCALE].u.f != 0) scale = tn_build_splat_f(b, TN_F64, attrs[SCALE].u.f);
   j.start = start != NULL ? start : tn_build_splat_f(b, TN_F64, attrs[ROI_START].u.f);
   j.end = end != NULL ? end : tn_build_splat_f(b, TN_F64, attrs[ROI_END].u.f);
