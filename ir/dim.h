@@ -2,8 +2,8 @@
  *
  * A dim is a polynomial with int64 coefficients over atoms; an atom is a symbol or floordiv, mod, min, max of two
  * dims. Normal form: terms sorted, no zero coefficients, equal monomials merged, powers of an atom in [0, 1] taken as
- * the atom, atoms simplified by constant folding and by ranges. Equal dims are one pointer. Arithmetic that overflows int64 reports TN_E_LIMIT at the current
- * location and gives the constant 0. */
+ * the atom, atoms simplified by constant folding and by ranges. Equal dims are one pointer. Arithmetic that overflows
+ * int64 reports TN_E_LIMIT at the current location and gives the constant 0. */
 #ifndef TN_IR_DIM_H
 #define TN_IR_DIM_H
 

@@ -1,5 +1,5 @@
 /* Axes that are data: numbers of axes that a model computes or takes as an input. They end before the graph level
- * (ir/IR.md section 3): what names axes becomes a matrix of zeros and ones, and that becomes extents read at run time. */
+ * (ir/IR.md section 3): what names axes becomes a matrix of zeros and ones, and that becomes extents that are read. */
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 

@@ -145,7 +145,8 @@ bool tn_import_slice(tn_foreign_node *node) {
   uint32_t n, n_ends, n_axes = 0, n_steps = 0;
   const int64_t *axes = NULL, *steps = NULL;
   bool known = true;
-  if (x == NULL || !read_list(node, "starts", 1, 10, ANY_LENGTH, starts, &n) || !read_list(node, "ends", 2, 10, ANY_LENGTH, ends, &n_ends))
+  if (x == NULL || !read_list(node, "starts", 1, 10, ANY_LENGTH, starts, &n) ||
+      !read_list(node, "ends", 2, 10, ANY_LENGTH, ends, &n_ends))
     return false;
   if (node->version < 10 ? !tn_foreign_ints(node, "axes", &axes, &n_axes)
                          : !tn_foreign_const_ints(node, 3, &axes, &n_axes, &known))

@@ -323,8 +323,8 @@ static bool read_scale_values(tn_foreign_node *node, request *r, tn_value *scale
   return read_computed(node, r, sizes);
 }
 
-/* floor(extent * scale): of a symbolic extent a formula where the scale is a ratio of small numbers, else read from what
- * the definition says. */
+/* floor(extent * scale): of a symbolic extent a formula where the scale is a ratio of small numbers, else read from
+ * what the definition says. */
 static const tn_dim *scaled(tn_foreign_node *node, const tn_dim *extent, double scale) {
   tn_build *b = node->build;
   tn_ctx *ctx = b->ctx;

@@ -1,5 +1,5 @@
-"""The baselines of the conformance suite only grow: each names, in order and once, at least as many tests as LEAST says,
-which is raised with it; the tests of a variant are tests of the suite.   usage: baselines.py ROOT [BUILD_DIR]
+"""The baselines of the conformance suite only grow: each names, in order and once, at least as many tests as LEAST
+says, which is raised with it; the tests of a variant are tests of the suite.   usage: baselines.py ROOT [BUILD_DIR]
 """
 import os
 import sys
