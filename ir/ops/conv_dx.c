@@ -1,6 +1,7 @@
 /* conv_dx: the adjoint of conv in its input, which is also the transposed convolution. */
 #include "ir/ops/conv_gradient.h"
 #include "ir/ops/fold.h"
+#include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/spatial.h"
 
@@ -170,7 +171,8 @@ static const tn_attr_def attr_defs[] = {
     {.name = "groups", .kind = TN_ATTR_INT, .default_i = 1, .min_i = 1, .max_i = INT32_MAX},
     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true},
     {.name = "in", .kind = TN_ATTR_DIMS, .required = true}};
-static const tn_onnx_row onnx[] = {{"", "ConvTranspose", 1, 0, import_conv_transpose}};
+static const tn_onnx_row onnx[] = {{"", "ConvTranspose", 1, 0, import_conv_transpose},
+                                   {"", "Col2Im", 18, 0, tn_import_col2im}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,3]", "f32[2,3,3]"), "{stride=[2], dilate=[1], lo=[0], hi=[0], in=[7]}", 0, 0, "f32[1,3,7]"},
     {TN_TYPES("f32[B,2,3]", "f32[2,2,3]"), "{stride=[1], dilate=[1], lo=[1], hi=[1], groups=2, in=[3]}", 0, 0,

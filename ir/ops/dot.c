@@ -168,6 +168,9 @@ static const tn_onnx_row onnx[] = {
     {"", "Gemm", 1, 0, tn_import_gemm},
     {"", "MatMulInteger", 10, 0, tn_import_matmul_integer},
     {"", "Einsum", 12, 0, tn_import_einsum},
+    {"", "DFT", 17, 0, tn_import_dft},
+    {"", "STFT", 17, 0, tn_import_stft},
+    {"ai.onnx.preview", "FlexAttention", 1, 0, tn_import_flex_attention},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[3,4]"), "{sum=[(1,0)]}", 0, 0, "f32[2,4]"},

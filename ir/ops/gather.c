@@ -104,6 +104,8 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA
 static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true}};
 static const tn_onnx_row onnx[] = {
     {"", "Gather", 1, 0, tn_import_gather},
+    {"", "DeformConv", 19, 0, tn_import_deform_conv},
+    {"", "RoiAlign", 10, 0, tn_import_roi_align},
     {"", "GatherElements", 11, 0, tn_import_gather_elements},
     {"", "GatherND", 11, 0, tn_import_gather_nd},
     {"", "ReverseSequence", 10, 0, tn_import_reverse_sequence},

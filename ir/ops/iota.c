@@ -44,6 +44,7 @@ static const tn_onnx_row onnx[] = {
     {"", "EyeLike", 9, 0, tn_import_eye_like},
     {"", "HannWindow", 17, 0, tn_import_window_function},
     {"", "HammingWindow", 17, 0, tn_import_window_function},
+    {"", "MelWeightMatrix", 17, 0, tn_import_mel_weight_matrix},
     {"", "BlackmanWindow", 17, 0, tn_import_window_function},
 };
 static const tn_op_sample samples[] = {

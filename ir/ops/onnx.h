@@ -84,6 +84,36 @@ bool tn_import_loop(tn_foreign_node *node);
 bool tn_import_scan(tn_foreign_node *node);
 bool tn_import_scan_8(tn_foreign_node *node);
 
+/* onnx_stateful.c */
+bool tn_import_linear_attention(tn_foreign_node *node);
+bool tn_import_causal_conv(tn_foreign_node *node);
+
+/* onnx_flex_attention.c */
+bool tn_import_flex_attention(tn_foreign_node *node);
+
+/* onnx_fourier.c */
+bool tn_import_dft(tn_foreign_node *node);
+bool tn_import_stft(tn_foreign_node *node);
+bool tn_import_mel_weight_matrix(tn_foreign_node *node);
+
+/* onnx_sample.c */
+bool tn_import_deform_conv(tn_foreign_node *node);
+bool tn_import_roi_align(tn_foreign_node *node);
+bool tn_import_col2im(tn_foreign_node *node);
+bool tn_import_max_unpool(tn_foreign_node *node);
+
+/* onnx_linalg.c */
+bool tn_import_det(tn_foreign_node *node);
+bool tn_import_tensor_scatter(tn_foreign_node *node);
+
+/* onnx_tfidf.c */
+bool tn_import_tfidf(tn_foreign_node *node);
+
+/* onnx_training.c */
+bool tn_import_momentum(tn_foreign_node *node);
+bool tn_import_adagrad(tn_foreign_node *node);
+bool tn_import_adam(tn_foreign_node *node);
+
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);
@@ -119,6 +149,9 @@ bool tn_foreign_axes(tn_foreign_node *node, uint32_t index, int64_t since_input,
 /* Two operands brought to the dims of the first as before opset 7: with `broadcast`, the second's axes are the first's
  * from `axis` on (default: the last ones), or it is one element; without, both have equal dims. */
 bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair);
+/* The graph of an attribute where the node stands, on these inputs; exactly n_out outputs. */
+bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inputs, uint32_t n, tn_value **out,
+                       uint32_t n_out);
 /* Index values with those below 0 counted from the end: i + extent. */
 tn_value *tn_build_wrap_index(tn_build *b, tn_value *index, const tn_dim *extent);
 /* x at indices[k] on axes[k] for each k; the indices have equal dims, which come first in the result. */

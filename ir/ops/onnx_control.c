@@ -41,6 +41,24 @@ static bool set_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t
 
 /* If. */
 
+bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inputs, uint32_t n, tn_value **out,
+                       uint32_t n_out) {
+  tn_foreign_graph about;
+  if (!node->describe_graph(node, graph, &about)) return false;
+  if (about.n_inputs != n || about.n_outputs != n_out)
+    return tn_foreign_error(node, TN_E_ARITY, "expected a graph of %u inputs and %u outputs, found %u and %u", n, n_out,
+                            about.n_inputs, about.n_outputs);
+  tn_block *block = import_body(node, graph, &about, NULL, inputs);
+  if (!block) return false;
+  tn_value **args = TN_NEW_N(node->build->module->arena, tn_value *, n + about.n_captures);
+  for (uint32_t i = 0; i < n; i++) args[i] = inputs[i];
+  for (uint32_t i = 0; i < about.n_captures; i++) args[n + i] = about.captures[i];
+  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, args);
+  for (uint32_t i = 0; i < n_out; i++) out[i] = last->operands[i].value;
+  tn_node_remove(last);
+  return true;
+}
+
 /* The nodes of one branch where the If stands: the other may not even have the same rank. */
 static bool inline_branch(tn_foreign_node *node, void *graph) {
   tn_foreign_graph about;

@@ -286,7 +286,10 @@ ROW(onnx_neg, "Neg", 1, NULL);
 ROW(onnx_abs, "Abs", 1, NULL);
 ROW(onnx_sign, "Sign", 9, NULL);
 ROW(onnx_add, "Add", 1, import_broadcast);
-ROW(onnx_sub, "Sub", 1, import_broadcast);
+static const tn_onnx_row onnx_sub[] = {{"", "Sub", 1, 0, import_broadcast},
+                                       {"ai.onnx.preview.training", "Momentum", 1, 0, tn_import_momentum},
+                                       {"ai.onnx.preview.training", "Adagrad", 1, 0, tn_import_adagrad},
+                                       {"ai.onnx.preview.training", "Adam", 1, 0, tn_import_adam}};
 ROW(onnx_mul, "Mul", 1, import_broadcast);
 static const tn_onnx_row onnx_div[] = {{"", "Div", 1, 0, import_broadcast},
                                        {"", "LpNormalization", 1, 0, tn_import_lp_normalization},

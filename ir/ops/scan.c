@@ -186,7 +186,9 @@ static const tn_attr_def attrs[] = {
     {.name = "axis", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = TN_MAX_NDIM},
     {.name = "reverse", .kind = TN_ATTR_INTS, .min_i = 0, .max_i = 1}};
 static const tn_onnx_row onnx[] = {{"", "Scan", 9, 0, tn_import_scan},
-                                   {"", "Scan", 8, 8, tn_import_scan_8}};
+                                   {"", "Scan", 8, 8, tn_import_scan_8},
+                                   {"", "LinearAttention", 27, 0, tn_import_linear_attention},
+                                   {"", "Det", 11, 0, tn_import_det}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2]"), "{n_carried=1, n_seq=1}", 0, 0, NULL},
     {TN_TYPES("f32[2]"), "{n_carried=0, n_seq=1, axis=[1]}", 0, 0, NULL},

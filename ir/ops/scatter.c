@@ -144,6 +144,9 @@ static const tn_onnx_row onnx[] = {
     {"", "Scatter", 9, 0, tn_import_scatter_elements},
     {"", "ScatterElements", 11, 0, tn_import_scatter_elements},
     {"", "ScatterND", 11, 0, tn_import_scatter_nd},
+    {"", "MaxUnpool", 9, 0, tn_import_max_unpool},
+    {"", "TensorScatter", 24, 0, tn_import_tensor_scatter},
+    {"", "TfIdfVectorizer", 9, 0, tn_import_tfidf},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[5,3]", "f32[2,3]", "i64[2]"), "{axes=[0], mode=add}", 0, 0, "f32[5,3]"},

@@ -22,11 +22,15 @@ import onnx.defs
 import contractions  # noqa: F401  (each of these adds its rows)
 import elementwise  # noqa: F401
 import known  # noqa: F401
+import optimisers  # noqa: F401
 import quantised  # noqa: F401
 import recurrent  # noqa: F401
 import reductions  # noqa: F401
+import sampling  # noqa: F401
 import shapes  # noqa: F401
+import signal_rows  # noqa: F401
 import spatial  # noqa: F401
+import stateful  # noqa: F401
 from judge import judge
 from number import name_of
 from program import Program, Refused, common_sizes, complaints
