@@ -37,8 +37,9 @@ tn_datum *tn_int_divide(tn_sema *s, const tn_datum *x, const tn_datum *y, tn_loc
   if (tn_dim_is_const(rest) || !s->func) {
     tn_error(s->ctx, loc, TN_E_LANG_DIVIDE, "%s / %s leaves the remainder %s", tn_dim_text(s, p), tn_dim_text(s, q),
              tn_dim_text(s, rest));
-    if (tn_axis_is_labelled(&x->integer))
-      tn_note(s->ctx, x->loc, "%s", tn_axis_describe(s, &x->integer));
+    if (x->integer.loc && x->integer.loc != loc && x->integer.loc != x->loc)
+      tn_note(s->ctx, x->integer.loc, "%s comes from here", tn_axis_describe(s, &x->integer));
+    else if (tn_axis_is_labelled(&x->integer)) tn_note(s->ctx, x->loc, "%s", tn_axis_describe(s, &x->integer));
     tn_help(s->ctx, "floor_div(a, b) and ceil_div(a, b) round");
     return NULL;
   }
@@ -159,6 +160,8 @@ static bool types_fit(tn_sema *s, tn_ast_op op, const tn_datum *x, const tn_datu
   if (a != b) {
     tn_error(s->ctx, loc, TN_E_DTYPE, "'%s' of %s and %s: the types differ", tn_ast_op_text(op),
              tn_datum_describe(s, x), tn_datum_describe(s, y));
+    tn_note(s->ctx, x->loc, "%s comes from here", tn_datum_describe(s, x));
+    tn_note(s->ctx, y->loc, "%s comes from here", tn_datum_describe(s, y));
     tn_help(s->ctx, "cast(x, to: %s) makes them equal", tn_dtype_name(a));
     return false;
   }
@@ -227,9 +230,13 @@ bool tn_datum_static_int(tn_sema *s, const tn_datum *datum, const char *what, in
   if (datum->kind != TN_DATUM_INT)
     return tn_error(s->ctx, datum->loc, TN_E_LANG_KIND, "%s: expected an integer, found %s", what,
                     tn_datum_describe(s, datum));
-  if (!tn_dim_is_const(datum->integer.extent))
-    return tn_error(s->ctx, datum->loc, TN_E_LANG_STATIC, "%s must be known at compile time; %s is bound by the input",
-                    what, tn_dim_text(s, datum->integer.extent));
+  if (!tn_dim_is_const(datum->integer.extent)) {
+    tn_error(s->ctx, datum->loc, TN_E_LANG_STATIC, "%s must be known at compile time; %s is bound by the input", what,
+             tn_dim_text(s, datum->integer.extent));
+    if (datum->integer.loc && datum->integer.loc != datum->loc)
+      tn_note(s->ctx, datum->integer.loc, "%s stands in an input's type here", tn_dim_text(s, datum->integer.extent));
+    return false;
+  }
   *out = tn_dim_value(datum->integer.extent);
   return true;
 }

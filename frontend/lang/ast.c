@@ -161,3 +161,30 @@ void tn_ast_print_type(const tn_ast_type *type, tn_buf *out) {
   }
   tn_buf_putc(out, ']');
 }
+
+static bool args_use_name(const tn_ast_args *args, const char *name) {
+  for (size_t i = 0; i < args->n; i++)
+    if (tn_ast_uses_name(args->data[i].value, name)) return true;
+  return false;
+}
+
+bool tn_ast_uses_name(const tn_ast_expr *e, const char *name) {
+  if (!e) return false;
+  switch (e->kind) {
+    case TN_AST_NAME: return e->name == name;
+    case TN_AST_TUPLE: return args_use_name(&e->tuple, name);
+    case TN_AST_CALL: return tn_ast_uses_name(e->call.callee, name) || args_use_name(&e->call.args, name);
+    case TN_AST_MEMBER: return tn_ast_uses_name(e->member.object, name);
+    case TN_AST_INDEX:
+      for (size_t i = 0; i < e->index.entries.n; i++)
+        if (tn_ast_uses_name(e->index.entries.data[i].value, name)) return true;
+      return tn_ast_uses_name(e->index.object, name);
+    case TN_AST_UNARY:
+    case TN_AST_BINARY: return tn_ast_uses_name(e->op.left, name) || tn_ast_uses_name(e->op.right, name);
+    case TN_AST_RANGE:
+      return tn_ast_uses_name(e->range.first, name) || tn_ast_uses_name(e->range.end, name) ||
+             tn_ast_uses_name(e->range.step, name);
+    case TN_AST_PIPE: return tn_ast_uses_name(e->pipe.left, name) || tn_ast_uses_name(e->pipe.right, name);
+    default: return false;
+  }
+}

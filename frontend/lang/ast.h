@@ -255,6 +255,9 @@ const char *tn_ast_op_text(tn_ast_op op);
 const char *tn_ast_stmt_kind_text(tn_ast_stmt_kind kind);
 const char *tn_ast_item_kind_text(tn_ast_item_kind kind);
 
+/* Whether the name stands anywhere in the expression, but as the name of an argument or part. */
+bool tn_ast_uses_name(const tn_ast_expr *expr, const char *name);
+
 /* The source form on one line, with the fewest parentheses and no comments: "4 * H", "(H - k + 1) / 2",
  * "f32[B, 4 * H]". */
 void tn_ast_print_expr(const tn_ast_expr *expr, tn_buf *out);

@@ -61,26 +61,14 @@ static void build_entry(tn_sema *s) {
   s->weights_needed = true;
   if (!find_entry(s, &entry)) return;
   if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
-  if (tn_model_build(s, entry) && tn_defines_check(s) && tn_sets_check(s)) tn_weights_check(s);
+  if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
 }
 
-tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
+/* is_again: the texts are those that the session keeps. */
+static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_again) {
   size_t before = ctx->n_errors;
   tn_sema *s = create(ctx, options);
-  if (load(s, path) && ctx->n_errors == before) build_entry(s);
-  for (size_t i = 0; i < s->weights.n && out_weights; i++) {
-    tn_lang_weight weight = {s->weights.data[i]->path, s->weights.data[i]->constant};
-    TN_VEC_PUSH(ctx->arena, out_weights, weight);
-  }
-  s->module->source = path;
-  if (ctx->n_errors == before) return s->module;
-  tn_module_destroy(s->module);
-  return NULL;
-}
-
-bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
-  size_t before = ctx->n_errors;
-  tn_sema *s = create(ctx, options);
+  s->is_again = is_again;
   if (load(s, path)) {
     for (size_t i = 0; i < s->main->names.n; i++) {
       tn_decl *decl = s->main->names.entries[i].value;
@@ -93,9 +81,41 @@ bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options
     }
     tn_blocks_check(s, s->main);
     tn_places_check(s, s->main);
-    tn_sets_check(s);
     if (ctx->n_errors == before) tn_defines_check(s);
   }
   tn_module_destroy(s->module);
   return ctx->n_errors == before;
+}
+
+static bool has_blocks(const tn_unit *unit) {
+  for (size_t i = 0; i < unit->ast->items.n; i++)
+    if (unit->ast->items.data[i]->kind >= TN_AST_TRAIN || unit->ast->items.data[i]->kind == TN_AST_DATA) return true;
+  return false;
+}
+
+/* What the entry does not need is checked too. That makes all models, so it is done on a module of its own, from the
+ * texts that were read already. */
+static void check_rest(tn_sema *s, const char *path) {
+  tn_lang_options options = *s->options;
+  options.add_file = NULL;
+  if (has_blocks(s->main)) check(s->ctx, path, &options, true);
+}
+
+tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
+  size_t before = ctx->n_errors;
+  tn_sema *s = create(ctx, options);
+  if (load(s, path) && ctx->n_errors == before) build_entry(s);
+  if (ctx->n_errors == before) check_rest(s, path);
+  for (size_t i = 0; i < s->weights.n && out_weights; i++) {
+    tn_lang_weight weight = {s->weights.data[i]->path, s->weights.data[i]->constant};
+    TN_VEC_PUSH(ctx->arena, out_weights, weight);
+  }
+  s->module->source = path;
+  if (ctx->n_errors == before) return s->module;
+  tn_module_destroy(s->module);
+  return NULL;
+}
+
+bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
+  return check(ctx, path, options, false);
 }

@@ -150,6 +150,7 @@ static tn_datum *make_split(tn_call *call) {
       return tn_call_error(call, TN_E_ATTR, "expected 1 to %d parts, found %lld", MAX_PARTS, (long long)equal), NULL;
     count = (uint32_t)equal;
     tn_datum *all = tn_datum_int(call->s, whole.extent, whole.label, x->loc);
+    all->integer.loc = whole.loc;
     size = tn_int_divide(call->s, all, tn_datum_int_const(call->s, equal, call->loc), call->loc);
     if (!size) return tn_frame_note_calls(call->frame), NULL;
   }

@@ -28,6 +28,7 @@ static bool find_name(tn_frame *f, const char *name, tn_loc loc, callee *out) {
   tn_decl *decl = tn_unit_find(f->unit, name);
   if (decl && tn_decl_is_callable(decl)) return out->decl = decl, true;
   out->builtin = tn_builtin_find(name);
+  if (f->sees_losses && !out->builtin) out->builtin = tn_loss_find(name);
   if (out->builtin) return true;
   if (binding && (!binding->value || binding->value->kind == TN_DATUM_POISON)) return false; /* said before */
   if (binding || decl) return not_callable(f, name, loc, binding ? binding->loc : decl->loc);

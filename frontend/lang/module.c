@@ -220,7 +220,12 @@ static bool declare_input(tn_frame *f, const tn_ast_formal *formal) {
   if (!tn_shape_of_type(f, formal->type, &shape)) return false;
   for (uint32_t i = 0; i < shape.n; i++) dims[i] = shape.axes[i].extent;
   const tn_type *type = tn_type_tensor(s->ctx, shape.dtype, shape.n, dims);
-  if (tn_type_count(s->ctx, type)->lo > INT64_MAX / 16)
+  size_t before = s->ctx->n_errors;
+  tn_loc_push(s->ctx, formal->type->loc); /* of a count that leaves 63 bits */
+  const tn_dim *count = tn_type_count(s->ctx, type);
+  tn_loc_pop(s->ctx);
+  if (s->ctx->n_errors != before) return false;
+  if (count->lo > INT64_MAX / 16)
     return tn_frame_error(f, formal->loc, TN_E_LIMIT, "input '%s' has more than 2^59 elements", formal->name.text);
   tn_value *param = tn_block_add_param(s->func->body, type, formal->name.text);
   tn_datum *value = tn_datum_tensor(s, param, shape.axes, formal->loc);
@@ -291,6 +296,8 @@ bool tn_model_build(tn_sema *s, tn_decl *decl) {
   uint32_t n = 0;
   tn_value **values = TN_NEW_N(s->arena, tn_value *, result->kind == TN_DATUM_TUPLE ? result->tuple.n : 1);
   if (!add_results(s, result, values, &n)) return false;
+  decl->func = s->func;
+  decl->result = result;
   tn_loc_push(s->ctx, decl->loc);
   tn_build_return(&s->build, values, n);
   tn_loc_pop(s->ctx);

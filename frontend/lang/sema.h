@@ -96,13 +96,15 @@ typedef struct tn_decl {
   const tn_ast_dim_decl *dim;   /* DIM */
   tn_datum *value;              /* DIM, let: once computed */
   size_t first_weight, n_weights; /* of a model that was built, in the session's list */
+  tn_func *func;                /* of a model that was built */
+  tn_datum *result;             /* the same: what it gives */
   enum { TN_DECL_NEW, TN_DECL_COMPUTING, TN_DECL_COMPUTED } state;
 } tn_decl;
 
 /* A source file. */
 struct tn_unit {
   const char *path;
-  const tn_ast_file *ast;
+  tn_ast_file *ast;
   tn_map names;  /* interned -> tn_decl*: its own and what it imports */
   tn_loc import; /* where it was first imported */
   bool is_loading, is_main;
@@ -160,6 +162,7 @@ struct tn_frame {
   tn_loc call_loc;
   uint32_t depth;        /* callers */
   bool is_leaving;       /* labels read as the caller's */
+  bool sees_losses;      /* the functions of train blocks are there */
 };
 
 typedef struct tn_axis_list {
@@ -185,6 +188,7 @@ struct tn_sema {
   struct tn_scan *scan; /* the innermost one whose body runs */
   tn_map used_defines;  /* interned names of -D that had a use */
   uint64_t n_steps, weight_bytes;
+  bool is_again;       /* the file was read before, for another purpose */
   bool weights_needed; /* else weights are zeros: check */
   bool is_over;        /* a limit was passed, and reported */
 };
@@ -330,6 +334,8 @@ const tn_dim *tn_label_leave(const tn_frame *f, const tn_dim *label);
 tn_datum *tn_static_argument(tn_frame *f, const tn_ast_type *type, const tn_given *given, const char *what);
 
 /* --- stmt.c --- */
+/* let: declares its names, poisoned where the value is wrong. */
+bool tn_let_run(tn_frame *f, const tn_ast_stmt *stmt);
 /* Runs a body; *out_result is what its return gave, or NULL when it has none. False when something was reported. */
 bool tn_body_run(tn_frame *f, const tn_ast_body *body, tn_datum **out_result);
 
@@ -377,10 +383,10 @@ const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name
 
 /* --- blocks.c: data, train, compress, deploy, test --- */
 void tn_blocks_check(tn_sema *s, tn_unit *unit);
+/* override.c: the settings of --set take their places in the file. */
+bool tn_sets_apply(tn_sema *s, tn_ast_file *ast);
 /* place.c: dims placed on axes of a mesh. */
 void tn_places_check(tn_sema *s, tn_unit *unit);
-/* Each --set names a setting. */
-bool tn_sets_check(tn_sema *s);
 
 /* An error with the chain of calls that led to it. */
 bool tn_frame_error(const tn_frame *f, tn_loc loc, tn_diag_code code, const char *format, ...) TN_PRINTF(4, 5);

@@ -4,76 +4,9 @@
 #include <string.h>
 
 #include "frontend/lang/builtin.h"
+#include "frontend/lang/params.h"
 
-/* One parameter of a signature. */
-typedef struct param {
-  const char *name;
-  size_t name_length;
-  const char *kind;
-  size_t kind_length; /* 0: any */
-  const char *fallback;
-  size_t fallback_length; /* 0: required */
-  bool is_rest;
-} param;
-
-static const char *skip(const char *at) { return at + strspn(at, " "); }
-
-static size_t trimmed(const char *at, size_t n) {
-  while (n > 0 && at[n - 1] == ' ') n--;
-  return n;
-}
-
-/* Reads "name: kind = default" up to the comma; NULL at the end. */
-static const char *read_param(const char *at, param *out) {
-  at = skip(at);
-  if (!*at) return NULL;
-  *out = (param){.name = at, .name_length = strcspn(at, ":=,. ")};
-  at += out->name_length;
-  if (strncmp(at, "...", 3) == 0) {
-    out->is_rest = true;
-    at += 3;
-  }
-  at = skip(at);
-  if (*at == ':') {
-    out->kind = skip(at + 1);
-    out->kind_length = trimmed(out->kind, strcspn(out->kind, "=,"));
-    at = out->kind + strcspn(out->kind, "=,");
-  }
-  if (*at == '=') {
-    out->fallback = skip(at + 1);
-    size_t n = strcspn(out->fallback, ",");
-    out->fallback_length = trimmed(out->fallback, n);
-    at = out->fallback + n;
-  }
-  return *at == ',' ? at + 1 : at;
-}
-
-static uint32_t read_signature(const tn_builtin *builtin, param *out) {
-  uint32_t n = 0;
-  for (const char *at = builtin->signature; (at = read_param(at, &out[n])) != NULL;) {
-    n++;
-    TN_ASSERT(n <= TN_MAX_PARAMS);
-    if (n == TN_MAX_PARAMS) break;
-  }
-  return n;
-}
-
-static bool same(const char *text, size_t n, const char *word) {
-  return strlen(word) == n && memcmp(text, word, n) == 0;
-}
-
-/* Whether word is one of the parts of "a|b|c". */
-static bool kind_has(const param *p, const char *word) {
-  for (const char *at = p->kind, *end = p->kind + p->kind_length; p->kind_length && at <= end;) {
-    const char *bar = memchr(at, '|', (size_t)(end - at));
-    size_t n = (size_t)((bar ? bar : end) - at);
-    if (same(at, n, word)) return true;
-    at += n + 1;
-  }
-  return false;
-}
-
-static bool is_tensor_kind(const param *p) {
+static bool is_tensor_kind(const tn_param *p) {
   return p->kind_length > 2 && memcmp(p->kind + p->kind_length - 2, "[]", 2) == 0;
 }
 
@@ -81,12 +14,12 @@ static bool is_type_word(const char *text, size_t n) {
   static const char *const kinds[] = {"int",   "ints",  "float", "bool", "text", "axis", "axes", "init",
                                       "dtype", "tuple", "any",   "label", "*[]", "n[]", "f[]", "i[]", "bool[]"};
   for (size_t i = 0; i < TN_ARRAY_LEN(kinds); i++)
-    if (same(text, n, kinds[i])) return true;
+    if (tn_part_is(text, n, kinds[i])) return true;
   return false;
 }
 
 /* The words among the kinds. */
-static uint32_t words_of(tn_sema *s, const param *p, const char **out, uint32_t max) {
+static uint32_t words_of(tn_sema *s, const tn_param *p, const char **out, uint32_t max) {
   uint32_t n = 0;
   for (const char *at = p->kind, *end = p->kind + p->kind_length; p->kind_length && at <= end && n < max;) {
     const char *bar = memchr(at, '|', (size_t)(end - at));
@@ -99,15 +32,15 @@ static uint32_t words_of(tn_sema *s, const param *p, const char **out, uint32_t 
 
 /* --- Errors --- */
 
-static bool with_signature(const tn_call *call, tn_loc loc) {
-  tn_note(call->s->ctx, loc, "%s(%s)", call->builtin->name, call->builtin->signature);
+static bool with_signature(const tn_call *call) {
+  tn_note(call->s->ctx, TN_LOC_NONE, "%s(%s)", call->builtin->name, call->builtin->signature);
   return false;
 }
 
-static bool mismatch(const tn_call *call, const param *p, const tn_datum *d, tn_loc loc) {
+static bool mismatch(const tn_call *call, const tn_param *p, const tn_datum *d, tn_loc loc) {
   tn_frame_error(call->frame, loc, TN_E_LANG_KIND, "%s: '%.*s' is %.*s, found %s", call->builtin->name,
                 (int)p->name_length, p->name, (int)p->kind_length, p->kind, tn_datum_describe(call->s, d));
-  return with_signature(call, loc);
+  return with_signature(call);
 }
 
 /* --- One argument --- */
@@ -115,30 +48,31 @@ static bool mismatch(const tn_call *call, const param *p, const tn_datum *d, tn_
 static bool tensor_fits(const char *kind, size_t n, const tn_datum *d) {
   if (d->kind != TN_DATUM_TENSOR) return tn_datum_is_scalar(d);
   tn_dtype dtype = tn_datum_dtype(d);
-  if (same(kind, n, "f[]")) return tn_dtype_is_float(dtype);
-  if (same(kind, n, "i[]")) return tn_dtype_is_integer(dtype);
-  if (same(kind, n, "n[]")) return tn_dtype_is_float(dtype) || tn_dtype_is_integer(dtype);
-  return same(kind, n, "*[]") || dtype == TN_BOOL;
+  if (tn_part_is(kind, n, "f[]")) return tn_dtype_is_float(dtype);
+  if (tn_part_is(kind, n, "i[]")) return tn_dtype_is_integer(dtype);
+  if (tn_part_is(kind, n, "n[]")) return tn_dtype_is_float(dtype) || tn_dtype_is_integer(dtype);
+  return tn_part_is(kind, n, "*[]") || dtype == TN_BOOL;
 }
 
 static bool part_fits(const char *kind, size_t n, const tn_datum *d) {
   if (n > 2 && memcmp(kind + n - 2, "[]", 2) == 0) return tensor_fits(kind, n, d);
-  if (same(kind, n, "any")) return true;
-  if (same(kind, n, "int") || same(kind, n, "axis") || same(kind, n, "label")) return d->kind == TN_DATUM_INT;
-  if (same(kind, n, "float")) return d->kind == TN_DATUM_FLOAT || d->kind == TN_DATUM_INT;
-  if (same(kind, n, "bool")) return d->kind == TN_DATUM_BOOL;
-  if (same(kind, n, "text")) return d->kind == TN_DATUM_TEXT;
-  if (same(kind, n, "tuple")) return d->kind == TN_DATUM_TUPLE;
-  if (same(kind, n, "dtype")) return d->kind == TN_DATUM_DTYPE;
-  if (same(kind, n, "init")) return d->kind == TN_DATUM_INIT;
-  if (!same(kind, n, "ints") && !same(kind, n, "axes")) return false;
+  if (tn_part_is(kind, n, "any")) return true;
+  if (tn_part_is(kind, n, "int") || tn_part_is(kind, n, "axis") || tn_part_is(kind, n, "label"))
+    return d->kind == TN_DATUM_INT;
+  if (tn_part_is(kind, n, "float")) return d->kind == TN_DATUM_FLOAT || d->kind == TN_DATUM_INT;
+  if (tn_part_is(kind, n, "bool")) return d->kind == TN_DATUM_BOOL;
+  if (tn_part_is(kind, n, "text")) return d->kind == TN_DATUM_TEXT;
+  if (tn_part_is(kind, n, "tuple")) return d->kind == TN_DATUM_TUPLE;
+  if (tn_part_is(kind, n, "dtype")) return d->kind == TN_DATUM_DTYPE;
+  if (tn_part_is(kind, n, "init")) return d->kind == TN_DATUM_INIT;
+  if (!tn_part_is(kind, n, "ints") && !tn_part_is(kind, n, "axes")) return false;
   if (d->kind != TN_DATUM_TUPLE) return d->kind == TN_DATUM_INT;
   for (uint32_t i = 0; i < d->tuple.n; i++)
     if (d->tuple.parts[i]->kind != TN_DATUM_INT && d->tuple.parts[i]->kind != TN_DATUM_TUPLE) return false;
   return true;
 }
 
-static bool fits(const param *p, const tn_datum *d) {
+static bool fits(const tn_param *p, const tn_datum *d) {
   if (!p->kind_length) return true;
   for (const char *at = p->kind, *end = p->kind + p->kind_length; at <= end;) {
     const char *bar = memchr(at, '|', (size_t)(end - at));
@@ -149,7 +83,7 @@ static bool fits(const param *p, const tn_datum *d) {
   return false;
 }
 
-static tn_datum *unknown_word(const tn_call *call, const param *p, const tn_given *given) {
+static tn_datum *unknown_word(const tn_call *call, const tn_param *p, const tn_given *given) {
   const char *words[16], *name = given->expr->name;
   uint32_t n = words_of(call->s, p, words, TN_ARRAY_LEN(words));
   const char *near = tn_str_nearest(name, words, n);
@@ -160,25 +94,25 @@ static tn_datum *unknown_word(const tn_call *call, const param *p, const tn_give
 }
 
 /* A bare name may be a word, an element type or an initialiser, before it is looked up. */
-static bool bare_name(const tn_call *call, const param *p, const tn_given *given, tn_datum **out) {
+static bool bare_name(const tn_call *call, const tn_param *p, const tn_given *given, tn_datum **out) {
   const char *name = given->expr->name, *words[16];
   tn_sema *s = call->s;
   bool known = tn_frame_find(given->frame, name) || tn_unit_find(given->frame->unit, name);
   *out = NULL;
-  if (!is_type_word(name, strlen(name)) && kind_has(p, name)) {
+  if (!is_type_word(name, strlen(name)) && tn_param_has(p, name)) {
     *out = tn_datum_text(s, TN_DATUM_WORD, name, given->loc);
     return true;
   }
-  if (same(p->fallback ? p->fallback : "", p->fallback_length, name) && (strcmp(name, "none") == 0 ||
+  if (tn_part_is(p->fallback ? p->fallback : "", p->fallback_length, name) && (strcmp(name, "none") == 0 ||
                                                                         strcmp(name, "all") == 0)) {
     *out = tn_datum_poison(s, given->loc); /* as if it were not given */
     return true;
   }
-  if (kind_has(p, "label") && !known) {
+  if (tn_param_has(p, "label") && !known) {
     *out = tn_datum_text(s, TN_DATUM_WORD, name, given->loc);
     return true;
   }
-  if (kind_has(p, "dtype") && !known) {
+  if (tn_param_has(p, "dtype") && !known) {
     tn_dtype dtype = tn_dtype_find(name);
     if (dtype != TN_N_DTYPES && dtype != TN_STR) *out = tn_datum_of_dtype(s, dtype, given->loc);
     else
@@ -194,11 +128,11 @@ static bool bare_name(const tn_call *call, const param *p, const tn_given *given
 }
 
 /* NULL: reported; poison: as if not given. */
-static tn_datum *argument(const tn_call *call, const param *p, const tn_given *given) {
+static tn_datum *argument(const tn_call *call, const tn_param *p, const tn_given *given) {
   tn_sema *s = call->s;
   tn_datum *d = given->datum;
   if (!d && given->expr->kind == TN_AST_NAME && bare_name(call, p, given, &d)) return d;
-  if (kind_has(p, "init")) {
+  if (tn_param_has(p, "init")) {
     tn_init init;
     bool ok = d ? tn_init_of_datum(s, d, &init) : tn_init_of_expr(given->frame, given->expr, &init);
     return ok ? tn_datum_of_init(s, &init, given->loc) : NULL;
@@ -209,10 +143,10 @@ static tn_datum *argument(const tn_call *call, const param *p, const tn_given *g
   return fits(p, d) ? d : (mismatch(call, p, d, given->loc), NULL);
 }
 
-static tn_datum *fallback(const tn_call *call, const param *p) {
+static tn_datum *fallback(const tn_call *call, const tn_param *p) {
   tn_sema *s = call->s;
   const char *text = tn_namef(s->ctx, "%.*s", (int)p->fallback_length, p->fallback);
-  if (strcmp(text, "none") == 0 && !kind_has(p, "none")) return NULL;
+  if (strcmp(text, "none") == 0 && !tn_param_has(p, "none")) return NULL;
   if (strcmp(text, "all") == 0) return NULL;
   if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) return tn_datum_bool(s, text[0] == 't', call->loc);
   char *end;
@@ -222,7 +156,7 @@ static tn_datum *fallback(const tn_call *call, const param *p) {
   if (!*end) return tn_datum_float(s, number, call->loc);
   tn_ast_expr name = {.kind = TN_AST_NAME, .loc = call->loc, .depth = 1, .name = tn_name(s->ctx, text)};
   tn_init init;
-  if (kind_has(p, "init")) {
+  if (tn_param_has(p, "init")) {
     tn_ast_arg arg = {0};
     tn_ast_expr value = {.kind = TN_AST_FLOAT, .loc = call->loc, .depth = 1};
     tn_ast_expr made = {.kind = TN_AST_CALL, .loc = call->loc, .depth = 2};
@@ -237,14 +171,14 @@ static tn_datum *fallback(const tn_call *call, const param *p) {
     }
     return tn_init_of_expr(call->frame, open ? &made : &name, &init) ? tn_datum_of_init(s, &init, call->loc) : NULL;
   }
-  tn_dtype dtype = kind_has(p, "dtype") ? tn_dtype_find(text) : TN_N_DTYPES;
+  tn_dtype dtype = tn_param_has(p, "dtype") ? tn_dtype_find(text) : TN_N_DTYPES;
   if (dtype != TN_N_DTYPES) return tn_datum_of_dtype(s, dtype, call->loc);
   return tn_datum_text(s, TN_DATUM_WORD, tn_name(s->ctx, text), call->loc);
 }
 
 /* --- All arguments --- */
 
-static bool no_such_param(const tn_call *call, const param *params, uint32_t n, const tn_given *given) {
+static bool no_such_param(const tn_call *call, const tn_param *params, uint32_t n, const tn_given *given) {
   const char *names[TN_MAX_PARAMS];
   for (uint32_t i = 0; i < n; i++)
     names[i] = tn_namef(call->s->ctx, "%.*s", (int)params[i].name_length, params[i].name);
@@ -252,11 +186,11 @@ static bool no_such_param(const tn_call *call, const param *params, uint32_t n, 
   tn_frame_error(call->frame, given->loc, TN_E_LANG_ARGUMENT, "%s has no argument '%s'", call->builtin->name,
                 given->name);
   if (near) tn_help(call->s->ctx, "did you mean '%s'?", near);
-  return with_signature(call, given->loc);
+  return with_signature(call);
 }
 
 /* An argument of "name...". */
-static bool add_rest(tn_call *call, const param *p, const tn_given *given) {
+static bool add_rest(tn_call *call, const tn_param *p, const tn_given *given) {
   tn_given one = *given;
   one.datum = argument(call, p, given);
   if (!one.datum) return false;
@@ -264,12 +198,13 @@ static bool add_rest(tn_call *call, const param *p, const tn_given *given) {
   return true;
 }
 
-static bool bind(tn_call *call, const param *params, uint32_t n, const tn_given *given, size_t n_given) {
+static bool bind(tn_call *call, const tn_param *params, uint32_t n, const tn_given *given, size_t n_given) {
   uint32_t position = 0;
   bool ok = true, seen[TN_MAX_PARAMS] = {false};
   for (size_t i = 0; i < n_given; i++) {
     uint32_t k = given[i].name ? 0 : position;
-    while (given[i].name && k < n && (params[k].is_rest || !same(params[k].name, params[k].name_length, given[i].name)))
+    while (given[i].name && k < n &&
+           (params[k].is_rest || !tn_part_is(params[k].name, params[k].name_length, given[i].name)))
       k++;
     bool rest = n && params[n - 1].is_rest && (k >= n || params[k].is_rest);
     for (uint32_t r = 0; given[i].name && k >= n && r < n; r++) /* named ones may belong to a rest anywhere */
@@ -282,7 +217,7 @@ static bool bind(tn_call *call, const param *params, uint32_t n, const tn_given 
     if (k >= n) {
       tn_frame_error(call->frame, given[i].loc, TN_E_LANG_ARGUMENT, "%s takes %u arguments, this is one more",
                     call->builtin->name, n);
-      return with_signature(call, given[i].loc);
+      return with_signature(call);
     }
     if (!given[i].name) position++;
     if (seen[k])
@@ -298,7 +233,7 @@ static bool bind(tn_call *call, const param *params, uint32_t n, const tn_given 
     if (!params[k].fallback_length) {
       tn_frame_error(call->frame, call->loc, TN_E_LANG_ARGUMENT, "%s: '%.*s' is missing", call->builtin->name,
                     (int)params[k].name_length, params[k].name);
-      return with_signature(call, call->loc);
+      return with_signature(call);
     }
     call->args[k] = fallback(call, &params[k]);
   }
@@ -307,20 +242,20 @@ static bool bind(tn_call *call, const param *params, uint32_t n, const tn_given 
 
 tn_datum *tn_builtin_call(tn_frame *f, const tn_builtin *builtin, tn_instance *instance, tn_given *given, size_t n,
                           tn_loc loc) {
-  param params[TN_MAX_PARAMS + 1];
+  tn_param params[TN_MAX_PARAMS + 1];
   tn_call call = {.frame = f, .s = f->sema, .b = &f->sema->build, .builtin = builtin, .loc = loc, .instance = instance};
-  uint32_t n_params = read_signature(builtin, params);
+  uint32_t n_params = tn_signature_read(builtin->signature, params);
   if (!bind(&call, params, n_params, given, n)) return NULL;
   return builtin->make(&call);
 }
 
 size_t tn_builtin_static_params(tn_sema *s, const tn_builtin *builtin, const char ***out) {
-  param params[TN_MAX_PARAMS + 1];
-  uint32_t n_params = read_signature(builtin, params);
+  tn_param params[TN_MAX_PARAMS + 1];
+  uint32_t n_params = tn_signature_read(builtin->signature, params);
   size_t n = 0;
   *out = TN_NEW_N(s->arena, const char *, n_params);
   for (uint32_t i = 0; i < n_params; i++)
-    if (!is_tensor_kind(&params[i]) && !kind_has(&params[i], "tuple"))
+    if (!is_tensor_kind(&params[i]) && !tn_param_has(&params[i], "tuple"))
       (*out)[n++] = tn_namef(s->ctx, "%.*s", (int)params[i].name_length, params[i].name);
   return n;
 }

@@ -47,7 +47,7 @@ static bool let_one(tn_frame *f, const tn_ast_stmt *stmt, tn_datum *value) {
   return tn_frame_declare(f, name->text, TN_NAME_LET, or_poison(f, value, stmt->loc), name->loc) && ok;
 }
 
-static bool run_let(tn_frame *f, const tn_ast_stmt *stmt) {
+bool tn_let_run(tn_frame *f, const tn_ast_stmt *stmt) {
   tn_datum *value = tn_eval_expr(f, stmt->value);
   return stmt->in_parens ? let_tuple(f, stmt, value) : let_one(f, stmt, value);
 }
@@ -181,7 +181,7 @@ static bool not_here(tn_frame *f, const tn_ast_stmt *stmt) {
 
 static bool run_stmt(tn_frame *f, const tn_ast_stmt *stmt, tn_datum **out_result) {
   switch (stmt->kind) {
-    case TN_AST_LET: return run_let(f, stmt);
+    case TN_AST_LET: return tn_let_run(f, stmt);
     case TN_AST_SET:
     case TN_AST_ADD_TO: return run_set(f, stmt);
     case TN_AST_PARAM:

@@ -113,7 +113,7 @@ static bool import_into(tn_sema *s, tn_unit *unit, const tn_ast_item *item) {
 
 static tn_unit *no_import(tn_sema *s, const char *path, tn_loc from) {
   tn_error(s->ctx, from, TN_E_LANG_IMPORT, "no file '%s'", path);
-  tn_note(s->ctx, from, is_std(path) ? "the language's own files are std/nn and std/vision"
+  tn_note(s->ctx, TN_LOC_NONE, is_std(path) ? "the language's own files are std/nn and std/vision"
                                      : "it is looked for beside this file and in the folders of -I");
   return NULL;
 }
@@ -124,10 +124,12 @@ static tn_unit *in_a_circle(tn_sema *s, const tn_unit *unit, tn_loc from) {
   return NULL;
 }
 
-static const tn_ast_file *parse(tn_sema *s, const char *path) {
+static tn_ast_file *parse(tn_sema *s, const char *path) {
   size_t bytes = 0;
+  const tn_source_text *kept = s->is_again ? tn_ctx_text(s->ctx, path) : NULL;
   const char *text = is_std(path) ? tn_std_find(path, &bytes) : NULL;
   if (text) return tn_lang_parse_bytes(s->ctx, path, text, bytes);
+  if (kept) return tn_lang_parse_bytes(s->ctx, path, kept->text, kept->bytes);
   if (s->options->add_file && strcmp(path, "-") != 0) s->options->add_file(s->options->user, path);
   return tn_lang_parse(s->ctx, path);
 }
@@ -150,6 +152,7 @@ tn_unit *tn_unit_load(tn_sema *s, const char *path, tn_loc from, const tn_unit *
       .path = tn_name(s->ctx, path), .names = tn_map_create(s->arena), .import = from, .is_loading = true};
   tn_map_set(&s->units, key, unit);
   unit->ast = parse(s, path);
+  if (unit->ast && !importer && !tn_sets_apply(s, unit->ast)) unit->ast = NULL;
   for (size_t i = 0; unit->ast && i < unit->ast->items.n; i++)
     if (unit->ast->items.data[i]->kind == TN_AST_IMPORT) import_into(s, unit, unit->ast->items.data[i]);
   for (size_t i = 0; unit->ast && i < unit->ast->items.n; i++) declare_item(s, unit, unit->ast->items.data[i]);

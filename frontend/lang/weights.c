@@ -49,6 +49,7 @@ static tn_const *take_from(tn_sema *s, const tn_weight *weight, const tn_init *i
   tn_store *store = tn_map_get(&s->stores, init->path);
   if (!store) {
     store = tn_store_open(s, init->path, init->loc);
+    if (!store) tn_note(s->ctx, init->loc, "weight '%s' takes its values from it", weight->path);
     if (store) tn_map_set(&s->stores, init->path, store);
   }
   if (!store) return NULL;
