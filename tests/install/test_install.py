@@ -11,7 +11,7 @@ import time
 import unittest
 
 BUILD = os.path.abspath(sys.argv.pop(1))
-EXAMPLE = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "embed")
+EXAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "examples")
 TABLE = "0 0 -> 0\n0 1 -> 1\n1 0 -> 1\n1 1 -> 0\n"
 PACKAGE = ("bin/tenon", "lib/tenon/tenon_llvm.so", "lib/cmake/Tenon/TenonConfig.cmake",
            "lib/cmake/Tenon/TenonConfigVersion.cmake", "lib/cmake/Tenon/TenonAddModel.cmake",
@@ -35,6 +35,8 @@ def tool(name):
 
 
 class Installed(unittest.TestCase):
+    example, model, weights = "embed", "xor.tnir", "xor.weights"
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
@@ -52,15 +54,68 @@ class Installed(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.source = os.path.join(folder.name, "embed")
-        shutil.copytree(EXAMPLE, self.source)
+        self.source = os.path.join(folder.name, self.example)
+        shutil.copytree(os.path.join(EXAMPLES, self.example), self.source)
 
     def in_source(self, *words, **kw):
         return run(*words, cwd=self.source, env=kw.pop("env", self.env), **kw)
 
     def touch_weights(self):
         time.sleep(0.05)
-        os.utime(os.path.join(self.source, "xor.weights"))
+        os.utime(os.path.join(self.source, self.weights))
+
+    def stem(self):
+        return os.path.splitext(self.model)[0]
+
+    def cmake(self, generator, program):
+        tool(program)
+        self.in_source("cmake", "-S", ".", "-B", "build", "-G", generator)
+        self.in_source("cmake", "--build", "build")
+        self.assertEqual(self.in_source("build/" + self.example), TABLE)
+
+    def test_cmake_ninja(self):
+        self.cmake("Ninja", "ninja")
+        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
+        self.touch_weights()
+        again = self.in_source("ninja", "-C", "build")
+        self.assertIn("Compiling the model " + self.stem(), again)
+        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
+
+    def test_cmake_make(self):
+        self.cmake("Unix Makefiles", "make")
+        self.assertNotIn("Compiling the model", self.in_source("cmake", "--build", "build"))
+        self.touch_weights()
+        self.assertIn("Compiling the model " + self.stem(), self.in_source("cmake", "--build", "build"))
+        self.assertNotIn("Compiling the model", self.in_source("cmake", "--build", "build"))
+
+    def test_make(self):
+        tool("make")
+        self.in_source("make")
+        self.assertEqual(self.in_source("./" + self.example), TABLE)
+        self.assertIn("up to date", self.in_source("make"))
+        self.touch_weights()
+        self.assertIn(f"{self.model} -o {self.stem()}.o", self.in_source("make"))
+        self.assertIn("up to date", self.in_source("make"))
+
+    def test_meson(self):
+        tool("meson")
+        self.in_source("meson", "setup", "build")
+        self.in_source("ninja", "-C", "build")
+        self.assertEqual(self.in_source("build/" + self.example), TABLE)
+        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
+        self.touch_weights()
+        self.assertIn(self.model, self.in_source("ninja", "-C", "build", "-v"))
+        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
+
+
+class Language(Installed):
+    """The same with a model in tenon's language, whose weights are a file too."""
+    example, model, weights = "language", "gate.tn", "gate.safetensors"
+
+
+class Tree(Installed):
+    """What does not depend on the example."""
+    test_cmake_ninja = test_cmake_make = test_make = test_meson = None
 
     def test_files(self):
         missing = [name for name in PACKAGE if not os.path.exists(os.path.join(self.prefix, name))]
@@ -70,27 +125,6 @@ class Installed(unittest.TestCase):
             self.assertIn(f"Version: {version}\n", f.read())
         with open(os.path.join(os.path.dirname(__file__), "../../cmake/package/changelog")) as f:
             self.assertTrue(f.read().startswith(f"tenon ({version}) "))
-
-    def cmake(self, generator, program):
-        tool(program)
-        self.in_source("cmake", "-S", ".", "-B", "build", "-G", generator)
-        self.in_source("cmake", "--build", "build")
-        self.assertEqual(self.in_source("build/embed"), TABLE)
-
-    def test_cmake_ninja(self):
-        self.cmake("Ninja", "ninja")
-        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
-        self.touch_weights()
-        again = self.in_source("ninja", "-C", "build")
-        self.assertIn("Compiling the model xor", again)
-        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
-
-    def test_cmake_make(self):
-        self.cmake("Unix Makefiles", "make")
-        self.assertNotIn("Compiling the model", self.in_source("cmake", "--build", "build"))
-        self.touch_weights()
-        self.assertIn("Compiling the model xor", self.in_source("cmake", "--build", "build"))
-        self.assertNotIn("Compiling the model", self.in_source("cmake", "--build", "build"))
 
     def test_every_kind_of_target(self):
         tool("ninja")
@@ -105,25 +139,6 @@ class Installed(unittest.TestCase):
         for kind in ("OBJECT", "STATIC", "SHARED"):
             self.assertEqual(self.in_source("build/use_" + kind), TABLE)
         self.assertIn("batch", self.in_source("build/alone", "info"))
-
-    def test_make(self):
-        tool("make")
-        self.in_source("make")
-        self.assertEqual(self.in_source("./embed"), TABLE)
-        self.assertIn("up to date", self.in_source("make"))
-        self.touch_weights()
-        self.assertIn("xor.tnir -o xor.o", self.in_source("make"))
-        self.assertIn("up to date", self.in_source("make"))
-
-    def test_meson(self):
-        tool("meson")
-        self.in_source("meson", "setup", "build")
-        self.in_source("ninja", "-C", "build")
-        self.assertEqual(self.in_source("build/embed"), TABLE)
-        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
-        self.touch_weights()
-        self.assertIn("xor", self.in_source("ninja", "-C", "build", "-v"))
-        self.assertIn("no work to do", self.in_source("ninja", "-C", "build", "-n"))
 
     def test_equal_bytes(self):
         """Other folders, times, locales, zones, homes and users: the same object."""

@@ -310,10 +310,12 @@ LLVMValueRef tn_lower_kernel(tn_lower *l, const tn_tile_func *tile, const char *
   LLVMBasicBlockRef entry = tn_lower_block(l, "entry"), body = tn_lower_block(l, "body");
   LLVMPositionBuilderAtEnd(l->builder, entry);
   tn_debug_function(l, l->function, tile->kernel->name, tn_debug_kernel_line(l, tile->kernel));
+  tn_lower_acquire(l, LLVMGetParam(l->function, 0));
   load_frame(l, tile->kernel);
   LLVMBuildBr(l->builder, body);
   LLVMPositionBuilderAtEnd(l->builder, body);
   lower_block(l, &tile->body);
+  tn_lower_release(l, LLVMGetParam(l->function, 0));
   LLVMBuildRetVoid(l->builder);
   return l->function;
 }

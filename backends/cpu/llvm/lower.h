@@ -116,6 +116,13 @@ LLVMTypeRef tn_lower_part_type(const tn_lower *l); /* of tnrt_part_fn */
 void tn_lower_function_attributes(tn_lower *l, LLVMValueRef function);
 void tn_lower_not_unrolled(tn_lower *l, LLVMValueRef branch);
 
+/* sanitize.c: that memory which other threads read next is complete, and that memory which others completed is read
+ * next; nothing unless -fsanitize=thread. `what`: an address that both sides name. */
+void tn_lower_release(tn_lower *l, LLVMValueRef what);
+void tn_lower_acquire(tn_lower *l, LLVMValueRef what);
+/* memcpy of an i64 number of bytes. */
+void tn_lower_copy(tn_lower *l, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes);
+
 /* module.c: an LLVM context with one module for `target`; code out of it. */
 typedef enum tn_code_kind { TN_CODE_OBJECT, TN_CODE_ASSEMBLY } tn_code_kind;
 /* False when the target has no code generator (reported); then nothing is to be closed. */

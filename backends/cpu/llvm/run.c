@@ -93,7 +93,9 @@ static void call_kernel(part *p, const tn_step *step, uint32_t index) {
   LLVMPositionBuilderAtEnd(l->builder, together);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->ptr, l->ptr, l->i64}, 4, false);
   LLVMValueRef args[4] = {p->pool, function, p->frame, tn_lower_constant_i64(l, step->parts)};
+  tn_lower_release(l, p->frame);
   LLVMBuildCall2(l->builder, type, p->parallel, args, 4, "");
+  tn_lower_acquire(l, p->frame);
   LLVMBuildBr(l->builder, end);
   LLVMPositionBuilderAtEnd(l->builder, alone);
   call_alone(p, function, step->parts);
@@ -127,7 +129,7 @@ static void copy_step(part *p, const tn_step *step) {
   total = tn_dim_mul_i(l->ctx, total, (int64_t)tn_dtype_bytes(from->type->dtype));
   LLVMValueRef bytes = tn_dim_code_value(&p->code, total);
   LLVMValueRef to = buffer_address(p, step->args.data[1]), source = buffer_address(p, from);
-  LLVMBuildMemCpy(l->builder, to, 1, source, 1, bytes);
+  tn_lower_copy(l, to, source, bytes);
 }
 
 /* Takes the time for the steps first .. end - 1. */
