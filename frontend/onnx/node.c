@@ -189,6 +189,19 @@ static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_
 /* Errors so far, those included that are reported at the end. */
 static size_t n_wrong(const tn_importer *importer) { return importer->ctx->n_errors + importer->n_missing; }
 
+/* A sequence goes only where operators of its own family take it apart. */
+static bool check_sequences(const tn_foreign_node *foreign, const tn_onnx_choice *choice) {
+  const tn_opdef *sequence = tn_op_find("sequence");
+  bool ok = true;
+  for (uint32_t i = 0; i < foreign->n_inputs && choice != NULL && choice->op != sequence; i++) {
+    const tn_value *value = foreign->inputs[i];
+    if (value == NULL || value->def == NULL || value->def->op != sequence) continue;
+    ok = tn_error(foreign->build->ctx, foreign->loc, TN_E_ONNX_TYPE, "input %u is a sequence: '%s' takes tensors", i,
+                  foreign->op);
+  }
+  return ok;
+}
+
 /* The node's operator is known; its inputs are there. */
 static bool import_known(tn_scope *scope, size_t node_index, tn_foreign_node *foreign, tn_local_function *function,
                          const tn_onnx_choice *choice) {
@@ -202,7 +215,7 @@ static bool import_known(tn_scope *scope, size_t node_index, tn_foreign_node *fo
     tn_loc_pop(ctx);
     return true; /* bound already, or poisoned */
   }
-  ok = ok && build_node(scope, node_index, foreign, function, choice);
+  ok = ok && check_sequences(foreign, choice) && build_node(scope, node_index, foreign, function, choice);
   if (ok && n_wrong(scope->importer) == before) ok = outputs_made(foreign);
   tn_loc_pop(ctx);
   if (!ok && n_wrong(scope->importer) == before)

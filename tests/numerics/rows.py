@@ -10,6 +10,10 @@ from draw import Draw
 ROWS = {}
 LEFT_OUT = {  # ONNX operator -> why it has no row
     "ai.onnx.preview.training.Gradient": "tests/ops/gradients.py and tests/unit/gradient_test.c check derivatives",
+    **{name: "tests/ops/sequences.py" for name in (
+        "SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
+        "ConcatFromSequence", "SplitToSequence")},
+    **{name: "a tensor that is there, or an input left out" for name in ("OptionalHasElement", "OptionalGetElement")},
 }
 
 
