@@ -74,11 +74,12 @@ static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options,
       tn_decl *decl = s->main->names.entries[i].value;
       if (decl->unit == s->main && (decl->kind == TN_DECL_DIM || tn_decl_is(decl, TN_AST_LET_ITEM)))
         tn_decl_value(s, decl, decl->loc);
-      if (!is_model(decl, s->main) || !decl->item->result) continue;
+      if (!is_model(decl, s->main)) continue;
       decl->first_weight = s->weights.n;
       tn_model_build(s, decl);
       decl->n_weights = s->weights.n - decl->first_weight;
     }
+    tn_names_check(s, s->main);
     tn_blocks_check(s, s->main);
     tn_places_check(s, s->main);
     if (ctx->n_errors == before) tn_defines_check(s);

@@ -115,6 +115,7 @@ tn_datum *tn_eval_call(tn_frame *f, const tn_ast_expr *call, tn_datum *piped) {
 tn_datum *tn_eval_pipe(tn_frame *f, const tn_ast_expr *pipe) {
   const tn_ast_expr *right = pipe->pipe.right;
   tn_datum *left = tn_eval_expr(f, pipe->pipe.left);
+  if (!left && f->is_dry) left = tn_datum_poison(f->sema, pipe->pipe.left->loc);
   if (!left) return NULL;
   left = tn_datum_at(f->sema, left, pipe->pipe.left->loc);
   tn_loc_push(f->sema->ctx, right->loc);
@@ -122,6 +123,29 @@ tn_datum *tn_eval_pipe(tn_frame *f, const tn_ast_expr *pipe) {
                                                 : call_with(f, right, NULL, left, right->loc);
   tn_loc_pop(f->sema->ctx);
   return result;
+}
+
+/* What a sub is given fits what it applies; the values are checked when it is applied. */
+static bool check_sub_args(tn_frame *f, const callee *c, const tn_instance *instance, const tn_ast_expr *call) {
+  const char **params;
+  size_t n = static_params(f->sema, instance, &params), position = 0;
+  const tn_ast_args *args = &call->call.args;
+  for (size_t i = 0; i < args->n; i++) {
+    const tn_ast_arg *arg = &args->data[i];
+    size_t k = 0;
+    while (arg->name.text && k < n && strcmp(params[k], arg->name.text) != 0) k++;
+    if (arg->name.text ? k < n : position++ < n) continue;
+    if (!arg->name.text)
+      return tn_frame_error(f, arg->loc, TN_E_LANG_ARGUMENT, "a sub gives %s its %zu arguments that are no tensors, "
+                            "this is one more", c->name, n);
+    const char *near = tn_str_nearest(arg->name.text, params, n);
+    tn_frame_error(f, arg->loc, TN_E_LANG_ARGUMENT, "%s has no argument '%s' that is no tensor", c->name,
+                   arg->name.text);
+    if (near) tn_help(f->sema->ctx, "did you mean '%s'?", near);
+    if (c->decl) tn_note(f->sema->ctx, c->decl->loc, "%s is declared here", c->name);
+    return false;
+  }
+  return true;
 }
 
 tn_datum *tn_eval_sub(tn_frame *f, const char *name, const tn_ast_expr *expr) {
@@ -136,6 +160,7 @@ tn_datum *tn_eval_sub(tn_frame *f, const char *name, const tn_ast_expr *expr) {
   instance->decl = c.decl;
   instance->builtin = c.builtin;
   instance->call = expr;
+  if (expr->kind == TN_AST_CALL && !check_sub_args(f, &c, instance, expr)) return NULL;
   instance->frame = f;
   tn_datum *datum = tn_datum_poison(s, expr->loc);
   datum->kind = TN_DATUM_INSTANCE;

@@ -103,8 +103,13 @@ static tn_datum *member_value(tn_frame *f, const tn_ast_expr *expr) {
   return NULL;
 }
 
+static bool is_of_parts(const tn_ast_expr *e) {
+  return e->kind == TN_AST_TUPLE || e->kind == TN_AST_INDEX || e->kind == TN_AST_UNARY || e->kind == TN_AST_BINARY;
+}
+
 static tn_datum *eval(tn_frame *f, const tn_ast_expr *expr) {
   tn_sema *s = f->sema;
+  if (f->is_dry && is_of_parts(expr)) return tn_names_expr(f, expr);
   switch (expr->kind) {
     case TN_AST_NAME: return name_value(f, expr->name, expr->loc);
     case TN_AST_INT: return tn_datum_int_const(s, expr->number.integer, expr->loc);

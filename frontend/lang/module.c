@@ -134,17 +134,33 @@ static bool may_call(tn_frame *f, const tn_decl *decl, tn_loc loc) {
   return tn_frame_error(f, loc, TN_E_LIMIT, "more than %d calls inside each other", TN_LANG_MAX_CALLS);
 }
 
+/* A call in a body that is only looked at: the arguments fit the formals as far as they are known. */
+static void check_call(tn_frame *f, tn_given *given, size_t n) {
+  const tn_ast_formals *formals = &f->decl->item->formals;
+  tn_given **of_formal = TN_NEW_N(f->sema->arena, tn_given *, formals->n);
+  assign(f, given, n, of_formal);
+  for (size_t i = 0; i < formals->n; i++) {
+    const tn_ast_formal *formal = &formals->data[i];
+    bool is_static = formal->type->name.text && !tn_type_is_tensor(formal->type);
+    if (!of_formal[i]) continue;
+    if (is_static) tn_names_static(f, formal->type, of_formal[i], argument_text(f, formal));
+    else if (!of_formal[i]->datum) tn_eval_expr(of_formal[i]->frame, of_formal[i]->expr);
+  }
+}
+
 tn_datum *tn_module_call(tn_frame *caller, tn_decl *decl, tn_instance *instance, tn_given *given, size_t n,
                          tn_loc loc) {
   tn_sema *s = caller->sema;
   if (!may_call(caller, decl, loc)) return NULL;
-  if (!decl->item->result) {
-    tn_frame_error(caller, loc, TN_E_LANG_NOT_YET, "calling '%s', a model of another format, is not there yet",
-                  decl->name);
-    return NULL;
-  }
+  if (!decl->item->result && caller->is_dry) return NULL;
+  if (!decl->item->result) return tn_outer_model_call(caller, decl, instance, given, n, loc);
   tn_frame *f = tn_frame_create(s, decl->unit, caller, loc);
   f->decl = decl;
+  if (caller->is_dry) {
+    check_call(f, given, n);
+    return NULL;
+  }
+  decl->is_instantiated = true;
   f->instance = instance ? instance : tn_frame_next_instance(caller, decl->name);
   size_t n_formals = decl->item->formals.n;
   tn_given **of_formal = TN_NEW_N(s->arena, tn_given *, n_formals);
@@ -281,13 +297,12 @@ static bool add_results(tn_sema *s, const tn_datum *result, tn_value **values, u
 }
 
 bool tn_model_build(tn_sema *s, tn_decl *decl) {
-  if (!decl->item->result)
-    return tn_error(s->ctx, decl->loc, TN_E_LANG_NOT_YET, "'%s': models of other formats inside a .tn file are not "
-                    "there yet; tenon compiles the file itself", decl->name);
+  if (!decl->item->result) return tn_outer_model_build(s, decl);
   s->func = tn_func_create(s->module, decl->name, true);
   s->build = tn_build_at_end(s->func->body);
   tn_frame *f = tn_frame_create(s, decl->unit, NULL, decl->loc);
   f->decl = decl;
+  decl->is_instantiated = true;
   f->instance = TN_NEW(s->arena, tn_instance);
   *f->instance = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};
   if (!declare_arguments(f)) return false;

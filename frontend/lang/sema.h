@@ -97,6 +97,8 @@ typedef struct tn_decl {
   tn_datum *value;              /* DIM, let: once computed */
   size_t first_weight, n_weights; /* of a model that was built, in the session's list */
   tn_func *func;                /* of a model that was built */
+  bool is_unreadable;           /* its file; that was said */
+  bool is_instantiated;         /* a module or model: its body was run */
   tn_datum *result;             /* the same: what it gives */
   enum { TN_DECL_NEW, TN_DECL_COMPUTING, TN_DECL_COMPUTED } state;
 } tn_decl;
@@ -116,6 +118,7 @@ struct tn_instance {
   const char *path;   /* "for.0.Block", "" for the model */
   tn_map children;    /* interned name -> tn_instance* */
   tn_map weights;     /* interned name -> tn_weight* */
+  tn_map *constants;  /* of a model of another format: its initialisers; NULL before the first use */
   /* Of a sub: what it applies and the arguments that were given. */
   tn_decl *decl;
   const tn_builtin *builtin;
@@ -163,6 +166,7 @@ struct tn_frame {
   uint32_t depth;        /* callers */
   bool is_leaving;       /* labels read as the caller's */
   bool sees_losses;      /* the functions of train blocks are there */
+  bool is_dry;           /* names are checked, nothing is made: names.c */
 };
 
 typedef struct tn_axis_list {
@@ -309,6 +313,10 @@ tn_datum *tn_module_call(tn_frame *f, tn_decl *decl, tn_instance *instance, tn_g
 /* The whole model as the entry of s->func. */
 bool tn_model_build(tn_sema *s, tn_decl *decl);
 
+/* --- foreign.c: models of other formats; as tn_module_call and tn_model_build --- */
+tn_datum *tn_outer_model_call(tn_frame *f, tn_decl *decl, tn_instance *instance, tn_given *given, size_t n, tn_loc loc);
+bool tn_outer_model_build(tn_sema *s, tn_decl *decl);
+
 /* --- type.c --- */
 /* A type's dims, evaluated with the names of f. rest dims (..S) are replaced by what S is bound to. */
 typedef struct tn_shape {
@@ -342,6 +350,14 @@ bool tn_body_run(tn_frame *f, const tn_ast_body *body, tn_datum **out_result);
 /* --- steps.c: scan --- */
 bool tn_scan_run(tn_frame *f, const tn_ast_stmt *stmt);
 bool tn_scan_yield(tn_frame *f, const tn_ast_stmt *stmt);
+
+/* --- names.c: what nothing instantiates --- */
+void tn_names_check(tn_sema *s, tn_unit *unit);
+/* Expressions of dry frames: the value where it depends on no argument, else NULL. */
+tn_datum *tn_names_expr(tn_frame *f, const tn_ast_expr *e);
+void tn_names_range(tn_frame *f, const tn_ast_expr *range);
+/* An argument of a static type, as far as it is known. */
+void tn_names_static(tn_frame *f, const tn_ast_type *type, tn_given *given, const char *what);
 
 /* --- weights.c, init.c --- */
 /* The value of a weight of the current instance, made at its first use. fan_in, fan_out: of the layer, 0 = by the rule

@@ -134,10 +134,15 @@ static tn_datum *argument(const tn_call *call, const tn_param *p, const tn_given
   if (!d && given->expr->kind == TN_AST_NAME && bare_name(call, p, given, &d)) return d;
   if (tn_param_has(p, "init")) {
     tn_init init;
+    size_t n_errors = s->ctx->n_errors;
     bool ok = d ? tn_init_of_datum(s, d, &init) : tn_init_of_expr(given->frame, given->expr, &init);
+    if (!ok && call->frame->is_dry && s->ctx->n_errors == n_errors) return tn_datum_poison(s, given->loc);
     return ok ? tn_datum_of_init(s, &init, given->loc) : NULL;
   }
+  size_t before = s->ctx->n_errors;
   if (!d) d = tn_eval_expr(given->frame, given->expr);
+  if ((!d || d->kind == TN_DATUM_POISON) && call->frame->is_dry && s->ctx->n_errors == before)
+    return tn_datum_poison(s, given->loc);
   if (!d || d->kind == TN_DATUM_POISON) return NULL;
   if (d->kind != TN_DATUM_TENSOR) d = tn_datum_at(s, d, given->loc);
   return fits(p, d) ? d : (mismatch(call, p, d, given->loc), NULL);
@@ -245,7 +250,7 @@ tn_datum *tn_builtin_call(tn_frame *f, const tn_builtin *builtin, tn_instance *i
   tn_param params[TN_MAX_PARAMS + 1];
   tn_call call = {.frame = f, .s = f->sema, .b = &f->sema->build, .builtin = builtin, .loc = loc, .instance = instance};
   uint32_t n_params = tn_signature_read(builtin->signature, params);
-  if (!bind(&call, params, n_params, given, n)) return NULL;
+  if (!bind(&call, params, n_params, given, n) || f->is_dry) return NULL;
   return builtin->make(&call);
 }
 

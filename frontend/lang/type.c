@@ -59,7 +59,7 @@ static bool add_dim(tn_frame *f, const tn_ast_dim *dim, tn_shape *out) {
 bool tn_shape_of_type(tn_frame *f, const tn_ast_type *type, tn_shape *out) {
   *out = (tn_shape){.dtype = dtype_of(f, type)};
   bool ok = out->dtype != TN_N_DTYPES;
-  for (size_t i = 0; i < type->dims.n && ok; i++) ok = add_dim(f, &type->dims.data[i], out);
+  for (size_t i = 0; i < type->dims.n; i++) ok = add_dim(f, &type->dims.data[i], out) && ok;
   if (!ok) return false;
   if (is_word(type, "class")) {
     if (out->n == 0) return tn_frame_error(f, type->loc, TN_E_RANK, "class[.., C] needs the number of classes");

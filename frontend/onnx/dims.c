@@ -192,6 +192,63 @@ static bool bounded(tn_importer *importer, const Onnx__ValueInfoProto *input, tn
   return true;
 }
 
+static const char *declared_text(tn_importer *importer, tn_dtype dtype, const Onnx__TensorShapeProto *shape) {
+  tn_buf out = tn_buf_create(importer->scratch);
+  tn_buf_printf(&out, "%s[", tn_dtype_name(dtype));
+  for (size_t i = 0; shape != NULL && i < shape->n_dim && i < TN_MAX_NDIM; i++) {
+    const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+    if (param_of(dim) != NULL)
+      tn_buf_printf(&out, "%s%s", i ? ", " : "", tn_onnx_display(importer->ctx, param_of(dim)));
+    else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+      tn_buf_printf(&out, "%s%lld", i ? ", " : "", (long long)dim->dim_value);
+    else tn_buf_printf(&out, "%s?", i ? ", " : "");
+  }
+  tn_buf_putc(&out, ']');
+  return out.data;
+}
+
+/* The extent that the model states for an axis: a number, what its name stands for already, or NULL: any. */
+static const tn_dim *stated_dim(tn_importer *importer, const Onnx__TensorShapeProto__Dimension *dim,
+                                const tn_dim *extent) {
+  const char *param = param_of(dim);
+  if (param == NULL) {
+    bool is_number = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0;
+    return is_number ? tn_dim_const(importer->ctx, dim->dim_value) : NULL;
+  }
+  const char *key = tn_name(importer->ctx, param);
+  const tn_dim *known = tn_map_get(&importer->dims, key);
+  if (known == NULL) tn_map_set(&importer->dims, key, (void *)extent);
+  return known;
+}
+
+bool tn_dims_meet(tn_importer *importer, const Onnx__ValueInfoProto *input, const tn_value *value, tn_loc loc) {
+  tn_ctx *ctx = importer->ctx;
+  tn_loc there = tn_loc_onnx(ctx, importer->file, "", -1, tn_onnx_display(ctx, input->name), "", 0);
+  tn_dtype dtype = input_dtype(importer, input, there);
+  const Onnx__TensorShapeProto *shape = declared_shape(input);
+  if (dtype == TN_N_DTYPES) return false;
+  tn_func *func = importer->part->build->func;
+  bool fits = value->type->dtype == dtype && (shape == NULL || shape->n_dim == value->type->ndim);
+  for (uint32_t i = 0; fits && shape != NULL && i < value->type->ndim; i++) {
+    const tn_dim *extent = value->type->dims[i], *stated = stated_dim(importer, shape->dim[i], extent);
+    if (stated == NULL || stated == extent) continue;
+    tn_dim_order order = tn_dim_compare(ctx, stated, extent);
+    fits = order == TN_DIM_EQUAL || order == TN_DIM_UNKNOWN;
+    if (order == TN_DIM_UNKNOWN &&
+        !tn_func_require_eq(func, stated, extent, loc, "axis %u of input '%s' of %s", i,
+                            tn_onnx_display(ctx, input->name), importer->part->called))
+      return false;
+  }
+  if (fits) return true;
+  tn_buf found = tn_buf_create(importer->scratch);
+  tn_type_print(value->type, &found);
+  tn_error(ctx, loc, value->type->dtype == dtype ? TN_E_SHAPE : TN_E_DTYPE, "input '%s' of %s is %s, found %s",
+           tn_onnx_display(ctx, input->name), importer->part->called, declared_text(importer, dtype, shape),
+           found.data);
+  tn_note(ctx, there, "the input is declared here");
+  return false;
+}
+
 const tn_type *tn_dims_input_type(tn_importer *importer, const Onnx__ValueInfoProto *input, tn_loc loc) {
   const tn_dim *dims[TN_MAX_NDIM];
   tn_dtype dtype = input_dtype(importer, input, loc);

@@ -51,12 +51,16 @@ static void declare_input(tn_scope *scope, const Onnx__ValueInfoProto *input) {
   binding->from = TN_BOUND_INPUT;
   binding->state = type != NULL ? TN_BINDING_READY : TN_BINDING_POISONED;
   if (type != NULL)
-    binding->value = tn_block_add_param(importer->tensors.module->funcs.data[0]->body, type,
+    binding->value = tn_block_add_param(scope->build.block, type,
                                         tn_onnx_display(importer->ctx, input->name));
 }
 
 static void declare_inputs(tn_scope *scope, const tn_onnx_graph *graph) {
   tn_importer *importer = scope->importer;
+  if (importer->part && importer->part->args) {
+    tn_part_declare_inputs(scope, graph);
+    return;
+  }
   tn_map initialisers = tn_map_create(importer->scratch);
   for (size_t i = 0; i < graph->n_initializer; i++)
     if (graph->initializer[i]->name != NULL)
@@ -119,12 +123,11 @@ static void make_outputs(tn_scope *scope, tn_func *func, const char *const *name
   if (ok && n > 0) tn_build_return(&scope->build, values, (uint32_t)n);
 }
 
-static void import_main(tn_importer *importer) {
+static void import_main(tn_importer *importer, const tn_build *build) {
   const tn_onnx_graph *graph = importer->model->graph;
-  const char *entry = importer->options->entry != NULL ? importer->options->entry : "run";
-  tn_func *func = tn_func_create(importer->module, entry, true);
-  tn_scope scope = tn_scope_create(importer, func->body);
+  tn_scope scope = tn_scope_create(importer, build->block);
   size_t n_outputs, n, *order;
+  scope.build = *build;
   scope.opsets = importer->model->opset_import;
   scope.n_opsets = importer->model->n_opset_import;
   const char **outputs = wanted_outputs(importer, &n_outputs);
@@ -133,7 +136,8 @@ static void import_main(tn_importer *importer) {
   tn_scope_declare_graph(&scope, graph);
   tn_scope_order(&scope, all ? NULL : outputs, all ? 0 : n_outputs, &order, &n);
   tn_import_nodes(&scope, order, n);
-  make_outputs(&scope, func, outputs, n_outputs);
+  if (importer->part) tn_part_finish(&scope, graph);
+  else make_outputs(&scope, build->func, outputs, n_outputs);
   tn_report_missing(importer);
 }
 
@@ -149,26 +153,40 @@ static bool unpack(tn_importer *importer, const tn_source *source) {
   return true;
 }
 
-tn_module *tn_import_model(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options) {
-  static const tn_onnx_options no_options;
+/* Imports the model at build, into its module. */
+static bool import_at(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options,
+                      const tn_build *build, tn_onnx_part *part) {
   size_t before = ctx->n_errors;
   tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
-  if (options == NULL) options = &no_options;
   tn_external external = tn_external_create(ctx, scratch, source->path, options->data_root, options->files);
-  tn_importer importer = {.ctx = ctx, .scratch = scratch, .module = tn_module_create(ctx), .options = options,
+  tn_importer importer = {.ctx = ctx, .scratch = scratch, .module = build->module, .options = options,
                           .file = tn_onnx_display(ctx, name), .rows = tn_map_create(scratch),
                           .functions = tn_map_create(scratch), .dims = tn_map_create(scratch),
-                          .missing = tn_map_create(scratch)};
+                          .missing = tn_map_create(scratch), .part = part};
   importer.tensors = (tn_tensor_reader){importer.module, source, &external};
-  importer.module->source = importer.file;
   if (unpack(&importer, source) && check_opsets(&importer) && tn_dims_prepare(&importer) &&
       tn_functions_collect(&importer) && tn_functions_check(&importer)) {
     tn_rows_collect(&importer);
-    import_main(&importer);
+    import_main(&importer, build);
   }
   tn_external_close(&external);
   tn_arena_destroy(scratch);
-  if (ctx->n_errors == before) return importer.module;
-  tn_module_destroy(importer.module);
+  return ctx->n_errors == before;
+}
+
+tn_module *tn_import_model(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options) {
+  static const tn_onnx_options no_options;
+  if (options == NULL) options = &no_options;
+  tn_module *module = tn_module_create(ctx);
+  tn_build build = tn_build_at_end(tn_func_create(module, options->entry ? options->entry : "run", true)->body);
+  module->source = tn_onnx_display(ctx, name);
+  if (import_at(ctx, source, name, options, &build, NULL)) return module;
+  tn_module_destroy(module);
   return NULL;
+}
+
+bool tn_import_part(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options,
+                    tn_onnx_part *part) {
+  static const tn_onnx_options no_options;
+  return import_at(ctx, source, name, options ? options : &no_options, part->build, part);
 }

@@ -38,6 +38,7 @@ typedef struct tn_importer {
   tn_map functions; /* interned "domain:name:overload" -> tn_local_function* */
   tn_map dims;      /* interned dim_param -> tn_dim* */
   tn_map missing;   /* interned "domain:Name" -> tn_missing_op* */
+  tn_onnx_part *part; /* the model becomes part of another graph; else NULL */
   size_t n_missing; /* nodes of such operators: reported at the end, but as wrong as errors */
 } tn_importer;
 
@@ -91,9 +92,19 @@ typedef struct tn_body {
 /* import.c */
 tn_module *tn_import_model(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options);
 
+bool tn_import_part(tn_ctx *ctx, const tn_source *source, const char *name, const tn_onnx_options *options,
+                    tn_onnx_part *part);
+
+/* part.c: inputs from the arguments of a call, outputs and weights back. */
+void tn_part_declare_inputs(tn_scope *scope, const tn_onnx_graph *graph);
+void tn_part_finish(tn_scope *scope, const tn_onnx_graph *graph);
+
 /* dims.c: the type of a graph input, options applied. NULL when reported. */
 bool tn_dims_prepare(tn_importer *importer);
 const tn_type *tn_dims_input_type(tn_importer *importer, const Onnx__ValueInfoProto *input, tn_loc loc);
+/* Whether value can be this input: its type, its rank, the extents that the model states. Names of dims that are met
+ * for the first time become the value's extents. False: reported at loc. */
+bool tn_dims_meet(tn_importer *importer, const Onnx__ValueInfoProto *input, const tn_value *value, tn_loc loc);
 bool tn_dims_has_shape_option(const tn_importer *importer, const char *input);
 
 /* scope.c */

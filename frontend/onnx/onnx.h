@@ -49,6 +49,39 @@ tn_module *tn_onnx_load(tn_ctx *ctx, const char *path, const tn_onnx_options *op
 tn_module *tn_onnx_load_bytes(tn_ctx *ctx, const char *name, const void *data, size_t bytes,
                               const tn_onnx_options *options);
 
+/* A model as a part of another graph. */
+typedef struct tn_onnx_argument {
+  const char *name; /* of the input; NULL: by position, those without a name come first */
+  tn_value *value;
+  tn_loc loc;
+} tn_onnx_argument;
+
+typedef struct tn_onnx_output {
+  const char *name;
+  tn_value *value;
+} tn_onnx_output;
+
+typedef struct tn_onnx_weight {
+  const char *name;
+  tn_const *constant;
+} tn_onnx_weight;
+
+typedef struct tn_onnx_part {
+  struct tn_build *build; /* where the nodes go */
+  const tn_onnx_argument *args; /* NULL: the model's inputs become parameters of the build's function */
+  uint32_t n_args;
+  const char *called; /* the model, in messages */
+  tn_loc loc;         /* of the call */
+  tn_map *constants; /* interned name of an initialiser -> tn_const*, kept from call to call; or NULL */
+  /* Filled in, in session memory: */
+  TN_VEC(tn_onnx_output) outputs;
+  TN_VEC(tn_onnx_weight) weights; /* initialisers of float types */
+} tn_onnx_part;
+
+/* Makes the model's nodes at a place of a graph. Arguments have the inputs' types and ranks; extents that the model
+ * knows are checked, its symbols become those of the arguments. path "-" is a file of that name. False: reported. */
+bool tn_onnx_insert(tn_ctx *ctx, const char *path, const tn_onnx_options *options, tn_onnx_part *part);
+
 /* Reads the text of an option ("seq=1..512", "B=4", "B=1.."; "x:1,3,224,224", the last colon parts); TN_E_OPTION. */
 bool tn_onnx_parse_dim(tn_ctx *ctx, const char *text, tn_onnx_dim *out);
 bool tn_onnx_parse_shape(tn_ctx *ctx, const char *text, tn_onnx_shape *out);

@@ -84,8 +84,12 @@ static void declare_initialiser(tn_scope *scope, const Onnx__TensorProto *tensor
   if (binding == NULL) return;
   binding->from = TN_BOUND_INITIALISER;
   binding->tensor = tensor;
-  binding->constant =
-      tn_onnx_tensor(&scope->importer->tensors, tensor, tn_onnx_display(ctx, tensor->name), loc);
+  tn_map *kept = scope->importer->part && !scope->outer ? scope->importer->part->constants : NULL;
+  binding->constant = kept ? tn_map_get(kept, binding->name) : NULL;
+  if (binding->constant == NULL)
+    binding->constant =
+        tn_onnx_tensor(&scope->importer->tensors, tensor, tn_onnx_display(ctx, tensor->name), loc);
+  if (kept != NULL && binding->constant != NULL) tn_map_set(kept, binding->name, binding->constant);
   binding->state = binding->constant != NULL ? TN_BINDING_READY : TN_BINDING_POISONED;
   if (binding->constant != NULL) binding->constant->loc = loc;
 }

@@ -10,22 +10,42 @@ import tempfile
 from common import TENON, judge, main, read
 
 REFERENCE = read("grammar", "LANGUAGE.md")
-FENCE = re.compile(r"^```tn(?: error=(TN\d{4}))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```tn(?: error=(TN\d{4})| with=(\w+\.onnx))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KEYWORD = re.compile(r'^X\(\w+, "(\w+)", \w+\)$', re.MULTILINE)
 
 
 def blocks():
     """(line, code of the error or None, text)"""
     for found in FENCE.finditer(REFERENCE):
-        yield REFERENCE[:found.start()].count("\n") + 2, found.group(1), found.group(2)
+        yield REFERENCE[:found.start()].count("\n") + 2, found.group(1), found.group(3)
 
 
 def tenon(*words):
     return subprocess.run([TENON, *words], capture_output=True, text=True, timeout=60)
 
 
+def field(number, data):
+    """One of ONNX's messages in another."""
+    if isinstance(data, int):
+        return bytes([number << 3, data])
+    data = data.encode() if isinstance(data, str) else data
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def write_onnx(path):
+    """y = x + x, of f32[N, 4]."""
+    dims = field(1, field(2, "N")) + field(1, field(1, 4))
+    tensor = field(2, field(1, field(1, 1) + field(2, dims)))
+    node = field(1, "x") + field(1, "x") + field(2, "y") + field(4, "Add")
+    graph = field(1, node) + field(2, "g") + field(11, field(1, "x") + tensor) + field(12, field(1, "y") + tensor)
+    with open(path, "wb") as f:
+        f.write(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+
+
 def check(text, *words):
     with tempfile.TemporaryDirectory() as folder:
+        for name in re.findall(r'onnx\("(\w+\.onnx)"\)', text):
+            write_onnx(os.path.join(folder, name))
         path = os.path.join(folder, "example.tn")
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
