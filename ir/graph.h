@@ -115,6 +115,8 @@ struct tn_func {
   bool is_entry;
   tn_block *body;
   TN_VEC(const char *) result_names; /* of the entry's results */
+  const char *doc;                   /* what its source says of it, for the C header; NULL: nothing. Not in text */
+  TN_VEC(const char *) param_docs;   /* the same of the parameters, NULL entries too; empty: nothing */
   TN_VEC(tn_guard) guards;
   uint32_t next_value_id;
 };

@@ -76,8 +76,22 @@ static void comment_text(tn_buf *out, const char *text) {
   for (; *text; text++) tn_buf_putc(out, (unsigned char)*text < ' ' || *text == '*' || *text == '\\' ? '?' : *text);
 }
 
+/* What the source says, in lines of a comment that begin with `before`. */
+static void print_doc(tn_buf *out, const char *before, const char *doc) {
+  if (!doc) return;
+  tn_buf_puts(out, before);
+  for (const char *c = doc; *c; c++) {
+    bool ends = (c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*'); /* of a comment, or the like of one */
+    if (*c == '\n') tn_buf_printf(out, "\n%s", before);
+    else if ((unsigned char)*c < ' ' || *c == 127) tn_buf_putc(out, ' ');
+    else if (*c == '\\' && (c[1] == '\n' || !c[1])) tn_buf_puts(out, "\\ ");
+    else tn_buf_printf(out, ends ? "%c " : "%c", *c);
+  }
+  tn_buf_putc(out, '\n');
+}
+
 typedef struct port {
-  const char *parameter, *c_type, *name;
+  const char *parameter, *c_type, *name, *doc;
   const tn_type *type;
   bool is_output;
 } port;
@@ -114,6 +128,7 @@ static bool collect(header *h) {
   for (size_t i = 0; i < func->body->params.n; i++) {
     const tn_value *value = func->body->params.data[i];
     if (!add_port(h, &taken, value->name, value->type, false)) return false;
+    if (i < func->param_docs.n) h->ports.data[i].doc = func->param_docs.data[i];
   }
   const tn_node *end = func->body->last;
   for (uint32_t i = 0; end && i < end->n_operands; i++) {
@@ -146,6 +161,7 @@ static void print_parameters(header *h) {
     tn_buf_puts(h->out, "\", ");
     tn_type_print(p->type, h->out);
     tn_buf_putc(h->out, '\n');
+    print_doc(h->out, " *       ", p->doc);
   }
 }
 
@@ -274,9 +290,13 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
   bool ok = collect(&h);
   if (ok) {
     const char *name = upper(arena, prefix);
-    tn_buf_printf(out, "/* Interface of the model '%s', made by tenon. Self-contained: C99 and C++. */\n"
+    const char *doc = program->func->doc;
+    tn_buf_printf(out, "/* Interface of the model '%s', made by tenon. Self-contained: C99 and C++.%s", prefix,
+                  doc ? "\n *\n" : "");
+    print_doc(out, " * ", doc);
+    tn_buf_printf(out, " */\n"
                        "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n",
-                  prefix, name, name);
+                  name, name);
     tn_buf_append(out, tn_common_header, (size_t)(tn_common_header_end - tn_common_header));
     tn_buf_puts(out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     print_sizes(&h);

@@ -139,6 +139,7 @@ static bool read_dims(tn_sema *s, tn_onnx_options *out) {
 bool tn_outer_model_build(tn_sema *s, tn_decl *decl) {
   tn_onnx_options options = {0};
   s->func = tn_func_create(s->module, decl->name, true);
+  s->func->doc = decl->item->doc;
   s->build = tn_build_at_end(s->func->body);
   tn_instance *owner = TN_NEW(s->arena, tn_instance);
   *owner = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};

@@ -244,6 +244,7 @@ static bool declare_input(tn_frame *f, const tn_ast_formal *formal) {
   if (count->lo > INT64_MAX / 16)
     return tn_frame_error(f, formal->loc, TN_E_LIMIT, "input '%s' has more than 2^59 elements", formal->name.text);
   tn_value *param = tn_block_add_param(s->func->body, type, formal->name.text);
+  TN_VEC_PUSH(s->module->arena, &s->func->param_docs, formal->doc);
   tn_datum *value = tn_datum_tensor(s, param, shape.axes, formal->loc);
   value->tensor.classes = shape.classes;
   return tn_frame_declare(f, formal->name.text, TN_NAME_FORMAL, value, formal->loc) != NULL;
@@ -299,6 +300,7 @@ static bool add_results(tn_sema *s, const tn_datum *result, tn_value **values, u
 bool tn_model_build(tn_sema *s, tn_decl *decl) {
   if (!decl->item->result) return tn_outer_model_build(s, decl);
   s->func = tn_func_create(s->module, decl->name, true);
+  s->func->doc = decl->item->doc;
   s->build = tn_build_at_end(s->func->body);
   tn_frame *f = tn_frame_create(s, decl->unit, NULL, decl->loc);
   f->decl = decl;

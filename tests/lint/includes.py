@@ -14,7 +14,7 @@ RULES = [
     ("frontend/driver/", ["frontend/", "ir/", "passes/pass.h", BACKEND, "backends/object/object.h", ABI,
                           "runtime/core/array.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
-    ("frontend/lang/", ["frontend/lang/", "frontend/onnx/source.h", "grammar/", "ir/", "runtime/core/array.h"]),
+    ("frontend/lang/", ["frontend/lang/", "frontend/onnx/source.h", "frontend/onnx/onnx.h", "grammar/", "ir/", "runtime/core/array.h"]),
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),
     ("ir/", ["ir/"]),
