@@ -66,9 +66,15 @@ typedef struct tn_emit_options {
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */
   tn_buf *remarks;      /* lines about the code that was made, for -v; NULL = not wanted */
   const char *weights;                 /* that symbol's name if it is another; NULL */
-  int64_t least_arena;                 /* for the header: other programs under this prefix need so many bytes */
+  int64_t least_arena;                 /* for the header: other programs under this prefix need so many bytes, */
+  uint32_t least_slots;                /* and have so many slots */
   const char *checked_create;          /* the name under which <prefix>_create is also defined: tn_header_create */
 } tn_emit_options;
+
+/* The slots of a context that runs the program or others under its prefix. */
+static inline uint32_t tn_emit_slots(const tn_program *program, const tn_emit_options *options) {
+  return program->n_slots > options->least_slots ? program->n_slots : options->least_slots;
+}
 
 /* A form in which the backend can write a program's code: --emit=NAME. */
 typedef struct tn_emit_level {

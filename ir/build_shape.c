@@ -245,8 +245,23 @@ tn_value *tn_build_dim_value(tn_build *b, const tn_dim *const *dims, uint32_t n)
   return build(b, &tn_op_dim_value, NULL, 0, &(named_attr){"dims", tn_attr_dims(b->module, dims, n)}, 1);
 }
 
+/* A node of this block that has read x within these bounds already. */
+static tn_value *former_read(const tn_build *b, const tn_value *x, const int64_t *lo, const int64_t *hi) {
+  for (const tn_use *use = x->uses; use; use = use->next) {
+    if (use->user->op != &tn_op_dim_read || use->user->block != b->block || b->before) continue;
+    const tn_attr *dims = tn_node_attr(use->user, "dims");
+    bool fits = use->user->n_results == 1;
+    for (uint32_t i = 0; i < dims->u.list.n; i++)
+      fits &= dims->u.list.dims[i]->lo >= lo[i] && dims->u.list.dims[i]->hi <= hi[i];
+    if (fits) return use->user->results[0];
+  }
+  return NULL;
+}
+
 bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, const int64_t *hi, const tn_dim **out) {
   if (!x) return false;
+  tn_value *former = x->index ? NULL : former_read(b, x, lo, hi);
+  if (former) x = former;
   if (!x->index) {
     uint32_t n = (uint32_t)tn_type_static_count(x->type);
     const tn_dim *dims[64];

@@ -30,7 +30,7 @@ typedef struct tn_symbol {
   tn_symbol_kind kind;
   uint32_t id;       /* in order of creation, over the session; the order of normal form */
   int64_t lo, hi;    /* inclusive; hi may be TN_DIM_INF; for AXIS: 0 .. sup of extent - 1 */
-  const tn_dim *extent; /* AXIS, LOOP: its extent; else NULL */
+  const tn_dim *extent; /* AXIS, LOOP: its extent; READ, COUNT, JOIN: it is at most this, if it is there; else NULL */
   uint32_t slot;     /* AXIS, VALUE: index of axis or node in the kernel; else the symbol's run-time slot */
 } tn_symbol;
 
@@ -123,6 +123,12 @@ bool tn_dim_linear(tn_ctx *ctx, const tn_dim *p, const tn_symbol *symbol, const 
 bool tn_dim_uses(const tn_dim *p, const tn_symbol *symbol);
 /* True when some symbol that p uses satisfies test. */
 bool tn_dim_uses_kind(const tn_dim *p, tn_symbol_kind kind);
+/* True for READ, COUNT and JOIN: found while running. */
+bool tn_symbol_is_late(const tn_symbol *symbol);
+/* True when p depends on something that is found while running. */
+bool tn_dim_is_late(const tn_dim *p);
+/* An upper bound of p over symbols known at entry (p itself when it has only such); NULL: none was found. */
+const tn_dim *tn_dim_bound(tn_ctx *ctx, const tn_dim *p);
 /* Calls visit for each distinct symbol in p, in order of id. */
 void tn_dim_symbols(const tn_dim *p, void (*visit)(void *user, const tn_symbol *symbol), void *user);
 

@@ -51,14 +51,24 @@ static bool isolate(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int64_t *
   return true;
 }
 
-/* The axis at 0 where p grows with it, at extent - 1 where it falls; needs a coefficient of known sign. */
-static bool axis_proves(tn_ctx *ctx, const tn_dim *p, const tn_symbol *axis, int depth, int *steps) {
+/* The least and the greatest that a symbol of a range may be: an axis 0 and extent - 1, what is found while running its
+ * own bounds. */
+static const tn_dim *least_of(tn_ctx *ctx, const tn_symbol *symbol) {
+  return tn_dim_const(ctx, tn_symbol_is_late(symbol) ? symbol->lo : 0);
+}
+
+static const tn_dim *greatest_of(tn_ctx *ctx, const tn_symbol *symbol) {
+  if (!tn_symbol_is_late(symbol)) return tn_dim_add_i(ctx, symbol->extent, -1);
+  return symbol->extent ? symbol->extent : tn_dim_const(ctx, symbol->hi);
+}
+
+/* The symbol at its least where p grows with it, at its greatest where it falls; needs a coefficient of known sign. */
+static bool range_proves(tn_ctx *ctx, const tn_dim *p, const tn_symbol *symbol, int depth, int *steps) {
   const tn_dim *coefficient, *rest;
-  if (!tn_dim_linear(ctx, p, axis, &coefficient, &rest)) return false;
-  if (coefficient->lo >= 0) return proves(ctx, rest, depth, steps);
-  if (coefficient->hi > 0) return false;
-  const tn_dim *last = tn_dim_add_i(ctx, axis->extent, -1);
-  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul(ctx, coefficient, last)), depth, steps);
+  if (!tn_dim_linear(ctx, p, symbol, &coefficient, &rest)) return false;
+  if (coefficient->lo < 0 && coefficient->hi > 0) return false;
+  const tn_dim *end = coefficient->lo >= 0 ? least_of(ctx, symbol) : greatest_of(ctx, symbol);
+  return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul(ctx, coefficient, end)), depth, steps);
 }
 
 /* (x - (q-1)) / q <= floordiv(x, q) <= x / q; p is an integer, so q*p > -q is enough. */
@@ -108,13 +118,14 @@ static bool multiple_proves(tn_ctx *ctx, const tn_dim *p, const tn_term *term, c
   return proves(ctx, tn_dim_add(ctx, left, tn_dim_mul(ctx, tn_dim_of_terms(ctx, &others, 1), atom->p)), depth, steps);
 }
 
-static bool has_extent(const tn_symbol *symbol) {
+static bool has_range(const tn_symbol *symbol) {
+  if (tn_symbol_is_late(symbol)) return symbol->lo != TN_DIM_MINUS_INF && (symbol->extent || symbol->hi != TN_DIM_INF);
   return (symbol->kind == TN_SYM_AXIS || symbol->kind == TN_SYM_LOOP) && symbol->extent;
 }
 
 static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int depth, int *steps) {
   switch (atom->kind) {
-    case TN_ATOM_SYMBOL: return has_extent(atom->symbol) && axis_proves(ctx, p, atom->symbol, depth, steps);
+    case TN_ATOM_SYMBOL: return has_range(atom->symbol) && range_proves(ctx, p, atom->symbol, depth, steps);
     case TN_ATOM_FLOORDIV: return floordiv_proves(ctx, p, atom, depth, steps);
     case TN_ATOM_MIN:
     case TN_ATOM_MAX:
@@ -135,7 +146,7 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
       const tn_atom *atom = p->terms[i].atoms[k];
       /* The first atom that a bound exists for decides; trying all orders would be exponential. */
       bool has_bound = atom->kind != TN_ATOM_MOD &&
-                       (atom->kind != TN_ATOM_SYMBOL || has_extent(atom->symbol));
+                       (atom->kind != TN_ATOM_SYMBOL || has_range(atom->symbol));
       if (has_bound && atom_proves(ctx, p, atom, depth - 1, steps)) return true;
       if (atom->kind == TN_ATOM_FLOORDIV && multiple_proves(ctx, p, &p->terms[i], atom, depth - 1, steps)) return true;
       if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;

@@ -15,7 +15,8 @@ typedef struct run {
   const tn_program *program;
   const tn_tensor *const *inputs;
   memory *memories; /* by buffer id */
-  tn_map iterations; /* tn_symbol of a loop -> boxed int64, while it runs */
+  tn_map values; /* tn_symbol of a loop that runs, or that a step has read -> boxed int64 */
+  const tn_completion *completions; /* one a step, by number */
 } run;
 
 static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
@@ -26,9 +27,9 @@ static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
     *out = r->inputs[binding->input]->extents[binding->axis];
     return true;
   }
-  const int64_t *iteration = tn_map_get(&r->iterations, symbol);
-  if (iteration) *out = *iteration;
-  return iteration != NULL;
+  const int64_t *value = tn_map_get(&r->values, symbol);
+  if (value) *out = *value;
+  return value != NULL;
 }
 
 static tn_tensor *make_tensor(const run *r, const tn_type *type) {
@@ -130,22 +131,50 @@ static bool run_copy(const run *r, const tn_step *step) {
   return true;
 }
 
-static bool run_steps(run *r, const tn_steps *steps, bool wide);
+static bool guard_holds(const run *r, const tn_guard *guard) {
+  int64_t p, q;
+  if (!tn_dim_evaluate(guard->p, bind, r, &p) || !tn_dim_evaluate(guard->q, bind, r, &q)) return false;
+  return guard->kind == TN_GUARD_EQ ? p == q : p <= q;
+}
+
+/* Values live as long as the iteration around; so do the memories they size. */
+static bool run_read(run *r, const tn_step *step, uint32_t number) {
+  memory m;
+  const tn_completion *news = &r->completions[number];
+  if (!find_memory(r, step->args.data[0], &m) || m.count != (int64_t)step->reads.n) return false;
+  for (size_t i = 0; i < step->reads.n; i++) {
+    const tn_symbol *symbol = step->reads.data[i];
+    int64_t *value = TN_NEW(r->arena, int64_t);
+    *value = tn_number_cast(step->args.data[0]->type->dtype, TN_I64, m.data[i]).i;
+    if (*value < symbol->lo || *value > symbol->hi) return false;
+    tn_map_set(&r->values, symbol, value);
+  }
+  for (size_t i = 0; i < news->guards.n; i++)
+    if (!guard_holds(r, &r->program->guards.data[news->guards.data[i]])) return false;
+  for (size_t i = 0; i < news->buffers.n; i++)
+    if (!make_memory(r, news->buffers.data[i])) return false;
+  return true;
+}
+
+/* Steps have the numbers from *next on. */
+static bool run_steps(run *r, const tn_steps *steps, uint32_t *next, bool wide);
 
 /* Each iteration's tensors go with it. */
-static bool run_loop(run *r, const tn_step *step, bool wide) {
+static bool run_loop(run *r, const tn_step *step, uint32_t *next, bool wide) {
   tn_arena *around = r->arena;
+  uint32_t first = *next;
   int64_t trip, *iteration = TN_NEW(around, int64_t);
   if (!tn_dim_evaluate(step->symbol->extent, bind, r, &trip)) return false;
-  tn_map_set(&r->iterations, step->symbol, iteration);
+  tn_map_set(&r->values, step->symbol, iteration);
   bool ok = true;
   for (*iteration = 0; ok && *iteration < trip; ++*iteration) {
     r->arena = tn_arena_create_scratch(around);
-    ok = run_steps(r, &step->body, wide);
+    *next = first;
+    ok = run_steps(r, &step->body, next, wide);
     tn_arena_destroy(r->arena);
   }
   r->arena = around;
-  tn_map_set(&r->iterations, step->symbol, NULL);
+  tn_map_set(&r->values, step->symbol, NULL);
   return ok;
 }
 
@@ -156,37 +185,46 @@ static bool read_condition(const run *r, const tn_step *step, bool *out) {
   return true;
 }
 
-static bool run_while(run *r, const tn_step *step, bool wide) {
+static bool run_while(run *r, const tn_step *step, uint32_t *next, bool wide) {
   tn_arena *around = r->arena;
+  uint32_t first = *next;
   bool holds = true, ok = true;
   while (ok && (ok = read_condition(r, step, &holds)) && holds) {
     r->arena = tn_arena_create_scratch(around);
-    ok = run_steps(r, &step->body, wide);
+    *next = first;
+    ok = run_steps(r, &step->body, next, wide);
     tn_arena_destroy(r->arena);
   }
   r->arena = around;
   return ok;
 }
 
-static bool run_if(run *r, const tn_step *step, bool wide) {
+static bool run_if(run *r, const tn_step *step, uint32_t *next, bool wide) {
   bool holds;
-  return read_condition(r, step, &holds) && run_steps(r, holds ? &step->body : &step->otherwise, wide);
+  if (!read_condition(r, step, &holds)) return false;
+  if (!holds) *next += tn_steps_count(&step->body);
+  return run_steps(r, holds ? &step->body : &step->otherwise, next, wide);
 }
 
-static bool run_step(run *r, const tn_step *step, bool wide) {
+static bool run_step(run *r, const tn_step *step, uint32_t number, bool wide) {
+  uint32_t next = number + 1;
   switch (step->kind) {
     case TN_STEP_KERNEL: return run_kernel(r, step, wide);
     case TN_STEP_COPY: return run_copy(r, step);
-    case TN_STEP_LOOP: return run_loop(r, step, wide);
-    case TN_STEP_WHILE: return run_while(r, step, wide);
-    case TN_STEP_IF: return run_if(r, step, wide);
+    case TN_STEP_LOOP: return run_loop(r, step, &next, wide);
+    case TN_STEP_WHILE: return run_while(r, step, &next, wide);
+    case TN_STEP_IF: return run_if(r, step, &next, wide);
+    case TN_STEP_READ: return run_read(r, step, number);
   }
   return false;
 }
 
-static bool run_steps(run *r, const tn_steps *steps, bool wide) {
-  for (size_t i = 0; i < steps->n; i++)
-    if (!run_step(r, steps->data[i], wide)) return false;
+static bool run_steps(run *r, const tn_steps *steps, uint32_t *next, bool wide) {
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    if (!run_step(r, step, *next, wide)) return false;
+    *next += 1 + tn_steps_count(&step->body) + tn_steps_count(&step->otherwise);
+  }
   return true;
 }
 
@@ -200,10 +238,14 @@ static bool fill_memory(const run *r, const tn_buffer *buffer) {
 
 bool tn_eval_program(tn_ctx *ctx, tn_arena *arena, const tn_program *program, bool wide,
                      const tn_tensor *const *inputs, tn_tensor **outputs) {
-  run r = {ctx, arena, program, inputs, TN_NEW_N(arena, memory, program->buffers.n), tn_map_create(arena)};
+  run r = {ctx, arena, program, inputs, TN_NEW_N(arena, memory, program->buffers.n), tn_map_create(arena),
+           tn_program_completions(program, arena)};
+  uint32_t next = 0;
   for (size_t i = 0; i < program->buffers.n; i++)
-    if (!make_memory(&r, program->buffers.data[i]) || !fill_memory(&r, program->buffers.data[i])) return false;
-  if (!run_steps(&r, &program->steps, wide)) return false;
+    if (!tn_type_is_late(program->buffers.data[i]->type) &&
+        (!make_memory(&r, program->buffers.data[i]) || !fill_memory(&r, program->buffers.data[i])))
+      return false;
+  if (!run_steps(&r, &program->steps, &next, wide)) return false;
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     if (buffer->kind != TN_BUFFER_OUTPUT) continue;

@@ -22,6 +22,7 @@ tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const
   tn_map_set(&program->buffer_names, buffer->name, buffer);
   buffer->id = (uint32_t)program->buffers.n;
   buffer->type = type;
+  buffer->slot = TN_NO_SLOT;
   buffer->storage = storage ? storage : tn_storage_row_major(module, type->ndim);
   TN_VEC_PUSH(module->arena, &program->buffers, buffer);
   return buffer;
@@ -70,6 +71,7 @@ const char *tn_step_name(const tn_step *step) {
     case TN_STEP_LOOP: return "loop";
     case TN_STEP_WHILE: return "while";
     case TN_STEP_IF: return "if";
+    case TN_STEP_READ: return "read";
   }
   return "";
 }
@@ -80,6 +82,13 @@ static void append(tn_steps *all, const tn_steps *steps, tn_arena *arena) {
     append(all, &steps->data[i]->body, arena);
     append(all, &steps->data[i]->otherwise, arena);
   }
+}
+
+uint32_t tn_steps_count(const tn_steps *steps) {
+  uint32_t n = 0;
+  for (size_t i = 0; i < steps->n; i++)
+    n += 1 + tn_steps_count(&steps->data[i]->body) + tn_steps_count(&steps->data[i]->otherwise);
+  return n;
 }
 
 tn_steps tn_program_all_steps(const tn_program *program, tn_arena *arena) {

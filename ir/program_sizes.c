@@ -1,4 +1,5 @@
-/* What code can know of sizes: every one that a program uses must be bound by an axis of its inputs. */
+/* What code can know of sizes: every one that a program uses must be bound by an axis of its inputs or read by a step;
+ * and what becomes known with each step that reads some. */
 #include "ir/program.h"
 
 typedef struct search {
@@ -12,6 +13,8 @@ typedef struct search {
 static bool is_bound(const tn_program *program, const tn_symbol *symbol) {
   for (size_t i = 0; i < program->bindings.n; i++)
     if (program->bindings.data[i].symbol == symbol) return true;
+  for (size_t i = 0; i < program->late.n; i++)
+    if (program->late.data[i] == symbol) return true;
   return false;
 }
 
@@ -65,4 +68,81 @@ bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program) {
   }
   tn_arena_destroy(scratch);
   return s.ok;
+}
+
+/* Late symbols. */
+
+void tn_step_add_read(tn_program *program, tn_step *step, const tn_symbol *symbol) {
+  TN_ASSERT(step->kind == TN_STEP_READ);
+  TN_VEC_PUSH(program->module->arena, &step->reads, symbol);
+  TN_VEC_PUSH(program->module->arena, &program->late, symbol);
+}
+
+bool tn_type_is_late(const tn_type *type) {
+  for (uint32_t i = 0; i < type->ndim; i++)
+    if (tn_dim_is_late(type->dims[i])) return true;
+  return false;
+}
+
+bool tn_buffer_is_planned(const tn_buffer *buffer) {
+  return buffer->kind == TN_BUFFER_ARENA || (buffer->kind == TN_BUFFER_OUTPUT && tn_type_is_late(buffer->type));
+}
+
+/* The walk over the steps: which late symbols have values, and what the present step adds. */
+typedef struct walk {
+  const tn_program *program;
+  tn_arena *arena;
+  tn_completion *all;
+  uint32_t next;           /* number of the next step */
+  tn_map known;            /* symbols with a value here */
+  const tn_symbols *news;  /* of the step looked at */
+  bool is_new, is_missing; /* of the dims looked at so far */
+} walk;
+
+static void look_late(void *user, const tn_symbol *symbol) {
+  walk *w = user;
+  if (symbol->kind == TN_SYM_LOOP) tn_dim_symbols(symbol->extent, look_late, w);
+  if (!tn_symbol_is_late(symbol)) return;
+  if (!tn_map_get(&w->known, symbol)) w->is_missing = true;
+  for (size_t i = 0; i < w->news->n; i++) w->is_new |= w->news->data[i] == symbol;
+}
+
+static bool completes(walk *w, const tn_dim *const *dims, uint32_t n) {
+  w->is_new = w->is_missing = false;
+  for (uint32_t i = 0; i < n; i++) tn_dim_symbols(dims[i], look_late, w);
+  return w->is_new && !w->is_missing;
+}
+
+static void complete_read(walk *w, const tn_step *step, tn_completion *out) {
+  w->news = &step->reads;
+  for (size_t i = 0; i < step->reads.n; i++) tn_map_set(&w->known, step->reads.data[i], (void *)step);
+  for (size_t i = 0; i < w->program->guards.n; i++) {
+    const tn_dim *sides[2] = {w->program->guards.data[i].p, w->program->guards.data[i].q};
+    if (completes(w, sides, 2)) TN_VEC_PUSH(w->arena, &out->guards, (uint32_t)i);
+  }
+  for (size_t i = 0; i < w->program->buffers.n; i++) {
+    tn_buffer *buffer = w->program->buffers.data[i];
+    if (buffer->kind != TN_BUFFER_VIEW && completes(w, buffer->type->dims, buffer->type->ndim))
+      TN_VEC_PUSH(w->arena, &out->buffers, buffer);
+  }
+}
+
+/* Symbols that steps inside another read are known there only. */
+static void walk_steps(walk *w, const tn_steps *steps, bool is_inner) {
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    tn_completion *here = &w->all[w->next++];
+    if (step->kind == TN_STEP_READ) complete_read(w, step, here);
+    walk_steps(w, &step->body, true);
+    walk_steps(w, &step->otherwise, true);
+  }
+  for (size_t i = 0; i < steps->n && is_inner; i++)
+    for (size_t k = 0; k < steps->data[i]->reads.n; k++) tn_map_set(&w->known, steps->data[i]->reads.data[k], NULL);
+}
+
+tn_completion *tn_program_completions(const tn_program *program, tn_arena *arena) {
+  walk w = {.program = program, .arena = arena, .known = tn_map_create(arena)};
+  w.all = TN_NEW_N(arena, tn_completion, tn_program_all_steps(program, arena).n + 1);
+  if (program->late.n > 0) walk_steps(&w, &program->steps, false);
+  return w.all;
 }

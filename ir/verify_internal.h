@@ -36,6 +36,14 @@ bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, si
                           uint32_t ndim);
 /* Whether box lies inside whole. */
 bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, const tn_box *whole, uint32_t ndim);
+/* Numbers of the steps between which a buffer holds something, inclusive. */
+typedef struct tn_life {
+  uint32_t first, last; /* first TN_NEVER: no step touches it */
+} tn_life;
+#define TN_NEVER UINT32_MAX
+/* The memory of a program; lives: one a buffer. Before planning there are no places, and nothing to check. */
+bool tn_verify_memory(tn_ctx *ctx, const tn_program *program, tn_guards guards, const tn_life *lives, tn_loc loc);
+
 /* All elements of type. */
 tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type);
 

@@ -6,8 +6,6 @@
 #include "ir/verify.h"
 #include "ir/verify_internal.h"
 
-#define NEVER UINT32_MAX
-
 /* Steps of a loop: its own number and that of the last inside. */
 typedef struct loop_range {
   uint32_t first, last;
@@ -15,7 +13,7 @@ typedef struct loop_range {
 
 /* What the steps say of a buffer. */
 typedef struct life {
-  uint32_t first, last; /* steps that touch it; NEVER = none */
+  uint32_t first, last; /* steps that touch it; TN_NEVER = none */
   TN_VEC(tn_box) boxes; /* filled so far */
 } life;
 
@@ -26,7 +24,7 @@ typedef struct verifier {
   tn_arena *scratch;
   life *lives; /* one a buffer */
   uint32_t n_steps;                  /* numbered so far */
-  TN_VEC(const tn_symbol *) open;    /* of the loops around the present step */
+  TN_VEC(const tn_symbol *) open;    /* of the loops around the present step, and those read so far */
   TN_VEC(loop_range) loops;          /* inner ones before those around them */
   tn_loc loc;
   bool ok;
@@ -69,6 +67,39 @@ static const tn_buffer *input_buffer(const tn_program *program, uint32_t index) 
   return NULL;
 }
 
+static bool is_late(const tn_program *program, const tn_symbol *symbol) {
+  for (size_t i = 0; i < program->late.n; i++)
+    if (program->late.data[i] == symbol) return true;
+  return false;
+}
+
+/* The same where nothing has been read: symbols that some step reads are right. */
+static void check_symbol_anywhere(void *user, const tn_symbol *symbol) {
+  verifier *v = user;
+  if (!is_late(v->program, symbol)) check_symbol(user, symbol);
+}
+
+static void check_dim_anywhere(verifier *v, const tn_dim *dim) {
+  if (dim) tn_dim_symbols(dim, check_symbol_anywhere, v);
+}
+
+/* A guard with late symbols is checked where all of them are known, so there must be such a place. */
+static void check_guards(verifier *v) {
+  const tn_program *program = v->program;
+  bool *checked = TN_NEW_N(v->scratch, bool, program->guards.n);
+  const tn_completion *completions = tn_program_completions(program, v->scratch);
+  uint32_t n_steps = tn_steps_count(&program->steps);
+  for (uint32_t s = 0; s < n_steps; s++)
+    for (size_t i = 0; i < completions[s].guards.n; i++) checked[completions[s].guards.data[i]] = true;
+  for (size_t i = 0; i < program->guards.n; i++) {
+    const tn_guard *guard = &program->guards.data[i];
+    check_dim_anywhere(v, guard->p);
+    check_dim_anywhere(v, guard->q);
+    bool late = tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
+    if (late && !checked[i]) breach(v, "the guard of %s is never decided", guard->text);
+  }
+}
+
 static void check_bindings(verifier *v) {
   for (size_t i = 0; i < v->program->bindings.n; i++) {
     const tn_binding *binding = &v->program->bindings.data[i];
@@ -81,10 +112,10 @@ static void check_bindings(verifier *v) {
       if (v->program->bindings.data[k].symbol == binding->symbol)
         breach(v, "symbol '%s' is bound twice", binding->symbol->name);
   }
-  for (size_t i = 0; i < v->program->guards.n; i++) {
-    check_dim(v, v->program->guards.data[i].p);
-    check_dim(v, v->program->guards.data[i].q);
-  }
+  for (size_t i = 0; i < v->program->late.n; i++)
+    for (size_t k = 0; k < i; k++)
+      if (v->program->late.data[k] == v->program->late.data[i])
+        breach(v, "symbol '%s' is read twice", v->program->late.data[i]->name);
 }
 
 /* Buffers by themselves. */
@@ -115,9 +146,14 @@ static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
     breach(v, "the storage of '%s' has another rank", buffer->name);
     return;
   }
-  for (uint32_t k = 0; k < buffer->type->ndim; k++) check_dim(v, buffer->type->dims[k]);
-  check_dim(v, buffer->bytes);
+  for (uint32_t k = 0; k < buffer->type->ndim; k++) check_dim_anywhere(v, buffer->type->dims[k]);
+  if (buffer->slot == TN_NO_SLOT) check_dim(v, buffer->bytes);
+  else check_dim_anywhere(v, buffer->bytes);
   check_dim(v, buffer->offset);
+  if (buffer->slot != TN_NO_SLOT && (buffer->slot >= v->program->n_slots || buffer->offset))
+    breach(v, "'%s' lies in no slot, or not only there", buffer->name);
+  if (buffer->kind != TN_BUFFER_CONST && !tn_buffer_is_planned(buffer) && (buffer->bytes || buffer->slot != TN_NO_SLOT))
+    breach(v, "'%s' has a place that is not its own", buffer->name);
   if (buffer->kind == TN_BUFFER_CONST && (!buffer->constant || buffer->constant->type->dtype != buffer->type->dtype))
     breach(v, "'%s' is a constant of another element type", buffer->name);
   bool caller_memory = buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_OUTPUT;
@@ -159,7 +195,7 @@ static tn_box box_in_owner(verifier *v, const tn_buffer *buffer, const tn_box *b
 
 static void touch(verifier *v, const tn_buffer *buffer, uint32_t step) {
   life *l = &v->lives[owner_of(buffer)->id];
-  if (l->first == NEVER) l->first = step;
+  if (l->first == TN_NEVER) l->first = step;
   l->last = step;
 }
 
@@ -365,6 +401,23 @@ static void check_if_step(verifier *v, const tn_step *step, uint32_t number) {
   }
 }
 
+/* The symbols are known from here to the end of the steps around. */
+static void check_read_step(verifier *v, const tn_step *step, uint32_t number) {
+  const tn_buffer *from = step->args.n == 1 ? step->args.data[0] : NULL;
+  bool fits = from && tn_dtype_is_integer(from->type->dtype) && from->type->ndim <= 1 &&
+              tn_type_static_count(from->type) == (int64_t)step->reads.n;
+  if (!fits) {
+    breach(v, "step %u reads other symbols than a list of integers has elements", number);
+    return;
+  }
+  touch(v, from, number);
+  read_whole(v, from, number);
+  for (size_t i = 0; i < step->reads.n; i++) {
+    if (step->reads.data[i]->kind != TN_SYM_READ) breach(v, "step %u reads no symbol for it", number);
+    TN_VEC_PUSH(v->scratch, &v->open, step->reads.data[i]);
+  }
+}
+
 static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
   size_t n = v->program->buffers.n;
   if (!step->symbol || step->symbol->kind != TN_SYM_LOOP || !step->symbol->extent) {
@@ -375,9 +428,10 @@ static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
   for (size_t i = 0; i < v->open.n; i++)
     if (v->open.data[i] == step->symbol) breach(v, "step %u loops over the symbol of a loop around it", number);
   size_t *before = count_boxes(v);
+  size_t n_open = v->open.n;
   TN_VEC_PUSH(v->scratch, &v->open, step->symbol);
   check_steps(v, &step->body);
-  v->open.n--;
+  v->open.n = n_open;
   TN_VEC_PUSH(v->scratch, &v->loops, ((loop_range){number, v->n_steps - 1}));
   for (size_t i = 0; i < n; i++) {
     life *l = &v->lives[i];
@@ -396,7 +450,7 @@ static void extend_lives(verifier *v) {
     for (size_t i = 0; i < v->program->buffers.n; i++) {
       const loop_range *loop = &v->loops.data[k];
       life *l = &v->lives[i];
-      if (l->first == NEVER || l->last < loop->first || l->first > loop->last) continue;
+      if (l->first == TN_NEVER || l->last < loop->first || l->first > loop->last) continue;
       if (l->first > loop->first && l->last <= loop->last) continue;
       if (l->first > loop->first) l->first = loop->first;
       if (l->last < loop->last) l->last = loop->last;
@@ -413,6 +467,8 @@ static void check_step(verifier *v, const tn_step *step) {
       return;
     }
     check_dim(v, step->args.data[i]->at);
+    const tn_type *type = step->args.data[i]->type;
+    for (uint32_t k = 0; k < type->ndim; k++) check_dim(v, type->dims[k]);
   }
   if (step->parts == 0) breach(v, "step %u has no parts", number);
   switch (step->kind) {
@@ -421,6 +477,7 @@ static void check_step(verifier *v, const tn_step *step) {
     case TN_STEP_LOOP: check_loop_step(v, step, number); break;
     case TN_STEP_WHILE: check_while_step(v, step, number); break;
     case TN_STEP_IF: check_if_step(v, step, number); break;
+    case TN_STEP_READ: check_read_step(v, step, number); break;
   }
   v->loc = step->loc;
   check_dim(v, step->scratch_bytes);
@@ -433,7 +490,9 @@ static void check_step(verifier *v, const tn_step *step) {
 }
 
 static void check_steps(verifier *v, const tn_steps *steps) {
+  size_t n_open = v->open.n;
   for (size_t i = 0; i < steps->n && v->ok; i++) check_step(v, steps->data[i]);
+  if (steps != &v->program->steps) v->open.n = n_open;
 }
 
 static void check_outputs(verifier *v) {
@@ -447,133 +506,17 @@ static void check_outputs(verifier *v) {
   }
 }
 
-/* Memory. */
-
-static const tn_dim *end_of(verifier *v, const tn_buffer *buffer) {
-  return tn_dim_add(v->ctx, buffer->offset, buffer->bytes);
-}
-
-/* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative. */
-static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, const tn_dim *needed) {
-  if (tn_dim_add(ctx, tn_dim_mul_i(ctx, operand, scale), needed)->lo >= 0) return true;
-  bool lone = operand->n_terms == 1 && operand->terms[0].coefficient == 1 && operand->terms[0].n_atoms == 1;
-  const tn_atom *atom = lone ? operand->terms[0].atoms[0] : NULL;
-  if (!atom || atom->kind != TN_ATOM_MAX) return false;
-  return operand_covers(ctx, atom->p, scale, needed) || operand_covers(ctx, atom->q, scale, needed);
-}
-
-/* room >= 0 where room is a sum of slots, each a max of the sizes of its members, less one member's size: the shape of
- * every comparison in a plan with sizes known late, and too large for a general proof. */
-static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
-  const tn_dim *negative = tn_dim_const(ctx, 0);
-  for (uint32_t i = 0; i < room->n_terms; i++) {
-    const tn_term *term = &room->terms[i];
-    const tn_dim *product = tn_dim_const(ctx, term->coefficient);
-    for (uint32_t k = 0; k < term->n_atoms; k++) {
-      const tn_atom *atom = term->atoms[k];
-      if (atom->lo < 0) return false;
-      product = tn_dim_mul(ctx, product, tn_dim_of_atom(ctx, atom->kind, atom->symbol, atom->p, atom->q));
-    }
-    if (term->coefficient < 0) negative = tn_dim_add(ctx, negative, product);
-  }
-  if (negative->n_terms == 0) return true;
-  for (uint32_t i = 0; i < room->n_terms; i++) {
-    const tn_term *term = &room->terms[i];
-    if (term->coefficient < 0 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_MAX) continue;
-    const tn_atom *max = term->atoms[0];
-    if (operand_covers(ctx, max->p, term->coefficient, negative) ||
-        operand_covers(ctx, max->q, term->coefficient, negative))
-      return true;
-  }
-  return false;
-}
-
-/* room less every buffer's size that is part of it term by term. No size is negative, though its formula alone may not
- * show it (where a guard bounds an extent from below). */
-static const tn_dim *without_sizes(verifier *v, const tn_dim *room) {
-  for (size_t i = 0; i < v->program->buffers.n; i++) {
-    const tn_dim *bytes = v->program->buffers.data[i]->bytes;
-    if (!bytes || bytes->n_terms == 0 || bytes->n_terms > room->n_terms) continue;
-    const tn_dim *rest = tn_dim_sub(v->ctx, room, bytes);
-    if (rest->n_terms + bytes->n_terms == room->n_terms) room = rest;
-  }
-  return room;
-}
-
-static bool ends_before(verifier *v, const tn_dim *end, const tn_dim *start) {
-  const tn_dim *room = without_sizes(v, tn_dim_sub(v->ctx, start, end));
-  if (tn_dim_is_const(room)) return room->lo >= 0;
-  return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
-         tn_verify_le(v->ctx, v->guards, end, start);
-}
-
-static bool lie_apart(verifier *v, const tn_buffer *a, const tn_buffer *b) {
-  const tn_dim *a_end = end_of(v, a), *b_end = end_of(v, b);
-  if (a->offset == b->offset) return tn_dim_is(a->bytes, 0) || tn_dim_is(b->bytes, 0);
-  return slots_leave_room(v->ctx, tn_dim_sub(v->ctx, a->offset, b_end)) || ends_before(v, a_end, b->offset) ||
-         ends_before(v, b_end, a->offset);
-}
-
-static bool alive_together(const life *a, const life *b) {
-  return a->first != NEVER && b->first != NEVER && a->first <= b->last && b->first <= a->last;
-}
-
-/* Rounded up to whole lines a size is at least itself, which the rounding's quotients need not show. */
-static bool is_rounded_up(verifier *v, const tn_dim *bytes, const tn_dim *whole) {
-  const int64_t line = 64;
-  return tn_dim_mul_i(v->ctx, tn_dim_ceildiv(v->ctx, bytes, line), line) == whole;
-}
-
-static void check_size(verifier *v, const tn_buffer *buffer) {
-  const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
-  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
-  const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
-  if (!buffer->format && !is_rounded_up(v, bytes, buffer->bytes) &&
-      !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
-    breach(v, "'%s' is smaller than its type needs", buffer->name);
-  if (!tn_verify_le(v->ctx, v->guards, zero, buffer->offset)) breach(v, "'%s' begins before its memory", buffer->name);
-}
-
-static void check_arena_buffer(verifier *v, const tn_buffer *buffer) {
-  const life *l = &v->lives[buffer->id];
-  if (l->first != NEVER && (buffer->live_first > l->first || buffer->live_last < l->last))
-    breach(v, "'%s' says it lives in steps %u to %u, the steps say %u to %u", buffer->name, buffer->live_first,
-           buffer->live_last, l->first, l->last);
-  check_size(v, buffer);
-  if (v->program->arena_bytes && !ends_before(v, end_of(v, buffer), v->program->arena_bytes))
-    breach(v, "'%s' ends behind the arena", buffer->name);
-  for (uint32_t i = 0; i < buffer->id; i++) {
-    const tn_buffer *other = v->program->buffers.data[i];
-    if (other->kind != TN_BUFFER_ARENA || !other->offset || !alive_together(l, &v->lives[i])) continue;
-    if (!lie_apart(v, buffer, other))
-      breach(v, "'%s' and '%s' are alive together and not proved to lie apart", other->name, buffer->name);
-  }
-}
-
-static void check_const_buffer(verifier *v, const tn_buffer *buffer) {
-  check_size(v, buffer);
-  if (!tn_verify_le(v->ctx, v->guards, end_of(v, buffer), tn_dim_const(v->ctx, (int64_t)v->program->weights_bytes)))
-    breach(v, "'%s' ends behind the weights", buffer->name);
-  for (uint32_t i = 0; i < buffer->id; i++) {
-    const tn_buffer *other = v->program->buffers.data[i];
-    bool same = other->constant == buffer->constant && other->format == buffer->format;
-    if (other->kind == TN_BUFFER_CONST && other->offset && !same && !lie_apart(v, buffer, other))
-      breach(v, "constants '%s' and '%s' share bytes", other->name, buffer->name);
-  }
-}
-
-/* Before planning there are no offsets; then there is nothing to check. */
-static void check_memory(verifier *v) {
-  for (size_t i = 0; i < v->program->buffers.n; i++) {
+/* The lives as the steps say them; a result that we place lives to the end, where the caller looks at it. */
+static const tn_life *lives_of(verifier *v) {
+  size_t n = v->program->buffers.n;
+  tn_life *lives = TN_NEW_N(v->scratch, tn_life, n);
+  for (size_t i = 0; i < n; i++) {
     const tn_buffer *buffer = v->program->buffers.data[i];
-    if (!buffer->offset || !buffer->bytes) {
-      bool planned = v->program->arena_bytes && buffer->kind == TN_BUFFER_ARENA && v->lives[i].first != NEVER;
-      if (planned) breach(v, "'%s' has no place", buffer->name);
-      continue;
-    }
-    if (buffer->kind == TN_BUFFER_ARENA) check_arena_buffer(v, buffer);
-    if (buffer->kind == TN_BUFFER_CONST) check_const_buffer(v, buffer);
+    lives[i] = (tn_life){v->lives[i].first, v->lives[i].last};
+    bool is_kept = buffer->kind == TN_BUFFER_OUTPUT && lives[i].first != TN_NEVER && v->n_steps > 0;
+    if (is_kept) lives[i].last = v->n_steps - 1;
   }
+  return lives;
 }
 
 bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
@@ -584,14 +527,15 @@ bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
                                                      : TN_LOC_NONE;
   tn_loc loc = v.loc;
   v.lives = TN_NEW_N(v.scratch, life, program->buffers.n);
-  for (size_t i = 0; i < program->buffers.n; i++) v.lives[i].first = NEVER;
+  for (size_t i = 0; i < program->buffers.n; i++) v.lives[i].first = TN_NEVER;
   check_bindings(&v);
+  if (v.ok) check_guards(&v);
   for (size_t i = 0; i < program->buffers.n; i++) check_buffer(&v, program->buffers.data[i], i);
   if (v.ok) check_steps(&v, &program->steps);
   extend_lives(&v);
   v.loc = loc;
   if (v.ok) check_outputs(&v);
-  if (v.ok) check_memory(&v);
+  if (v.ok) v.ok = tn_verify_memory(ctx, program, v.guards, lives_of(&v), loc);
   tn_arena_destroy(v.scratch);
   return v.ok;
 }

@@ -2,6 +2,7 @@
  * guard makes it equal to. So extents that the model computes in different ways become one dim, which fusion, views and
  * the verifier then see as equal. Guards on formulas stay as they are and are checked before anything runs; a symbol
  * that is replaced goes from the arguments' types, too, whose extents are then checked against what it equals. */
+#include "ir/primitives.h"
 #include "passes/passes.h"
 
 typedef struct substitution {
@@ -15,14 +16,23 @@ typedef struct substitutions {
   size_t n;
 } substitutions;
 
+/* Late symbols are defined by nodes, so guards on them stay. */
+static bool is_late_atom(const tn_atom *atom) {
+  if (atom->kind == TN_ATOM_SYMBOL) return tn_symbol_is_late(atom->symbol);
+  return tn_dim_is_late(atom->p) || tn_dim_is_late(atom->q);
+}
+
 static const tn_dim *apply(tn_ctx *ctx, const substitutions *all, const tn_dim *dim) {
   for (size_t i = 0; i < all->n; i++) dim = tn_dim_substitute_atom(ctx, dim, all->data[i].atom, all->data[i].by);
   return dim;
 }
 
-/* Formulas are replaced rather than symbols, and the younger symbol rather than the older. */
+/* What is found while running is replaced first, formulas rather than symbols, and the younger symbol rather than the
+ * older. */
 static bool is_better(const tn_atom *a, const tn_atom *than) {
   if (!than) return true;
+  bool is_late = is_late_atom(a), than_is_late = is_late_atom(than);
+  if (is_late != than_is_late) return is_late;
   if ((a->kind == TN_ATOM_SYMBOL) != (than->kind == TN_ATOM_SYMBOL)) return a->kind != TN_ATOM_SYMBOL;
   if (a->kind == TN_ATOM_SYMBOL) return a->symbol->id > than->symbol->id;
   return false;
@@ -40,6 +50,7 @@ static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
     const tn_dim *rest = tn_dim_sub(ctx, zero, atom);
     if (atom->n_terms != 1 || atom->terms[0].n_atoms != 1 || tn_dim_uses_atom(rest, term->atoms[0])) continue;
     const tn_dim *by = term->coefficient == 1 ? tn_dim_mul_i(ctx, rest, -1) : rest;
+    if (tn_dim_is_late(by)) continue; /* it may be found later than what it would replace is used */
     /* A symbol's own range is checked where it is bound; it is not given up for a wider one. */
     bool is_symbol = term->atoms[0]->kind == TN_ATOM_SYMBOL;
     if (is_symbol && (by->lo < term->atoms[0]->lo || by->hi > term->atoms[0]->hi)) continue;
@@ -58,6 +69,7 @@ static const tn_type *apply_to_type(tn_ctx *ctx, const substitutions *all, const
 static void apply_to_attrs(tn_module *module, const substitutions *all, tn_node *node) {
   for (uint32_t i = 0; i < node->op->n_attrs; i++) {
     tn_attr *attr = &node->attrs[i];
+    if (node->op == &tn_op_dim_read) continue; /* it defines them */
     if (node->op->attrs[i].kind != TN_ATTR_DIMS || !attr->present || attr->u.list.n == 0) continue;
     const tn_dim **dims = TN_NEW_N(module->arena, const tn_dim *, attr->u.list.n);
     for (uint32_t k = 0; k < attr->u.list.n; k++) dims[k] = apply(module->ctx, all, attr->u.list.dims[k]);
@@ -101,7 +113,8 @@ bool tn_pass_apply_guards(tn_pass_context *context) {
     guard.p = apply(ctx, &all, guard.p);
     guard.q = apply(ctx, &all, guard.q);
     if (guard.kind != TN_GUARD_EQ || !solve(ctx, &guard, &all.data[all.n])) continue;
-    if (all.data[all.n].atom->kind == TN_ATOM_SYMBOL) apply_to_guards(func, &all.data[all.n]);
+    const tn_atom *atom = all.data[all.n].atom;
+    if (atom->kind == TN_ATOM_SYMBOL && !is_late_atom(atom)) apply_to_guards(func, &all.data[all.n]);
     all.n++;
   }
   bool ok = all.n == 0 || apply_to_block(func->body, &all);

@@ -66,7 +66,7 @@ static bool needs_memory(const consumer *use) {
   if (op == &tn_op_gather) return use->operand == 0;
   return op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx || op == &tn_op_window || op == &tn_op_concat ||
          op == &tn_op_cumulate || op == &tn_op_argsort || op == &tn_op_scatter || op->kind == TN_OP_TERMINATOR ||
-         op == &tn_op_bitcast || op->n_regions > 0;
+         op == &tn_op_bitcast || op == &tn_op_dim_read || op->n_regions > 0;
 }
 
 /* The type in whose dims the group computes: the root's, or below the views that make up a returned root. */
@@ -190,7 +190,7 @@ static void renumber(grouping *g) {
     if (node->group >= 0) node->group = numbers[node->group];
 }
 
-/* What the block's end, a region or a bit cast takes from memory is a root, also when it is a view. */
+/* What the block's end, a region, a bit cast or a dim_read takes from memory is a root, also when it is a view. */
 static void keep_operand(grouping *g, const tn_use *use) {
   tn_node *def = use->value ? use->value->def : NULL;
   if (def && def->op != &tn_op_const && def->group < 0) new_group(g, def);
@@ -205,7 +205,7 @@ static void group_block(tn_block *block, const tn_arena *memory) {
     for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory);
     for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
       if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
-    if (node->op == &tn_op_bitcast) keep_operand(&g, &node->operands[0]);
+    if (node->op == &tn_op_bitcast || node->op == &tn_op_dim_read) keep_operand(&g, &node->operands[0]);
   }
   cut_view_chains(&g);
   for (tn_node *node = end->previous; node; node = node->previous) {

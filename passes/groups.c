@@ -17,7 +17,7 @@ tn_group_anchor tn_node_anchor(const tn_node *node) {
   if (op == &tn_op_concat) return TN_GROUP_CONCAT;
   if (op->n_regions > 0) return TN_GROUP_REGIONS;
   if (op == &tn_op_argreduce || op == &tn_op_argwindow || op == &tn_op_cumulate || op == &tn_op_argsort ||
-      op == &tn_op_scatter)
+      op == &tn_op_scatter || op == &tn_op_dim_read)
     return TN_GROUP_OTHER;
   return TN_GROUP_MAP;
 }

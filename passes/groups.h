@@ -17,7 +17,7 @@ typedef enum tn_group_anchor {
   TN_GROUP_WINDOW,   /* one pooling with its epilogue */
   TN_GROUP_CONCAT,   /* parts written by their producers */
   TN_GROUP_REGIONS,  /* a node with regions: steps inside a step */
-  TN_GROUP_OTHER     /* argreduce, cumulate, sort, scatter: alone, or with a prologue */
+  TN_GROUP_OTHER     /* argreduce, cumulate, sort, scatter, dim_read: alone, or with a prologue */
 } tn_group_anchor;
 
 typedef struct tn_group {

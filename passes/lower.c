@@ -192,6 +192,30 @@ static bool lower_scatter(tn_lowering *l, const tn_group *group) {
   return ok;
 }
 
+tn_buffer *tn_lower_whole_buffer(tn_lowering *l, const tn_value *value, bool *ok) {
+  if (tn_value_const(value)) return tn_lower_constant(l, tn_value_const(value));
+  const tn_placement *p = tn_map_get(&l->placements, value);
+  if (p && !p->is_part && p->buffer->kind != TN_BUFFER_VIEW) return p->buffer;
+  tn_placement to = {.buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, value->name, value->type,
+                                                     tn_storage_row_major(l->module, value->type->ndim))};
+  *ok &= tn_lower_value(l, NULL, value, &to);
+  return to.buffer;
+}
+
+/* A step that reads the symbols; what the node computes, the same numbers, is computed from them where it is used. */
+static bool lower_read(tn_lowering *l, const tn_group *group) {
+  const tn_node *node = group->root;
+  const tn_attr *dims = tn_node_attr(node, "dims");
+  bool ok = true;
+  tn_buffer *from = tn_lower_whole_buffer(l, node->operands[0].value, &ok);
+  tn_step *step = tn_step_add(l->program, l->steps, TN_STEP_READ, node->loc);
+  TN_VEC_PUSH(l->module->arena, &step->args, from);
+  for (uint32_t i = 0; i < dims->u.list.n; i++)
+    tn_step_add_read(l->program, step, tn_dim_lone_symbol(dims->u.list.dims[i]));
+  const tn_value *result = node->results[0];
+  return ok && (result->n_uses == 0 || tn_lower_value(l, group, result, tn_map_get(&l->placements, result)));
+}
+
 static bool is_concat_root(const tn_lowering *l, const tn_node *node) {
   return node->op == &tn_op_concat && node->group >= 0 && l->groups.groups[node->group].root == node;
 }
@@ -261,7 +285,7 @@ void tn_lower_place_roots(tn_lowering *l) {
     const tn_node *root = l->groups.groups[i].root;
     for (uint32_t k = 0; k < root->n_results; k++) {
       const tn_value *value = root->results[k];
-      if (tn_map_has(&l->placements, value)) continue;
+      if (tn_map_has(&l->placements, value) || (root->op == &tn_op_dim_read && value->n_uses == 0)) continue;
       const char *name = value->name && *value->name ? value->name : tn_namef(l->ctx, "v%u", i);
       tn_buffer *buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, name, value->type, storage_of(l, value));
       tn_lower_place(l, value, buffer);
@@ -335,6 +359,7 @@ bool tn_lower_groups(tn_lowering *l) {
     if (group->root->n_regions > 0) ok &= tn_lower_regions(l, group->root);
     else if (is_concat_root(l, group->root)) ok &= lower_concat(l, group->root);
     else if (group->root->op == &tn_op_scatter) ok &= lower_scatter(l, group);
+    else if (group->root->op == &tn_op_dim_read) ok &= lower_read(l, group);
     else ok &= tn_lower_value(l, group, value, tn_map_get(&l->placements, value));
   }
   return ok;

@@ -268,7 +268,7 @@ static tn_knode *emit_gather(emission *e, const tn_node *node, const tn_dim *con
   return tn_emit(e, x, at);
 }
 
-/* The dims as a table: a chain of selects on the position. */
+/* The dims as a table: a chain of selects on the position; of a number alone no position is looked at. */
 static tn_knode *emit_dim_value(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_attr *dims = tn_node_attr(node, "dims");
   tn_knode *result = NULL;
@@ -368,7 +368,7 @@ static tn_knode *emit_node(emission *e, const tn_node *node, const tn_dim *const
   if (op == &tn_op_gather) return emit_gather(e, node, index);
   if (op == &tn_op_fence) return tn_emit(e, node->operands[0].value, index);
   if (op == &tn_op_bitcast) return emit_bitcast(e, node, index);
-  if (op == &tn_op_dim_value) return emit_dim_value(e, node, index);
+  if (op == &tn_op_dim_value || op == &tn_op_dim_read) return emit_dim_value(e, node, index);
   if (op == &tn_op_iota) {
     int64_t axis = tn_node_attr(node, "axis")->u.i;
     tn_dtype dtype = node->results[0]->type->dtype;

@@ -5,17 +5,6 @@
  * a view at the iteration's position: the pass `regions` has made their axis the first. */
 #include "passes/lowering.h"
 
-/* A buffer that value alone fills, whole: its own, or one that a step here copies it to. */
-static tn_buffer *whole_buffer(tn_lowering *l, const tn_value *value, bool *ok) {
-  if (tn_value_const(value)) return tn_lower_constant(l, tn_value_const(value));
-  const tn_placement *p = tn_map_get(&l->placements, value);
-  if (p && !p->is_part && p->buffer->kind != TN_BUFFER_VIEW) return p->buffer;
-  tn_placement to = {.buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, value->name, value->type,
-                                                     tn_storage_row_major(l->module, value->type->ndim))};
-  *ok &= tn_lower_value(l, NULL, value, &to);
-  return to.buffer;
-}
-
 /* One scan or loop while it is lowered. Operand and yield k < carried are of carried value k; those of a loop begin
  * with its condition, which is hidden: it has neither parameter nor result. */
 typedef struct loop_lowering {
@@ -75,7 +64,7 @@ static bool place_params(loop_lowering *s) {
     } else if (i < s->carried + s->seq) {
       const tn_value *param = s->body->params.data[i];
       if (param->n_uses == 0) continue;
-      tn_buffer *whole = whole_buffer(l, operand, &ok);
+      tn_buffer *whole = tn_lower_whole_buffer(l, operand, &ok);
       tn_lower_place(l, param, tn_program_add_view(l->program, whole, position(s, i - s->carried)));
     } else {
       place_fixed(l, operand, s->body->params.data[i - s->hidden]);
@@ -214,7 +203,7 @@ static bool lower_branch(tn_lowering *l, const tn_node *node, uint32_t number, t
 
 static bool lower_if(tn_lowering *l, const tn_node *node) {
   bool ok = true;
-  tn_buffer *condition = whole_buffer(l, node->operands[0].value, &ok);
+  tn_buffer *condition = tn_lower_whole_buffer(l, node->operands[0].value, &ok);
   tn_step *step = tn_step_add(l->program, l->steps, TN_STEP_IF, node->loc);
   TN_VEC_PUSH(l->module->arena, &step->args, condition);
   ok &= lower_branch(l, node, 0, &step->body);

@@ -29,6 +29,9 @@ typedef struct tn_lowering {
 tn_placement *tn_lower_place(tn_lowering *l, const tn_value *value, tn_buffer *buffer);
 /* The buffer of a constant; the same for all its uses. */
 tn_buffer *tn_lower_constant(tn_lowering *l, const tn_const *constant);
+/* A buffer that value alone fills, whole: its own, or one that a step here copies it to. *ok becomes false when an
+ * error was reported. */
+tn_buffer *tn_lower_whole_buffer(tn_lowering *l, const tn_value *value, bool *ok);
 /* One kernel that computes value (the group's result; without a group a copy of what lies elsewhere) into its place.
  * False when reported. */
 bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value, const tn_placement *to);

@@ -16,6 +16,7 @@ typedef struct tn_pass_context {
   const tn_target *target;
   uint32_t opt_level;
   uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
+  bool no_heap;           /* the program may not allocate: buffers without a bound are refused */
   uint32_t max_workers;   /* threads that one call may use; at least 1 */
   tn_program *program;    /* made by the lower pass */
 } tn_pass_context;

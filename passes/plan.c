@@ -13,6 +13,9 @@
 #define ALIGN_BYTES 64
 #define REPRESENTATIVE_EXTENT 64
 #define N_LARGEST 5
+/* A buffer whose size is found while running lies in the arena when its bound is over other sizes, or is a number of at
+ * most so many bytes; else in memory that grows. */
+#define MAX_BOUND_BYTES ((int64_t)64 << 20)
 
 typedef struct block {
   tn_buffer *buffer;
@@ -24,21 +27,24 @@ typedef struct slot {
   const tn_dim *bytes;
   TN_VEC(tn_buffer *) members;
 } slot;
+typedef TN_VEC(slot) slots;
 
 typedef struct plan {
   tn_pass_context *context;
   tn_ctx *ctx;
   tn_program *program;
   tn_arena *scratch;
-  block *blocks;
+  block *blocks;  /* in the arena */
   size_t n;
+  block *growing; /* in slots */
+  size_t n_growing;
   bool is_static;
   tn_steps steps; /* all */
 } plan;
 
 static void see(tn_buffer *buffer, uint32_t step) {
   if (buffer && buffer->kind == TN_BUFFER_VIEW) buffer = buffer->owner;
-  if (!buffer || buffer->kind != TN_BUFFER_ARENA) return;
+  if (!buffer || !tn_buffer_is_planned(buffer)) return;
   if (buffer->live_first == UINT32_MAX) buffer->live_first = step;
   buffer->live_last = step;
 }
@@ -50,7 +56,7 @@ static void outlive_loop(tn_program *program, uint32_t first, uint32_t last) {
     tn_buffer *buffer = program->buffers.data[i];
     bool apart = buffer->live_first == UINT32_MAX || buffer->live_last < first || buffer->live_first > last;
     bool inside = buffer->live_first > first && buffer->live_last <= last;
-    if (buffer->kind != TN_BUFFER_ARENA || apart || inside) continue;
+    if (!tn_buffer_is_planned(buffer) || apart || inside) continue;
     if (buffer->live_first > first) buffer->live_first = first;
     if (buffer->live_last < last) buffer->live_last = last;
   }
@@ -75,6 +81,11 @@ static void find_lives(plan *p) {
     see(step->scratch, (uint32_t)s);
   }
   visit_loops(p->program, &p->program->steps, 0);
+  for (size_t i = 0; i < p->program->buffers.n; i++) { /* results are looked at behind the last step */
+    tn_buffer *buffer = p->program->buffers.data[i];
+    bool is_kept = buffer->kind == TN_BUFFER_OUTPUT && buffer->live_first != UINT32_MAX;
+    if (is_kept && tn_buffer_is_planned(buffer)) buffer->live_last = (uint32_t)p->steps.n - 1;
+  }
 }
 
 static bool representative(const void *user, const tn_symbol *symbol, int64_t *out) {
@@ -85,14 +96,25 @@ static bool representative(const void *user, const tn_symbol *symbol, int64_t *o
   return true;
 }
 
+/* Sets buffer->bytes: what it takes, in the arena at most. True when it lies there. */
+static bool lies_in_arena(plan *p, tn_buffer *buffer) {
+  const tn_dim *bound = tn_dim_bound(p->ctx, buffer->bytes);
+  bool is_late = bound != buffer->bytes;
+  bool is_large = bound && tn_dim_is_const(bound) && bound->lo > MAX_BOUND_BYTES && !p->context->no_heap;
+  if (!bound || (is_late && is_large)) return false;
+  buffer->bytes = tn_dim_mul_i(p->ctx, tn_dim_ceildiv(p->ctx, bound, ALIGN_BYTES), ALIGN_BYTES);
+  return true;
+}
+
 static bool size_buffer(plan *p, tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *total;
   tn_storage_strides(p->ctx, buffer->type, buffer->storage, strides, &total);
   const tn_dim *bytes = tn_dim_mul_i(p->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
   buffer->bytes = tn_dim_mul_i(p->ctx, tn_dim_ceildiv(p->ctx, bytes, ALIGN_BYTES), ALIGN_BYTES);
-  block *b = &p->blocks[p->n++];
+  bool in_arena = lies_in_arena(p, buffer);
+  block *b = in_arena ? &p->blocks[p->n++] : &p->growing[p->n_growing++];
   *b = (block){buffer, 0, -1};
-  if (!tn_dim_is_const(buffer->bytes)) p->is_static = false;
+  if (in_arena && !tn_dim_is_const(buffer->bytes)) p->is_static = false;
   if (!tn_dim_evaluate(buffer->bytes, representative, NULL, &b->bytes) || b->bytes < 0)
     return tn_error(p->ctx, p->program->func->body->last->loc, TN_E_LIMIT, "buffer '%s' is larger than 63 bits can say",
                     buffer->name);
@@ -158,11 +180,13 @@ static int by_life(const void *x, const void *y) {
   return life(a) != life(b) ? (life(a) > life(b) ? -1 : 1) : by_size(x, y);
 }
 
-static block **block_pointers(plan *p) {
-  block **order = TN_NEW_N(p->scratch, block *, p->n);
-  for (size_t i = 0; i < p->n; i++) order[i] = &p->blocks[i];
+static block **pointers(plan *p, block *blocks, size_t n) {
+  block **order = TN_NEW_N(p->scratch, block *, n);
+  for (size_t i = 0; i < n; i++) order[i] = &blocks[i];
   return order;
 }
+
+static block **block_pointers(plan *p) { return pointers(p, p->blocks, p->n); }
 
 static void plan_static(plan *p) {
   static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_time, by_life};
@@ -185,26 +209,52 @@ static bool fits_slot(const slot *s, const tn_buffer *buffer) {
   return true;
 }
 
-static void plan_symbolic(plan *p) {
-  block **order = block_pointers(p);
-  qsort(order, p->n, sizeof(*order), by_size);
-  TN_VEC(slot) slots = {0};
-  for (size_t i = 0; i < p->n; i++) {
+/* Blocks that may lie at one place, the largest first. */
+static slots share(plan *p, block *blocks, size_t n) {
+  block **order = pointers(p, blocks, n);
+  if (n > 0) qsort(order, n, sizeof(*order), by_size);
+  slots all = {0};
+  for (size_t i = 0; i < n; i++) {
     tn_buffer *buffer = order[i]->buffer;
     slot *found = NULL;
-    for (size_t s = 0; s < slots.n && !found; s++)
-      if (fits_slot(&slots.data[s], buffer)) found = &slots.data[s];
+    for (size_t s = 0; s < all.n && !found; s++)
+      if (fits_slot(&all.data[s], buffer)) found = &all.data[s];
     if (!found) {
-      TN_VEC_PUSH(p->scratch, &slots, ((slot){.bytes = buffer->bytes}));
-      found = &slots.data[slots.n - 1];
+      TN_VEC_PUSH(p->scratch, &all, ((slot){.bytes = buffer->bytes}));
+      found = &all.data[all.n - 1];
     }
-    found->bytes = tn_dim_max(p->ctx, found->bytes, buffer->bytes);
     TN_VEC_PUSH(p->scratch, &found->members, buffer);
   }
+  return all;
+}
+
+/* Each slot grows by itself while the program runs: as large as what is in it. */
+static bool plan_growing(plan *p) {
+  slots all = share(p, p->growing, p->n_growing);
+  if (all.n > TN_MAX_SLOTS)
+    return tn_error(p->ctx, p->program->func->body->last->loc, TN_E_LIMIT,
+                    "%zu buffers of sizes found while running live together, at most %d can", all.n, TN_MAX_SLOTS);
+  if (all.n > 0 && p->context->no_heap) {
+    const tn_buffer *first = p->growing[0].buffer;
+    return tn_error(p->ctx, p->steps.data[first->live_first]->loc, TN_E_LOWER,
+                    "the size of '%s' is found while running and has no bound: a program without a heap cannot hold it",
+                    first->name);
+  }
+  p->program->n_slots = (uint32_t)all.n;
+  for (uint32_t s = 0; s < all.n; s++)
+    for (size_t i = 0; i < all.data[s].members.n; i++) all.data[s].members.data[i]->slot = s;
+  return true;
+}
+
+static void plan_symbolic(plan *p) {
+  slots all = share(p, p->blocks, p->n);
+  for (size_t s = 0; s < all.n; s++)
+    for (size_t i = 0; i < all.data[s].members.n; i++)
+      all.data[s].bytes = tn_dim_max(p->ctx, all.data[s].bytes, all.data[s].members.data[i]->bytes);
   const tn_dim *offset = tn_dim_const(p->ctx, 0);
-  for (size_t s = 0; s < slots.n; s++) {
-    for (size_t i = 0; i < slots.data[s].members.n; i++) slots.data[s].members.data[i]->offset = offset;
-    offset = tn_dim_add(p->ctx, offset, slots.data[s].bytes);
+  for (size_t s = 0; s < all.n; s++) {
+    for (size_t i = 0; i < all.data[s].members.n; i++) all.data[s].members.data[i]->offset = offset;
+    offset = tn_dim_add(p->ctx, offset, all.data[s].bytes);
   }
   p->program->arena_bytes = offset;
 }
@@ -227,8 +277,13 @@ static int64_t lower_bound(const plan *p, uint32_t *out_step) {
 static bool check_budget(plan *p, uint32_t step) {
   uint64_t budget = p->context->memory_budget;
   const tn_dim *total = p->program->arena_bytes;
-  if (!budget || (total->hi != TN_DIM_INF && (uint64_t)total->hi <= budget)) return true;
-  if (total->hi == TN_DIM_INF)
+  bool grows = p->program->n_slots > 0;
+  if (!budget || (!grows && total->hi != TN_DIM_INF && (uint64_t)total->hi <= budget)) return true;
+  if (grows)
+    tn_error(p->ctx, p->program->func->body->last->loc, TN_E_BUDGET,
+             "'%s' and others have sizes without a bound that are found while running: no budget can hold",
+             p->growing[0].buffer->name);
+  else if (total->hi == TN_DIM_INF)
     tn_error(p->ctx, p->program->func->body->last->loc, TN_E_BUDGET,
              "the memory plan has no upper bound: bound the symbolic dims with --dim to use a budget of %llu bytes",
              (unsigned long long)budget);
@@ -269,9 +324,10 @@ bool tn_pass_plan(tn_pass_context *context) {
   p.steps = tn_program_all_steps(p.program, p.scratch);
   find_lives(&p);
   p.blocks = TN_NEW_N(p.scratch, block, p.program->buffers.n);
+  p.growing = TN_NEW_N(p.scratch, block, p.program->buffers.n);
   bool ok = place_constants(&p);
   for (size_t i = 0; i < p.program->buffers.n; i++)
-    if (p.program->buffers.data[i]->kind == TN_BUFFER_ARENA) ok &= size_buffer(&p, p.program->buffers.data[i]);
+    if (tn_buffer_is_planned(p.program->buffers.data[i])) ok &= size_buffer(&p, p.program->buffers.data[i]);
   if (ok) {
     if (p.is_static)
       plan_static(&p);
@@ -280,7 +336,7 @@ bool tn_pass_plan(tn_pass_context *context) {
     uint32_t step;
     int64_t bound = lower_bound(&p, &step);
     p.program->arena_lower_bound = p.is_static ? tn_dim_const(p.ctx, bound) : NULL;
-    ok = check_budget(&p, step);
+    ok = plan_growing(&p) && check_budget(&p, step);
   }
   tn_arena_destroy(p.scratch);
   return ok;

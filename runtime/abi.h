@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 4u
+#define TNRT_ABI 5u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -31,7 +31,7 @@ typedef enum tnrt_status {
 /* Layouts that runtime/tenon.h shows to users under its own names (a test compares them): extents, ports, symbols,
  * tensors. */
 typedef struct tnrt_extent {
-  const char *text; /* NULL: always value; else a symbol's name, or an expression of symbols */
+  const char *text; /* NULL: always value; else a symbol's name, an expression of symbols, or "?" of late ones */
   int64_t value;    /* -1 with text */
 } tnrt_extent;
 
@@ -45,7 +45,7 @@ typedef struct tnrt_port {
   const tnrt_extent *extents; /* ndim */
   uint8_t dl_code, dl_bits;   /* DLPack's type; what has none there travels in bytes */
   uint16_t dl_lanes;          /* 1 */
-  uint32_t reserved;
+  uint32_t is_late;  /* of an output: an extent is found while running, so its memory is the context's */
 } tnrt_port;
 
 /* DLPack's DLTensor, field by field. strides NULL means dense row-major, the only layout taken. */
@@ -84,19 +84,30 @@ typedef void (*tnrt_part_fn)(const void *frame, int64_t lo, int64_t hi, int64_t 
 typedef struct tnrt_pool tnrt_pool;
 typedef void (*tnrt_parallel_fn)(tnrt_pool *pool, tnrt_part_fn fn, const void *frame, int64_t n_parts);
 
+struct tnrt_call;
+/* Makes call->slots[slot] at least this large, aligned to 64; what was in it stays. bytes -1: more than 63 bits can
+ * say. TNRT_OK or TNRT_NO_MEMORY. */
+typedef int32_t (*tnrt_reserve_fn)(struct tnrt_call *call, int64_t slot, int64_t bytes);
+
 /* What one call of the emitted run function gets. */
 typedef struct tnrt_call {
-  const int64_t *symbols;     /* n_symbols values, from bind */
+  int64_t *symbols;           /* n_symbols values, from bind; behind them n_late that the run finds and sets */
   const void *const *inputs;  /* n_inputs dense row-major tensors, aligned to their element */
-  void *const *outputs;       /* n_outputs, dense row-major */
+  void **outputs;             /* n_outputs, dense row-major; the run sets late ones, to memory of the arena or a slot */
   uint8_t *arena;             /* arena_bytes(symbols), aligned to 64 */
   const uint8_t *weights;     /* aligned to 64 */
   tnrt_pool *pool;            /* NULL: single thread */
   tnrt_parallel_fn parallel;  /* NULL: single thread */
   int64_t *step_ns;           /* NULL, or n_steps + 1 timestamps to fill */
   int64_t (*clock_ns)(void);  /* with step_ns */
-  int32_t status;             /* out: TNRT_OK or TNRT_INDEX */
+  int32_t status;             /* out: TNRT_OK or TNRT_INDEX; cut short: TNRT_BAD_SHAPE or what reserve gave */
   int32_t status_step;        /* out: the step that set it */
+  int32_t status_guard;       /* out, with TNRT_BAD_SHAPE: the row of the model's guards that failed */
+  int32_t reserved;
+  int64_t expected, found;    /* out, with TNRT_BAD_SHAPE */
+  void **slots;               /* n_slots memories that grow, kept between calls */
+  tnrt_reserve_fn reserve;    /* with slots */
+  void *owner;                /* of the caller: for reserve */
 } tnrt_call;
 
 /* A digest of bytes that finds damage and mix-ups, not attacks: four lanes take 8 bytes each of every 32; the last
@@ -182,13 +193,15 @@ typedef struct tnrt_model {
   int32_t (*bind)(const int64_t *const *in_extents, int64_t *out_symbols, int64_t *out_expected, int64_t *out_found);
   /* Those checks of bind that need no extents: ranges of symbols, and conditions on symbols alone. As bind returns. */
   int32_t (*check)(const int64_t *symbols, int64_t *out_expected, int64_t *out_found);
-  /* Extents of all outputs, one after the other. */
+  /* Extents of all outputs, one after the other; those that are late as the symbols behind n_symbols are. */
   void (*out_extents)(const int64_t *symbols, int64_t *out);
   /* Bytes of arena for these symbols; -1 when it does not fit 63 bits. */
   int64_t (*arena_bytes)(const int64_t *symbols);
   void (*run)(tnrt_call *call);
   const tnrt_external *external; /* NULL: the weights are in the program */
   const tnrt_variants *variants; /* not NULL: this model has no code itself; what it has (bind ... run) is NULL */
+  uint32_t n_late;  /* sizes found while running */
+  uint32_t n_slots; /* memories that grow with them; of a model with variants, of the variant that has most */
 } tnrt_model;
 
 /* What contexts of a library may use, as it was compiled. */
@@ -201,10 +214,11 @@ typedef struct tnrt_services {
 } tnrt_services;
 
 /* Bytes of a context, which stands at the start of the caller's arena; a multiple of 64. ndims: of all inputs and
- * outputs together. */
+ * outputs together; n_symbols: late ones included. */
 #define TNRT_CTX_BYTES 768u
-static inline uint64_t tnrt_ctx_bytes(uint64_t n_symbols, uint64_t n_inputs, uint64_t n_outputs, uint64_t ndims) {
-  return (TNRT_CTX_BYTES + 8 * (n_symbols + 2 * n_inputs + 3 * n_outputs + ndims) + 63) / 64 * 64;
+static inline uint64_t tnrt_ctx_bytes(uint64_t n_symbols, uint64_t n_slots, uint64_t n_inputs, uint64_t n_outputs,
+                                      uint64_t ndims) {
+  return (TNRT_CTX_BYTES + 8 * (n_symbols + 3 * n_slots + 2 * n_inputs + 3 * n_outputs + ndims) + 63) / 64 * 64;
 }
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && UINTPTR_MAX == UINT64_MAX
@@ -213,9 +227,10 @@ _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
 _Static_assert(sizeof(tnrt_step) == 24, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
+_Static_assert(offsetof(tnrt_call, slots) == 104 && sizeof(tnrt_call) == 128, "abi");
 _Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 176, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 184, "abi");
 _Static_assert(sizeof(tnrt_extent) == 16 && sizeof(tnrt_services) == 16, "abi");
 _Static_assert(sizeof(tnrt_tensor) == 48 && offsetof(tnrt_tensor, shape) == 24, "abi");
 #endif

@@ -46,7 +46,8 @@ typedef struct tn_tensor {
 
 /* An extent of an input or output. */
 typedef struct tn_extent {
-  const char *text; /* NULL: always value; else the name of a symbol, or an expression of symbols: "2*n + 1" */
+  const char *text; /* NULL: always value; else the name of a symbol, an expression of symbols ("2*n + 1"), or "?" where
+                       it is found while running */
   int64_t value;    /* -1 with text */
 } tn_extent;
 
@@ -58,7 +59,7 @@ typedef struct tn_port {
   const char *type;         /* "f32" */
   const tn_extent *extents; /* ndim */
   tn_data_type dtype;
-  uint32_t reserved;
+  uint32_t is_late;         /* of an output: an extent is found while running */
 } tn_port;
 
 /* A size that is known when the model runs: read from one axis of one input; the others must agree. */
@@ -87,7 +88,8 @@ typedef struct tn_model {
   int (*create)(void **out, const char *weights, void *arena, size_t arena_bytes, int n_threads);
   /* n_inputs tensors in, n_outputs out; nothing is copied. Types, shapes and devices are checked before anything runs.
    * An output whose data is NULL is set, all of it, to a view into the context that is valid until the context's next
-   * call; in a caller's arena it takes room beyond arena_bytes, in whole multiples of 64 bytes. */
+   * call; in a caller's arena it takes room beyond arena_bytes, in whole multiples of 64 bytes. Those with is_late
+   * always are such views (data must be NULL) and take no such room. */
   int (*run)(void *ctx, const tn_tensor *inputs, tn_tensor *outputs);
   const char *(*message)(const void *ctx); /* of the last failure, "" when there was none; of NULL, why there is none */
   void (*destroy)(void *ctx);              /* NULL is fine */

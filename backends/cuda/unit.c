@@ -36,10 +36,13 @@ static tn_cuda_launch *plan_steps(tn_ctx *ctx, const tn_program *program, const 
 /* A table is a list of launches without a way back. */
 static bool check_steps(tn_ctx *ctx, const tn_program *program) {
   bool ok = true;
-  for (size_t i = 0; i < program->steps.n; i++)
-    if (program->steps.data[i]->kind != TN_STEP_KERNEL && program->steps.data[i]->kind != TN_STEP_COPY)
-      ok = tn_error(ctx, program->steps.data[i]->loc, TN_E_LOWER, "the cuda backend makes no '%s' over steps yet",
-                    tn_step_name(program->steps.data[i]));
+  for (size_t i = 0; i < program->steps.n; i++) {
+    const tn_step *step = program->steps.data[i];
+    if (step->kind == TN_STEP_READ)
+      ok = tn_error(ctx, step->loc, TN_E_LOWER, "the cuda backend reads no sizes while running yet");
+    else if (step->kind != TN_STEP_KERNEL && step->kind != TN_STEP_COPY)
+      ok = tn_error(ctx, step->loc, TN_E_LOWER, "the cuda backend makes no '%s' over steps yet", tn_step_name(step));
+  }
   return ok;
 }
 

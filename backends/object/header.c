@@ -93,7 +93,8 @@ static void print_doc(tn_buf *out, const char *before, const char *doc) {
 typedef struct port {
   const char *parameter, *c_type, *name, *doc;
   const tn_type *type;
-  bool is_output;
+  bool is_output, is_late;
+  const char *extents; /* of a late output: the parameter behind it */
 } port;
 
 typedef struct header {
@@ -103,6 +104,7 @@ typedef struct header {
   const char *prefix;
   const tn_external_weights *external;
   int64_t least_arena;
+  uint32_t slots;
   tn_buf *out;
   TN_VEC(const char *) symbols; /* parameter names */
   TN_VEC(port) ports;
@@ -113,6 +115,8 @@ static bool add_port(header *h, names *taken, const char *name, const tn_type *t
   if (!p.c_type)
     return tn_error(h->ctx, TN_LOC_NONE, TN_E_OBJECT, "'%s' holds text, which has no form in the C interface", name);
   p.parameter = parameter(taken, name, is_output ? "output" : "input");
+  p.is_late = is_output && tn_type_is_late(type);
+  if (p.is_late) p.extents = parameter(taken, tn_arena_printf(h->arena, "%s_extents", p.parameter), "extents");
   TN_VEC_PUSH(h->arena, &h->ports, p);
   return true;
 }
@@ -160,9 +164,24 @@ static void print_parameters(header *h) {
     comment_text(h->out, p->name);
     tn_buf_puts(h->out, "\", ");
     tn_type_print(p->type, h->out);
+    if (p->is_late) tn_buf_printf(h->out, ", found while running: a view, and %s", p->extents);
     tn_buf_putc(h->out, '\n');
     print_doc(h->out, " *       ", p->doc);
   }
+}
+
+/* What sizes that are found while running mean for the caller. */
+static void print_late(header *h) {
+  bool is_late = false;
+  for (size_t i = 0; i < h->ports.n; i++) is_late |= h->ports.data[i].is_late;
+  if (is_late)
+    tn_buf_puts(h->out,
+                " * Of an output that is found while running the pointer is set to memory of the context, which holds\n"
+                " * it until its next call or its end, and as many extents are set as it has axes.\n");
+  if (h->slots > 0)
+    tn_buf_puts(h->out,
+                " * Some sizes of this model have no bound: memory for them comes from the heap, also when create was\n"
+                " * given an arena, and is kept for the next calls.\n");
 }
 
 /* What both sides compute from the interface, in 8 digits: the object defines <prefix>_create also under a name that
@@ -194,7 +213,7 @@ const char *tn_header_create(tn_ctx *ctx, const tn_program *program, const char 
 static uint64_t context_bytes(const header *h) {
   uint64_t n_inputs = h->program->func->body->params.n, ndims = 0;
   for (size_t i = 0; i < h->ports.n; i++) ndims += h->ports.data[i].type->ndim;
-  return tnrt_ctx_bytes(h->symbols.n, n_inputs, h->ports.n - n_inputs, ndims);
+  return tnrt_ctx_bytes(h->symbols.n + h->program->late.n, h->slots, n_inputs, h->ports.n - n_inputs, ndims);
 }
 
 static void print_sizes(header *h) {
@@ -259,11 +278,15 @@ static void print_functions(header *h) {
   tn_buf_puts(h->out,
               "/* Runs the model on dense row-major tensors, each aligned to its element. 0, or a tn_status.\n");
   print_parameters(h);
+  print_late(h);
   tn_buf_printf(h->out, " */\nint %s_run(%s_ctx *ctx", p, p);
   print_symbols(h, ", ");
   for (size_t i = 0; i < h->ports.n; i++) {
     const port *one = &h->ports.data[i];
-    tn_buf_printf(h->out, ", %s%s *%s", one->is_output ? "" : "const ", one->c_type, one->parameter);
+    if (one->is_late)
+      tn_buf_printf(h->out, ", const %s **%s, int64_t *%s", one->c_type, one->parameter, one->extents);
+    else
+      tn_buf_printf(h->out, ", %s%s *%s", one->is_output ? "" : "const ", one->c_type, one->parameter);
   }
   size_t n_inputs = h->program->func->body->params.n;
   tn_buf_printf(h->out, ");\n\n"
@@ -286,6 +309,7 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
   header h = {.ctx = ctx, .arena = arena, .program = program, .prefix = prefix, .out = out};
   h.least_arena = options->least_arena;
+  h.slots = tn_emit_slots(program, options);
   h.external = program->weights_bytes > 0 ? options->external : NULL;
   bool ok = collect(&h);
   if (ok) {

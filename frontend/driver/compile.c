@@ -48,7 +48,8 @@ bool tn_driver_compile(tn_driver *driver) {
   if (!tn_driver_order_variants(driver) || !choose_target(driver)) return false;
   tn_pass_context context = {.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
                              .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
-                             .memory_budget = o->memory_budget, .max_workers = o->threads};
+                             .memory_budget = o->memory_budget, .max_workers = o->threads,
+                             .no_heap = o->freestanding};
   tn_pipeline_options options = {.dump_after = o->dump_after.data, .skip = o->skip.data, .only = o->only.data,
                                  .stop_after = last_pass_needed(o), .verify_each = o->verify_each,
                                  .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump,

@@ -8,9 +8,12 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   bool executable = o->make == TN_MAKE_EXECUTABLE || o->with_main;
   int64_t least_arena = 0;
+  uint32_t least_slots = 0;
   for (size_t i = 0; i < driver->variants.n; i++) {
     const tn_dim *bytes = driver->variants.data[i]->program->arena_bytes;
     if (bytes && tn_dim_is_const(bytes) && tn_dim_value(bytes) > least_arena) least_arena = tn_dim_value(bytes);
+    if (driver->variants.data[i]->program->n_slots > least_slots)
+      least_slots = driver->variants.data[i]->program->n_slots;
   }
   bool is_text = o->make == TN_MAKE_TEXT && !(o->levels & LEVEL_HEADER);
   bool has_level = !executable && !is_text && driver->program;
@@ -20,7 +23,7 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
                            .n_threads = o->freestanding ? 1 : o->threads, .no_heap = o->freestanding,
                            .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
                            .external = driver->external.name ? &driver->external : NULL,
-                           .least_arena = least_arena,
+                           .least_arena = least_arena, .least_slots = least_slots,
                            .checked_create = has_level ? tn_header_create(driver->ctx, driver->program, prefix) : NULL};
 }
 

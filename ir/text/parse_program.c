@@ -64,6 +64,19 @@ static bool parse_view(tn_parser *p, program_text *text, tn_buffer *buffer) {
          tn_parse_need_char(p, ']');
 }
 
+static bool parse_live(tn_parser *p, tn_buffer *buffer) {
+  return parse_u32(p, &buffer->live_first) && need_dots(p) && parse_u32(p, &buffer->live_last);
+}
+
+/* "slot n" when there. */
+static bool parse_slot(tn_parser *p, tn_program *program, tn_buffer *buffer) {
+  const tn_token *token = tn_parse_peek(p);
+  if (!tn_parse_take_name(p, "slot")) return true;
+  if (!parse_u32(p, &buffer->slot)) return false;
+  if (buffer->slot >= program->n_slots) program->n_slots = buffer->slot + 1;
+  return buffer->slot < TN_MAX_SLOTS || tn_parse_fail(p, token, "a slot beyond number %d", TN_MAX_SLOTS - 1);
+}
+
 static bool parse_buffer_kind(tn_parser *p, program_text *text, tn_buffer *buffer) {
   const tn_token *token = tn_parse_peek_at(p, 1);
   const char *name;
@@ -73,12 +86,11 @@ static bool parse_buffer_kind(tn_parser *p, program_text *text, tn_buffer *buffe
   }
   if (tn_parse_take_name(p, "out")) {
     buffer->kind = TN_BUFFER_OUTPUT;
-    return parse_u32(p, &buffer->index);
+    return parse_u32(p, &buffer->index) && (!tn_parse_take_name(p, "live") || parse_live(p, buffer));
   }
   if (tn_parse_take_name(p, "arena")) {
     buffer->kind = TN_BUFFER_ARENA;
-    return tn_parse_need_name(p, "live") && parse_u32(p, &buffer->live_first) && need_dots(p) &&
-           parse_u32(p, &buffer->live_last);
+    return tn_parse_need_name(p, "live") && parse_live(p, buffer);
   }
   if (tn_parse_take_name(p, "view")) return parse_view(p, text, buffer);
   if (!tn_parse_take_name(p, "const")) return tn_parse_expected(p, "'in', 'out', 'arena', 'view' or 'const'");
@@ -98,7 +110,7 @@ static bool parse_buffer(tn_parser *p, program_text *text, const tn_token *start
   if (tn_map_get(&text->buffers, name)) return tn_parse_fail(p, start, "buffer '%%%s' is defined twice", name);
   tn_buffer *buffer = tn_program_add_buffer(text->program, TN_BUFFER_INPUT, name, type, storage);
   if (!parse_buffer_kind(p, text, buffer) || !parse_dim_field(p, "bytes", &buffer->bytes) ||
-      !parse_dim_field(p, "offset", &buffer->offset))
+      !parse_dim_field(p, "offset", &buffer->offset) || !parse_slot(p, text->program, buffer))
     return false;
   tn_map_set(&text->buffers, name, buffer);
   return !tn_parse_take_name(p, "packed") || tn_parse_named(p, TN_TOKEN_STRING, "a packed format", &buffer->format);
@@ -153,6 +165,25 @@ static bool parse_loop(tn_parser *p, program_text *text, tn_step *step) {
   return parse_inner_steps(p, text, &step->body);
 }
 
+/* "read %buffer -> ?1, ?2" */
+static bool parse_read(tn_parser *p, program_text *text, tn_step *step) {
+  tn_buffer *from;
+  step->kind = TN_STEP_READ;
+  if (!parse_buffer_ref(p, text, &from)) return false;
+  TN_VEC_PUSH(p->module->arena, &step->args, from);
+  if (tn_parse_peek(p)->kind != TN_TOKEN_ARROW) return true;
+  tn_parse_next(p);
+  do {
+    const tn_token *token = tn_parse_peek(p);
+    const char *name;
+    if (!tn_parse_identifier(p, "a symbol", &name)) return false;
+    const tn_symbol *symbol = tn_map_get(&p->symbols, name);
+    if (!symbol || symbol->kind != TN_SYM_READ) return tn_parse_fail(p, token, "'%s' is no symbol to read", name);
+    tn_step_add_read(text->program, step, symbol);
+  } while (tn_parse_take_char(p, ','));
+  return true;
+}
+
 static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) {
   uint64_t number;
   tn_step *step = tn_step_add(text->program, text->steps, TN_STEP_COPY, TN_LOC_NONE);
@@ -165,6 +196,7 @@ static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) 
     return parse_conditional(p, text, step, TN_STEP_WHILE) && tn_parse_loc_ref(p, start, &step->loc);
   if (tn_parse_take_name(p, "if"))
     return parse_conditional(p, text, step, TN_STEP_IF) && tn_parse_loc_ref(p, start, &step->loc);
+  if (tn_parse_take_name(p, "read")) return parse_read(p, text, step) && tn_parse_loc_ref(p, start, &step->loc);
   if (tn_parse_take_name(p, "kernel")) {
     step->kind = TN_STEP_KERNEL;
     if (!parse_step_kernel(p, step)) return false;

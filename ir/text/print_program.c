@@ -14,7 +14,10 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
   tn_print_type(p, buffer->type, buffer->storage);
   switch (buffer->kind) {
     case TN_BUFFER_INPUT: tn_buf_printf(p->out, " in %u", buffer->index); break;
-    case TN_BUFFER_OUTPUT: tn_buf_printf(p->out, " out %u", buffer->index); break;
+    case TN_BUFFER_OUTPUT:
+      tn_buf_printf(p->out, " out %u", buffer->index);
+      if (buffer->bytes) tn_buf_printf(p->out, " live %u..%u", buffer->live_first, buffer->live_last);
+      break;
     case TN_BUFFER_ARENA: tn_buf_printf(p->out, " arena live %u..%u", buffer->live_first, buffer->live_last); break;
     case TN_BUFFER_CONST:
       tn_buf_puts(p->out, " const ");
@@ -28,6 +31,7 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
   }
   print_dim_field(p, "bytes", buffer->bytes);
   print_dim_field(p, "offset", buffer->offset);
+  if (buffer->slot != TN_NO_SLOT) tn_buf_printf(p->out, " slot %u", buffer->slot);
   if (buffer->format) {
     tn_buf_puts(p->out, " packed ");
     tn_print_quoted(p, buffer->format);
@@ -55,9 +59,22 @@ static void print_outer_step(tn_printer *p, const tn_step *step, uint32_t *numbe
   tn_buf_putc(p->out, '\n');
 }
 
+static void print_read_step(tn_printer *p, const tn_step *step) {
+  tn_buf_puts(p->out, "read ");
+  tn_print_name(p, '%', step->args.data[0]->name);
+  for (size_t i = 0; i < step->reads.n; i++)
+    tn_buf_printf(p->out, "%s%s", i > 0 ? ", " : " -> ", step->reads.data[i]->name);
+  tn_print_loc_ref(p, step->loc);
+  tn_buf_putc(p->out, '\n');
+}
+
 static void print_step(tn_printer *p, const tn_step *step, uint32_t *number) {
   tn_print_indent(p);
   tn_buf_printf(p->out, "step %u ", (*number)++);
+  if (step->kind == TN_STEP_READ) {
+    print_read_step(p, step);
+    return;
+  }
   if (step->kind != TN_STEP_KERNEL && step->kind != TN_STEP_COPY) {
     print_outer_step(p, step, number);
     return;

@@ -27,8 +27,8 @@ static size_t total_ndim(const tnrt_port *ports, uint32_t n) {
 static bool is_known(const tnrt_model *model) { return model->abi == TNRT_ABI && model->size == sizeof *model; }
 
 static size_t ctx_bytes(const tnrt_model *model) {
-  if (!is_known(model)) return tnrt_ctx_bytes(0, 0, 0, 0);
-  return tnrt_ctx_bytes(model->n_symbols, model->n_inputs, model->n_outputs,
+  if (!is_known(model)) return tnrt_ctx_bytes(0, 0, 0, 0, 0);
+  return tnrt_ctx_bytes((uint64_t)model->n_symbols + model->n_late, model->n_slots, model->n_inputs, model->n_outputs,
                         total_ndim(model->inputs, model->n_inputs) + total_ndim(model->outputs, model->n_outputs));
 }
 
@@ -37,6 +37,10 @@ static void lay_out_tables(tnrt_ctx *ctx, const tnrt_model *model) {
   int64_t *at = (int64_t *)(void *)(ctx + 1);
   ctx->outs = (tnrt_slab *)(void *)at;
   at += 2 * model->n_outputs;
+  ctx->grown = (tnrt_slab *)(void *)at;
+  at += 2 * model->n_slots;
+  ctx->slots = (void **)(void *)at;
+  at += model->n_slots;
   ctx->out_data = (void **)(void *)at;
   at += model->n_outputs;
   ctx->in_data = (const void **)(void *)at;
@@ -44,7 +48,7 @@ static void lay_out_tables(tnrt_ctx *ctx, const tnrt_model *model) {
   ctx->in_extents = (int64_t **)(void *)at;
   at += model->n_inputs;
   ctx->symbols = at;
-  at += model->n_symbols;
+  at += model->n_symbols + model->n_late;
   for (uint32_t i = 0; i < model->n_inputs; i++) {
     ctx->in_extents[i] = at;
     at += model->inputs[i].ndim;
@@ -123,6 +127,8 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx) {
   tnrt_alloc alloc = ctx->alloc;
   for (uint32_t i = 0; ctx->outs && i < ctx->model->n_outputs; i++)
     if (ctx->outs[i].data) alloc.give(alloc.user, ctx->outs[i].data);
+  for (uint32_t i = 0; ctx->grown && i < ctx->model->n_slots; i++)
+    if (ctx->grown[i].data) alloc.give(alloc.user, ctx->grown[i].data);
   if (ctx->weights && ctx->model->external) ctx->model->external->close(ctx->model, ctx->weights);
   if (ctx->arena_is_callers) return;
   if (ctx->arena.data) alloc.give(alloc.user, ctx->arena.data);
@@ -178,6 +184,26 @@ tnrt_status tnrt_ctx_place_view(tnrt_ctx *ctx, uint32_t i, int64_t bytes, void *
   return status;
 }
 
+/* tnrt_call.reserve: more by half than before at least, so that sizes that rise do not allocate each time. */
+static int32_t reserve_slot(tnrt_call *call, int64_t slot, int64_t bytes) {
+  tnrt_ctx *ctx = call->owner;
+  tnrt_slab *slab = &ctx->grown[slot], old = *slab;
+  if (bytes < 0) return refuse_bytes(ctx, "what is found while running");
+  size_t want = bytes ? (size_t)bytes : 1, more = old.bytes + old.bytes / 2;
+  if (old.bytes >= want) return TNRT_OK;
+  void *data = NULL;
+  if (ctx->alloc.get && more > want) data = ctx->alloc.get(ctx->alloc.user, more, 64);
+  if (data) want = more;
+  else if (ctx->alloc.get) data = ctx->alloc.get(ctx->alloc.user, want, 64);
+  if (!data)
+    return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "no memory for %zu bytes of a size found while running", want);
+  if (old.bytes) memcpy(data, old.data, old.bytes);
+  if (old.data) ctx->alloc.give(ctx->alloc.user, old.data);
+  *slab = (tnrt_slab){data, want};
+  ctx->slots[slot] = data;
+  return TNRT_OK;
+}
+
 /* ---- sizes ---- */
 
 /* "... expected at least 1" and 1. */
@@ -224,8 +250,14 @@ tnrt_status tnrt_ctx_execute(tnrt_ctx *ctx) {
       .parallel = ctx->parallel,
       .step_ns = ctx->step_ns,
       .clock_ns = ctx->step_ns ? ctx->clock_ns : NULL,
+      .slots = ctx->slots,
+      .reserve = reserve_slot,
+      .owner = ctx,
   };
   model->run(&call);
+  if (call.status == TNRT_BAD_SHAPE) return refuse_sizes(ctx, call.status_guard + 1, call.expected, call.found);
+  if (call.status == TNRT_NO_MEMORY) return TNRT_NO_MEMORY;
+  if (model->n_late) model->out_extents(ctx->symbols, ctx->out_extents);
   if (call.status == TNRT_OK) return TNRT_OK;
   const tnrt_step *step = NULL;
   if (call.status_step >= 0 && (uint32_t)call.status_step < model->n_steps) step = &model->steps[call.status_step];
@@ -269,8 +301,9 @@ static tnrt_status take_pointers(tnrt_ctx *ctx, const void *const *inputs, void 
   const int64_t *extents = ctx->out_extents;
   for (uint32_t i = 0; i < model->n_outputs && status == TNRT_OK; i++) {
     const tnrt_port *port = &model->outputs[i];
-    ctx->out_data[i] = outputs[i];
-    if (tnrt_count_of(port->ndim, extents) != 0) status = tnrt_ctx_check_pointer(ctx, "output", port, outputs[i]);
+    ctx->out_data[i] = port->is_late ? NULL : outputs[i];
+    if (!port->is_late && tnrt_count_of(port->ndim, extents) != 0)
+      status = tnrt_ctx_check_pointer(ctx, "output", port, outputs[i]);
     extents += port->ndim;
   }
   return status;
@@ -284,10 +317,18 @@ tnrt_status tnrt_ctx_run_sized(tnrt_ctx *ctx, const int64_t *symbols, const void
   int32_t failed = model->check(symbols, &expected, &found);
   if (failed) return refuse_sizes(ctx, failed, expected, found);
   if (model->n_symbols) memcpy(ctx->symbols, symbols, model->n_symbols * sizeof *symbols);
-  model->out_extents(symbols, ctx->out_extents);
+  model->out_extents(ctx->symbols, ctx->out_extents);
   tnrt_status status = take_pointers(ctx, inputs, outputs);
   if (status == TNRT_OK) status = tnrt_ctx_reserve(ctx);
   return status == TNRT_OK ? tnrt_ctx_execute(ctx) : status;
+}
+
+void tnrt_ctx_give_output(const tnrt_ctx *ctx, uint32_t output, const void **out_data, int64_t *out_extents) {
+  const int64_t *extents = ctx->out_extents;
+  for (uint32_t i = 0; i < output; i++) extents += ctx->model->outputs[i].ndim;
+  *out_data = ctx->out_data[output];
+  uint32_t ndim = ctx->model->outputs[output].ndim;
+  if (ndim) memcpy(out_extents, extents, ndim * sizeof *extents);
 }
 
 size_t tnrt_model_arena_bytes(const tnrt_model *model, const int64_t *symbols) {
@@ -300,11 +341,12 @@ size_t tnrt_model_arena_bytes(const tnrt_model *model, const int64_t *symbols) {
 
 size_t tnrt_ctx_arena_bytes(const tnrt_model *model, const int64_t *symbols) {
   if (!is_known(model)) return 0;
+  size_t own = ctx_bytes(model);
   if (model->variants) {
     int32_t chosen = model->variants->choose(model->variants, NULL, 0);
     if (chosen < 0) return 0;
     model = model->variants->models[chosen];
   }
-  size_t bytes = tnrt_model_arena_bytes(model, symbols), own = ctx_bytes(model);
+  size_t bytes = tnrt_model_arena_bytes(model, symbols);
   return bytes == 0 || bytes > INT64_MAX - own ? 0 : own + bytes;
 }

@@ -32,12 +32,14 @@ struct tnrt_ctx {
   int64_t *step_ns;
   int64_t (*clock_ns)(void); /* set together with step_ns */
   /* Tables inside the context's own block. */
-  int64_t *symbols;     /* n_symbols */
+  int64_t *symbols;     /* n_symbols + n_late */
   int64_t **in_extents; /* n_inputs, each ndim long */
   int64_t *out_extents; /* of all outputs, one after the other */
   const void **in_data; /* n_inputs */
   void **out_data;      /* n_outputs */
   tnrt_slab *outs;      /* n_outputs: memory of views, where the arena is not the caller's */
+  tnrt_slab *grown;     /* n_slots: memories that grow while the code runs, */
+  void **slots;         /* and their pointers as the code sees them */
 };
 
 /* What an empty tensor points at. */

@@ -47,13 +47,18 @@ tnrt_status tnrt_ctx_set_threads(tnrt_ctx *ctx, int n_threads);
 
 /* n_inputs tensors in, n_outputs tensors out. Every size is checked by name before anything runs. An output whose data
  * is NULL becomes a view into the context (all its fields are set), valid until the context's next run; in a caller's
- * arena it takes room beyond what tnrt_ctx_arena_bytes counts, each a multiple of 64 bytes. TNRT_INDEX: all outputs
- * hold values, made with the index clamped. */
+ * arena it takes room beyond what tnrt_ctx_arena_bytes counts, each a multiple of 64 bytes. One whose extents are found
+ * while running (tnrt_port.is_late) always is a view, to memory that needs no such room. TNRT_INDEX: all outputs hold
+ * values, made with the index clamped. */
 tnrt_status tnrt_ctx_run(tnrt_ctx *ctx, const tnrt_tensor *inputs, tnrt_tensor *outputs);
 
 /* The same for typed wrappers: one value a symbol, in the order of model->symbols, and dense buffers of the caller's.
- */
+ * The entries of late outputs are not looked at: tnrt_ctx_give_output tells where they are. */
 tnrt_status tnrt_ctx_run_sized(tnrt_ctx *ctx, const int64_t *symbols, const void *const *inputs, void *const *outputs);
+
+/* Where the last run left an output, and its ndim extents: of a late one memory of the context, valid until its next
+ * run. */
+void tnrt_ctx_give_output(const tnrt_ctx *ctx, uint32_t output, const void **out_data, int64_t *out_extents);
 
 /* Timestamps of the following runs: n_steps + 1 values in nanoseconds, or NULL for none. */
 void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns);

@@ -85,6 +85,10 @@ static tnrt_status take_inputs(tnrt_ctx *ctx, const tnrt_tensor *inputs) {
 /* An output of the caller's: its shape must be the one that comes out. */
 static tnrt_status take_callers_output(tnrt_ctx *ctx, uint32_t i, const int64_t *extents, const tnrt_tensor *t) {
   const tnrt_port *port = &ctx->model->outputs[i];
+  if (port->is_late)
+    return tnrt_fail(&ctx->message, TNRT_BAD_INPUT,
+                     "output '%s': its extents %s are found while running; leave data NULL, it becomes a view",
+                     port->name, port->shape);
   tnrt_status status = check_tensor(ctx, "output", port, t);
   if (status != TNRT_OK) return status;
   if (port->ndim && memcmp(t->shape, extents, port->ndim * sizeof(int64_t)) != 0) {
@@ -97,11 +101,14 @@ static tnrt_status take_callers_output(tnrt_ctx *ctx, uint32_t i, const int64_t 
   return tnrt_ctx_check_pointer(ctx, "output", port, ctx->out_data[i]);
 }
 
+/* The run itself tells where late ones are. */
 static tnrt_status make_view(tnrt_ctx *ctx, uint32_t i, int64_t *extents, tnrt_tensor *t) {
   const tnrt_port *port = &ctx->model->outputs[i];
   const tnrt_dtype_info *info = tnrt_dtype_find(port->dtype);
-  int64_t bytes = tnrt_bytes_of(port->dtype, port->ndim, extents);
-  tnrt_status status = tnrt_ctx_place_view(ctx, i, bytes, &ctx->out_data[i]);
+  tnrt_status status = TNRT_OK;
+  ctx->out_data[i] = NULL;
+  if (!port->is_late)
+    status = tnrt_ctx_place_view(ctx, i, tnrt_bytes_of(port->dtype, port->ndim, extents), &ctx->out_data[i]);
   if (status != TNRT_OK) return status;
   *t = (tnrt_tensor){.data = ctx->out_data[i],
                      .device_type = DEVICE_CPU,
@@ -131,5 +138,9 @@ tnrt_status tnrt_ctx_run(tnrt_ctx *ctx, const tnrt_tensor *inputs, tnrt_tensor *
   if (status == TNRT_OK) status = tnrt_ctx_bind(ctx);
   if (status == TNRT_OK) status = tnrt_ctx_reserve(ctx);
   if (status == TNRT_OK) status = take_outputs(ctx, outputs);
-  return status == TNRT_OK ? tnrt_ctx_execute(ctx) : status;
+  if (status == TNRT_OK) status = tnrt_ctx_execute(ctx);
+  bool has_values = status == TNRT_OK || status == TNRT_INDEX;
+  for (uint32_t i = 0; has_values && i < ctx->model->n_outputs; i++)
+    if (ctx->model->outputs[i].is_late) outputs[i].data = ctx->out_data[i];
+  return status;
 }

@@ -200,7 +200,7 @@ static void test_c_level(void **state) {
   symbol(state, "model_run", &run);
   symbol(state, "model_message", &message);
   symbol(state, "model_destroy", &destroy);
-  size_t bytes = 320 + tnrt_ctx_bytes(2, 3, 2, 8);
+  size_t bytes = 320 + tnrt_ctx_bytes(2, 0, 3, 2, 8);
   assert_int_equal(arena_bytes(2, 3), bytes);
   assert_int_equal(arena_bytes(0, 3), 0);
   float a[8] = {1, 2, 3, 4, 5, 6, 7, 8}, b[8], y[8] = {0};

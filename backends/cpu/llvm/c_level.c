@@ -104,17 +104,51 @@ static void emit_create(tn_entry *e, LLVMValueRef create_from) {
   if (e->options->checked_create != NULL) LLVMAddAlias2(l->module, type, 0, f, e->options->checked_create);
 }
 
-/* int run(ctx, sizes..., inputs..., outputs...) */
+/* The outputs' pointers from parameter `first` on; a late output has two parameters, and no memory of the caller's. */
+static LLVMValueRef output_array(tn_entry *e, LLVMValueRef function, unsigned first) {
+  tn_lower *l = e->l;
+  LLVMValueRef array = LLVMBuildAlloca(l->builder, LLVMArrayType2(l->ptr, e->n_outputs + 1), "");
+  for (uint32_t i = 0; i < e->n_outputs; i++) {
+    bool is_late = tn_type_is_late(e->outputs[i]);
+    tn_entry_store(l, is_late ? LLVMConstNull(l->ptr) : LLVMGetParam(function, first), array, 8 * (uint64_t)i);
+    first += is_late ? 2 : 1;
+  }
+  return array;
+}
+
+/* Unless the run failed, tells the caller where late outputs are, and their extents. */
+static void give_outputs(tn_entry *e, LLVMValueRef function, unsigned first, LLVMValueRef status) {
+  tn_lower *l = e->l;
+  LLVMValueRef is_right = LLVMBuildICmp(l->builder, LLVMIntEQ, status, LLVMConstInt(l->i32, TNRT_OK, false), "");
+  LLVMValueRef is_clamped = LLVMBuildICmp(l->builder, LLVMIntEQ, status, LLVMConstInt(l->i32, TNRT_INDEX, false), "");
+  LLVMBasicBlockRef give = tn_lower_block(l, "give"), end = tn_lower_block(l, "given");
+  LLVMBuildCondBr(l->builder, LLVMBuildOr(l->builder, is_right, is_clamped, ""), give, end);
+  LLVMPositionBuilderAtEnd(l->builder, give);
+  for (uint32_t i = 0; i < e->n_outputs; i++, first++) {
+    if (!tn_type_is_late(e->outputs[i])) continue;
+    LLVMValueRef args[4] = {LLVMGetParam(function, 0), LLVMConstInt(l->i32, i, false), LLVMGetParam(function, first),
+                            LLVMGetParam(function, first + 1)};
+    call_runtime(e, "tnrt_ctx_give_output", l->nothing, args, 4);
+    first++;
+  }
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, end);
+}
+
+/* int run(ctx, sizes..., inputs..., outputs...); a late output is where its pointer goes, and where its extents go. */
 static void emit_run(tn_entry *e) {
   tn_lower *l = e->l;
-  unsigned n_symbols = (unsigned)e->program->bindings.n, n = 1 + n_symbols + e->n_inputs + e->n_outputs;
+  unsigned n_symbols = (unsigned)e->program->bindings.n, first = 1 + n_symbols + e->n_inputs, n_late = 0;
+  for (uint32_t i = 0; i < e->n_outputs; i++) n_late += tn_type_is_late(e->outputs[i]);
+  unsigned n = first + e->n_outputs + n_late;
   LLVMTypeRef *types = TN_NEW_N(l->arena, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++) types[i] = i >= 1 && i <= n_symbols ? l->i64 : l->ptr;
   LLVMValueRef f = tn_entry_function(e, "run", LLVMFunctionType(l->i32, types, n, false), true);
   LLVMValueRef args[4] = {LLVMGetParam(f, 0), parameter_array(e, f, 1, n_symbols),
-                          parameter_array(e, f, 1 + n_symbols, e->n_inputs),
-                          parameter_array(e, f, 1 + n_symbols + e->n_inputs, e->n_outputs)};
-  LLVMBuildRet(l->builder, call_runtime(e, "tnrt_ctx_run_sized", l->i32, args, 4));
+                          parameter_array(e, f, 1 + n_symbols, e->n_inputs), output_array(e, f, first)};
+  LLVMValueRef status = call_runtime(e, "tnrt_ctx_run_sized", l->i32, args, 4);
+  if (n_late > 0) give_outputs(e, f, first, status);
+  LLVMBuildRet(l->builder, status);
 }
 
 /* The functions of the record <prefix>_model. */

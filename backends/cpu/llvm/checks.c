@@ -57,6 +57,7 @@ static void add_extents(tn_entry *e, uint32_t input) {
 
 static void add_guard(tn_entry *e, const tn_guard *guard) {
   tn_entry_check check = {.kind = guard->kind == TN_GUARD_EQ ? TN_CHECK_EQ : TN_CHECK_LE, .p = guard->p, .q = guard->q};
+  check.is_late = tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
   const char *relation = guard->kind == TN_GUARD_EQ ? "" : "at most ";
   check.text = tn_arena_printf(e->l->arena, "%s: %s, expected %s%s", guard->text, dim_text(e, guard->p), relation,
                                dim_text(e, guard->q));
@@ -64,10 +65,46 @@ static void add_guard(tn_entry *e, const tn_guard *guard) {
   add(e, check);
 }
 
+static uint32_t slot_of(const tn_entry *e, const tn_symbol *symbol) {
+  uint32_t i = 0;
+  while (e->program->late.data[i] != symbol) i++;
+  return (uint32_t)e->program->bindings.n + i;
+}
+
+/* The range of each symbol, where it has ends. */
+static void add_read(tn_entry *e, const tn_step *step) {
+  const char *name = step->args.data[0]->name, *place = place_text(e, step->loc);
+  for (uint32_t i = 0; i < step->reads.n; i++) {
+    const tn_symbol *symbol = step->reads.data[i];
+    tn_entry_check check = {.kind = TN_CHECK_AT_LEAST, .slot = slot_of(e, symbol), .bound = symbol->lo,
+                            .place = place, .is_late = true};
+    check.text = tn_arena_printf(e->l->arena, "value %u of '%s' (%s): expected at least %lld", i, name, symbol->name,
+                                 (long long)symbol->lo);
+    if (symbol->lo != TN_DIM_MINUS_INF) add(e, check);
+    check.kind = TN_CHECK_AT_MOST;
+    check.bound = symbol->hi;
+    check.text = tn_arena_printf(e->l->arena, "value %u of '%s' (%s): expected at most %lld", i, name, symbol->name,
+                                 (long long)symbol->hi);
+    if (symbol->hi != TN_DIM_INF) add(e, check);
+    if (symbol->extent == NULL) continue;
+    check.kind = TN_CHECK_LE;
+    check.p = tn_dim_symbol(e->l->ctx, symbol);
+    check.q = symbol->extent;
+    check.text = tn_arena_printf(e->l->arena, "value %u of '%s' (%s): expected at most %s", i, name, symbol->name,
+                                 dim_text(e, symbol->extent));
+    add(e, check);
+  }
+}
+
 void tn_entry_find_checks(tn_entry *e) {
   for (uint32_t i = 0; i < e->program->bindings.n; i++) add_ranges(e, i);
   for (uint32_t i = 0; i < e->n_inputs; i++) add_extents(e, i);
+  e->first_guard = (uint32_t)e->checks.n;
   for (size_t i = 0; i < e->program->guards.n; i++) add_guard(e, &e->program->guards.data[i]);
+  tn_steps steps = tn_program_all_steps(e->program, e->l->arena);
+  for (size_t i = 0; i < steps.n; i++)
+    if (steps.data[i]->kind == TN_STEP_READ) add_read(e, steps.data[i]);
+  e->news = tn_program_completions(e->program, e->l->arena);
 }
 
 static LLVMValueRef extent_of(tn_entry *e, LLVMValueRef extents, uint32_t input, uint32_t axis) {
@@ -75,9 +112,8 @@ static LLVMValueRef extent_of(tn_entry *e, LLVMValueRef extents, uint32_t input,
   return tn_entry_load(e->l, row, 8 * (uint64_t)axis, e->l->i64);
 }
 
-/* Found and expected of a check; *out_predicate is how found must stand to expected. */
-static void sides(tn_entry *e, tn_dim_code *code, LLVMValueRef extents, const tn_entry_check *check,
-                  LLVMValueRef *out_found, LLVMValueRef *out_expected, LLVMIntPredicate *out_predicate) {
+void tn_entry_check_sides(tn_entry *e, tn_dim_code *code, LLVMValueRef extents, const tn_entry_check *check,
+                          LLVMValueRef *out_found, LLVMValueRef *out_expected, LLVMIntPredicate *out_predicate) {
   switch (check->kind) {
     case TN_CHECK_AT_LEAST:
     case TN_CHECK_AT_MOST:
@@ -110,7 +146,7 @@ static void emit_check(tn_entry *e, tn_dim_code *code, uint32_t number, const ch
   LLVMValueRef found = NULL, expected = NULL;
   LLVMIntPredicate predicate = LLVMIntEQ;
   code->overflow = LLVMConstInt(l->i1, 0, false);
-  sides(e, code, place->extents, check, &found, &expected, &predicate);
+  tn_entry_check_sides(e, code, place->extents, check, &found, &expected, &predicate);
   LLVMValueRef holds = LLVMBuildICmp(l->builder, predicate, found, expected, "");
   holds = LLVMBuildAnd(l->builder, holds, LLVMBuildNot(l->builder, code->overflow, ""), "");
   LLVMBasicBlockRef fail = tn_lower_block(l, "refuse"), next = tn_lower_block(l, "next");
@@ -133,7 +169,8 @@ void tn_entry_emit_bind(tn_entry *e) {
     tn_entry_store(l, code.symbols[i], LLVMGetParam(e->bind, 1), 8 * i);
   }
   check_place place = {LLVMGetParam(e->bind, 0), LLVMGetParam(e->bind, 2), LLVMGetParam(e->bind, 3)};
-  for (uint32_t i = 0; i < e->checks.n; i++) emit_check(e, &code, i, &place);
+  for (uint32_t i = 0; i < e->checks.n; i++)
+    if (!e->checks.data[i].is_late) emit_check(e, &code, i, &place);
   LLVMBuildRet(l->builder, LLVMConstInt(l->i32, 0, false));
 }
 
@@ -144,6 +181,6 @@ void tn_entry_emit_check_sizes(tn_entry *e) {
   tn_dim_code code = tn_dim_code_start(l, e->program, LLVMGetParam(e->check_sizes, 0), true);
   check_place place = {NULL, LLVMGetParam(e->check_sizes, 1), LLVMGetParam(e->check_sizes, 2)};
   for (uint32_t i = 0; i < e->checks.n; i++)
-    if (e->checks.data[i].kind != TN_CHECK_EXTENT) emit_check(e, &code, i, &place);
+    if (e->checks.data[i].kind != TN_CHECK_EXTENT && !e->checks.data[i].is_late) emit_check(e, &code, i, &place);
   LLVMBuildRet(l->builder, LLVMConstInt(l->i32, 0, false));
 }

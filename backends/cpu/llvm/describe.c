@@ -36,6 +36,7 @@ static const char *symbol_name(const tn_symbol *symbol) {
 
 /* The text of an extent that is no number. */
 static const char *extent_text(tn_entry *e, const tn_dim *dim) {
+  if (tn_dim_is_late(dim)) return "?";
   const tn_term *term = dim->n_terms == 1 ? &dim->terms[0] : NULL;
   bool is_symbol = term != NULL && term->coefficient == 1 && term->n_atoms == 1 &&
                    term->atoms[0]->kind == TN_ATOM_SYMBOL;
@@ -91,7 +92,7 @@ static LLVMValueRef port(tn_entry *e, const char *name, const tn_type *type) {
   LLVMValueRef fields[] = {text(e, name), text(e, shape_text(e, type)), word(e, type->dtype), word(e, type->ndim),
                            text(e, tn_dtype_name(type->dtype)), extents(e, type),
                            LLVMConstInt(l->i8, dlpack_code(type->dtype), false), bits,
-                           LLVMConstInt(l->i16, 1, false), word(e, 0)};
+                           LLVMConstInt(l->i16, 1, false), word(e, tn_type_is_late(type))};
   return record(e, fields, TN_ARRAY_LEN(fields));
 }
 
@@ -210,7 +211,8 @@ void tn_entry_emit_model(tn_entry *e) {
       e->bind == NULL ? none : e->bind, e->check_sizes == NULL ? none : e->check_sizes,
       e->out_extents == NULL ? none : e->out_extents, e->arena_bytes == NULL ? none : e->arena_bytes,
       e->run == NULL ? none : e->run,
-      e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants};
+      e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants,
+      word(e, program->late.n), word(e, tn_emit_slots(program, e->options))};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = constant_global(e, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

@@ -3,16 +3,19 @@
 
 tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueRef array, bool is_checked) {
   tn_dim_code code = {.l = l, .program = program, .is_checked = is_checked};
-  code.symbols = TN_NEW_N(l->arena, LLVMValueRef, program->bindings.n);
+  size_t n = program->bindings.n + program->late.n;
+  code.symbols = TN_NEW_N(l->arena, LLVMValueRef, n);
   code.overflow = LLVMConstInt(l->i1, 0, false);
   code.values = tn_map_create(l->arena);
-  for (size_t i = 0; array != NULL && i < program->bindings.n; i++)
+  for (size_t i = 0; array != NULL && i < n; i++)
     code.symbols[i] = tn_entry_load(l, array, 8 * i, l->i64);
   return code;
 }
 
 tn_dim_code tn_dim_code_inside(const tn_dim_code *outer, const tn_symbol *loop, LLVMValueRef iteration) {
   tn_dim_code code = *outer;
+  size_t n = outer->program->bindings.n + outer->program->late.n;
+  code.symbols = tn_arena_copy(outer->l->arena, outer->symbols, n * sizeof *outer->symbols);
   code.values = tn_map_create(outer->l->arena);
   code.outer = outer;
   code.loop = loop;
@@ -38,6 +41,8 @@ static LLVMValueRef arithmetic(tn_dim_code *code, bool is_product, LLVMValueRef 
 static LLVMValueRef symbol_value(tn_dim_code *code, const tn_symbol *symbol) {
   for (size_t i = 0; i < code->program->bindings.n; i++)
     if (code->program->bindings.data[i].symbol == symbol) return code->symbols[i];
+  for (size_t i = 0; i < code->program->late.n; i++)
+    if (code->program->late.data[i] == symbol) return code->symbols[code->program->bindings.n + i];
   for (const tn_dim_code *at = code; at != NULL; at = at->outer)
     if (at->loop == symbol) return at->iteration;
   TN_ASSERT(!"tn_program_check_sizes let an unbound size pass");

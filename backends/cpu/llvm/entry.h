@@ -9,10 +9,11 @@
 typedef struct tn_entry_check {
   enum { TN_CHECK_AT_LEAST, TN_CHECK_AT_MOST, TN_CHECK_EXTENT, TN_CHECK_EQ, TN_CHECK_LE } kind;
   uint32_t input, axis; /* EXTENT */
-  uint32_t slot;        /* AT_LEAST, AT_MOST */
+  uint32_t slot;        /* AT_LEAST, AT_MOST: of the symbol; late ones stand behind the bindings */
   int64_t bound;
   const tn_dim *p, *q;  /* EQ, LE; EXTENT: q is what is expected */
   const char *text, *place;
+  bool is_late;         /* decided by a READ step, not by bind */
 } tn_entry_check;
 
 typedef struct tn_entry {
@@ -25,6 +26,8 @@ typedef struct tn_entry {
   tn_value *const *inputs;
   const tn_type **outputs;
   TN_VEC(tn_entry_check) checks;
+  uint32_t first_guard;      /* in checks: the program's, in order */
+  const tn_completion *news; /* one a step */
   LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, guards, model;
   LLVMValueRef name, producer, target_text, symbols, input_ports, output_ports; /* parts of model */
   LLVMValueRef weights, external; /* the one or the other; NULL */
@@ -36,7 +39,7 @@ typedef struct tn_entry {
 typedef struct tn_dim_code {
   tn_lower *l;
   const tn_program *program;
-  LLVMValueRef *symbols;  /* one a binding */
+  LLVMValueRef *symbols;  /* one a binding, then one a late symbol: right where that has been read */
   bool is_checked;        /* keep overflow */
   LLVMValueRef overflow;  /* i1: some result so far did not fit */
   tn_map values;
@@ -55,8 +58,12 @@ LLVMValueRef tn_dim_code_value(tn_dim_code *code, const tn_dim *dim);
 
 /* Fills entry->inputs, outputs. */
 void tn_entry_find_ports(tn_entry *e);
-/* Fills entry->checks. */
+/* Fills entry->checks and what tells of them. */
 void tn_entry_find_checks(tn_entry *e);
+/* Found and expected of a check; *out_predicate is how found must stand to expected. extents: those of bind, for
+ * EXTENT. */
+void tn_entry_check_sides(tn_entry *e, tn_dim_code *code, LLVMValueRef extents, const tn_entry_check *check,
+                          LLVMValueRef *out_found, LLVMValueRef *out_expected, LLVMIntPredicate *out_predicate);
 void tn_entry_emit_bind(tn_entry *e);
 /* int32 check_sizes(symbols, out_expected, out_found): those checks of bind that need no extents. */
 void tn_entry_emit_check_sizes(tn_entry *e);

@@ -3,32 +3,26 @@
 #include <stddef.h>
 
 #include "backends/cpu/llvm/debug.h"
-#include "backends/cpu/llvm/entry.h"
+#include "backends/cpu/llvm/run.h"
 #include "runtime/abi.h"
 
 #define STEPS_A_FUNCTION 256
 
-/* One function of steps under construction. */
-typedef struct part {
-  tn_entry *e;
-  tn_lower *l;
-  tn_dim_code code;
-  LLVMValueRef call, inputs, outputs, arena, weights, pool, parallel, frame;
-  LLVMValueRef is_parallel, is_timed; /* i1 */
-  LLVMValueRef tick;                  /* void tick(call, step) */
-  uint32_t next;                      /* number of the next step */
-} part;
+typedef tn_run_part part;
 
-static LLVMValueRef buffer_address(part *p, const tn_buffer *buffer) {
+LLVMValueRef tn_run_buffer_address(part *p, const tn_buffer *buffer) {
   tn_lower *l = p->l;
   if (buffer->kind == TN_BUFFER_VIEW) {
-    LLVMValueRef owner = buffer_address(p, buffer->owner);
+    LLVMValueRef owner = tn_run_buffer_address(p, buffer->owner);
     LLVMValueRef at = tn_dim_code_value(&p->code, tn_view_offset(l->ctx, buffer));
     return LLVMBuildGEP2(l->builder, l->i8, owner, &at, 1, "");
   }
+  if (buffer->slot != TN_NO_SLOT) return tn_entry_load(l, p->slots, 8 * (uint64_t)buffer->slot, l->ptr);
   switch (buffer->kind) {
     case TN_BUFFER_INPUT: return tn_entry_load(l, p->inputs, 8 * (uint64_t)buffer->index, l->ptr);
-    case TN_BUFFER_OUTPUT: return tn_entry_load(l, p->outputs, 8 * (uint64_t)buffer->index, l->ptr);
+    case TN_BUFFER_OUTPUT:
+      if (tn_buffer_is_planned(buffer)) break;
+      return tn_entry_load(l, p->outputs, 8 * (uint64_t)buffer->index, l->ptr);
     case TN_BUFFER_CONST:
     case TN_BUFFER_ARENA:
     case TN_BUFFER_VIEW: break;
@@ -51,13 +45,13 @@ static void fill_frame(part *p, const tn_step *step) {
   const tn_kernel *kernel = step->kernel;
   tn_frame_layout at = tn_frame_of(kernel);
   for (size_t i = 0; i < kernel->args.n; i++)
-    tn_entry_store(l, buffer_address(p, step->args.data[i]), p->frame, 8 * i);
+    tn_entry_store(l, tn_run_buffer_address(p, step->args.data[i]), p->frame, 8 * i);
   for (size_t i = 0; i < kernel->symbols.n; i++) {
     const tn_dim *dim = tn_dim_symbol(l->ctx, kernel->symbols.data[i]);
     tn_entry_store(l, tn_dim_code_value(&p->code, dim), p->frame, at.dims + 8 * i);
   }
   if (step->scratch != NULL) {
-    tn_entry_store(l, buffer_address(p, step->scratch), p->frame, at.scratch);
+    tn_entry_store(l, tn_run_buffer_address(p, step->scratch), p->frame, at.scratch);
     tn_entry_store(l, scratch_stride(p, step), p->frame, at.scratch_stride);
   }
   tn_entry_store(l, tn_entry_at(l, p->call, offsetof(tnrt_call, status)), p->frame, at.status);
@@ -128,7 +122,7 @@ static void copy_step(part *p, const tn_step *step) {
   tn_storage_strides(l->ctx, from->type, from->storage, strides, &total);
   total = tn_dim_mul_i(l->ctx, total, (int64_t)tn_dtype_bytes(from->type->dtype));
   LLVMValueRef bytes = tn_dim_code_value(&p->code, total);
-  LLVMValueRef to = buffer_address(p, step->args.data[1]), source = buffer_address(p, from);
+  LLVMValueRef to = tn_run_buffer_address(p, step->args.data[1]), source = tn_run_buffer_address(p, from);
   tn_lower_copy(l, to, source, bytes);
 }
 
@@ -177,7 +171,8 @@ static uint64_t largest_frame(const tn_steps *steps, size_t first, size_t end) {
 
 static void load_call(part *p) {
   tn_lower *l = p->l;
-  LLVMValueRef symbols = tn_entry_load(l, p->call, offsetof(tnrt_call, symbols), l->ptr);
+  p->symbols = tn_entry_load(l, p->call, offsetof(tnrt_call, symbols), l->ptr);
+  p->slots = tn_entry_load(l, p->call, offsetof(tnrt_call, slots), l->ptr);
   p->inputs = tn_entry_load(l, p->call, offsetof(tnrt_call, inputs), l->ptr);
   p->outputs = tn_entry_load(l, p->call, offsetof(tnrt_call, outputs), l->ptr);
   p->arena = tn_entry_load(l, p->call, offsetof(tnrt_call, arena), l->ptr);
@@ -188,7 +183,7 @@ static void load_call(part *p) {
                                 LLVMBuildIsNotNull(l->builder, p->parallel, ""), "");
   LLVMValueRef times = tn_entry_load(l, p->call, offsetof(tnrt_call, step_ns), l->ptr);
   p->is_timed = LLVMBuildIsNotNull(l->builder, times, "");
-  p->code = tn_dim_code_start(l, p->e->program, symbols, false);
+  p->code = tn_dim_code_start(l, p->e->program, p->symbols, false);
 }
 
 static void emit_step(part *p, const tn_step *step);
@@ -203,7 +198,7 @@ static void inner_steps(part *p, const tn_steps *steps, const tn_symbol *symbol,
 
 static LLVMValueRef condition_of(part *p, const tn_step *step) {
   tn_lower *l = p->l;
-  LLVMValueRef byte = LLVMBuildLoad2(l->builder, l->i8, buffer_address(p, step->args.data[0]), "");
+  LLVMValueRef byte = LLVMBuildLoad2(l->builder, l->i8, tn_run_buffer_address(p, step->args.data[0]), "");
   LLVMSetAlignment(byte, 1);
   return LLVMBuildICmp(l->builder, LLVMIntNE, byte, LLVMConstNull(l->i8), "");
 }
@@ -262,6 +257,7 @@ static void emit_step(part *p, const tn_step *step) {
     case TN_STEP_LOOP: loop_step(p, step); break;
     case TN_STEP_WHILE: while_step(p, step); break;
     case TN_STEP_IF: if_step(p, step); break;
+    case TN_STEP_READ: tn_run_read_step(p, step, index); break;
     case TN_STEP_KERNEL:
       fill_frame(p, step);
       call_kernel(p, step, index);
@@ -286,7 +282,8 @@ static uint32_t count_steps(const tn_step *step) {
   return n;
 }
 
-/* static void run_<number>(call): steps from `first` on, the number of which is `number`; returns where it ended. */
+/* static bool run_<number>(call): steps from `first` on, the number of which is `number`; true: a step that reads sizes
+ * refused them, so nothing may run behind it. Tells where it ended. */
 static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t first, uint32_t number, size_t *out_end,
                               uint32_t *out_number) {
   tn_lower *l = e->l;
@@ -294,15 +291,18 @@ static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t fi
   size_t end = first;
   for (uint32_t n = 0; end < steps->n && n < STEPS_A_FUNCTION; end++) n += count_steps(steps->data[end]);
   const char *name = tn_arena_printf(l->arena, "run_%zu", first);
-  LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->nothing, &l->ptr, 1, false), false);
+  LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->i1, &l->ptr, 1, false), false);
   part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function, .next = number};
   LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(steps, first, end));
   p.frame = LLVMBuildAlloca(l->builder, frame, "");
   LLVMSetAlignment(p.frame, 16);
   load_call(&p);
   for (size_t i = first; i < end; i++) emit_timed_step(&p, steps->data[i]);
-  if (end == steps->n) tick(&p, p.next, p.next + 1);
-  LLVMBuildRetVoid(l->builder);
+  if (end == steps->n) {
+    tick(&p, p.next, p.next + 1);
+    tn_run_late_outputs(&p);
+  }
+  LLVMBuildRet(l->builder, LLVMConstNull(l->i1));
   *out_end = end;
   *out_number = p.next;
   return function;
@@ -321,6 +321,14 @@ void tn_entry_emit_run(tn_entry *e) {
   LLVMValueRef call = LLVMGetParam(e->run, 0);
   tn_entry_store(l, LLVMConstNull(l->i32), call, offsetof(tnrt_call, status));
   tn_entry_store(l, LLVMConstAllOnes(l->i32), call, offsetof(tnrt_call, status_step));
-  for (size_t i = 0; i < parts.n; i++) LLVMBuildCall2(l->builder, type, parts.data[i], &call, 1, "");
+  LLVMTypeRef part_type = LLVMFunctionType(l->i1, &l->ptr, 1, false);
+  LLVMBasicBlockRef end = tn_lower_block(l, "end");
+  for (size_t i = 0; i < parts.n; i++) {
+    LLVMBasicBlockRef next = tn_lower_block(l, "next");
+    LLVMBuildCondBr(l->builder, LLVMBuildCall2(l->builder, part_type, parts.data[i], &call, 1, ""), end, next);
+    LLVMPositionBuilderAtEnd(l->builder, next);
+  }
+  LLVMBuildBr(l->builder, end);
+  LLVMPositionBuilderAtEnd(l->builder, end);
   LLVMBuildRetVoid(l->builder);
 }

@@ -1,0 +1,161 @@
+/* Verifies the memory of a planned program: every buffer is large enough, lies inside its memory, and no two that are
+ * alive together share a byte, whatever the sizes are (ir/IR.md section 11). */
+#include "ir/dim_internal.h"
+#include "ir/verify_internal.h"
+
+typedef struct memory {
+  tn_ctx *ctx;
+  const tn_program *program;
+  tn_guards guards;
+  const tn_life *lives; /* one a buffer */
+  tn_loc loc;
+  bool ok;
+} memory;
+
+static void breach(memory *v, const char *format, ...) TN_PRINTF(2, 3);
+static void breach(memory *v, const char *format, ...) {
+  tn_buf buf = tn_buf_create(v->ctx->arena);
+  va_list args;
+  va_start(args, format);
+  tn_buf_vprintf(&buf, format, args);
+  va_end(args);
+  tn_error(v->ctx, v->loc, TN_E_VERIFY, "program '%s': %s", v->program->name, buf.data ? buf.data : "");
+  v->ok = false;
+}
+
+static const tn_dim *end_of(memory *v, const tn_buffer *buffer) {
+  return tn_dim_add(v->ctx, buffer->offset, buffer->bytes);
+}
+
+/* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative. */
+static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, const tn_dim *needed) {
+  if (tn_dim_add(ctx, tn_dim_mul_i(ctx, operand, scale), needed)->lo >= 0) return true;
+  bool lone = operand->n_terms == 1 && operand->terms[0].coefficient == 1 && operand->terms[0].n_atoms == 1;
+  const tn_atom *atom = lone ? operand->terms[0].atoms[0] : NULL;
+  if (!atom || atom->kind != TN_ATOM_MAX) return false;
+  return operand_covers(ctx, atom->p, scale, needed) || operand_covers(ctx, atom->q, scale, needed);
+}
+
+/* room >= 0 where room is a sum of slots, each a max of the sizes of its members, less one member's size: the shape of
+ * every comparison in a plan with sizes known late, and too large for a general proof. */
+static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
+  const tn_dim *negative = tn_dim_const(ctx, 0);
+  for (uint32_t i = 0; i < room->n_terms; i++) {
+    const tn_term *term = &room->terms[i];
+    const tn_dim *product = tn_dim_const(ctx, term->coefficient);
+    for (uint32_t k = 0; k < term->n_atoms; k++) {
+      const tn_atom *atom = term->atoms[k];
+      if (atom->lo < 0) return false;
+      product = tn_dim_mul(ctx, product, tn_dim_of_atom(ctx, atom->kind, atom->symbol, atom->p, atom->q));
+    }
+    if (term->coefficient < 0) negative = tn_dim_add(ctx, negative, product);
+  }
+  if (negative->n_terms == 0) return true;
+  for (uint32_t i = 0; i < room->n_terms; i++) {
+    const tn_term *term = &room->terms[i];
+    if (term->coefficient < 0 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_MAX) continue;
+    const tn_atom *max = term->atoms[0];
+    if (operand_covers(ctx, max->p, term->coefficient, negative) ||
+        operand_covers(ctx, max->q, term->coefficient, negative))
+      return true;
+  }
+  return false;
+}
+
+/* room less every buffer's size that is part of it term by term. No size is negative, though its formula alone may not
+ * show it (where a guard bounds an extent from below). */
+static const tn_dim *without_sizes(memory *v, const tn_dim *room) {
+  for (size_t i = 0; i < v->program->buffers.n; i++) {
+    const tn_dim *bytes = v->program->buffers.data[i]->bytes;
+    if (!bytes || bytes->n_terms == 0 || bytes->n_terms > room->n_terms) continue;
+    const tn_dim *rest = tn_dim_sub(v->ctx, room, bytes);
+    if (rest->n_terms + bytes->n_terms == room->n_terms) room = rest;
+  }
+  return room;
+}
+
+static bool ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
+  const tn_dim *room = without_sizes(v, tn_dim_sub(v->ctx, start, end));
+  if (tn_dim_is_const(room)) return room->lo >= 0;
+  return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
+         tn_verify_le(v->ctx, v->guards, end, start);
+}
+
+static bool lie_apart(memory *v, const tn_buffer *a, const tn_buffer *b) {
+  const tn_dim *a_end = end_of(v, a), *b_end = end_of(v, b);
+  if (a->offset == b->offset) return tn_dim_is(a->bytes, 0) || tn_dim_is(b->bytes, 0);
+  return slots_leave_room(v->ctx, tn_dim_sub(v->ctx, a->offset, b_end)) || ends_before(v, a_end, b->offset) ||
+         ends_before(v, b_end, a->offset);
+}
+
+static bool alive_together(const tn_life *a, const tn_life *b) {
+  return a->first != TN_NEVER && b->first != TN_NEVER && a->first <= b->last && b->first <= a->last;
+}
+
+/* Rounded up to whole lines a size is at least itself, which the rounding's quotients need not show. */
+static bool is_rounded_up(memory *v, const tn_dim *bytes, const tn_dim *whole) {
+  const int64_t line = 64;
+  return tn_dim_mul_i(v->ctx, tn_dim_ceildiv(v->ctx, bytes, line), line) == whole;
+}
+
+static void check_size(memory *v, const tn_buffer *buffer) {
+  const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
+  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
+  const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
+  if (!buffer->format && !is_rounded_up(v, bytes, buffer->bytes) &&
+      !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
+    breach(v, "'%s' is smaller than its type needs", buffer->name);
+  if (buffer->offset && !tn_verify_le(v->ctx, v->guards, zero, buffer->offset))
+    breach(v, "'%s' begins before its memory", buffer->name);
+}
+
+/* Of two buffers that live together: in one slot they would share bytes, in the arena they must not. */
+static bool are_apart(memory *v, const tn_buffer *a, const tn_buffer *b) {
+  if (a->slot != b->slot) return true;
+  return a->slot == TN_NO_SLOT && (!a->offset || !b->offset || lie_apart(v, a, b));
+}
+
+static void check_placed_buffer(memory *v, const tn_buffer *buffer) {
+  const tn_life *l = &v->lives[buffer->id];
+  if (l->first != TN_NEVER && (buffer->live_first > l->first || buffer->live_last < l->last))
+    breach(v, "'%s' says it lives in steps %u to %u, the steps say %u to %u", buffer->name, buffer->live_first,
+           buffer->live_last, l->first, l->last);
+  check_size(v, buffer);
+  bool in_arena = buffer->slot == TN_NO_SLOT && v->program->arena_bytes;
+  if (in_arena && !ends_before(v, end_of(v, buffer), v->program->arena_bytes))
+    breach(v, "'%s' ends behind the arena", buffer->name);
+  for (uint32_t i = 0; i < buffer->id; i++) {
+    const tn_buffer *other = v->program->buffers.data[i];
+    if (!tn_buffer_is_planned(other) || !other->bytes || !alive_together(l, &v->lives[i])) continue;
+    if (!are_apart(v, buffer, other))
+      breach(v, "'%s' and '%s' are alive together and not proved to lie apart", other->name, buffer->name);
+  }
+}
+
+static void check_const_buffer(memory *v, const tn_buffer *buffer) {
+  check_size(v, buffer);
+  if (!tn_verify_le(v->ctx, v->guards, end_of(v, buffer), tn_dim_const(v->ctx, (int64_t)v->program->weights_bytes)))
+    breach(v, "'%s' ends behind the weights", buffer->name);
+  for (uint32_t i = 0; i < buffer->id; i++) {
+    const tn_buffer *other = v->program->buffers.data[i];
+    bool same = other->constant == buffer->constant && other->format == buffer->format;
+    if (other->kind == TN_BUFFER_CONST && other->offset && !same && !lie_apart(v, buffer, other))
+      breach(v, "constants '%s' and '%s' share bytes", other->name, buffer->name);
+  }
+}
+
+bool tn_verify_memory(tn_ctx *ctx, const tn_program *program, tn_guards guards, const tn_life *lives, tn_loc loc) {
+  memory v = {ctx, program, guards, lives, loc, true};
+  for (size_t i = 0; i < program->buffers.n; i++) {
+    const tn_buffer *buffer = program->buffers.data[i];
+    bool is_planned = tn_buffer_is_planned(buffer);
+    if (!buffer->bytes || (!buffer->offset && buffer->slot == TN_NO_SLOT)) {
+      bool missing = program->arena_bytes && is_planned && lives[i].first != TN_NEVER;
+      if (missing) breach(&v, "'%s' has no place", buffer->name);
+      continue;
+    }
+    if (is_planned) check_placed_buffer(&v, buffer);
+    if (buffer->kind == TN_BUFFER_CONST) check_const_buffer(&v, buffer);
+  }
+  return v.ok;
+}

@@ -1,0 +1,247 @@
+"""ONNX models with sizes that are found while running, one compile for all, against onnxruntime.
+
+  late.py TENON [-k NAME] [-v]
+
+The models are in ONNX' text form; the last line is `N passed, N failed, N skipped`.
+"""
+import argparse, os, subprocess, sys, tempfile
+
+import numpy as np
+import onnx, onnx.parser
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from compare import check, run
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
+ROUNDS = 6
+
+MODELS, HOSTILE = {}, {}
+
+
+def model(text):
+    """Decorates the function that makes the inputs of round `i` for a generator of random numbers."""
+    def keep(make):
+        MODELS[make.__name__] = (text, make)
+        return make
+    return keep
+
+
+def hostile(text, *feeds):
+    """A model, and inputs each with the words that the refusal of them must hold."""
+    def keep(name):
+        HOSTILE[name.__name__] = (text, feeds)
+        return name
+    return keep
+
+
+def f32(rng, *dims):
+    return np.asarray(rng.normal(size=dims), np.float32)
+
+
+def i64(*values):
+    return np.array(values, np.int64)
+
+
+@model("m (float[3,1] x, int64[3] shape) => (float[A,B,C] y) { y = Expand(x, shape) }")
+def expand(rng, i):
+    return {"x": f32(rng, 3, 1), "shape": i64(rng.integers(0, 4), (1, 3)[i % 2], rng.integers(0, 40))}
+
+
+@model("""m (float[N,1] x, int64[2] shape, float[N,5] w) => (float[A,5] y, float[A,5] z) {
+  a = Expand(x, shape)  b = Sin(a)  y = Add(b, w)  z = Mul(y, w)
+}""")
+def expand_meets_a_symbol(rng, i):
+    n = int(rng.integers(1, 9))
+    return {"x": f32(rng, n, 1), "shape": i64(n, (1, 5)[i % 2]), "w": f32(rng, n, 5)}
+
+
+@model("""m (float[N,4] x, int64[2] repeats) => (float[A,B] y, float s) {
+  t = Tile(x, repeats)  y = Exp(t)  s = ReduceSum<keepdims = 0>(t)
+}""")
+def tile(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 5)), 4), "repeats": i64(*rng.integers(0, 6, 2))}
+
+
+@model("m (int64[N] x, int64 depth, float[2] values) => (float[N,D] y) { y = OneHot(x, depth, values) }")
+def one_hot(rng, i):
+    depth = int(rng.integers(1, 30))
+    return {"x": rng.integers(-depth, depth, int(rng.integers(0, 7))), "depth": np.array(depth),
+            "values": f32(rng, 2)}
+
+
+@model("""m (float[N,3] x, int64[3] sizes) => (float[A,3] p, float[B,3] q, float[C,3] r) {
+  p, b, r = Split<axis = 0>(x, sizes)  q = Neg(b)
+}""")
+def split(rng, i):
+    sizes = rng.integers(0, 5, 3)
+    return {"x": f32(rng, int(sizes.sum()), 3), "sizes": i64(*sizes)}
+
+
+@model("""m (float[N,20] x, int64[1] k) => (float[N,K] v, int64[N,K] p) { v, p = TopK(x, k) }""")
+def top_k(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 5)), 20), "k": i64(rng.integers(0, 21))}
+
+
+@model("""m (int64 a, int64 b, int64 c, float[1] x) => (int64[N] y, float[N] z) {
+  y = Range(a, b, c)  f = Cast<to = 1>(y)  z = Mul(f, x)
+}""")
+def range_of_integers(rng, i):
+    return {"a": np.array(rng.integers(-50, 50)), "b": np.array(rng.integers(-50, 50)),
+            "c": np.array(rng.choice([-7, -1, 1, 3])), "x": f32(rng, 1)}
+
+
+@model("m (float a, float b, float c) => (float[N] y) { y = Range(a, b, c) }")
+def range_of_floats(rng, i):
+    return {name: np.array(value, np.float32) for name, value in
+            zip("abc", (rng.uniform(-9, 9), rng.uniform(-9, 9), rng.choice([-.3, .7])))}
+
+
+@model("m (float[4,N,6] x, int64[3] shape) => (float[A,B,C] y, float[C] z) {\n"
+       "  y = Reshape(x, shape)  z = ReduceSum<keepdims = 0>(y, axes)\n"
+       "}".replace("(y, axes)", "(y, k)").replace("  y =", "  k = Constant<value_ints: ints = [0, 1]>()  y ="))
+def reshape(rng, i):
+    n = int(rng.integers(1, 6))
+    return {"x": f32(rng, 4, n, 6), "shape": i64(*[(0, 0, 0), (-1, n, 2), (2, -1, 12), (0, -1, 6), (24, 1, -1),
+                                                  (-1, 0, 3)][i % 6])}
+
+
+@model("""m (float[N] x, int64[2] shape) => (float[A,B] y) { y = Reshape<allowzero = 1>(x, shape) }""")
+def reshape_to_zero(rng, i):
+    return [{"x": f32(rng, 0), "shape": i64(0, 7)}, {"x": f32(rng, 6), "shape": i64(2, -1)}][i % 2]
+
+
+@model("""m (int64[2] shape, float[1] x) => (float[A,B] y) {
+  z = ConstantOfShape<value = float[1] {1.5}>(shape)  y = Mul(z, x)
+}""")
+def constant_of_shape(rng, i):
+    return {"shape": i64(*rng.integers(0, 50, 2)), "x": f32(rng, 1)}
+
+
+@model("""m (float[N,5] x, int64[4] pads, float value) => (float[A,B] y) { y = Pad(x, pads, value) }""")
+def pad(rng, i):
+    return {"x": f32(rng, 4, 5), "pads": i64(*rng.integers(-2, 6, 4)), "value": f32(rng)}
+
+
+@model("""m (float[N,5] x, int64[2] starts, int64[2] ends) => (float[A,B] y) {
+  axes = Constant<value_ints: ints = [0, 1]>()  steps = Constant<value_ints: ints = [2, -1]>()
+  y = Slice(x, starts, ends, axes, steps)
+}""")
+def slice_both_ways(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 9)), 5), "starts": i64(*rng.integers(-9, 9, 2)),
+            "ends": i64(*rng.integers(-9, 9, 2))}
+
+
+@model("""m (float[1,2,4,5] x, int64[4] sizes) => (float[A,B,C,D] y) { y = Resize<mode = "linear">(x, , , sizes) }""")
+def resize(rng, i):
+    return {"x": f32(rng, 1, 2, 4, 5), "sizes": i64(1, 2, *rng.integers(1, 13, 2))}
+
+
+@model("""m (float[N,8] x, int64[2] shape, float[8,6] w) => (float[A,6] y, float[A,6] z) {
+  h = Expand(x, shape)  a = MatMul(h, w)  s = Softmax(a)  y = Add(s, a)
+  t = Transpose<perm = [1, 0]>(a)  u = Sin(t)  z = Transpose<perm = [1, 0]>(u)
+}""")
+def products(rng, i):
+    return {"x": f32(rng, 1, 8), "shape": i64(rng.integers(1, 200), 8), "w": f32(rng, 8, 6)}
+
+
+@model("""m (float[4] x, int64[1] n, bool c) => (float[4] y) {
+  y = If (c) <
+    then_branch = yes () => (float[4] p) {
+      axes = Constant<value_ints: ints = [0]>()  f = Constant<value_ints: ints = [4]>()  s = Concat<axis = 0>(n, f)
+      e = Expand(x, s)  q = Sin(e)  p = ReduceSum<keepdims = 0>(q, axes) },
+    else_branch = no () => (float[4] q) { q = Neg(x) }>
+}""")
+def inside_a_branch(rng, i):
+    return {"x": f32(rng, 4), "n": i64(rng.integers(0, 60)), "c": np.array(i % 3 != 0)}
+
+
+@model("""m (float[T,4] x, int64[T,1] n) => (float[4] y, float[T,4] z) {
+  zero = Constant<value = float[4] {0, 0, 0, 0}>()
+  y, z = Scan (zero, x, n) <num_scan_inputs = 2,
+    body = b (float[4] p, float[4] s, int64[1] k) => (float[4] q, float[4] r) {
+      axes = Constant<value_ints: ints = [0]>()  f = Constant<value_ints: ints = [4]>()  h = Concat<axis = 0>(k, f)
+      e = Expand(s, h)  c = Cos(e)  w = MatMul(c, c2)  r = ReduceMax<keepdims = 0, axes = [0]>(w)  q = Add(p, r) }>
+}""".replace("w = MatMul(c, c2)", "one = Constant<value_float: float = 1.0>()  w = Sub(c, one)"))
+def inside_a_scan(rng, i):
+    t = int(rng.integers(1, 8))
+    return {"x": f32(rng, t, 4), "n": rng.integers(1, 40, (t, 1))}
+
+
+@hostile("m (float[1] x, int64[2] shape) => (float[A,B] y) { y = Expand(x, shape) }",
+         ({"shape": i64(-1, 3)}, "expected at least 0, found -1; needed by"),
+         ({"shape": i64(2**62, 2**62)}, "2^63 bytes"), ({"shape": i64(2**63 - 1, 1)}, "2^63 bytes"),
+         ({"shape": i64(2**40, 2**20)}, "no memory for"), ({"shape": i64(2**63 - 1, 2**63 - 1)}, "2^63 bytes"),
+         ({"shape": i64(-2**63, 0)}, "found -9223372036854775808"))
+def expand_without_end():
+    pass
+
+
+@hostile("m (float[6] x, int64[2] shape) => (float[A,B] y) { y = Reshape(x, shape) }",
+         ({"shape": i64(4, 2)}, "number of elements"), ({"shape": i64(-1, 5)}, "number of elements"),
+         ({"shape": i64(-2, 3)}, "found -2"), ({"shape": i64(-1, 0)}, "needed by m.onnx: node 0 (Reshape"))
+def reshape_that_does_not_fit():
+    pass
+
+
+@hostile("m (float[6] x, int64[1] k) => (float[A] v, int64[A] p) { v, p = TopK(x, k) }",
+         ({"k": i64(7)}, "at most 6"), ({"k": i64(-1)}, "found -1"), ({"k": i64(2**63 - 1)}, "at most 6"))
+def top_of_too_many():
+    pass
+
+
+@hostile("m (float[N] x, int64[2] sizes) => (float[A] p, float[B] q) { p, q = Split(x, sizes) }",
+         ({"x": np.zeros(5, np.float32), "sizes": i64(3, 3)}, "sum of the parts"),
+         ({"x": np.zeros(5, np.float32), "sizes": i64(-1, 6)}, "not negative"),
+         ({"x": np.zeros(5, np.float32), "sizes": i64(2**62, 2**62)}, "sum of the parts"))
+def split_that_does_not_fit():
+    pass
+
+
+def refusals(tenon, text, feeds):
+    """None when each of the inputs is refused with its words and status 1 or 71, and good ones still are run."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, exe = os.path.join(folder, "m.onnx"), os.path.join(folder, "m")
+        parsed = onnx.parser.parse_model(HEAD + text)
+        onnx.save(parsed, path)
+        done = subprocess.run([tenon, path, "-o", exe], capture_output=True, text=True, timeout=300)
+        if done.returncode != 0:
+            return "compile: " + done.stderr.strip()[:600]
+        for number, (feed, words) in enumerate(feeds):
+            full = dict(feed)
+            for port in parsed.graph.input:
+                dims = [d.dim_value or 1 for d in port.type.tensor_type.shape.dim]
+                full.setdefault(port.name, np.zeros(dims, np.float32))
+            out, message = run(exe, full, folder, number)
+            if out is not None:
+                return f"inputs {number} were taken"
+            if words not in message or "error:" not in message:
+                return f"inputs {number}: {message}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("tenon")
+    parser.add_argument("-k", default="")
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    passed = failed = 0
+    for name in [*MODELS, *HOSTILE]:
+        if options.k not in name:
+            continue
+        rng = np.random.default_rng(7)
+        if name in MODELS:
+            text, make = MODELS[name]
+            problem = check(options.tenon, onnx.parser.parse_model(HEAD + text), [make(rng, i) for i in range(ROUNDS)])
+        else:
+            problem = refusals(options.tenon, *HOSTILE[name])
+        if problem or options.v:
+            print(f"{name}: {problem or 'equal'}")
+        passed += not problem
+        failed += bool(problem)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
