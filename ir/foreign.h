@@ -65,6 +65,9 @@ typedef struct tn_foreign_node {
   void *importer;
 } tn_foreign_node;
 
+/* The number of an element type in ONNX (TensorProto.DataType). */
+int64_t tn_dtype_to_onnx(tn_dtype dtype);
+
 /* NULL when not there. The readers below give the fallback then; an attribute of another kind is TN_E_ATTR. */
 const tn_foreign_attr *tn_foreign_find(const tn_foreign_node *node, const char *name);
 bool tn_foreign_int(const tn_foreign_node *node, const char *name, int64_t fallback, int64_t *out);

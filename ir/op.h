@@ -6,6 +6,7 @@
 #include "ir/graph.h"
 
 struct tn_eval;
+struct tn_export;
 struct tn_foreign_node;
 typedef struct tn_vjp tn_vjp;
 
@@ -145,6 +146,10 @@ struct tn_opdef {
   const char *no_gradient;
   const tn_onnx_row *onnx;
   uint32_t n_onnx;
+  /* The way back to ONNX, by the functions of ir/export.h; NULL: a row of `onnx` without an import, the same operands
+   * and the same attributes by name. False, without a report, when the node has no form there: a composite is expanded.
+   */
+  bool (*export)(struct tn_export *x, const tn_node *node);
   const tn_op_sample *samples;
   uint32_t n_samples;
 };

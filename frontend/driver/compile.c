@@ -35,6 +35,7 @@ static bool choose_target(tn_driver *driver) {
 static const char *last_pass_needed(const tn_driver_options *o) {
   bool code = o->code_levels.n > 0 || o->assembly;
   if (o->stop_after || o->make != TN_MAKE_TEXT || code) return o->stop_after;
+  if (o->levels & LEVEL_ONNX) return "simplify"; /* composites are operators of ONNX */
   tn_pass_level level = !(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_DOT)) ? TN_PASS_GRAPH : TN_PASS_PROGRAM;
   if (!(o->levels & ~(unsigned)(LEVEL_IR | LEVEL_KERNELS)) && o->levels & LEVEL_KERNELS) level = TN_PASS_KERNELS;
   const char *last = NULL;

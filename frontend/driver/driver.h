@@ -58,7 +58,7 @@ typedef enum tn_make {
 
 typedef enum tn_level {
   LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_HEADER = 8, LEVEL_DOT = 16, LEVEL_AST = 32,
-  LEVEL_WEIGHTS = 64, LEVEL_SAFETENSORS = 128
+  LEVEL_WEIGHTS = 64, LEVEL_SAFETENSORS = 128, LEVEL_ONNX = 256
 } tn_level;
 
 typedef enum tn_constants {
@@ -225,6 +225,8 @@ bool tn_driver_stream_weights(void *driver, tn_sink sink);
 bool tn_driver_emit_text(tn_driver *driver);
 /* Whether the backend has every level that was asked for, and what is no text stands alone; else reported. */
 bool tn_driver_check_levels(tn_driver *driver);
+/* onnx.c: --emit=onnx, the graph as the passes left it. */
+bool tn_driver_write_onnx(tn_driver *driver);
 /* Text in one atomic file; "-" is standard output. */
 bool tn_driver_write_text(tn_driver *driver, const char *path, const tn_buf *text);
 /* names.c: names derived from others. All interned. */

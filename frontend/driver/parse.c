@@ -147,9 +147,10 @@ static bool check_together(tn_driver *driver) {
   }
   if (o->only_check && o->verb != VERB_FMT)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--check goes with fmt only");
-  if (o->levels & (LEVEL_AST | LEVEL_SAFETENSORS) && ((o->levels & (o->levels - 1)) || o->code_levels.n > 0))
+  if (o->levels & (LEVEL_AST | LEVEL_SAFETENSORS | LEVEL_ONNX) &&
+      ((o->levels & (o->levels - 1)) || o->code_levels.n > 0))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=%s goes with no other level",
-                    o->levels & LEVEL_AST ? "ast" : "safetensors");
+                    o->levels & LEVEL_AST ? "ast" : o->levels & LEVEL_ONNX ? "onnx" : "safetensors");
   if (many && o->output && o->make != TN_MAKE_EVAL)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "-o cannot name the results of %zu inputs", o->inputs.n);
   if (o->verb != VERB_COMPILE) return true;

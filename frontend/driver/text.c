@@ -92,6 +92,7 @@ bool tn_driver_emit_text(tn_driver *driver) {
   tn_buf out = tn_buf_create(driver->ctx->arena);
   bool ok = true;
   if (levels & LEVEL_WEIGHTS) return write_weights(driver);
+  if (levels & LEVEL_ONNX) return tn_driver_write_onnx(driver);
   if (ir) tn_text_print(driver->module, ir, &out);
   for (uint32_t i = 0; i < driver->backend->n_levels && ok; i++)
     if (is_asked_for(driver, &driver->backend->levels[i])) ok = put_code(driver, i, &out);

@@ -84,7 +84,8 @@ static bool is_code_level(const char *name) {
 }
 
 /* By bit of tn_level. */
-static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights", "safetensors"};
+static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights", "safetensors",
+                                          "onnx"};
 
 static bool unknown_level(tn_driver *driver, const char *name) {
   tn_buf names = tn_buf_create(driver->ctx->arena);

@@ -7,6 +7,7 @@
 #ifndef TN_FRONTEND_ONNX_ONNX_H
 #define TN_FRONTEND_ONNX_ONNX_H
 
+#include "ir/export.h"
 #include "ir/graph.h"
 
 #define TN_ONNX_MIN_OPSET 1
@@ -81,6 +82,25 @@ typedef struct tn_onnx_part {
 /* Makes the model's nodes at a place of a graph. Arguments have the inputs' types and ranks; extents that the model
  * knows are checked, its symbols become those of the arguments. path "-" is a file of that name. False: reported. */
 bool tn_onnx_insert(tn_ctx *ctx, const char *path, const tn_onnx_options *options, tn_onnx_part *part);
+
+/* Writing (ir/export.h makes what is written): IR version and opset are the lowest that the operators allow. */
+
+/* Takes bytes in order; false = stop, already reported. */
+typedef struct tn_onnx_sink {
+  bool (*write)(void *user, const void *data, size_t bytes);
+  void *user;
+} tn_onnx_sink;
+
+/* A file of the format cannot be larger. */
+#define TN_ONNX_MAX_BYTES INT32_MAX
+
+/* Bytes of the constants that are used. */
+uint64_t tn_onnx_weights_bytes(const tn_export *from);
+/* data_name: NULL, or the file beside the model, from whose sink's start the larger constants are written, as the
+ * model's external data. No constant is copied as a whole unless it is computed (splats, recipes), and then alone.
+ * TN_E_LIMIT when the model itself is longer than TN_ONNX_MAX_BYTES. */
+bool tn_onnx_write(tn_export *from, const char *producer, const char *version, const char *data_name,
+                   tn_onnx_sink model, tn_onnx_sink data);
 
 /* Reads the text of an option ("seq=1..512", "B=4", "B=1.."; "x:1,3,224,224", the last colon parts); TN_E_OPTION. */
 bool tn_onnx_parse_dim(tn_ctx *ctx, const char *text, tn_onnx_dim *out);

@@ -1,5 +1,6 @@
 /* affine_grid: the positions that grid_sample reads for an affine map (ONNX AffineGrid). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 extern const tn_opdef tn_op_affine_grid;
@@ -69,6 +70,22 @@ static bool import_affine_grid(tn_foreign_node *node) {
   return tn_foreign_build(node, &tn_op_affine_grid, &theta, 1, attrs);
 }
 
+/* ONNX' size has the channels too, which nothing depends on. Where the one element of an axis lies with align_corners
+ * is not said there. */
+static bool export_affine_grid(tn_export *x, const tn_node *node) {
+  const tn_attr *size = &node->attrs[SIZE];
+  const tn_dim *dims[TN_MAX_NDIM] = {node->operands[0].value->type->dims[0], tn_dim_const(x->ctx, 1)};
+  for (uint32_t i = 0; i < size->u.list.n; i++) {
+    dims[i + 2] = size->u.list.dims[i];
+    if (node->attrs[ALIGN].u.i != 0 && dims[i + 2]->lo < 2) return false;
+  }
+  const char *shape = tn_export_dims(x, dims, size->u.list.n + 2);
+  if (!shape) return false;
+  tn_export_emit(x, "AffineGrid", 20, TN_NAMES(tn_export_operand(x, node, 0), shape),
+                 TN_FOREIGN(tn_foreign_of_int("align_corners", node->attrs[ALIGN].u.i)), tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"theta", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attr_defs[] = {{.name = "size", .kind = TN_ATTR_DIMS, .required = true},
                                         {.name = "align_corners", .kind = TN_ATTR_BOOL}};
@@ -91,5 +108,6 @@ const tn_opdef tn_op_affine_grid = {
     .infer = infer_affine_grid,
     .expand = expand_affine_grid,
     TN_ONNX(onnx),
+    .export = export_affine_grid,
     TN_SAMPLES(samples),
 };

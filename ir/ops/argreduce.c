@@ -1,4 +1,5 @@
 /* argreduce: the position of the largest or smallest element along an axis. */
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
 
 #include <math.h>
@@ -64,6 +65,15 @@ static bool import_arg(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, keep != 0 ? tn_build_insert_axis(b, y, at) : y);
 }
 
+static bool export_argreduce(tn_export *x, const tn_node *node) {
+  tn_export_emit(x, node->attrs[OP].u.i == 0 ? "ArgMax" : "ArgMin", 0,
+                 TN_NAMES(tn_export_operand(x, node, 0)),
+                 TN_FOREIGN(tn_foreign_of_int("axis", node->attrs[AXIS].u.i), tn_foreign_of_int("keepdims", 0),
+                            tn_foreign_of_int("select_last_index", node->attrs[LAST].u.i)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = ops},
                                     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
@@ -89,5 +99,6 @@ const tn_opdef tn_op_argreduce = {
     .infer = infer_argreduce,
     .eval = eval_argreduce,
     TN_ONNX(onnx),
+    .export = export_argreduce,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* argsort: positions along an axis in the order of the elements there, stably; cut to the first `top`. */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <math.h>
@@ -109,6 +110,20 @@ static bool import_top_k(tn_foreign_node *node) {
          tn_foreign_set(node, 1, order);
 }
 
+static bool export_argsort(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type;
+  const tn_attr *top = &node->attrs[TOP];
+  int64_t axis = node->attrs[AXIS].u.i;
+  if (type->dtype == TN_BOOL) return false;
+  const char *count = tn_export_dim(x, top->present && top->u.list.n ? top->u.list.dims[0] : type->dims[axis]);
+  if (!count) return false;
+  tn_export_emit_many(x, "TopK", 0, TN_NAMES(tn_export_operand(x, node, 0), count),
+                      TN_FOREIGN(tn_foreign_of_int("axis", axis),
+                                 tn_foreign_of_int("largest", node->attrs[DESCENDING].u.i)),
+                      TN_NAMES(tn_export_fresh(x, "sorted"), tn_export_result(x, node, 0)));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "descending", .kind = TN_ATTR_BOOL},
@@ -132,5 +147,6 @@ const tn_opdef tn_op_argsort = {
     .infer = infer_argsort,
     .eval = eval_argsort,
     TN_ONNX(onnx),
+    .export = export_argsort,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* argwindow: where the largest or smallest element of each sliding window lies. */
+#include "ir/ops/export.h"
 #include "ir/ops/sliding.h"
 #include "ir/ops/spatial.h"
 
@@ -40,5 +41,6 @@ const tn_opdef tn_op_argwindow = {
     TN_ATTRS(attr_defs),
     .infer = infer_argwindow,
     .eval = eval_argwindow,
+    .export = tn_export_window,
     TN_SAMPLES(samples),
 };

@@ -1,6 +1,7 @@
 /* attention: softmax(q k' * scale + bias) v over heads, keys and values shared by groups of query heads. The ONNX
  * operator of that name, with its caches and masks, is put together in onnx_attention.c. */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <math.h>
@@ -104,6 +105,18 @@ static bool expand_attention(tn_build *b, const tn_node *node, tn_value *const *
   return out[0] != NULL && out[1] != NULL;
 }
 
+/* With the scores as a second output, or computed in a type of its own, it is written as what it expands to. */
+static bool export_attention(tn_export *x, const tn_node *node) {
+  if (node->results[1]->n_uses > 0 || node->attrs[PRECISION].present) return false;
+  tn_export_emit(x, "Attention", 23,
+                 TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), tn_export_operand(x, node, 2),
+                          tn_export_operand(x, node, 3)),
+                 TN_FOREIGN(tn_foreign_of_float("scale", node->attrs[SCALE].u.f),
+                            tn_foreign_of_float("softcap", node->attrs[SOFTCAP].u.f)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"q", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                           {"k", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "q", 0},
                                           {"v", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "q", 0},
@@ -135,5 +148,6 @@ const tn_opdef tn_op_attention = {
     .infer = infer_attention,
     .expand = expand_attention,
     TN_ONNX(onnx),
+    .export = export_attention,
     TN_SAMPLES(samples),
 };

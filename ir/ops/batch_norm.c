@@ -1,5 +1,6 @@
 /* batch_norm: normalisation with given statistics, one a channel (axis 1). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { EPSILON };
 
@@ -77,6 +78,14 @@ static bool import_batch_norm(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_op(node->build, tn_op_find("batch_norm"), in, 5, &attr));
 }
 
+static bool export_batch_norm(tn_export *x, const tn_node *node) {
+  const char *inputs[5];
+  for (uint32_t i = 0; i < 5; i++) inputs[i] = tn_export_operand(x, node, i);
+  tn_export_emit(x, "BatchNormalization", 0, inputs, 5,
+                 TN_FOREIGN(tn_foreign_of_float("epsilon", node->attrs[EPSILON].u.f)), tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                               {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                               {"bias", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "scale", 0},
@@ -102,5 +111,6 @@ const tn_opdef tn_op_batch_norm = {
     .infer = infer_batch_norm,
     .expand = expand_batch_norm,
     TN_ONNX(onnx),
+    .export = export_batch_norm,
     TN_SAMPLES(samples),
 };

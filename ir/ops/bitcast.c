@@ -1,4 +1,5 @@
 /* bitcast: the same bits as another element type. */
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
 
 enum { DTYPE };
@@ -50,6 +51,15 @@ static bool import_bit_cast(tn_foreign_node *node) {
   return tn_foreign_build(node, tn_op_find("bitcast"), &x, 1, &attr);
 }
 
+/* ONNX keeps the width. */
+static bool export_bitcast(tn_export *x, const tn_node *node) {
+  tn_dtype from = node->operands[0].value->type->dtype, to = node->results[0]->type->dtype;
+  if (tn_dtype_bits(from) != tn_dtype_bits(to)) return false;
+  tn_export_emit(x, "BitCast", 26, TN_NAMES(tn_export_operand(x, node, 0)), TN_FOREIGN(tn_foreign_of_dtype("to", to)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dtype", .kind = TN_ATTR_DTYPE, .required = true}};
 static const tn_onnx_row onnx[] = {{"", "BitCast", 26, 0, import_bit_cast}};
@@ -72,5 +82,6 @@ const tn_opdef tn_op_bitcast = {
     .eval = eval_bitcast,
     .no_gradient = "bits are no numbers",
     TN_ONNX(onnx),
+    .export = export_bitcast,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* broadcast: x repeated along new axes and along axes of extent 1. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { DIMS, MAP };
@@ -87,6 +88,21 @@ static bool vjp_broadcast(tn_vjp *v) {
   return (v->dx[0] = tn_build_reshape(v->build, sum, x->dims, x->ndim)) != NULL;
 }
 
+/* Expand keeps extents where the target says 1. */
+static bool export_broadcast(tn_export *x, const tn_node *node) {
+  const tn_type *from = node->operands[0].value->type, *to = node->results[0]->type;
+  const tn_dim *target[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < to->ndim; i++) target[i] = to->dims[i];
+  for (uint32_t i = 0; i < from->ndim; i++) {
+    int64_t axis = node->attrs[MAP].u.list.ints[i];
+    if (from->dims[i] == to->dims[axis]) target[axis] = tn_dim_const(x->ctx, 1);
+  }
+  const char *shape = tn_export_dims(x, target, to->ndim);
+  if (!shape) return false;
+  tn_export_binary(x, "Expand", tn_export_aligned(x, node), shape, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "map", .kind = TN_ATTR_INTS, .required = true}};
@@ -117,5 +133,6 @@ const tn_opdef tn_op_broadcast = {
     .eval = eval_broadcast,
     .vjp = vjp_broadcast,
     TN_ONNX(onnx),
+    .export = export_broadcast,
     TN_SAMPLES(samples),
 };

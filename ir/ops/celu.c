@@ -1,5 +1,6 @@
 /* celu: max(0, x) + min(0, alpha * (exp(x / alpha) - 1)). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { ALPHA };
 
@@ -11,6 +12,14 @@ static bool expand_celu(tn_build *b, const tn_node *node, tn_value *const *opera
   tn_value *y = tn_build_binary(b, TN_ADD, tn_build_binary_f(b, TN_MAX, x, 0), below);
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+/* ONNX has it for f32 only. */
+static bool export_celu(tn_export *x, const tn_node *node) {
+  if (node->results[0]->type->dtype != TN_F32) return false;
+  tn_export_emit(x, "Celu", 0, TN_NAMES(tn_export_operand(x, node, 0)),
+                 TN_FOREIGN(tn_foreign_of_float("alpha", node->attrs[0].u.f)), tn_export_result(x, node, 0));
+  return true;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -34,5 +43,6 @@ const tn_opdef tn_op_celu = {
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_celu,
     TN_ONNX(onnx),
+    .export = export_celu,
     TN_SAMPLES(samples),
 };

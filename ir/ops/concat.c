@@ -1,5 +1,6 @@
 /* concat: operands one after the other along an axis. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
 
 #include <string.h>
@@ -84,6 +85,14 @@ static bool vjp_concat(tn_vjp *v) {
   return true;
 }
 
+static bool export_concat(tn_export *x, const tn_node *node) {
+  const char **names = TN_NEW_N(x->arena, const char *, node->n_operands);
+  for (uint32_t i = 0; i < node->n_operands; i++) names[i] = tn_export_operand(x, node, i);
+  tn_export_emit(x, "Concat", 0, names, node->n_operands, TN_FOREIGN(tn_foreign_of_int("axis", node->attrs[AXIS].u.i)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true}};
@@ -110,5 +119,6 @@ const tn_opdef tn_op_concat = {
     .eval = eval_concat,
     .vjp = vjp_concat,
     TN_ONNX(onnx),
+    .export = export_concat,
     TN_SAMPLES(samples),
 };

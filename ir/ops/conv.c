@@ -1,6 +1,7 @@
 /* conv: cross-correlation of x[N,C,S..] with w[O,C/groups,K..], zero padding. The import handles Conv with its
  * automatic padding, bias and any number of spatial axes. */
 #include "ir/ops/conv_gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
@@ -164,6 +165,35 @@ static bool vjp_conv(tn_vjp *v) {
   return !v->needed[1] || v->dx[1] != NULL;
 }
 
+/* Of 8-bit integers ConvInteger; of 16-bit ones by doubles, which hold their sums. */
+static bool export_conv(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type, *weights = node->operands[1].value->type;
+  const tn_attr *attrs = node->attrs;
+  tn_dtype from = type->dtype, to = node->results[0]->type->dtype;
+  bool is_float = tn_dtype_is_float(from), is_integer8 = (from == TN_I8 || from == TN_U8) && to == TN_I32;
+  if (type->ndim < 3 || (!is_float && tn_dtype_bits(from) > 16)) return false;
+  tn_export_spatial s = {.n = type->ndim - 2, .stride = attrs[STRIDE].u.list.ints, .dilate = attrs[DILATE].u.list.ints,
+                         .lo = attrs[LO].u.list.dims, .hi = attrs[HI].u.list.dims};
+  const char *in[2] = {tn_export_operand(x, node, 0), tn_export_operand(x, node, 1)};
+  const char *result = tn_export_result(x, node, 0);
+  bool is_cast = !is_float && !is_integer8, fits = tn_export_pads_fit(&s);
+  for (uint32_t i = 0; i < 2 && is_cast; i++) in[i] = tn_export_cast(x, in[i], TN_F64, NULL);
+  if (!fits && !(in[0] = tn_export_padded(x, in[0], is_cast ? TN_F64 : from, 2, &s, 0))) return false;
+  tn_foreign_attr list[8];
+  int64_t kernel[TN_MAX_NDIM];
+  uint32_t n = tn_export_spatial_attrs(x, &s, fits, list);
+  bool has_kernel = true;
+  for (uint32_t i = 0; i < s.n; i++) {
+    has_kernel = has_kernel && tn_dim_is_const(weights->dims[i + 2]);
+    kernel[i] = has_kernel ? tn_dim_value(weights->dims[i + 2]) : 0;
+  }
+  if (has_kernel) list[n++] = tn_foreign_of_ints("kernel_shape", kernel, s.n);
+  list[n++] = tn_foreign_of_int("group", attrs[GROUPS].u.i);
+  const char *y = tn_export_emit(x, is_integer8 ? "ConvInteger" : "Conv", 0, in, 2, list, n, is_cast ? NULL : result);
+  if (is_cast) tn_export_cast(x, y, to, result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"w", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attr_defs[] = {
@@ -198,5 +228,6 @@ const tn_opdef tn_op_conv = {
     .eval = eval_conv,
     .vjp = vjp_conv,
     TN_ONNX(onnx),
+    .export = export_conv,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* conv_dx: the adjoint of conv in its input, which is also the transposed convolution. */
 #include "ir/ops/conv_gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
@@ -164,6 +165,68 @@ static bool vjp_conv_dx(tn_vjp *v) {
   return !v->needed[1] || v->dx[1] != NULL;
 }
 
+/* What ONNX calls output padding: input positions behind the last that the strides reach. */
+static bool output_padding(tn_export *x, const tn_node *node, int64_t *out) {
+  const tn_type *y = node->operands[0].value->type, *w = node->operands[1].value->type;
+  const tn_attr *attrs = node->attrs;
+  for (uint32_t i = 0; i + 2 < y->ndim; i++) {
+    int64_t stride = attrs[STRIDE].u.list.ints[i], dilate = attrs[DILATE].u.list.ints[i];
+    const tn_dim *reach = tn_dim_mul_i(x->ctx, tn_dim_add_i(x->ctx, y->dims[i + 2], -1), stride);
+    reach = tn_dim_add(x->ctx, reach, tn_dim_mul_i(x->ctx, tn_dim_add_i(x->ctx, w->dims[i + 2], -1), dilate));
+    reach = tn_dim_sub(x->ctx, tn_dim_add_i(x->ctx, reach, 1), attrs[LO].u.list.dims[i]);
+    const tn_dim *rest =
+        tn_dim_sub(x->ctx, attrs[IN].u.list.dims[i], tn_dim_sub(x->ctx, reach, attrs[HI].u.list.dims[i]));
+    if (!tn_dim_is_const(rest) || tn_dim_value(rest) < 0 || tn_dim_value(rest) >= (stride > dilate ? stride : dilate))
+      return false;
+    out[i] = tn_dim_value(rest);
+  }
+  return true;
+}
+
+/* Extents that ONNX' attributes do not say: all that the kernel reaches, then cropped, or zeros put behind it. */
+static bool export_cropped(tn_export *x, const tn_node *node, const tn_foreign_attr *attrs, uint32_t n_attrs) {
+  const tn_type *y = node->operands[0].value->type, *w = node->operands[1].value->type;
+  const tn_dim *pads[2 * TN_MAX_NDIM];
+  uint32_t n = y->ndim;
+  for (uint32_t i = 0; i < n; i++) {
+    pads[i] = pads[n + i] = tn_dim_const(x->ctx, 0);
+    if (i < 2) continue;
+    const tn_attr *list = node->attrs;
+    const tn_dim *whole = tn_dim_mul_i(x->ctx, tn_dim_add_i(x->ctx, y->dims[i], -1), list[STRIDE].u.list.ints[i - 2]);
+    whole = tn_dim_add(x->ctx, whole,
+                       tn_dim_mul_i(x->ctx, tn_dim_add_i(x->ctx, w->dims[i], -1), list[DILATE].u.list.ints[i - 2]));
+    pads[i] = tn_dim_mul_i(x->ctx, list[LO].u.list.dims[i - 2], -1);
+    pads[n + i] =
+        tn_dim_sub(x->ctx, list[IN].u.list.dims[i - 2], tn_dim_add(x->ctx, tn_dim_add_i(x->ctx, whole, 1), pads[i]));
+  }
+  const char *amounts = tn_export_dims(x, pads, 2 * n);
+  if (!amounts) return false;
+  const char *all =
+      tn_export_emit(x, "ConvTranspose", 0, TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1)),
+                     attrs, n_attrs, NULL);
+  tn_export_emit(x, "Pad", 0, TN_NAMES(all, amounts, tn_export_number(x, node->results[0]->type->dtype, 0)),
+                 TN_NO_FOREIGN, tn_export_result(x, node, 0));
+  return true;
+}
+
+static bool export_conv_dx(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type;
+  const tn_attr *attrs = node->attrs;
+  tn_export_spatial s = {.n = type->ndim - 2, .stride = attrs[STRIDE].u.list.ints, .dilate = attrs[DILATE].u.list.ints,
+                         .lo = attrs[LO].u.list.dims, .hi = attrs[HI].u.list.dims};
+  int64_t padding[TN_MAX_NDIM];
+  if (type->ndim < 3 || !tn_dtype_is_float(type->dtype)) return false;
+  tn_foreign_attr list[8];
+  bool fits = tn_export_pads_fit(&s) && output_padding(x, node, padding);
+  uint32_t n = tn_export_spatial_attrs(x, &s, fits, list);
+  list[n++] = tn_foreign_of_int("group", attrs[GROUPS].u.i);
+  if (!fits) return export_cropped(x, node, list, n);
+  list[n++] = tn_foreign_of_ints("output_padding", padding, s.n);
+  tn_export_emit(x, "ConvTranspose", 0, TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1)), list, n,
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"y", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"w", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "y", 0}};
 static const tn_attr_def attr_defs[] = {
@@ -194,5 +257,6 @@ const tn_opdef tn_op_conv_dx = {
     .eval = eval_conv_dx,
     .vjp = vjp_conv_dx,
     TN_ONNX(onnx),
+    .export = export_conv_dx,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* cumulate: a running fold along an axis. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 #include "ir/primitives.h"
@@ -84,6 +85,45 @@ static bool vjp_cumulate(tn_vjp *v) {
   return (v->dx[0] = tn_build_op(v->build, &tn_op_cumulate, &v->dy[0], 1, back)) != NULL;
 }
 
+/* Sums are CumSum; the others a Scan that carries the running value. */
+static bool export_cumulate(tn_export *x, const tn_node *node) {
+  static const char *const steps[] = {"Add", "Mul", "Max", "Min"};
+  const tn_type *type = node->results[0]->type;
+  int64_t axis = node->attrs[AXIS].u.i, op = node->attrs[OP].u.i;
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  bool exclusive = node->attrs[EXCLUSIVE].u.i != 0;
+  if (op == 0 && tn_dtype_bits(type->dtype) >= 16 &&
+      (tn_dtype_is_float(type->dtype) || tn_dtype_bits(type->dtype) >= 32)) {
+    tn_export_emit(x, "CumSum", 0, TN_NAMES(name, tn_export_int(x, axis)),
+                   TN_FOREIGN(tn_foreign_of_int("exclusive", exclusive),
+                              tn_foreign_of_int("reverse", node->attrs[REVERSE].u.i)), result);
+    return true;
+  }
+  const tn_dim *rest[TN_MAX_NDIM];
+  for (uint32_t i = 0, k = 0; i < type->ndim; i++)
+    if ((int64_t)i != axis) rest[k++] = type->dims[i];
+  const tn_type *slice = tn_type_tensor(x->ctx, type->dtype, type->ndim - 1, rest);
+  const char *shape = tn_export_dims(x, rest, type->ndim - 1);
+  if (!shape) return false;
+  tn_number first = tn_number_cast(type->dtype, TN_F64, tn_fold_identity((tn_fold)op, type->dtype));
+  const char *start = tn_export_binary(x, "Expand", tn_export_number(x, type->dtype, first.f), shape, NULL);
+  tn_export_graph *body = tn_export_begin_body(x, "body");
+  const char *total = tn_export_input(x, "total", slice), *element = tn_export_input(x, "element", slice);
+  const char *next = tn_export_binary(x, steps[op], total, element, NULL);
+  tn_export_output(x, next, slice);
+  tn_export_output(x, exclusive ? total : next, slice);
+  tn_export_end_body(x);
+  int64_t reverse = node->attrs[REVERSE].u.i;
+  tn_export_emit_many(x, "Scan", 0, TN_NAMES(start, name),
+                      TN_FOREIGN(tn_foreign_of_graph("body", body), tn_foreign_of_int("num_scan_inputs", 1),
+                                 tn_foreign_of_ints("scan_input_axes", &axis, 1),
+                                 tn_foreign_of_ints("scan_input_directions", &reverse, 1),
+                                 tn_foreign_of_ints("scan_output_axes", &axis, 1),
+                                 tn_foreign_of_ints("scan_output_directions", &reverse, 1)),
+                      TN_NAMES(tn_export_fresh(x, "last"), result));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = ops},
                                     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
@@ -110,5 +150,6 @@ const tn_opdef tn_op_cumulate = {
     .eval = eval_cumulate,
     .vjp = vjp_cumulate,
     TN_ONNX(onnx),
+    .export = export_cumulate,
     TN_SAMPLES(samples),
 };

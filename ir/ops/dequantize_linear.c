@@ -1,4 +1,5 @@
 /* dequantize_linear: steps of a scale back to numbers (ONNX DequantizeLinear). */
+#include "ir/ops/export.h"
 #include "ir/ops/quantize.h"
 
 extern const tn_opdef tn_op_dequantize_linear;
@@ -44,6 +45,19 @@ static bool import_dequantize_linear(tn_foreign_node *node) {
   return tn_foreign_build(node, &tn_op_dequantize_linear, operands, operands[2] != NULL ? 3 : 2, attrs);
 }
 
+static bool export_dequantize_linear(tn_export *x, const tn_node *node) {
+  tn_dtype from = node->operands[0].value->type->dtype;
+  int64_t block = node->attrs[BLOCK].u.i;
+  if (node->results[0]->type->dtype != node->operands[1].value->type->dtype) return false;
+  tn_foreign_attr attrs[] = {tn_foreign_of_int("axis", node->attrs[AXIS].u.i), tn_foreign_of_int("block_size", block)};
+  bool is_plain = from == TN_U8 || from == TN_I8 || from == TN_I32;
+  int64_t since = block ? 21 : is_plain ? 0 : tn_dtype_bits(from) == 2 ? 25 : tn_dtype_bits(from) == 8 ? 19 : 21;
+  tn_export_emit(x, "DequantizeLinear", since,
+                 TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), tn_export_operand(x, node, 2)),
+                 attrs, block ? 2 : 1, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_QUANTIZED, TN_ROLE_DATA, NULL, 0},
                                           {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                           {"zero", TN_OPTIONAL, TN_SET_QUANTIZED, TN_ROLE_DATA, "x", 0}};
@@ -71,5 +85,6 @@ const tn_opdef tn_op_dequantize_linear = {
     .infer = infer_dequantize_linear,
     .expand = expand_dequantize_linear,
     TN_ONNX(onnx),
+    .export = export_dequantize_linear,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* dim_read: the elements of an integer tensor become symbols of extents. */
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
 
 enum { DIMS };
@@ -48,6 +49,22 @@ static bool eval_dim_read(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool export_dim_read(tn_export *x, const tn_node *node) {
+  const tn_value *from = node->operands[0].value;
+  const tn_attr *dims = &node->attrs[DIMS];
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  if (from->type->dtype == TN_I64) tn_export_unary(x, "Identity", name, result);
+  else tn_export_cast(x, name, TN_I64, result);
+  for (uint32_t i = 0; i < dims->u.list.n; i++) {
+    int64_t at = i;
+    const char *index = tn_export_ints(x, &at, 1);
+    tn_export_bind_dim(x, dims->u.list.dims[i],
+                       from->type->ndim == 0 ? tn_export_unsqueeze(x, result, &at, 1, NULL)
+                                             : tn_export_binary(x, "Gather", result, index, NULL));
+  }
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"i", TN_ONE, TN_SET_INTEGER, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
 static const tn_op_sample samples[] = {
@@ -66,5 +83,6 @@ const tn_opdef tn_op_dim_read = {
     .infer = infer_dim_read,
     .index = dim_read_index,
     .eval = eval_dim_read,
+    .export = export_dim_read,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* dim_value: extents as an integer vector. */
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { DIMS };
@@ -21,6 +22,13 @@ static bool eval_dim_value(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool export_dim_value(tn_export *x, const tn_node *node) {
+  const tn_attr *dims = &node->attrs[DIMS];
+  const char *name = tn_export_dims(x, dims->u.list.dims, dims->u.list.n);
+  if (name) tn_export_unary(x, "Identity", name, tn_export_result(x, node, 0));
+  return name != NULL;
+}
+
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
 static const tn_onnx_row onnx[] = {
     {"", "Shape", 1, 0, tn_import_shape},
@@ -41,5 +49,6 @@ const tn_opdef tn_op_dim_value = {
     .index = dim_value_index,
     .eval = eval_dim_value,
     TN_ONNX(onnx),
+    .export = export_dim_value,
     TN_SAMPLES(samples),
 };

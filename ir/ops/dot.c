@@ -1,8 +1,11 @@
 /* dot: contraction of two tensors over pairs of axes. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
+#include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 
-#include "ir/ops/fold.h"
+#include <string.h>
+
 
 enum { BATCH, SUM, ACC };
 
@@ -158,6 +161,78 @@ static bool vjp_dot(tn_vjp *v) {
   return true;
 }
 
+/* The axes of both sides as letters: batch, then what is free in each, then what is summed. */
+static bool export_einsum(tn_export *x, const tn_node *node, const char *const *in, const char *result) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const tn_attr *batch = &node->attrs[BATCH], *sum = &node->attrs[SUM];
+  char sides[2][TN_MAX_NDIM + 1] = {{0}}, out[2 * TN_MAX_NDIM + 1] = {0};
+  uint32_t next = 0, n_out = 0;
+  for (uint32_t i = 0; i < batch->u.list.n; i++) {
+    for (int s = 0; s < 2; s++) sides[s][batch->u.list.ints[2 * i + s]] = letters[next];
+    out[n_out++] = letters[next++];
+  }
+  for (uint32_t i = 0; i < sum->u.list.n; i++, next++)
+    for (int s = 0; s < 2; s++) sides[s][sum->u.list.ints[2 * i + s]] = letters[next];
+  for (int s = 0; s < 2; s++)
+    for (uint32_t i = 0; i < node->operands[s].value->type->ndim; i++)
+      if (!sides[s][i]) out[n_out++] = sides[s][i] = letters[next++];
+  const char *equation = tn_namef(x->ctx, "%s,%s->%s", sides[0], sides[1], out);
+  tn_export_emit(x, "Einsum", 0, in, 2, TN_FOREIGN(tn_foreign_of_string("equation", equation)), result);
+  return true;
+}
+
+/* An operand with its last two axes swapped; of a constant, the constant. */
+static const char *swapped(tn_export *x, const tn_node *node, uint32_t operand, const char *name) {
+  const tn_value *value = node->operands[operand].value;
+  uint32_t n = value->type->ndim;
+  tn_const *constant = tn_value_const(value);
+  int64_t perm[TN_MAX_NDIM];
+  uint8_t bytes[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < n; i++) perm[i] = i + 2 == n ? n - 1 : i + 1 == n ? n - 2 : i;
+  for (uint32_t i = 0; i < n; i++) bytes[i] = (uint8_t)perm[i];
+  if (constant && strcmp(name, tn_export_value(x, value)) == 0)
+    return tn_export_const_value(x, tn_const_recipe_transpose(x->module, constant, bytes));
+  return tn_export_transpose(x, name, perm, n, NULL);
+}
+
+/* Whether the node is a product of matrices once the last two axes of some operands are swapped. */
+static bool is_matmul(const tn_node *node, bool *out_swap) {
+  const tn_attr *batch = &node->attrs[BATCH], *sum = &node->attrs[SUM];
+  uint32_t n_batch = batch->u.list.n;
+  if (sum->u.list.n != 1) return false;
+  for (uint32_t i = 0; i < n_batch; i++)
+    if (batch->u.list.ints[2 * i] != (int64_t)i || batch->u.list.ints[2 * i + 1] != (int64_t)i) return false;
+  for (uint32_t s = 0; s < 2; s++) {
+    uint32_t ndim = node->operands[s].value->type->ndim, n_free = ndim - n_batch - 1;
+    int64_t axis = sum->u.list.ints[s], wanted = s == 0 || n_free == 0 ? (int64_t)ndim - 1 : (int64_t)ndim - 2;
+    out_swap[s] = axis != wanted;
+    if (n_batch > 0 && n_free != 1) return false;
+    if (s == 1 && n_free > 1) return false;
+    if (n_free > 1 && out_swap[s]) return false;
+  }
+  return true;
+}
+
+/* Products of 8-bit integers are MatMulInteger's; other short ones are computed in the result's type. */
+static bool export_dot(tn_export *x, const tn_node *node) {
+  tn_dtype from = node->operands[0].value->type->dtype, to = node->results[0]->type->dtype;
+  const tn_attr *acc = &node->attrs[ACC];
+  tn_dtype compute = tn_dtype_is_float(from) && acc->present && (tn_dtype)acc->u.i != from ? (tn_dtype)acc->u.i : to;
+  const char *in[2] = {tn_export_operand(x, node, 0), tn_export_operand(x, node, 1)};
+  const char *result = tn_export_result(x, node, 0), *product = compute == to ? result : NULL;
+  bool swap[2], matrices = is_matmul(node, swap);
+  bool is_integer8 = matrices && (from == TN_I8 || from == TN_U8) && to == TN_I32;
+  for (uint32_t s = 0; s < 2; s++) {
+    if (from != compute && !is_integer8) in[s] = tn_export_cast(x, in[s], compute, NULL);
+    if (matrices && swap[s]) in[s] = swapped(x, node, s, in[s]);
+  }
+  if (matrices) product = tn_export_binary(x, is_integer8 ? "MatMulInteger" : "MatMul", in[0], in[1], product);
+  else if (compute == to) return export_einsum(x, node, in, result);
+  else if (!export_einsum(x, node, in, product = tn_export_fresh(x, "Einsum"))) return false;
+  if (compute != to) tn_export_cast(x, product, to, result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"a", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                           {"b", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, "a", 0}};
 static const tn_attr_def attrs[] = {{.name = "batch", .kind = TN_ATTR_PAIRS},
@@ -196,5 +271,6 @@ const tn_opdef tn_op_dot = {
     .eval = eval_dot,
     .vjp = vjp_dot,
     TN_ONNX(onnx),
+    .export = export_dot,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* fence: an identity that CSE, folding and fusion do not cross. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
 
 #include <string.h>
@@ -27,6 +28,12 @@ static bool vjp_fence(tn_vjp *v) {
   return true;
 }
 
+static bool export_fence(tn_export *x, const tn_node *node) {
+  for (uint32_t i = 0; i < node->n_operands; i++)
+    tn_export_unary(x, "Identity", tn_export_operand(x, node, i), tn_export_result(x, node, i));
+  return true;
+}
+
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
 static const tn_op_sample samples[] = {
@@ -45,5 +52,6 @@ const tn_opdef tn_op_fence = {
     .infer = infer_fence,
     .eval = eval_fence,
     .vjp = vjp_fence,
+    .export = export_fence,
     TN_SAMPLES(samples),
 };

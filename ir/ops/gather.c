@@ -1,5 +1,6 @@
 /* gather: y[I, R] = x[i1[I] .. ik[I] on axes; R on the others in order]. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { AXES };
@@ -99,6 +100,51 @@ static bool vjp_gather(tn_vjp *v) {
   return (v->dx[0] = tn_build_op(b, op, in, n + 1, attrs)) != NULL;
 }
 
+const char *tn_export_index_list(tn_export *x, const tn_node *node, uint32_t first) {
+  const char *parts[TN_MAX_NDIM];
+  uint32_t n = node->n_operands - first;
+  int64_t last = node->operands[first].value->type->ndim;
+  for (uint32_t i = 0; i < n; i++) {
+    const char *name = tn_export_operand(x, node, first + i);
+    if (node->operands[first + i].value->type->dtype != TN_I64) name = tn_export_cast(x, name, TN_I64, NULL);
+    parts[i] = tn_export_unsqueeze(x, name, &last, 1, NULL);
+  }
+  return n == 1 ? parts[0]
+                : tn_export_emit(x, "Concat", 0, parts, n, TN_FOREIGN(tn_foreign_of_int("axis", last)), NULL);
+}
+
+bool tn_export_axes_first(const tn_attr *axes, uint32_t ndim, int64_t *out_perm) {
+  uint32_t n = 0;
+  bool is_identity = true;
+  for (uint32_t i = 0; i < axes->u.list.n; i++) out_perm[n++] = axes->u.list.ints[i];
+  for (uint32_t i = 0; i < ndim; i++)
+    if (!on_axes(axes, i)) out_perm[n++] = i;
+  for (uint32_t i = 0; i < ndim; i++) is_identity = is_identity && out_perm[i] == (int64_t)i;
+  return is_identity;
+}
+
+/* One axis: Gather, and the index' axes brought in front; several: GatherND. */
+static bool export_gather(tn_export *x, const tn_node *node) {
+  const tn_attr *axes = &node->attrs[AXES];
+  uint32_t ndim = node->operands[0].value->type->ndim, n_index = node->operands[1].value->type->ndim;
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  int64_t perm[2 * TN_MAX_NDIM];
+  if (axes->u.list.n == 1) {
+    int64_t axis = axes->u.list.ints[0];
+    bool in_place = axis == 0 || n_index == 0;
+    name = tn_export_emit(x, "Gather", 0, TN_NAMES(name, tn_export_operand(x, node, 1)),
+                          TN_FOREIGN(tn_foreign_of_int("axis", axis)), in_place ? result : NULL);
+    if (in_place) return true;
+    for (uint32_t i = 0; i < ndim - 1 + n_index; i++)
+      perm[i] = i < n_index ? axis + i : (int64_t)(i - n_index) < axis ? (int64_t)(i - n_index) : (int64_t)i;
+    tn_export_transpose(x, name, perm, ndim - 1 + n_index, result);
+    return true;
+  }
+  if (!tn_export_axes_first(axes, ndim, perm)) name = tn_export_transpose(x, name, perm, ndim, NULL);
+  tn_export_binary(x, "GatherND", name, tn_export_index_list(x, node, 1), result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
 static const tn_attr_def attrs[] = {{.name = "axes", .kind = TN_ATTR_INTS, .required = true}};
@@ -133,5 +179,6 @@ const tn_opdef tn_op_gather = {
     .eval = eval_gather,
     .vjp = vjp_gather,
     TN_ONNX(onnx),
+    .export = export_gather,
     TN_SAMPLES(samples),
 };

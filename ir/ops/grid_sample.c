@@ -2,6 +2,7 @@
  * Networks, arXiv:1506.02025). Padding is a rule for each tap's index: interpolation commutes with the symmetric
  * extension. */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -181,6 +182,15 @@ static bool import_grid_sample(tn_foreign_node *node) {
   return tn_foreign_build(node, &tn_op_grid_sample, operands, 2, attrs);
 }
 
+static bool export_grid_sample(tn_export *x, const tn_node *node) {
+  tn_export_emit(x, "GridSample", 20, TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1)),
+                 TN_FOREIGN(tn_foreign_of_string("mode", modes[node->attrs[MODE].u.i]),
+                            tn_foreign_of_string("padding_mode", paddings[node->attrs[PADDING].u.i]),
+                            tn_foreign_of_int("align_corners", node->attrs[ALIGN].u.i)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                               {"grid", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attr_defs[] = {{.name = "mode", .kind = TN_ATTR_NAME, .names = modes},
@@ -209,5 +219,6 @@ const tn_opdef tn_op_grid_sample = {
     .infer = infer_grid_sample,
     .expand = expand_grid_sample,
     TN_ONNX(onnx),
+    .export = export_grid_sample,
     TN_SAMPLES(samples),
 };

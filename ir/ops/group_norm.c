@@ -1,6 +1,7 @@
 /* group_norm: normalisation over groups of channels and all that follows (Wu and He, arXiv:1803.08494); one channel a
  * group is instance normalisation (Ulyanov et al., arXiv:1607.08022). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 #include <string.h>
 
@@ -82,6 +83,17 @@ static bool import_norm(tn_foreign_node *node) {
   return tn_foreign_build(node, tn_op_find("group_norm"), in, 3, attrs);
 }
 
+static bool export_group_norm(tn_export *x, const tn_node *node) {
+  int64_t groups = node->attrs[GROUPS].u.i;
+  const char *inputs[3];
+  for (uint32_t i = 0; i < 3; i++) inputs[i] = tn_export_operand(x, node, i);
+  tn_foreign_attr attrs[] = {tn_foreign_of_float("epsilon", node->attrs[EPSILON].u.f),
+                             tn_foreign_of_int("num_groups", groups)};
+  if (groups > 0) tn_export_emit(x, "GroupNormalization", 21, inputs, 3, attrs, 2, tn_export_result(x, node, 0));
+  else tn_export_emit(x, "InstanceNormalization", 0, inputs, 3, attrs, 1, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                               {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
                                               {"bias", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
@@ -109,5 +121,6 @@ const tn_opdef tn_op_group_norm = {
     .infer = infer_group_norm,
     .expand = expand_group_norm,
     TN_ONNX(onnx),
+    .export = export_group_norm,
     TN_SAMPLES(samples),
 };

@@ -81,5 +81,6 @@ const tn_opdef tn_op_gru = {
     .infer = infer_gru,
     .expand = expand_gru,
     TN_ONNX(onnx),
+    .export = tn_export_recurrent,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* hard_swish: x * max(0, min(1, x / 6 + 1 / 2)). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 static bool expand_hard_swish(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
   (void)node;
@@ -8,6 +9,13 @@ static bool expand_hard_swish(tn_build *b, const tn_node *node, tn_value *const 
   gate = tn_build_binary_f(b, TN_MAX, tn_build_binary_f(b, TN_MIN, gate, 1), 0);
   *out = tn_compose_narrow(b, tn_build_binary(b, TN_MUL, x, gate), operands[0]);
   return *out != NULL;
+}
+
+/* ONNX' 1/6 is a float. */
+static bool export_hard_swish(tn_export *x, const tn_node *node) {
+  if (node->results[0]->type->dtype == TN_F64) return false;
+  tn_export_unary(x, "HardSwish", tn_export_operand(x, node, 0), tn_export_result(x, node, 0));
+  return true;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -29,5 +37,6 @@ const tn_opdef tn_op_hard_swish = {
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_hard_swish,
     TN_ONNX(onnx),
+    .export = export_hard_swish,
     TN_SAMPLES(samples),
 };

@@ -1,6 +1,7 @@
 /* if: one of two regions over the same operands. */
 #include <string.h>
 
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/region_gradient.h"
 #include "ir/primitives.h"
@@ -65,6 +66,23 @@ static bool eval_if(tn_eval *eval, const tn_node *node) {
   return ok;
 }
 
+static bool export_if(tn_export *x, const tn_node *node) {
+  static const char *const branches[] = {"then_branch", "else_branch"};
+  tn_foreign_attr attrs[2];
+  const char *outputs[TN_MAX_RESULTS];
+  for (uint32_t k = 0; k < 2; k++) {
+    const tn_block *block = node->regions[k];
+    attrs[k] = tn_foreign_of_graph(branches[k], tn_export_begin_body(x, branches[k]));
+    for (size_t i = 0; i < block->params.n; i++)
+      tn_export_alias(x, block->params.data[i], tn_export_operand(x, node, (uint32_t)i + 1));
+    tn_export_block(x, block);
+    tn_export_end_body(x);
+  }
+  for (uint32_t i = 0; i < node->n_results; i++) outputs[i] = tn_export_result(x, node, i);
+  tn_export_emit_many(x, "If", 0, TN_NAMES(tn_export_operand(x, node, 0)), attrs, 2, outputs, node->n_results);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"condition", TN_ONE, TN_SET_BOOL, TN_ROLE_DATA, NULL, 0},
                                           {"x", TN_VARIADIC, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_onnx_row onnx[] = {{"", "If", 1, 0, tn_import_if}};
@@ -86,5 +104,6 @@ const tn_opdef tn_op_if = {
     .eval = eval_if,
     .vjp = tn_if_vjp,
     TN_ONNX(onnx),
+    .export = export_if,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* iota: the index along an axis. */
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { DIMS, AXIS, DTYPE };
@@ -34,6 +35,24 @@ static bool eval_iota(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool export_iota(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->results[0]->type;
+  int64_t axis = node->attrs[AXIS].u.i, behind[TN_MAX_NDIM];
+  uint32_t n = type->ndim - 1 - (uint32_t)axis;
+  const char *result = tn_export_result(x, node, 0), *extent = tn_export_extent(x, type->dims[axis]);
+  const char *shape = type->ndim > 1 ? tn_export_dims(x, type->dims, type->ndim) : "";
+  if (!extent || !shape) return false;
+  bool is_i64 = type->dtype == TN_I64, is_done = type->ndim == 1;
+  const char *name = tn_export_emit(x, "Range", 0, TN_NAMES(tn_export_int(x, 0), extent, tn_export_int(x, 1)),
+                                    TN_NO_FOREIGN, is_i64 && is_done ? result : NULL);
+  if (!is_i64) name = tn_export_cast(x, name, type->dtype, is_done ? result : NULL);
+  if (is_done) return true;
+  for (uint32_t i = 0; i < n; i++) behind[i] = i + 1;
+  if (n > 0) name = tn_export_unsqueeze(x, name, behind, n, NULL);
+  tn_export_binary(x, "Expand", name, shape, result);
+  return true;
+}
+
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "dtype", .kind = TN_ATTR_DTYPE, .default_i = TN_I64}};
@@ -65,5 +84,6 @@ const tn_opdef tn_op_iota = {
     .index = iota_index,
     .eval = eval_iota,
     TN_ONNX(onnx),
+    .export = export_iota,
     TN_SAMPLES(samples),
 };

@@ -1,6 +1,7 @@
 /* layer_norm: normalisation over the last axes (Ba et al., arXiv:1607.06450), and rms_norm, which leaves the mean in
  * (Zhang and Sennrich, arXiv:1910.07467). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { AXIS, EPSILON };
 
@@ -106,6 +107,27 @@ static bool import_norm(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_op(b, tn_op_find(rms ? "rms_norm" : "layer_norm"), in, rms ? 2 : 3, attrs));
 }
 
+/* ONNX wants a scale. */
+static const char *scale_of(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type;
+  if (node->n_operands > 1 && node->operands[1].value) return tn_export_operand(x, node, 1);
+  const char *shape =
+      tn_export_dims(x, type->dims + node->attrs[AXIS].u.i, type->ndim - (uint32_t)node->attrs[AXIS].u.i);
+  return shape ? tn_export_binary(x, "Expand", tn_export_number(x, type->dtype, 1), shape, NULL) : NULL;
+}
+
+static bool export_norm(tn_export *x, const tn_node *node) {
+  bool is_rms = node->op->name[0] == 'r';
+  const char *scale = scale_of(x, node);
+  if (!scale) return false;
+  tn_export_emit(x, is_rms ? "RMSNormalization" : "LayerNormalization", is_rms ? 23 : 0,
+                 TN_NAMES(tn_export_operand(x, node, 0), scale, is_rms ? "" : tn_export_operand(x, node, 2)),
+                 TN_FOREIGN(tn_foreign_of_int("axis", node->attrs[AXIS].u.i),
+                            tn_foreign_of_float("epsilon", node->attrs[EPSILON].u.f)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                               {"scale", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
                                               {"bias", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
@@ -141,6 +163,7 @@ const tn_opdef tn_op_layer_norm = {
     .infer = infer_norm,
     .expand = expand_layer_norm,
     TN_ONNX(onnx),
+    .export = export_norm,
     TN_SAMPLES(samples),
 };
 
@@ -154,5 +177,6 @@ const tn_opdef tn_op_rms_norm = {
     .infer = infer_norm,
     .expand = expand_rms_norm,
     TN_ONNX(onnx_rms),
+    .export = export_norm,
     TN_SAMPLES(rms_samples),
 };

@@ -1,6 +1,7 @@
 /* loop: a region again and again while a condition holds. What goes over a known number of positions is a scan. */
 #include <string.h>
 
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/primitives.h"
 
@@ -72,6 +73,26 @@ static bool eval_loop(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* Without a number of iterations. The body of ONNX is given their count and the condition, which are not used. */
+static bool export_loop(tn_export *x, const tn_node *node) {
+  const tn_block *block = node->regions[0];
+  uint32_t n = n_carried(node);
+  const char *inputs[TN_MAX_RESULTS + 2] = {"", tn_export_operand(x, node, 0)}, *outputs[TN_MAX_RESULTS];
+  tn_export_graph *body = tn_export_begin_body(x, "body");
+  tn_export_input(x, "iteration", tn_type_scalar(x->ctx, TN_I64));
+  tn_export_input(x, "condition", tn_type_scalar(x->ctx, TN_BOOL));
+  for (size_t i = n; i < block->params.n; i++)
+    tn_export_alias(x, block->params.data[i], tn_export_operand(x, node, (uint32_t)i + 1));
+  tn_export_block(x, block);
+  tn_export_end_body(x);
+  for (uint32_t i = 0; i < n; i++) {
+    inputs[i + 2] = tn_export_operand(x, node, i + 1);
+    outputs[i] = tn_export_result(x, node, i);
+  }
+  tn_export_emit_many(x, "Loop", 0, inputs, n + 2, TN_FOREIGN(tn_foreign_of_graph("body", body)), outputs, n);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"condition", TN_ONE, TN_SET_BOOL, TN_ROLE_DATA, NULL, 0},
                                           {"x", TN_VARIADIC, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {
@@ -97,5 +118,6 @@ const tn_opdef tn_op_loop = {
     .eval = eval_loop,
     .no_gradient = "how often it runs is known only afterwards (a scan has one)",
     TN_ONNX(onnx),
+    .export = export_loop,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* lrn: local response normalisation across channels (Krizhevsky et al., 2012). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { SIZE, ALPHA, BETA, BIAS };
 
@@ -23,6 +24,16 @@ static bool expand_lrn(tn_build *b, const tn_node *node, tn_value *const *operan
   tn_value *y = tn_build_binary(b, TN_DIV, x, tn_build_binary_f(b, TN_POW, base, tn_attr_f(node, BETA)));
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+static bool export_lrn(tn_export *x, const tn_node *node) {
+  if (node->results[0]->type->ndim != 4) return false; /* programs that read ONNX know images only */
+  tn_export_emit(x, "LRN", 0, TN_NAMES(tn_export_operand(x, node, 0)),
+                 TN_FOREIGN(tn_foreign_of_int("size", node->attrs[SIZE].u.i),
+                            tn_foreign_of_float("alpha", node->attrs[ALPHA].u.f),
+                            tn_foreign_of_float("beta", node->attrs[BETA].u.f),
+                            tn_foreign_of_float("bias", node->attrs[BIAS].u.f)), tn_export_result(x, node, 0));
+  return true;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -50,5 +61,6 @@ const tn_opdef tn_op_lrn = {
     .infer = infer_lrn,
     .expand = expand_lrn,
     TN_ONNX(onnx),
+    .export = export_lrn,
     TN_SAMPLES(samples),
 };

@@ -86,5 +86,6 @@ const tn_opdef tn_op_lstm = {
     .infer = infer_lstm,
     .expand = expand_lstm,
     TN_ONNX(onnx),
+    .export = tn_export_recurrent,
     TN_SAMPLES(samples),
 };

@@ -4,6 +4,7 @@
 
 #include "ir/gradient.h"
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 extern const tn_opdef tn_op_nll_loss;
@@ -153,6 +154,16 @@ static bool import_loss(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_op(b, &tn_op_nll_loss, operands, operands[2] != NULL ? 3 : 2, attrs));
 }
 
+static bool export_nll_loss(tn_export *x, const tn_node *node) {
+  const tn_attr *ignore = &node->attrs[IGNORE];
+  tn_foreign_attr attrs[] = {tn_foreign_of_string("reduction", reductions[node->attrs[REDUCTION].u.i]),
+                             tn_foreign_of_int("ignore_index", ignore->present ? ignore->u.i : 0)};
+  tn_export_emit(x, "NegativeLogLikelihoodLoss", 0,
+                 TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), tn_export_operand(x, node, 2)),
+                 attrs, ignore->present ? 2 : 1, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                           {"target", TN_ONE, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 0},
                                           {"weight", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
@@ -181,5 +192,6 @@ const tn_opdef tn_op_nll_loss = {
     .expand = expand_nll_loss,
     .vjp = vjp_nll_loss,
     TN_ONNX(onnx),
+    .export = export_nll_loss,
     TN_SAMPLES(samples),
 };

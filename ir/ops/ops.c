@@ -147,6 +147,12 @@ tn_dtype tn_dtype_of_onnx(int64_t number) {
   return number >= 0 && number < (int64_t)TN_ARRAY_LEN(of) ? of[number] : TN_N_DTYPES;
 }
 
+int64_t tn_dtype_to_onnx(tn_dtype dtype) {
+  int64_t number = 1;
+  while (tn_dtype_of_onnx(number) != dtype) number++;
+  return number;
+}
+
 bool tn_foreign_set(tn_foreign_node *node, uint32_t output, tn_value *value) {
   if (value == NULL) return false;
   if (output < node->n_outputs) node->outputs[output] = value;

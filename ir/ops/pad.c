@@ -1,5 +1,6 @@
 /* pad: `inner` copies of a value between neighbours, then lo and hi of them at the ends; negative lo and hi crop. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { LO, HI, INNER };
@@ -80,6 +81,44 @@ static bool vjp_pad(tn_vjp *v) {
   return v->dx[1] != NULL;
 }
 
+/* Copies between neighbours: an axis of extent 1 behind each is padded, and the two are joined again; what that puts
+ * behind the last element comes off with the padding at the end. */
+static const char *spread(tn_export *x, const tn_node *node, const char *name, const char *value, uint32_t axis,
+                          const tn_dim **dims) {
+  uint32_t ndim = node->operands[0].value->type->ndim;
+  int64_t inner = inner_of(node->attrs, axis), at = axis + 1, pads[2 * TN_MAX_NDIM + 2] = {0};
+  const tn_dim *split[TN_MAX_NDIM + 1], *one = tn_dim_const(x->ctx, 1);
+  if (ndim >= TN_MAX_NDIM) return NULL;
+  name = tn_export_unsqueeze(x, name, &at, 1, NULL);
+  pads[ndim + 1 + (uint32_t)at] = inner;
+  name = tn_export_emit(x, "Pad", 0, TN_NAMES(name, tn_export_ints(x, pads, 2 * ndim + 2), value), TN_NO_FOREIGN, NULL);
+  for (uint32_t i = 0; i <= ndim; i++) split[i] = i <= axis ? dims[i] : i == axis + 1 ? one : dims[i - 1];
+  const tn_type *type = tn_type_tensor(x->ctx, TN_F32, ndim + 1, split);
+  dims[axis] = tn_dim_mul_i(x->ctx, dims[axis], inner + 1);
+  return tn_export_reshape(x, name, type, dims, ndim, NULL);
+}
+
+static bool export_pad(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type;
+  const char *name = tn_export_operand(x, node, 0), *value = tn_export_operand(x, node, 1);
+  const tn_dim *pads[2 * TN_MAX_NDIM], *dims[TN_MAX_NDIM];
+  uint32_t n = type->ndim;
+  for (uint32_t i = 0; i < n; i++) dims[i] = type->dims[i];
+  for (uint32_t i = 0; i < n; i++) {
+    int64_t inner = inner_of(node->attrs, i);
+    pads[i] = node->attrs[LO].u.list.dims[i];
+    pads[n + i] = node->attrs[HI].u.list.dims[i];
+    if (inner == 0) continue;
+    if (type->dims[i]->lo < 1) return false; /* nothing stands behind the last element of none */
+    if (!(name = spread(x, node, name, value, i, dims))) return false;
+    pads[n + i] = tn_dim_add_i(x->ctx, pads[n + i], -inner);
+  }
+  const char *list = tn_export_dims(x, pads, 2 * n);
+  if (!list) return false;
+  tn_export_emit(x, "Pad", 0, TN_NAMES(name, list, value), TN_NO_FOREIGN, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"value", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attrs[] = {{.name = "lo", .kind = TN_ATTR_DIMS, .required = true},
@@ -109,5 +148,6 @@ const tn_opdef tn_op_pad = {
     .eval = eval_pad,
     .vjp = vjp_pad,
     TN_ONNX(onnx),
+    .export = export_pad,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* quantize_linear: numbers to the nearest steps of a scale (ONNX QuantizeLinear). */
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/quantize.h"
 
@@ -57,6 +58,32 @@ static bool import_quantize_linear(tn_foreign_node *node) {
   return tn_foreign_build(node, &tn_op_quantize_linear, operands, operands[2] != NULL ? 3 : 2, attrs);
 }
 
+/* The type of the result is the zero point's, so there is always one. */
+static bool export_quantize_linear(tn_export *x, const tn_node *node) {
+  tn_dtype to = node->results[0]->type->dtype;
+  const tn_type *scale = node->operands[1].value->type;
+  const char *zero = tn_export_operand(x, node, 2);
+  int64_t block = node->attrs[BLOCK].u.i;
+  if (to == TN_I32) return false;
+  if (!zero[0]) {
+    const char *shape = scale->ndim ? tn_export_dims(x, scale->dims, scale->ndim) : "";
+    if (!shape) return false;
+    zero = tn_export_number(x, to, 0);
+    if (scale->ndim) zero = tn_export_binary(x, "Expand", zero, shape, NULL);
+  }
+  tn_foreign_attr attrs[] = {tn_foreign_of_int("axis", node->attrs[AXIS].u.i),
+                             tn_foreign_of_int("saturate", node->attrs[SATURATE].u.i),
+                             tn_foreign_of_int("block_size", block)};
+  uint32_t n_attrs = 1; /* the others came with later opsets */
+  bool is_plain = to == TN_U8 || to == TN_I8;
+  int64_t since = block ? 21 : is_plain ? 0 : tn_dtype_bits(to) == 2 ? 25 : tn_dtype_bits(to) == 8 ? 19 : 21;
+  if (since) n_attrs = block ? 3 : 2;
+  tn_export_emit(x, "QuantizeLinear", since,
+                 TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), zero), attrs, n_attrs,
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_FLOAT | TN_DTYPE_BIT(TN_I32), TN_ROLE_DATA, NULL, 0},
                                           {"scale", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                           {"zero", TN_OPTIONAL, TN_SET_QUANTIZED, TN_ROLE_DATA, NULL, 0}};
@@ -92,5 +119,6 @@ const tn_opdef tn_op_quantize_linear = {
     .infer = infer_quantize_linear,
     .expand = expand_quantize_linear,
     TN_ONNX(onnx),
+    .export = export_quantize_linear,
     TN_SAMPLES(samples),
 };

@@ -1,4 +1,5 @@
 /* Shared by rnn, gru and lstm; see recurrent.h. */
+#include "ir/ops/export.h"
 #include "ir/ops/recurrent.h"
 
 #include <stdlib.h>
@@ -239,4 +240,31 @@ tn_value *tn_cell_along(tn_build *b, tn_value *v, const tn_value *x) {
 tn_value *tn_cell_dot(tn_build *b, tn_value *x, tn_value *r) {
   int64_t widths[] = {1, 1};
   return tn_build_dot(b, x, r, NULL, 0, widths, 1);
+}
+
+/* ONNX has an axis of directions: one here. Other activations than the default ones are expanded. */
+bool tn_export_recurrent(tn_export *x, const tn_node *node) {
+  const tn_attr *attrs = node->attrs;
+  const tn_dim *hidden = node->operands[TN_RNN_R].value->type->dims[1];
+  const char *inputs[8], *outputs[1 + TN_RNN_MAX_STATES];
+  int64_t front = 0, second = 1;
+  if ((attrs[TN_RNN_ACTIVATIONS].u.s && attrs[TN_RNN_ACTIVATIONS].u.s[0]) || !tn_dim_is_const(hidden)) return false;
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    inputs[i] = tn_export_operand(x, node, i);
+    if (!inputs[i][0] || i == TN_RNN_X) continue;
+    if (i != TN_RNN_LENGTHS) inputs[i] = tn_export_unsqueeze(x, inputs[i], &front, 1, NULL);
+    else if (node->operands[i].value->type->dtype != TN_I32) inputs[i] = tn_export_cast(x, inputs[i], TN_I32, NULL);
+  }
+  for (uint32_t i = 0; i < node->n_results; i++) outputs[i] = tn_export_fresh(x, i ? "last" : "steps");
+  tn_foreign_attr list[4] = {tn_foreign_of_int("hidden_size", tn_dim_value(hidden)),
+                             tn_foreign_of_string("direction", attrs[TN_RNN_REVERSE].u.i ? "reverse" : "forward")};
+  uint32_t n = 2;
+  if (attrs[TN_RNN_CLIP].u.f != 0) list[n++] = tn_foreign_of_float("clip", attrs[TN_RNN_CLIP].u.f);
+  if (node->op->n_attrs > TN_RNN_N_ATTRS)
+    list[n++] = tn_foreign_of_int(node->op->attrs[TN_RNN_N_ATTRS].name, attrs[TN_RNN_N_ATTRS].u.i);
+  const char *op = node->op->name[0] == 'l' ? "LSTM" : node->op->name[0] == 'g' ? "GRU" : "RNN";
+  tn_export_emit_many(x, op, 0, inputs, node->n_operands, list, n, outputs, node->n_results);
+  for (uint32_t i = 0; i < node->n_results; i++)
+    tn_export_squeeze(x, outputs[i], i ? &front : &second, 1, tn_export_result(x, node, i));
+  return true;
 }

@@ -40,6 +40,9 @@ bool tn_infer_recurrent(tn_infer *infer, uint32_t n_gates, uint32_t n_states, co
                         uint32_t n_activations);
 bool tn_infer_state(tn_infer *infer, uint32_t operand);
 
+/* export of all three. */
+bool tn_export_recurrent(struct tn_export *x, const tn_node *node);
+
 /* A layer while it is expanded. */
 typedef struct tn_recurrent {
   const tn_node *node;

@@ -1,7 +1,10 @@
 /* reduce: axes folded away. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
+
+#include <string.h>
 
 enum { OP, AXES, ACC, ORDER };
 static const char *const orders[] = {"free", "tree", NULL};
@@ -145,6 +148,33 @@ static bool vjp_reduce(tn_vjp *v) {
   return v->dx[0] != NULL;
 }
 
+/* The type ONNX folds in, for those it does not fold as they are. */
+static tn_dtype folded_type(tn_dtype dtype, tn_fold fold) {
+  bool is_extreme = fold == TN_FOLD_MAX || fold == TN_FOLD_MIN;
+  if (dtype == TN_BOOL) return TN_I32;
+  if (tn_dtype_is_float(dtype)) return tn_dtype_bits(dtype) < 16 ? TN_F32 : dtype;
+  if (tn_dtype_bits(dtype) >= 32 || (is_extreme && tn_dtype_bits(dtype) == 8)) return dtype;
+  return TN_I32;
+}
+
+static bool export_reduce(tn_export *x, const tn_node *node) {
+  static const char *const ops[] = {"ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceMin", "ReduceMax"};
+  tn_fold fold = (tn_fold)node->attrs[OP].u.i;
+  tn_dtype dtype = node->operands[0].value->type->dtype, to = folded_type(dtype, fold);
+  const tn_attr *axes = &node->attrs[AXES];
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  TN_ASSERT(strcmp(tn_fold_names[fold], "or") != 0 || dtype == TN_BOOL);
+  if (axes->u.list.n == 0) {
+    tn_export_unary(x, "Identity", name, result);
+    return true;
+  }
+  if (to != dtype) name = tn_export_cast(x, name, to, NULL);
+  name = tn_export_emit(x, ops[fold], 0, TN_NAMES(name, tn_export_ints(x, axes->u.list.ints, axes->u.list.n)),
+                        TN_FOREIGN(tn_foreign_of_int("keepdims", 0)), to == dtype ? result : NULL);
+  if (to != dtype) tn_export_cast(x, name, dtype, result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "op", .kind = TN_ATTR_NAME, .required = true, .names = tn_fold_names},
                                     {.name = "axes", .kind = TN_ATTR_INTS, .required = true},
@@ -190,5 +220,6 @@ const tn_opdef tn_op_reduce = {
     .eval = eval_reduce,
     .vjp = vjp_reduce,
     TN_ONNX(onnx),
+    .export = export_reduce,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* reshape: the same elements in row-major order under other extents. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -43,6 +44,12 @@ static bool vjp_reshape(tn_vjp *v) {
   return (v->dx[0] = tn_build_reshape(v->build, v->dy[0], type->dims, type->ndim)) != NULL;
 }
 
+static bool export_reshape(tn_export *x, const tn_node *node) {
+  const tn_type *to = node->results[0]->type;
+  return tn_export_reshape(x, tn_export_operand(x, node, 0), node->operands[0].value->type, to->dims, to->ndim,
+                           tn_export_result(x, node, 0)) != NULL;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "dims", .kind = TN_ATTR_DIMS, .required = true}};
 static const tn_onnx_row onnx[] = {
@@ -76,5 +83,6 @@ const tn_opdef tn_op_reshape = {
     .eval = eval_reshape,
     .vjp = vjp_reshape,
     TN_ONNX(onnx),
+    .export = export_reshape,
     TN_SAMPLES(samples),
 };

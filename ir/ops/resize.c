@@ -1,6 +1,7 @@
 /* resize: resampling along one axis; ONNX's Resize and Upsample are one of them an axis. Coordinates and weights follow
  * the formulas of ONNX Resize-19, computed in double; with `antialias` the filter is widened as in PIL. */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <math.h>
@@ -528,6 +529,39 @@ static bool import_resize(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, x);
 }
 
+/* Whether ONNX computes the same extent from the scale. */
+static bool scale_gives_size(const tn_type *x, const tn_attr *attrs) {
+  const tn_dim *extent = x->dims[attrs[AXIS].u.i], *size = attrs[SIZE].u.list.dims[0];
+  double scale = attrs[SCALE].u.f;
+  if (!tn_dim_is_const(extent) || !tn_dim_is_const(size)) return extent == size && scale == 1;
+  return floor((double)tn_dim_value(extent) * (double)(float)scale) == (double)tn_dim_value(size);
+}
+
+/* One axis; by its scale, or by its size. */
+static bool export_resize(tn_export *x, const tn_node *node) {
+  const tn_attr *attrs = node->attrs;
+  bool by_size = attrs[SCALE].u.f == 0;
+  if (attrs[COORDINATES].u.i == TF_CROP) return false;
+  if (!by_size && !scale_gives_size(node->operands[0].value->type, attrs)) return false;
+  int64_t one = 1;
+  const tn_dim *const *size = attrs[SIZE].u.list.dims;
+  const char *sizes = by_size ? tn_export_dims(x, size, 1) : "", *scales = "";
+  if (!sizes) return false;
+  if (!by_size)
+    scales = tn_export_binary(x, "Reshape", tn_export_number(x, TN_F32, attrs[SCALE].u.f), tn_export_ints(x, &one, 1),
+                              NULL);
+  tn_export_emit(x, "Resize", 19, TN_NAMES(tn_export_operand(x, node, 0), "", scales, sizes),
+                 TN_FOREIGN(tn_foreign_of_ints("axes", &attrs[AXIS].u.i, 1),
+                            tn_foreign_of_string("mode", modes[attrs[MODE].u.i]),
+                            tn_foreign_of_string("coordinate_transformation_mode", coordinates[attrs[COORDINATES].u.i]),
+                            tn_foreign_of_string("nearest_mode", nearest_modes[attrs[NEAREST].u.i]),
+                            tn_foreign_of_float("cubic_coeff_a", attrs[CUBIC_A].u.f),
+                            tn_foreign_of_int("exclude_outside", attrs[EXCLUDE_OUTSIDE].u.i),
+                            tn_foreign_of_int("antialias", attrs[ANTIALIAS].u.i)),
+                 tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_NUMBER, TN_ROLE_DATA, NULL, 0},
                                               {"scale", TN_OPTIONAL, TN_DTYPE_BIT(TN_F64), TN_ROLE_DATA, NULL, 0},
                                               {"start", TN_OPTIONAL, TN_DTYPE_BIT(TN_F64), TN_ROLE_DATA, NULL, 0},
@@ -576,5 +610,6 @@ const tn_opdef tn_op_resize = {
     .infer = infer_resize,
     .expand = expand_resize,
     TN_ONNX(onnx),
+    .export = export_resize,
     TN_SAMPLES(samples),
 };

@@ -47,5 +47,6 @@ const tn_opdef tn_op_rnn = {
     .infer = infer_rnn,
     .expand = expand_rnn,
     TN_ONNX(onnx),
+    .export = tn_export_recurrent,
     TN_SAMPLES(samples),
 };

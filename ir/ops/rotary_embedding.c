@@ -1,6 +1,7 @@
 /* rotary_embedding: pairs of elements turned by an angle that depends on the position (ONNX RotaryEmbedding; RoFormer,
  * arXiv:2104.09864). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 extern const tn_opdef tn_op_rotary_embedding;
@@ -96,6 +97,18 @@ static bool import_rotary_embedding(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, y);
 }
 
+static bool export_rotary_embedding(tn_export *x, const tn_node *node) {
+  const tn_dim *size = node->operands[0].value->type->dims[3], *pairs = node->operands[1].value->type->dims[2];
+  const tn_dim *turned = tn_dim_mul_i(x->ctx, pairs, 2);
+  if (turned != size && !tn_dim_is_const(turned)) return false;
+  tn_foreign_attr attrs[] = {tn_foreign_of_int("interleaved", node->attrs[INTERLEAVED].u.i),
+                             tn_foreign_of_int("rotary_embedding_dim", turned == size ? 0 : tn_dim_value(turned))};
+  tn_export_emit(x, "RotaryEmbedding", 23,
+                 TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), tn_export_operand(x, node, 2)),
+                 attrs, 2, tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
                                           {"cos", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
                                           {"sin", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
@@ -119,5 +132,6 @@ const tn_opdef tn_op_rotary_embedding = {
     .infer = infer_rotary_embedding,
     .expand = expand_rotary_embedding,
     TN_ONNX(onnx),
+    .export = export_rotary_embedding,
     TN_SAMPLES(samples),
 };

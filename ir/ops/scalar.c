@@ -2,6 +2,7 @@
  * follow from scalar.def (ir/infer.c), values from ir/eval_scalar.c. ONNX broadcasting is made explicit on import; the
  * importers accept every element type the op has, which is a superset of what each opset version allows. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -384,7 +385,7 @@ static const tn_op_sample samples_cast[] = {
 
 #define BASE(enumerator, text, defs, set, doc_text)                                                       \
   .name = text, .kind = TN_OP_SCALAR, .doc = doc_text, .scalar = enumerator, TN_OPERANDS(defs), .n_results = 1, \
-  .index = scalar_index, .vjp = tn_scalar_vjp, TN_SAMPLES(set)
+  .index = scalar_index, .vjp = tn_scalar_vjp, .export = tn_export_scalar, TN_SAMPLES(set)
 #define PLAIN(enumerator, text, defs, set, traits_value, doc_text) \
   [enumerator] = {BASE(enumerator, text, defs, set, doc_text), .traits = TN_TRAIT_ELEMENTWISE | (traits_value)}
 #define WITH(enumerator, text, defs, set, rows, traits_value, doc_text)                                           \

@@ -5,6 +5,7 @@
  * contents and then any number of values that are stacked. */
 #include <string.h>
 
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/region_gradient.h"
 #include "ir/primitives.h"
@@ -179,6 +180,34 @@ static bool eval_scan(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+static bool export_scan(tn_export *x, const tn_node *node) {
+  const tn_block *block = node->regions[0];
+  uint32_t carried = n_carried(node->attrs), seq = n_seq(node->attrs), n_stacked = node->n_results - carried;
+  const tn_attr *axis = &node->attrs[AXIS], *reverse = &node->attrs[REVERSE];
+  const char **inputs = TN_NEW_N(x->arena, const char *, carried + seq), *outputs[TN_MAX_RESULTS];
+  int64_t *axes = TN_NEW_N(x->arena, int64_t, seq + n_stacked),
+          *directions = TN_NEW_N(x->arena, int64_t, seq + n_stacked);
+  tn_export_graph *body = tn_export_begin_body(x, "body");
+  for (size_t i = carried + seq; i < block->params.n; i++)
+    tn_export_alias(x, block->params.data[i], tn_export_operand(x, node, (uint32_t)i));
+  tn_export_block(x, block);
+  tn_export_end_body(x);
+  for (uint32_t i = 0; i < carried + seq; i++) inputs[i] = tn_export_operand(x, node, i);
+  for (uint32_t i = 0; i < node->n_results; i++) outputs[i] = tn_export_result(x, node, i);
+  for (uint32_t i = 0; i < seq + n_stacked; i++) {
+    axes[i] = entry(axis, i);
+    directions[i] = entry(reverse, i);
+  }
+  tn_export_emit_many(x, "Scan", 0, inputs, carried + seq,
+                      TN_FOREIGN(tn_foreign_of_graph("body", body), tn_foreign_of_int("num_scan_inputs", seq),
+                                 tn_foreign_of_ints("scan_input_axes", axes, seq),
+                                 tn_foreign_of_ints("scan_input_directions", directions, seq),
+                                 tn_foreign_of_ints("scan_output_axes", axes + seq, n_stacked),
+                                 tn_foreign_of_ints("scan_output_directions", directions + seq, n_stacked)),
+                      outputs, node->n_results);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_VARIADIC, TN_SET_ANY, TN_ROLE_DATA, NULL, 1}};
 static const tn_attr_def attrs[] = {
     {.name = "n_carried", .kind = TN_ATTR_INT, .required = true, .min_i = 0, .max_i = TN_MAX_RESULTS},
@@ -212,5 +241,6 @@ const tn_opdef tn_op_scan = {
     .eval = eval_scan,
     .vjp = tn_scan_vjp,
     TN_ONNX(onnx),
+    .export = export_scan,
     TN_SAMPLES(samples),
 };

@@ -1,5 +1,6 @@
 /* scatter: x with u[I, R] combined in at the places gather would read, in ascending row-major order of I. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 #include <string.h>
@@ -134,6 +135,24 @@ static bool vjp_scatter(tn_vjp *v) {
   return !v->needed[1] || v->dx[1] != NULL;
 }
 
+/* ScatterND works on leading axes. */
+static bool export_scatter(tn_export *x, const tn_node *node) {
+  static const char *const reductions[] = {"none", "add", "mul", "min", "max"};
+  const tn_attr *axes = &node->attrs[AXES];
+  uint32_t ndim = node->results[0]->type->ndim;
+  int64_t perm[TN_MAX_NDIM], inverse[TN_MAX_NDIM], mode = node->attrs[MODE].u.i;
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  bool in_place = tn_export_axes_first(axes, ndim, perm);
+  if (!in_place) name = tn_export_transpose(x, name, perm, ndim, NULL);
+  TN_ASSERT(strcmp(modes[mode], mode ? reductions[mode] : "set") == 0);
+  name =
+      tn_export_emit(x, "ScatterND", 0, TN_NAMES(name, tn_export_index_list(x, node, 2), tn_export_operand(x, node, 1)),
+                     TN_FOREIGN(tn_foreign_of_string("reduction", reductions[mode])), in_place ? result : NULL);
+  for (uint32_t i = 0; i < ndim; i++) inverse[perm[i]] = i;
+  if (!in_place) tn_export_transpose(x, name, inverse, ndim, result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                           {"u", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, "x", 0},
                                           {"index", TN_VARIADIC, TN_SET_INDEX, TN_ROLE_INDEX, NULL, 1}};
@@ -169,5 +188,6 @@ const tn_opdef tn_op_scatter = {
     .eval = eval_scatter,
     .vjp = vjp_scatter,
     TN_ONNX(onnx),
+    .export = export_scatter,
     TN_SAMPLES(samples),
 };

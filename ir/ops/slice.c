@@ -1,5 +1,6 @@
 /* slice: y[i] = x[start + step * i]. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 
 enum { START, SIZE, STEP };
@@ -103,6 +104,51 @@ static bool vjp_slice(tn_vjp *v) {
   return (v->dx[0] = tn_build_op(b, tn_op_find("pad"), in, 2, pad)) != NULL;
 }
 
+static const tn_dim *last_of(tn_ctx *ctx, const tn_dim *start, const tn_dim *size, int64_t step) {
+  return tn_dim_add(ctx, start, tn_dim_mul_i(ctx, tn_dim_add_i(ctx, size, -1), step));
+}
+
+/* Axes with a negative step: what they pass over is cut out forwards, then taken from its end. */
+static bool export_slice(tn_export *x, const tn_node *node) {
+  const tn_type *type = node->operands[0].value->type;
+  const tn_attr *attrs = node->attrs;
+  const tn_dim *starts[TN_MAX_NDIM], *ends[TN_MAX_NDIM];
+  int64_t axes[TN_MAX_NDIM], steps[TN_MAX_NDIM], back[TN_MAX_NDIM], from_end[TN_MAX_NDIM], back_steps[TN_MAX_NDIM];
+  int64_t to_start[TN_MAX_NDIM];
+  uint32_t n = 0, n_back = 0;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    const tn_dim *start = attrs[START].u.list.dims[i], *size = attrs[SIZE].u.list.dims[i];
+    int64_t step = attrs[STEP].u.list.n ? attrs[STEP].u.list.ints[i] : 1;
+    if (step == 1 && tn_dim_is(start, 0) && size == type->dims[i]) continue;
+    const tn_dim *last = last_of(x->ctx, start, size, step);
+    axes[n] = i;
+    steps[n] = step > 0 ? step : 1;
+    starts[n] = step > 0 ? start : last;
+    ends[n++] = tn_dim_add_i(x->ctx, step == 1 ? tn_dim_add(x->ctx, start, size) : step > 0 ? last : start,
+                             step == 1 ? 0 : 1);
+    if (step > 0) continue;
+    back[n_back] = i;
+    from_end[n_back] = -1;
+    to_start[n_back] = INT64_MIN;
+    back_steps[n_back++] = step;
+  }
+  const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
+  if (n == 0) tn_export_unary(x, "Identity", name, result);
+  if (n > 0) {
+    const char *start = tn_export_dims(x, starts, n), *end = tn_export_dims(x, ends, n);
+    if (!start || !end) return false;
+    name = tn_export_emit(x, "Slice", 0,
+                          TN_NAMES(name, start, end, tn_export_ints(x, axes, n), tn_export_ints(x, steps, n)),
+                          TN_NO_FOREIGN, n_back ? NULL : result);
+  }
+  if (n_back > 0)
+    tn_export_emit(x, "Slice", 0,
+                   TN_NAMES(name, tn_export_ints(x, from_end, n_back), tn_export_ints(x, to_start, n_back),
+                            tn_export_ints(x, back, n_back), tn_export_ints(x, back_steps, n_back)),
+                   TN_NO_FOREIGN, result);
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "start", .kind = TN_ATTR_DIMS, .required = true},
                                     {.name = "size", .kind = TN_ATTR_DIMS, .required = true},
@@ -134,5 +180,6 @@ const tn_opdef tn_op_slice = {
     .eval = eval_slice,
     .vjp = vjp_slice,
     TN_ONNX(onnx),
+    .export = export_slice,
     TN_SAMPLES(samples),
 };

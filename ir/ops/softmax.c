@@ -1,6 +1,7 @@
 /* softmax, log_softmax and hardmax along one axis. */
 #include "ir/gradient.h"
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { AXIS };
 
@@ -92,6 +93,13 @@ static bool vjp_log_softmax(tn_vjp *v) {
   return (v->dx[0] = tn_compose_narrow(b, dx, v->operands[0])) != NULL;
 }
 
+static bool export_softmax(tn_export *x, const tn_node *node) {
+  const char *op = node->op->name[0] == 'l' ? "LogSoftmax" : node->op->name[0] == 's' ? "Softmax" : "Hardmax";
+  tn_export_emit(x, op, 0, TN_NAMES(tn_export_operand(x, node, 0)),
+                 TN_FOREIGN(tn_foreign_of_int("axis", node->attrs[AXIS].u.i)), tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true}};
 static const tn_onnx_row onnx_softmax[] = {{"", "Softmax", 1, 0, import_softmax}};
@@ -106,8 +114,9 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[3]"), NULL, 0, 0, NULL},
 };
 
-#define BASE                                                                                       \
-  TN_OPERANDS(operand_defs), .n_results = 1, TN_ATTRS(attrs), .infer = infer_axis_kept, TN_SAMPLES(samples)
+#define BASE                                                                                                \
+  TN_OPERANDS(operand_defs), .n_results = 1, TN_ATTRS(attrs), .infer = infer_axis_kept, .export = export_softmax, \
+      TN_SAMPLES(samples)
 
 const tn_opdef tn_op_softmax = {
     .name = "softmax",

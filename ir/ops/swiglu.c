@@ -1,5 +1,6 @@
 /* swiglu: a gate through swish times a value (Shazeer, arXiv:2002.05202). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { ALPHA };
 
@@ -9,6 +10,16 @@ static bool expand_swiglu(tn_build *b, const tn_node *node, tn_value *const *ope
   tn_value *y = tn_build_binary(b, TN_DIV, gate, tn_build_binary_f(b, TN_ADD, power, 1));
   *out = tn_compose_narrow(b, tn_build_binary(b, TN_MUL, y, value), operands[0]);
   return *out != NULL;
+}
+
+static bool export_swiglu(tn_export *x, const tn_node *node) {
+  const char *gate = tn_export_operand(x, node, 0), *scaled = gate;
+  double alpha = node->attrs[0].u.f;
+  if (alpha != 1)
+    scaled = tn_export_binary(x, "Mul", gate, tn_export_number(x, node->results[0]->type->dtype, alpha), NULL);
+  const char *swish = tn_export_binary(x, "Mul", gate, tn_export_unary(x, "Sigmoid", scaled, NULL), NULL);
+  tn_export_binary(x, "Mul", swish, tn_export_operand(x, node, 1), tn_export_result(x, node, 0));
+  return true;
 }
 
 static const tn_operand_def operand_defs[] = {{"gate", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
@@ -32,5 +43,6 @@ const tn_opdef tn_op_swiglu = {
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_swiglu,
     TN_ONNX(onnx),
+    .export = export_swiglu,
     TN_SAMPLES(samples),
 };

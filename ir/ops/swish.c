@@ -1,5 +1,6 @@
 /* swish: x * sigmoid(alpha * x). */
 #include "ir/ops/compose.h"
+#include "ir/ops/export.h"
 
 enum { ALPHA };
 
@@ -9,6 +10,15 @@ static bool expand_swish(tn_build *b, const tn_node *node, tn_value *const *oper
   tn_value *y = tn_build_binary(b, TN_DIV, x, tn_build_binary_f(b, TN_ADD, power, 1));
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+static bool export_swish(tn_export *x, const tn_node *node) {
+  const char *name = tn_export_operand(x, node, 0), *scaled = name;
+  double alpha = node->attrs[0].u.f;
+  if (alpha != 1)
+    scaled = tn_export_binary(x, "Mul", name, tn_export_number(x, node->results[0]->type->dtype, alpha), NULL);
+  tn_export_binary(x, "Mul", name, tn_export_unary(x, "Sigmoid", scaled, NULL), tn_export_result(x, node, 0));
+  return true;
 }
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
@@ -32,5 +42,6 @@ const tn_opdef tn_op_swish = {
     .traits = TN_TRAIT_ELEMENTWISE,
     .expand = expand_swish,
     TN_ONNX(onnx),
+    .export = export_swish,
     TN_SAMPLES(samples),
 };

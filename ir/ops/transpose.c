@@ -1,6 +1,8 @@
 /* transpose: result axis i is x's axis perm[i]. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/ops.h"
+#include "ir/primitives.h"
 
 enum { PERM };
 
@@ -54,6 +56,31 @@ static bool vjp_transpose(tn_vjp *v) {
   return (v->dx[0] = tn_build_transpose(v->build, v->dy[0], back)) != NULL;
 }
 
+/* A gather along one axis has the index' axes in front, ONNX' Gather has them in the axis' place: when this puts them
+ * there, the two are one operator. */
+static bool export_gathered(tn_export *x, const tn_node *node) {
+  const tn_node *gather = node->operands[0].value->def;
+  if (!gather || gather->op != &tn_op_gather || gather->n_operands != 2) return false;
+  int64_t axis = tn_node_attr(gather, "axes")->u.list.ints[0];
+  uint32_t n_index = gather->operands[1].value->type->ndim;
+  const int64_t *perm = node->attrs[PERM].u.list.ints;
+  for (uint32_t i = 0; i < node->results[0]->type->ndim; i++) {
+    int64_t from = (int64_t)i < axis ? n_index + i : (int64_t)i < axis + n_index ? (int64_t)i - axis : (int64_t)i;
+    if (perm[i] != from) return false;
+  }
+  tn_export_emit(x, "Gather", 0, TN_NAMES(tn_export_operand(x, gather, 0), tn_export_operand(x, gather, 1)),
+                 TN_FOREIGN(tn_foreign_of_int("axis", axis)), tn_export_result(x, node, 0));
+  return true;
+}
+
+static bool export_transpose(tn_export *x, const tn_node *node) {
+  const tn_attr *perm = &node->attrs[PERM];
+  if (!export_gathered(x, node))
+    tn_export_transpose(x, tn_export_operand(x, node, 0), perm->u.list.ints, perm->u.list.n,
+                        tn_export_result(x, node, 0));
+  return true;
+}
+
 static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "perm", .kind = TN_ATTR_INTS, .required = true}};
 static const tn_onnx_row onnx[] = {{"", "Transpose", 1, 0, import_transpose}};
@@ -78,5 +105,6 @@ const tn_opdef tn_op_transpose = {
     .eval = eval_transpose,
     .vjp = vjp_transpose,
     TN_ONNX(onnx),
+    .export = export_transpose,
     TN_SAMPLES(samples),
 };

@@ -1,6 +1,7 @@
 /* window: max, min or sum over sliding windows; padding gives the identity. The import handles MaxPool; average pooling
  * and LpPool are composed of it in onnx_pool.c. */
 #include "ir/gradient.h"
+#include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/sliding.h"
@@ -241,5 +242,6 @@ const tn_opdef tn_op_window = {
     .eval = eval_window,
     .vjp = vjp_window,
     TN_ONNX(onnx),
+    .export = tn_export_window,
     TN_SAMPLES(samples),
 };

@@ -207,4 +207,5 @@ def main():
     finish(len(TESTS) + len(PAIRS) - failed, failed)
 
 
-main()
+if __name__ == "__main__":
+    main()
