@@ -14,6 +14,13 @@ const tn_backend *tn_backend_find(const char *name) {
   return NULL;
 }
 
+uint64_t tn_emit_stack_bytes(const tn_object_part *parts, uint32_t n_parts) {
+  uint64_t most = 0;
+  for (uint32_t i = 0; i + 1 < n_parts; i++)
+    if (parts[i].stack_bytes > most) most = parts[i].stack_bytes;
+  return n_parts == 0 ? 0 : most + parts[n_parts - 1].stack_bytes;
+}
+
 uint64_t tn_backend_stored_bytes(const tn_target *target, const tn_buffer *buffer) {
   (void)target;
   return tn_const_bytes(buffer->constant);

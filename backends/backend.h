@@ -40,6 +40,7 @@ typedef struct tn_sink {
 typedef struct tn_object_part {
   const void *data;
   size_t bytes;
+  uint64_t stack_bytes; /* its share of tn_emit_stack_bytes; 0 in parts that emit did not make */
 } tn_object_part;
 
 /* -g: the text that line numbers in the debugging information refer to, as tn_text_print writes kernels and program. */
@@ -68,6 +69,7 @@ typedef struct tn_emit_options {
   const char *weights;                 /* that symbol's name if it is another; NULL */
   int64_t least_arena;                 /* for the header: other programs under this prefix need so many bytes, */
   uint32_t least_slots;                /* and have so many slots */
+  uint64_t stack_bytes;                /* for the header: tn_emit_stack_bytes of the parts; 0: not known */
   const char *checked_create;          /* the name under which <prefix>_create is also defined: tn_header_create */
 } tn_emit_options;
 
@@ -112,6 +114,10 @@ typedef struct tn_backend {
   bool (*emit_text)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                     uint32_t level, tn_buf *out);
 } tn_backend;
+
+/* The most that the code of one program's parts, as emit gave them, has on a thread's stack at once, without what it
+ * calls of the runtime and of libc: kernels do not call each other, and the last part calls them. */
+uint64_t tn_emit_stack_bytes(const tn_object_part *parts, uint32_t n_parts);
 
 /* packed_bytes and pack of a backend that names no formats: constants as they are stored. */
 uint64_t tn_backend_stored_bytes(const tn_target *target, const tn_buffer *buffer);

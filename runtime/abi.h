@@ -213,6 +213,14 @@ typedef struct tnrt_services {
   tnrt_status (*set_threads)(struct tnrt_ctx *ctx, int n_threads);
 } tnrt_services;
 
+/* What the runtime's functions of a library take of the stack at most (tests/lint/stack.py adds up what the compiler
+ * says); those that need a C library, more; opening weights that are a file, more; and what is kept free for functions
+ * of the C library and for binding its names. */
+#define TNRT_STACK_BYTES 3072u
+#define TNRT_STACK_HOSTED_BYTES 2048u
+#define TNRT_STACK_WEIGHTS_BYTES 10240u
+#define TNRT_STACK_LIBC_BYTES 16384u
+
 /* Bytes of a context, which stands at the start of the caller's arena; a multiple of 64. ndims: of all inputs and
  * outputs together; n_symbols: late ones included. */
 #define TNRT_CTX_BYTES 768u

@@ -216,7 +216,14 @@ static uint64_t context_bytes(const header *h) {
   return tnrt_ctx_bytes(h->symbols.n + h->program->late.n, h->slots, n_inputs, h->ports.n - n_inputs, ndims);
 }
 
-static void print_sizes(header *h) {
+static uint64_t stack_bytes(const header *h, const tn_emit_options *options) {
+  uint64_t bytes = options->stack_bytes + TNRT_STACK_BYTES;
+  if (!options->no_heap) bytes += TNRT_STACK_HOSTED_BYTES + TNRT_STACK_LIBC_BYTES;
+  if (h->external) bytes += TNRT_STACK_WEIGHTS_BYTES;
+  return (bytes + 255) / 256 * 256;
+}
+
+static void print_sizes(header *h, const tn_emit_options *options) {
   const char *prefix = h->prefix, *name = upper(h->arena, h->prefix);
   tn_buf_printf(h->out,
                 "/* Layout of this interface. A header of another one, or of other inputs and outputs, than\n"
@@ -229,6 +236,11 @@ static void print_sizes(header *h) {
                   "#define %s_ARENA_BYTES %lluu\n\n", prefix, name,
                   (unsigned long long)least + (unsigned long long)context_bytes(h));
   }
+  if (options->stack_bytes > 0)
+    tn_buf_printf(h->out, "/* Bytes of the calling thread's stack that each function here needs at most%s. */\n"
+                  "#define %s_STACK_BYTES %lluu\n\n",
+                  options->no_heap ? "" : ",\n * functions of the C library included", name,
+                  (unsigned long long)stack_bytes(h, options));
   tn_buf_printf(h->out, "typedef struct %s_ctx %s_ctx;\n\n", prefix, prefix);
   tn_buf_printf(h->out, "/* Bytes of memory for a context and runs of these sizes; 0: a size is refused. */\n"
                 "size_t %s_arena_bytes(", prefix);
@@ -323,7 +335,7 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
                   name, name);
     tn_buf_append(out, tn_common_header, (size_t)(tn_common_header_end - tn_common_header));
     tn_buf_puts(out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    print_sizes(&h);
+    print_sizes(&h, options);
     print_create(&h, options);
     print_functions(&h);
     tn_buf_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");

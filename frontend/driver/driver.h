@@ -155,6 +155,7 @@ typedef struct tn_driver {
   uint64_t constants_bytes;
   tn_external_weights external; /* name NULL: the constants are part of the output */
   const char *weights_path;     /* of external */
+  uint64_t stack_bytes;         /* of the code, once made: tn_emit_stack_bytes */
   bool fault;          /* the errors are tenon's own */
   const char *failed_pass;
   TN_VEC(tn_pass_record) passes; /* that ran */
@@ -203,12 +204,15 @@ bool tn_driver_compile_variants(tn_driver *driver);
 void tn_driver_end_variants(tn_driver *driver);
 /* Gives each constant its place among the weights, those of equal bytes one place. */
 bool tn_driver_share_constants(tn_driver *driver);
-/* The objects of all variants and of the choice among them. */
+/* The objects of all variants and of the choice among them. Sets stack_bytes. */
 bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                              tn_object_part **out_parts, uint32_t *out_n_parts);
 /* emit.c: what the run is for: text, object, library, executable. */
 bool tn_driver_emit(tn_driver *driver);
 tn_emit_options tn_driver_emit_options(tn_driver *driver);
+/* Makes the code, of variants all. Sets stack_bytes. */
+bool tn_driver_emit_parts(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                          tn_object_part **out_parts, uint32_t *out_n_parts);
 /* debug.c: the text of kernels and steps that -g refers to, in OUTPUT's stem.kernels.tnir; NULL without -g. */
 const tn_debug_source *tn_driver_debug_source(tn_driver *driver);
 /* Writes it; nothing without -g, or when the output is no file. */

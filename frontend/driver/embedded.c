@@ -29,6 +29,6 @@ tn_object_part tn_driver_runtime(const char *triple) {
   size_t n = strcspn(triple, "-");
   for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++)
     if (strlen(rows[i].machine) == n && memcmp(rows[i].machine, triple, n) == 0)
-      return (tn_object_part){rows[i].start, (size_t)(rows[i].end - rows[i].start)};
+      return (tn_object_part){.data = rows[i].start, .bytes = (size_t)(rows[i].end - rows[i].start)};
   return (tn_object_part){0};
 }

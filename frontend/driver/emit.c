@@ -23,7 +23,7 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
                            .n_threads = o->freestanding ? 1 : o->threads, .no_heap = o->freestanding,
                            .debug = tn_driver_debug_source(driver), .sanitize = o->sanitize,
                            .external = driver->external.name ? &driver->external : NULL,
-                           .least_arena = least_arena, .least_slots = least_slots,
+                           .least_arena = least_arena, .least_slots = least_slots, .stack_bytes = driver->stack_bytes,
                            .checked_create = has_level ? tn_header_create(driver->ctx, driver->program, prefix) : NULL};
 }
 
@@ -40,16 +40,21 @@ static bool find_runtime(tn_driver *driver, tn_object_part *out) {
   return false;
 }
 
+bool tn_driver_emit_parts(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                          tn_object_part **out_parts, uint32_t *out_n_parts) {
+  if (driver->variants.n > 0) return tn_driver_emit_variants(driver, options, arena, out_parts, out_n_parts);
+  bool ok = driver->backend->emit(driver->ctx, &driver->machine, driver->program, options, arena, out_parts,
+                                  out_n_parts);
+  if (ok) driver->stack_bytes = tn_emit_stack_bytes(*out_parts, *out_n_parts);
+  return ok;
+}
+
 static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
   tn_object_part *parts = NULL, *runtime = TN_NEW(arena, tn_object_part);
   if (!find_runtime(driver, runtime) || (!options.with_main && !options.checked_create)) return NULL;
-  bool ok = driver->variants.n > 0
-                ? tn_driver_emit_variants(driver, &options, arena, &parts, &request->n_parts)
-                : driver->backend->emit(driver->ctx, &driver->machine, driver->program, &options, arena, &parts,
-                                        &request->n_parts);
-  if (!ok) return NULL;
+  if (!tn_driver_emit_parts(driver, &options, arena, &parts, &request->n_parts)) return NULL;
   request->parts = parts;
   request->archives = runtime;
   request->n_archives = 1;

@@ -69,9 +69,17 @@ static bool put_code(tn_driver *driver, uint32_t level, tn_buf *out) {
   return ok && (!driver->backend->levels[level].has_lines || tn_driver_write_debug(driver));
 }
 
+/* The code is made too: the header says how much stack it takes. */
 static bool put_header(tn_driver *driver, tn_buf *out) {
   tn_emit_options options = tn_driver_emit_options(driver);
-  return options.checked_create && tn_header_write(driver->ctx, driver->program, &options, out);
+  tn_arena *arena = tn_arena_create_scratch(driver->ctx->arena);
+  tn_object_part *parts;
+  uint32_t n_parts;
+  bool ok = options.checked_create && tn_driver_emit_parts(driver, &options, arena, &parts, &n_parts);
+  tn_arena_destroy(arena);
+  if (!ok) return false;
+  options.stack_bytes = driver->stack_bytes;
+  return tn_header_write(driver->ctx, driver->program, &options, out);
 }
 
 /* Weights may be larger than memory: they go straight to the file. */

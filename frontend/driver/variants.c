@@ -188,6 +188,8 @@ bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, 
     each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
     if (!one->backend->emit(one->ctx, &one->machine, one->program, &each, arena, &parts, &n_parts))
       return one == driver ? false : take_errors(driver, one);
+    uint64_t stack_bytes = tn_emit_stack_bytes(parts, n_parts);
+    if (stack_bytes > driver->stack_bytes) driver->stack_bytes = stack_bytes;
     for (uint32_t k = 0; k < n_parts; k++) TN_VEC_PUSH(arena, &all, parts[k]);
   }
   tn_object_part choice;
@@ -195,6 +197,7 @@ bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, 
                                     &choice))
     return false;
   TN_VEC_PUSH(arena, &all, choice);
+  driver->stack_bytes += choice.stack_bytes;
   *out_parts = all.data;
   *out_n_parts = (uint32_t)all.n;
   return true;

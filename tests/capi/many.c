@@ -3,6 +3,8 @@
  *   many check DIR      runs each model at each level and compares; looks after what a library must not touch
  *   many threads DIR    the same from sixteen threads at once
  *   many calls DIR N    N calls of each after the first; for counting allocations
+ *   many stack DIR      the depth of the stack in each function, against the header's bound; prints the largest share
+ *                       of it that was used, in percent
  *   many race DIR       two threads use one context, which is wrong: a race for ThreadSanitizer to find
  * DIR/inputs.bin holds all inputs one after the other. `check` writes the outputs to DIR/outputs.bin. */
 #include <fcntl.h>
@@ -104,7 +106,7 @@ static void read_inputs(const char *folder) {
   fclose(file);
 }
 
-/* What comes out is first asked of views. */
+/* What comes out is first asked of views, in an arena that has room for them. */
 static void find_outputs(void) {
   for (int i = 0; i < N_MODELS; i++) {
     const entry *e = &entries[i];
@@ -113,7 +115,9 @@ static void find_outputs(void) {
     int64_t shapes[2 * MOST_PORTS][MOST_DIMS];
     void *ctx = NULL;
     tensors_of(i, NULL, shapes, in, out);
-    CHECK(m->create(&ctx, NULL, NULL, 0, 1) == 0, e);
+    size_t bytes = m->arena_bytes(e->sizes) + (1 << 20);
+    void *arena = take(bytes, 64);
+    CHECK(m->create(&ctx, NULL, arena, bytes, 1) == 0, e);
     if (m->run(ctx, in, out) != 0) fail(m->message(ctx), __LINE__, e);
     for (uint32_t k = 0; k < m->n_outputs; k++) {
       uint32_t at = m->n_inputs + k;
@@ -125,6 +129,7 @@ static void find_outputs(void) {
       memcpy(samples[i].data[at], out[k].data, samples[i].bytes[at]);
     }
     m->destroy(ctx);
+    free(arena);
   }
 }
 
@@ -445,6 +450,80 @@ static void call_often(int n) {
   }
 }
 
+/* ---- the stack ---- */
+
+enum { PAINTED_BYTES = 1 << 17, PAINT = 0x5a };
+
+typedef struct depth {
+  int model;
+  int on_heap; /* the context is of the heap, and has threads */
+  void *arena;
+  size_t arena_bytes;
+  user u;
+  const unsigned char *stack, *start; /* of the thread; where the functions are called from */
+} depth;
+
+/* Each function once, right and wrong, from a frame that is found again. */
+static void *go_deep(void *arg) {
+  depth *d = (depth *)arg;
+  const entry *e = &entries[d->model];
+  tn_tensor in[MOST_PORTS], out[MOST_PORTS];
+  int64_t shapes[2 * MOST_PORTS][MOST_DIMS];
+  volatile unsigned char here = 0;
+  void *ctx = NULL;
+  int wrong = 0;
+  tensors_of(d->model, d->u.buffers, shapes, in, out);
+  d->start = (const unsigned char *)&here;
+  wrong |= e->create(&ctx, d->on_heap ? NULL : d->arena, d->on_heap ? 0 : d->arena_bytes, d->on_heap ? 2 : 1);
+  wrong |= e->run(ctx, e->sizes, samples[d->model].data, d->u.buffers);
+  wrong |= e->run_tensors(ctx, in, out);
+  in[0].dtype.code = 77;
+  wrong |= e->run_tensors(ctx, in, out) == 0;
+  e->destroy(ctx);
+  wrong |= e->arena_bytes(e->sizes) == 0;
+  return wrong ? arg : NULL;
+}
+
+static size_t measure(depth *d) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  void *failed;
+  unsigned char *stack = (unsigned char *)take(PAINTED_BYTES, 4096);
+  memset(stack, PAINT, PAINTED_BYTES);
+  pthread_attr_init(&attributes);
+  CHECK(pthread_attr_setstack(&attributes, stack, PAINTED_BYTES) == 0, NULL);
+  CHECK(pthread_create(&thread, &attributes, go_deep, d) == 0, NULL);
+  pthread_join(thread, &failed);
+  pthread_attr_destroy(&attributes);
+  CHECK(failed == NULL, &entries[d->model]);
+  const unsigned char *deepest = stack;
+  while (deepest < d->start && *deepest == PAINT) deepest++;
+  size_t bytes = (size_t)(d->start - deepest);
+  free(stack);
+  return bytes;
+}
+
+static void check_stack(void) {
+  size_t most = 0;
+  for (int i = 0; i < N_MODELS; i++)
+    for (int on_heap = 0; on_heap <= entries[i].has_heap; on_heap++) {
+      depth d;
+      memset(&d, 0, sizeof d);
+      d.model = i;
+      d.on_heap = on_heap;
+      d.arena_bytes = arena_with_views(i);
+      d.arena = take(d.arena_bytes, 64);
+      d.u = make_user(i);
+      size_t bytes = measure(&d), percent = 100 * bytes / entries[i].stack_bytes;
+      if (bytes > entries[i].stack_bytes) fprintf(stderr, "%zu bytes, not %zu\n", bytes, entries[i].stack_bytes);
+      CHECK(bytes <= entries[i].stack_bytes, &entries[i]);
+      if (percent > most) most = percent;
+      free(d.arena);
+      end_user(i, &d.u);
+    }
+  printf("%zu\n", most);
+}
+
 static void *share(void *ctx) {
   for (int turn = 0; turn < 200; turn++) {
     user u = make_user(0);
@@ -475,6 +554,8 @@ int main(int argc, char **argv) {
     use_from_threads();
   } else if (strcmp(argv[1], "calls") == 0 && argc > 3) {
     call_often(atoi(argv[3]));
+  } else if (strcmp(argv[1], "stack") == 0) {
+    check_stack();
   } else if (strcmp(argv[1], "race") == 0) {
     race();
   } else {

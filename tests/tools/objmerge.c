@@ -22,7 +22,7 @@ static tn_object_part read_file(tn_arena *arena, const char *path) {
   char *exact = malloc(bytes.n ? bytes.n : 1); /* ends where the file ends, so that sanitizers see a read past it */
   if (bytes.n) memcpy(exact, bytes.data, bytes.n);
   tn_arena_on_destroy(arena, free, exact);
-  return (tn_object_part){exact, bytes.n};
+  return (tn_object_part){.data = exact, .bytes = bytes.n};
 }
 
 static bool stream_part(void *user, tn_sink sink) {

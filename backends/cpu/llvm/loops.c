@@ -266,6 +266,7 @@ static void add_text(tn_lower *l, LLVMValueRef function, const char *key, const 
 
 void tn_lower_function_attributes(tn_lower *l, LLVMValueRef function) {
   add_flag(l, function, "nounwind");
+  add_text(l, function, "warn-stack-size", "0"); /* asks for the report that stack.c reads */
   if (l->target->small_code) {
     add_flag(l, function, "optsize");
     add_flag(l, function, "minsize");

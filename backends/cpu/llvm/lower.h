@@ -27,6 +27,7 @@ typedef struct tn_lower {
   bool has_f16c; /* hardware conversions between f16 and f32 */
   bool has_wide_masks; /* masks of memory accesses are vectors of sign bits (AVX2), not bits */
   const char *sanitize; /* "address", "thread" or NULL */
+  struct tn_stack_use *stack; /* stack.c: frames of the functions that code was made for */
   struct tn_debug *debug; /* debug.h; NULL: no debugging information */
   /* The tile function being lowered. */
   const tn_tile_func *tile;
@@ -115,6 +116,12 @@ LLVMValueRef tn_lower_kernel(tn_lower *l, const tn_tile_func *tile, const char *
 LLVMTypeRef tn_lower_part_type(const tn_lower *l); /* of tnrt_part_fn */
 void tn_lower_function_attributes(tn_lower *l, LLVMValueRef function);
 void tn_lower_not_unrolled(tn_lower *l, LLVMValueRef branch);
+
+/* stack.c: counts the frames of the module's functions while code is made for them, in l->arena. */
+void tn_lower_count_stack(tn_lower *l);
+/* The most that they take at once: all of them may call each other, but of those named `kernel` or `run_<number>` one
+ * at a time runs. */
+uint64_t tn_lower_stack_bytes(const tn_lower *l);
 
 /* sanitize.c: that memory which other threads read next is complete, and that memory which others completed is read
  * next; nothing unless -fsanitize=thread. `what`: an address that both sides name. */

@@ -48,6 +48,7 @@ bool tn_lower_open(tn_lower *l, tn_ctx *ctx, tn_arena *arena, const tn_target *t
   l->f64 = LLVMDoubleTypeInContext(l->llvm);
   l->ptr = LLVMPointerTypeInContext(l->llvm, 0);
   l->nothing = LLVMVoidTypeInContext(l->llvm);
+  tn_lower_count_stack(l);
   bool is_arm = strncmp(target->triple, "aarch64", 7) == 0;
   l->has_f16c = is_arm || has_feature(target, "+f16c");
   l->has_wide_masks = has_feature(target, "+avx2") && !has_feature(target, "+avx512vl");
@@ -98,6 +99,7 @@ static bool generate(tn_lower *l, tn_code_kind kind, const char *what, tn_object
   }
   out->bytes = LLVMGetBufferSize(buffer);
   out->data = tn_arena_copy(l->arena, LLVMGetBufferStart(buffer), out->bytes);
+  out->stack_bytes = tn_lower_stack_bytes(l);
   LLVMDisposeMemoryBuffer(buffer);
   return true;
 }

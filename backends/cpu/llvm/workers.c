@@ -21,7 +21,7 @@
 typedef struct record {
   enum { RECORD_OBJECT = 1, RECORD_DIAG, RECORD_FATAL } kind;
   uint32_t severity, code, loc;
-  uint64_t bytes;
+  uint64_t bytes, stack_bytes;
 } record;
 
 #define MAX_GROWTH_BYTES ((rlim_t)4 << 30) /* address space of a child beyond what the parent has */
@@ -123,7 +123,7 @@ static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int
                    .bytes = strlen(d->text)};
     if (!send(STDOUT_FILENO, said, d->text)) _exit(CHILD_RESOURCE);
   }
-  record head = {.kind = RECORD_OBJECT, .bytes = part.bytes};
+  record head = {.kind = RECORD_OBJECT, .bytes = part.bytes, .stack_bytes = part.stack_bytes};
   if (ok && !send(STDOUT_FILENO, head, part.data)) _exit(CHILD_RESOURCE);
   /* The parent's buffers and handlers are copies here: leave them alone. */
   _exit(0);
@@ -166,7 +166,7 @@ static bool read_records(tn_ctx *ctx, const tn_batch_plan *plan, const child *c,
     const char *data = c->input.data + at;
     at += head.bytes;
     if (head.kind == RECORD_OBJECT) {
-      *out = (tn_object_part){tn_arena_copy(arena, data, head.bytes), head.bytes};
+      *out = (tn_object_part){tn_arena_copy(arena, data, head.bytes), head.bytes, head.stack_bytes};
       return true;
     }
     *out_explained = true;
