@@ -120,3 +120,10 @@ tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *op
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
   return check(ctx, path, options, false);
 }
+
+bool tn_lang_check_bytes(tn_ctx *ctx, const char *name, const char *text, size_t bytes,
+                         const tn_lang_options *options) {
+  name = tn_name(ctx, name);
+  tn_ctx_keep_text(ctx, name, text, bytes);
+  return check(ctx, name, options, true);
+}

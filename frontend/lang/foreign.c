@@ -76,6 +76,7 @@ static bool insert(tn_sema *s, tn_decl *decl, const tn_onnx_options *given, tn_o
   const char *path = path_of(s, decl);
   size_t before = s->ctx->n_errors;
   if (!path || decl->is_unreadable) return false;
+  if (s->options->no_files) return tn_error(s->ctx, decl->loc, TN_E_FILE, "'%s': no files are read here", path);
   options.files = &files;
   bool ok = tn_onnx_insert(s->ctx, path, &options, part);
   for (size_t i = 0; i < files.n && s->options->add_file; i++) s->options->add_file(s->options->user, files.data[i]);

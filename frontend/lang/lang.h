@@ -53,6 +53,7 @@ typedef struct tn_lang_options {
   uint64_t seed;
   const char *const *folders; /* of -I */
   uint32_t n_folders;
+  bool no_files;              /* texts that are not trusted: nothing but std/... is read */
   void (*add_file)(void *user, const char *path); /* for each file that is read; NULL: not wanted */
   void *user;
 } tn_lang_options;
@@ -63,5 +64,7 @@ tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *op
 /* Parses and checks everything in the file: dims, imports, each model, which is instantiated, and the blocks by their
  * own rules. Weights need no values. */
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options);
+/* The same for text of bytes bytes, which must live as long as ctx. */
+bool tn_lang_check_bytes(tn_ctx *ctx, const char *name, const char *text, size_t bytes, const tn_lang_options *options);
 
 #endif

@@ -134,6 +134,16 @@ static bool may_call(tn_frame *f, const tn_decl *decl, tn_loc loc) {
   return tn_frame_error(f, loc, TN_E_LIMIT, "more than %d calls inside each other", TN_LANG_MAX_CALLS);
 }
 
+/* Whether what was said last, since diagnostic `first`, tells which calls led to it. */
+static bool tells_calls(const tn_ctx *ctx, size_t first) {
+  for (size_t i = ctx->diags.n; i-- > first;) {
+    const tn_diag *diag = &ctx->diags.data[i];
+    if (diag->severity == TN_NOTE && strncmp(diag->text, "in the call of ", 15) == 0) return true;
+    if (!tn_severity_is_remark(diag->severity)) return diag->severity != TN_ERROR;
+  }
+  return true;
+}
+
 /* A call in a body that is only looked at: the arguments fit the formals as far as they are known. */
 static void check_call(tn_frame *f, tn_given *given, size_t n) {
   const tn_ast_formals *formals = &f->decl->item->formals;
@@ -169,7 +179,9 @@ tn_datum *tn_module_call(tn_frame *caller, tn_decl *decl, tn_instance *instance,
   if (!assign(f, given, n, of_formal) || !bind_tensors(f, of_formal, values) || !bind_statics(f, of_formal) ||
       !adopt_tensors(f, values))
     return NULL;
+  size_t before = s->ctx->diags.n;
   tn_datum *result = run(f);
+  if (s->ctx->diags.n != before && !tells_calls(s->ctx, before)) tn_frame_note_calls(f);
   s->loop_depth = loop_depth;
   return result ? tn_type_leave(f, decl->item->result, result) : NULL;
 }

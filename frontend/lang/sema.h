@@ -389,7 +389,7 @@ typedef struct tn_stored {
   uint64_t file_offset;
   bool is_used;
 } tn_stored;
-/* .npy (one tensor, named ""), .npz, .safetensors. */
+/* .npy (one tensor, named ""), .npz, .safetensors, a folder of NAME.npy. */
 tn_store *tn_store_open(tn_sema *s, const char *path, tn_loc loc);
 tn_stored *tn_store_find(tn_store *store, const char *name);
 size_t tn_store_count(const tn_store *store);

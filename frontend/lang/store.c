@@ -1,6 +1,8 @@
-/* Files of tensors: .npy and .npz (read by the runtime's readers), .safetensors (safetensors.c). */
+/* Files of tensors: .npy and .npz (read by the runtime's readers), .safetensors (safetensors.c), folders of .npy. */
 #include "frontend/lang/store.h"
 
+#include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/onnx/source.h"
@@ -42,11 +44,11 @@ static bool refuse(tn_sema *s, const tn_store *store, const tnrt_message *messag
   return tn_error(s->ctx, loc, TN_E_WEIGHTS_FILE, "'%s': %s", store->path, message->text);
 }
 
-static bool read_npy(tn_sema *s, tn_store *store, uint8_t *bytes, size_t n, tn_loc loc) {
+static bool read_npy(tn_sema *s, tn_store *store, const char *name, uint8_t *bytes, size_t n, tn_loc loc) {
   tnrt_message message = {0};
   tnrt_array array;
   if (tnrt_npy_read(&message, &tnrt_alloc_libc, bytes, n, &array) != TNRT_OK) return refuse(s, store, &message, loc);
-  bool ok = add_array(s, store, "", &array, loc);
+  bool ok = add_array(s, store, name, &array, loc);
   tnrt_array_free(&tnrt_alloc_libc, &array);
   return ok;
 }
@@ -69,19 +71,49 @@ static bool read_npz(tn_sema *s, tn_store *store, uint8_t *bytes, size_t n, tn_l
   return ok || refuse(s, store, &message, loc);
 }
 
-tn_store *tn_store_open(tn_sema *s, const char *path, tn_loc loc) {
+static bool read_file(tn_sema *s, tn_store *store, const char *path, const char *name, tn_loc loc) {
   tn_source source;
-  tn_store *store = TN_NEW(s->arena, tn_store);
-  *store = (tn_store){.path = path, .strings = s->ctx->strings, .names = tn_map_create(s->arena)};
   if (s->options->add_file) s->options->add_file(s->options->user, path);
-  if (!tn_source_open(s->ctx, path, &source)) return NULL;
+  if (!tn_source_open(s->ctx, path, &source)) return false;
   bool npy = source.bytes >= 6 && memcmp(source.data, "\x93NUMPY", 6) == 0;
   bool zip = source.bytes >= 4 && memcmp(source.data, "PK", 2) == 0;
-  if (!npy && !zip) return tn_safetensors_read(s, store, source.data, source.bytes, loc) ? store : NULL;
+  if (!npy && !zip && !name[0]) return tn_safetensors_read(s, store, source.data, source.bytes, loc);
   /* The runtime's readers may change the bytes, so they get a copy. */
   tn_arena *scratch = tn_arena_create_scratch(s->ctx->arena);
   uint8_t *bytes = tn_arena_copy(scratch, source.data, source.bytes);
-  bool ok = (npy ? read_npy : read_npz)(s, store, bytes, source.bytes, loc);
+  bool ok = zip && !name[0] ? read_npz(s, store, bytes, source.bytes, loc)
+                            : read_npy(s, store, name, bytes, source.bytes, loc);
   tn_arena_destroy(scratch);
+  return ok;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* A folder: each NAME.npy in it is the tensor called NAME. */
+static bool read_folder(tn_sema *s, tn_store *store, DIR *folder, tn_loc loc) {
+  TN_VEC(const char *) names = {0};
+  const struct dirent *entry;
+  while ((entry = readdir(folder)) != NULL) {
+    size_t n = strlen(entry->d_name);
+    if (n > 4 && strcmp(entry->d_name + n - 4, ".npy") == 0)
+      TN_VEC_PUSH(s->arena, &names, tn_namef(s->ctx, "%.*s", (int)(n - 4), entry->d_name));
+  }
+  if (names.n) qsort(names.data, names.n, sizeof(*names.data), by_name);
+  bool ok = names.n > 0 || tn_error(s->ctx, loc, TN_E_WEIGHTS_FILE, "folder '%s' holds no .npy file", store->path);
+  for (size_t i = 0; i < names.n && ok; i++)
+    ok = read_file(s, store, tn_namef(s->ctx, "%s/%s.npy", store->path, names.data[i]), names.data[i], loc);
+  return ok;
+}
+
+tn_store *tn_store_open(tn_sema *s, const char *path, tn_loc loc) {
+  tn_store *store = TN_NEW(s->arena, tn_store);
+  *store = (tn_store){.path = path, .strings = s->ctx->strings, .names = tn_map_create(s->arena)};
+  if (s->options->no_files) {
+    tn_error(s->ctx, loc, TN_E_FILE, "'%s': no files are read here", path);
+    return NULL;
+  }
+  DIR *folder = opendir(path);
+  bool ok = folder ? read_folder(s, store, folder, loc) : read_file(s, store, path, "", loc);
+  if (folder) closedir(folder);
   return ok ? store : NULL;
 }

@@ -139,7 +139,7 @@ tn_unit *tn_unit_load(tn_sema *s, const char *path, tn_loc from, const tn_unit *
   if (is_std(path) && importer) {
     if (!tn_std_find(path, &bytes)) return no_import(s, path, from);
   } else if (importer) {
-    const char *found = find_import(s, path, importer);
+    const char *found = s->options->no_files ? NULL : find_import(s, path, importer);
     if (!found) return no_import(s, path, from);
     path = found;
   }

@@ -66,8 +66,12 @@ static tn_const *take_from(tn_sema *s, const tn_weight *weight, const tn_init *i
                                                                : NULL;
 }
 
+/* One .npy: the value of the model's only weight. */
+static bool is_unnamed(tn_store *store) { return tn_store_count(store) == 1 && !tn_store_at(store, 0)->name[0]; }
+
 static tn_const *make_constant(tn_sema *s, tn_weight *weight, const tn_init *init, double fan_in, double fan_out) {
-  tn_stored *stored = s->store ? tn_store_find(s->store, weight->path) : NULL;
+  tn_stored *stored = s->store ? tn_store_find(s->store, is_unnamed(s->store) ? "" : weight->path) : NULL;
+  if (stored && stored->is_used) stored = NULL;
   if (stored)
     return stored_fits(s, weight, stored, tn_store_path(s->store), weight->loc)
                ? take_stored(s, weight->path, weight->type, stored)
@@ -156,6 +160,13 @@ bool tn_weights_check(tn_sema *s) {
   size_t n_missing = 0, n_surplus = 0;
   tn_loc loc = s->main->ast->loc;
   for (size_t i = 0; i < s->weights.n; i++) n_missing += s->weights.data[i]->is_missing;
+  if (s->store && is_unnamed(s->store) && s->weights.n > 1) {
+    tn_error(s->ctx, loc, TN_E_WEIGHTS, "'%s' holds one tensor without a name, the model has %zu weights",
+             tn_store_path(s->store), s->weights.n);
+    tn_help(s->ctx, "a folder of NAME.npy, an .npz or a .safetensors file names its tensors: '%s', ...",
+            s->weights.data[0]->path);
+    return false;
+  }
   if (n_missing) {
     tn_error(s->ctx, loc, TN_E_WEIGHTS, "%zu of %zu weights have no value", n_missing, s->weights.n);
     for (size_t i = 0, listed = 0; i < s->weights.n && listed < MAX_LISTED; i++) {
@@ -166,7 +177,7 @@ bool tn_weights_check(tn_sema *s) {
       tn_note(s->ctx, weight->loc, "missing: '%s' %s", weight->path, text.data);
       listed++;
     }
-    tn_help(s->ctx, "--weights=FILE gives them (.safetensors, .npz), --init=SEED random ones%s",
+    tn_help(s->ctx, "--weights=FILE gives them (.safetensors, .npz, a folder of .npy), --init=SEED random ones%s",
             s->options->has_init ? " but not fitted statistics" : "");
   }
   for (size_t i = 0; s->store && i < tn_store_count(s->store); i++) n_surplus += !tn_store_at(s->store, i)->is_used;

@@ -8,7 +8,7 @@
  *   lang_each [FILE]
  *
  * With FILE, a text without an error is written there and checked (tn_lang_check): the line is then that of the first
- * error the check finds in FILE, or `elsewhere TEXT` when it stands in another file or in none. */
+ * error the check finds, which is its place in FILE or that of its first note there, or `elsewhere TEXT`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +31,21 @@ static const char *judge_format(tn_ctx *ctx, const tn_ast_file *file, const char
   return strcmp(once.data, twice.data) == 0 ? "ok" : "unstable";
 }
 
+/* The error's own place, or that of its first note in the file. */
+static const tn_loc_info *place_in(const tn_ctx *ctx, size_t error, const char *path) {
+  for (size_t i = error; i < ctx->diags.n && (i == error || tn_severity_is_remark(ctx->diags.data[i].severity)); i++) {
+    const tn_loc_info *where = tn_loc_get(ctx, ctx->diags.data[i].loc);
+    if (where->kind == TN_LOC_KIND_SPAN && strcmp(where->file, path) == 0) return where;
+  }
+  return NULL;
+}
+
 static void print_first(const tn_ctx *ctx, const char *path) {
   size_t i = 0;
   while (ctx->diags.data[i].severity != TN_ERROR) i++;
   const tn_diag *first = &ctx->diags.data[i];
-  const tn_loc_info *where = tn_loc_get(ctx, first->loc);
-  if (where->kind == TN_LOC_KIND_SPAN && strcmp(where->file, path) == 0)
+  const tn_loc_info *where = place_in(ctx, i, path);
+  if (where)
     printf("error %u %u %s\n", where->line, where->column, first->text);
   else printf("elsewhere %s\n", first->text);
 }

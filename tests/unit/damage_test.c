@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 
+#include "frontend/lang/store.h"
 #include "frontend/onnx/onnx.h"
 #include "ir/text.h"
 #include "ir/verify.h"
@@ -59,6 +60,15 @@ static void read_pb(uint8_t *data, size_t bytes) {
   const char *name;
   size_t name_bytes;
   take_array(&array, tnrt_pb_read(&message, &tnrt_alloc_libc, data, bytes, &array, &name, &name_bytes), &message);
+}
+
+static void read_safetensors(uint8_t *data, size_t bytes) {
+  static const tn_lang_options options;
+  tn_ctx *ctx = tn_ctx_create((tn_oom){0});
+  tn_sema sema = {.ctx = ctx, .arena = ctx->arena, .options = &options};
+  tn_store store = {.path = "damaged.safetensors", .strings = ctx->strings, .names = tn_map_create(ctx->arena)};
+  assert_true(tn_safetensors_read(&sema, &store, data, bytes, TN_LOC_NONE) == (ctx->n_errors == 0));
+  tn_ctx_destroy(ctx);
 }
 
 static void read_npz(uint8_t *data, size_t bytes) {
@@ -116,10 +126,12 @@ static void onnx(void **state) { (void)state, damage_all("onnx", read_onnx); }
 static void tnir(void **state) { (void)state, damage_all("tnir", read_tnir); }
 static void npy(void **state) { (void)state, damage_all("npy", read_npy); }
 static void npz(void **state) { (void)state, damage_all("npz", read_npz); }
+static void safetensors(void **state) { (void)state, damage_all("safetensors", read_safetensors); }
 static void pb(void **state) { (void)state, damage_all("pb", read_pb); }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(onnx), cmocka_unit_test(tnir), cmocka_unit_test(npy),
-                                     cmocka_unit_test(npz), cmocka_unit_test(pb)};
+                                     cmocka_unit_test(npz), cmocka_unit_test(pb),
+                                     cmocka_unit_test(safetensors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Weights from files: .npz, .npy, .safetensors; hostile ones are refused.   usage: test_store.py BUILD_DIRECTORY"""
 import json
+import os
 import struct
 import subprocess
 
@@ -48,6 +49,45 @@ def from_files(folder):
         f.write(struct.pack("<Q", len(header)) + header + BIAS.tobytes())
     got = weights_of(folder, folder.at("m.tn"), "-DK=2")
     assert (got["w"] == W).all() and (got["b"] == BIAS).all()
+
+
+@test
+def folder_of_npy(folder):
+    os.mkdir(folder.at("weights"))
+    np.save(folder.at("weights", "linear.weight.npy"), W)
+    np.save(folder.at("weights", "linear.bias.npy"), BIAS)
+    source = folder.write("m.tn", MODEL)
+    got = weights_of(folder, source, "--weights=weights", "-MD", "-MF", folder.at("d"))
+    assert (got["linear.weight"] == W).all() and (got["linear.bias"] == BIAS).all()
+    run(TENON, source, "--weights=weights", "-MD", "-c", "-o", folder.at("m.o"), cwd=folder.path)
+    with open(folder.at("m.d"), encoding="utf-8") as f:
+        assert "weights/linear.bias.npy" in f.read()
+    os.mkdir(folder.at("empty"))
+    refuse(folder, source, "empty", "folder 'empty' holds no .npy file [TN0602]")
+    np.save(folder.at("weights", "linear.wait.npy"), BIAS)
+    refuse(folder, source, "weights", "holds 1 tensors that the model has no weight for", "surplus: 'linear.wait'")
+    np.save(folder.at("weights", "linear.bias.npy"), BIAS[:2])
+    refuse(folder, source, "weights", "weight 'linear.bias' is f32[3], found f32[2] in 'weights' [TN0601]")
+    with open(folder.at("weights", "linear.bias.npy"), "wb") as f:
+        f.write(b"\x93NUMPY\1")
+    refuse(folder, source, "weights", "[TN0602]")
+
+
+@test
+def one_npy(folder):
+    np.save(folder.at("w.npy"), W)
+    one = folder.write("one.tn", MODEL.replace("linear(3)", "linear(3, bias: false)"))
+    assert (weights_of(folder, one, "--weights=w.npy")["linear.weight"] == W).all()
+    refuse(folder, folder.write("m.tn", MODEL), "w.npy", "'w.npy' holds one tensor without a name, the model has 2")
+    np.save(folder.at("w.npy"), BIAS)
+    refuse(folder, one, "w.npy", "weight 'linear.weight' is f32[3,2], found f32[3] in 'w.npy'")
+
+
+def refuse(folder, source, weights, *wanted):
+    r = subprocess.run([TENON, source, "--weights=" + weights, "-c", "-o", "o"], capture_output=True, text=True,
+                       timeout=60, cwd=folder.path)
+    missing = [text for text in wanted if text not in r.stderr]
+    assert r.returncode == 1 and not missing, "%s\n%s" % (missing, r.stderr)
 
 
 def hostile():
