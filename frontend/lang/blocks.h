@@ -98,6 +98,8 @@ void tn_data_check(tn_block_check *c, const tn_ast_item *item);
 /* A block's settings, and the statements that it may hold. */
 void tn_body_check(const tn_block_check *c, const tn_ast_body *body);
 const tn_ast_stmt *tn_setting_of(const tn_ast_body *body, const char *name);
+/* test.c: its lets and requires, which are run. */
+void tn_test_check(tn_block_check *c, const tn_ast_item *item);
 void tn_train_check(tn_block_check *c, const tn_ast_item *item);
 
 #endif

@@ -69,6 +69,8 @@ static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options,
   size_t before = ctx->n_errors;
   tn_sema *s = create(ctx, options);
   s->is_again = is_again;
+  s->func = tn_func_create(s->module, "values", false); /* of the file's dims and lets */
+  s->build = tn_build_at_end(s->func->body);
   if (load(s, path)) {
     for (size_t i = 0; i < s->main->names.n; i++) {
       tn_decl *decl = s->main->names.entries[i].value;

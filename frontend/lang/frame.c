@@ -24,6 +24,10 @@ tn_frame *tn_frame_create(tn_sema *s, tn_unit *unit, tn_frame *caller, tn_loc ca
   *f = (tn_frame){.sema = s, .unit = unit, .caller = caller, .call_loc = call_loc,
                   .counts = tn_map_create(s->arena), .rests = tn_map_create(s->arena),
                   .depth = caller ? caller->depth + 1 : 0};
+  if (!caller) { /* weights that have no owner yet */
+    f->instance = TN_NEW(s->arena, tn_instance);
+    *f->instance = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};
+  }
   tn_frame_push(f);
   return f;
 }

@@ -53,7 +53,7 @@ typedef struct tn_lang_options {
   uint64_t seed;
   const char *const *folders; /* of -I */
   uint32_t n_folders;
-  bool no_files;              /* texts that are not trusted: nothing but std/... is read */
+  bool no_files;              /* texts that are not trusted: nothing but std/... is read, tests are not run */
   void (*add_file)(void *user, const char *path); /* for each file that is read; NULL: not wanted */
   void *user;
 } tn_lang_options;

@@ -317,8 +317,6 @@ bool tn_model_build(tn_sema *s, tn_decl *decl) {
   tn_frame *f = tn_frame_create(s, decl->unit, NULL, decl->loc);
   f->decl = decl;
   decl->is_instantiated = true;
-  f->instance = TN_NEW(s->arena, tn_instance);
-  *f->instance = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};
   if (!declare_arguments(f)) return false;
   tn_datum *result = run(f);
   if (!result) return false;

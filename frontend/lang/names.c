@@ -142,8 +142,6 @@ static void decl_names(tn_sema *s, tn_decl *decl) {
   tn_frame *f = tn_frame_create(s, decl->unit, NULL, decl->loc);
   f->decl = decl;
   f->is_dry = true;
-  f->instance = TN_NEW(s->arena, tn_instance);
-  *f->instance = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};
   for (size_t i = 0; i < item->formals.n; i++) formal_names(f, item->formals.data[i].type);
   for (size_t i = 0; i < item->formals.n; i++) {
     const tn_ast_formal *formal = &item->formals.data[i];

@@ -1,6 +1,6 @@
-/* libFuzzer target: any bytes as a file of the language, parsed and checked with everything in it: modules instantiated,
- * blocks held against their rules. It is refused with an error, or accepted without one; files are not read. Seeds:
- * tests/fuzz/corpus/check. */
+/* libFuzzer target: any bytes as a file of the language, parsed and checked with everything in it: modules
+ * instantiated, blocks held against their rules. It is refused with an error, or accepted without one; files are not
+ * read, tests not run. Seeds: tests/fuzz/corpus/check. */
 #include <stdlib.h>
 
 #include "frontend/lang/lang.h"

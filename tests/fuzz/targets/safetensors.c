@@ -1,5 +1,5 @@
-/* libFuzzer target: any bytes as a .safetensors file. It is refused with an error, or its tensors lie in the file: all of
- * their bytes are read. Seeds: tests/fuzz/corpus/safetensors. */
+/* libFuzzer target: any bytes as a .safetensors file. It is refused with an error, or its tensors lie in the file: all
+ * of their bytes are read. Seeds: tests/fuzz/corpus/safetensors. */
 #include <stdlib.h>
 
 #include "frontend/lang/store.h"
