@@ -60,13 +60,8 @@ bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inpu
 }
 
 /* The nodes of one branch where the If stands: the other may not even have the same rank. */
-static bool inline_branch(tn_foreign_node *node, void *graph) {
-  tn_foreign_graph about;
-  if (!node->describe_graph(node, graph, &about)) return false;
-  if (about.n_inputs > 0) return tn_foreign_error(node, TN_E_ARITY, "a branch has inputs");
-  tn_block *block = import_body(node, graph, &about, NULL, NULL);
-  if (!block) return false;
-  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, about.captures);
+static bool splice_branch(tn_foreign_node *node, tn_block *block, const tn_foreign_graph *about) {
+  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, about->captures);
   tn_value **values = TN_NEW_N(node->build->module->arena, tn_value *, last->n_operands);
   uint32_t n = last->n_operands;
   for (uint32_t i = 0; i < n; i++) values[i] = last->operands[i].value;
@@ -74,14 +69,54 @@ static bool inline_branch(tn_foreign_node *node, void *graph) {
   return set_outputs(node, values, n);
 }
 
+static bool inline_branch(tn_foreign_node *node, void *graph) {
+  tn_foreign_graph about;
+  if (!node->describe_graph(node, graph, &about)) return false;
+  if (about.n_inputs > 0) return tn_foreign_error(node, TN_E_ARITY, "a branch has inputs");
+  tn_block *block = import_body(node, graph, &about, NULL, NULL);
+  return block && splice_branch(node, block, &about);
+}
+
 /* A branch as region number `region` of made, whose operands from 1 + first on are the branch's captures. */
-static bool import_branch(tn_foreign_node *node, tn_node *made, uint32_t region, void *graph,
-                          const tn_foreign_graph *about, uint32_t first) {
-  tn_block *block = import_body(node, graph, about, made, NULL);
-  if (!block) return false;
+static void set_branch(tn_node *made, uint32_t region, tn_block *block, uint32_t first) {
   tn_build in = tn_build_region(made, region);
   tn_block_splice(in.block, NULL, block, in.block->params.data + first);
+}
+
+/* Whether some output has another rank in each branch, which no value can have. */
+static bool ranks_differ(const tn_block *yes, const tn_block *no) {
+  for (uint32_t i = 0; i < yes->last->n_operands && i < no->last->n_operands; i++)
+    if (yes->last->operands[i].value->type->ndim != no->last->operands[i].value->type->ndim) return true;
+  return false;
+}
+
+/* The extents that a condition compares for equality; false when it does anything else. */
+static bool compares_extents(const tn_value *condition, const tn_dim **p, const tn_dim **q) {
+  const tn_node *node = condition->def;
+  while (node && node->op->traits & TN_TRAIT_SHAPE_ONLY && node->n_operands == 1) node = node->operands[0].value->def;
+  if (!node || node->op != tn_op_of_scalar(TN_EQ)) return false;
+  const tn_value *x = node->operands[0].value, *y = node->operands[1].value;
+  if (x->n_index != 1 || y->n_index != 1) return false;
+  *p = x->index[0];
+  *q = y->index[0];
   return true;
+}
+
+/* The branches in blocks of their own; with *out_is_equal the result's rank depends on whether the extents are equal
+ * that the condition compares (a squeeze of PyTorch's, written as "where the extent is 1"). No value has two ranks, so
+ * the model is compiled for equal ones; a guard refuses others, and what else the other branch needs is forgotten. */
+static bool import_branches(tn_foreign_node *node, void *const *graphs, const tn_foreign_graph *about, tn_node *made,
+                            tn_block **blocks, bool *out_is_equal) {
+  tn_func *func = node->build->func;
+  const tn_dim *p, *q;
+  blocks[0] = import_body(node, graphs[0], &about[0], made, NULL);
+  size_t n_guards = func->guards.n;
+  blocks[1] = import_body(node, graphs[1], &about[1], made, NULL);
+  if (!blocks[0] || !blocks[1]) return false;
+  *out_is_equal = ranks_differ(blocks[0], blocks[1]) && compares_extents(node->inputs[0], &p, &q);
+  if (!*out_is_equal) return true;
+  func->guards.n = n_guards;
+  return tn_func_require_eq(func, p, q, node->loc, "the condition of If, whose branches give different ranks");
 }
 
 bool tn_import_if(tn_foreign_node *node) {
@@ -107,9 +142,16 @@ bool tn_import_if(tn_foreign_node *node) {
   for (uint32_t i = 0; i < about[0].n_captures; i++) operands[1 + i] = about[0].captures[i];
   for (uint32_t i = 0; i < about[1].n_captures; i++) operands[1 + about[0].n_captures + i] = about[1].captures[i];
   tn_node *made = tn_build_begin(b, &tn_op_if, operands, n, NULL);
-  return made && import_branch(node, made, 0, graphs[0], &about[0], 0) &&
-         import_branch(node, made, 1, graphs[1], &about[1], about[0].n_captures) && tn_build_end(made) &&
-         set_outputs(node, made->results, made->n_results);
+  tn_block *blocks[2];
+  bool is_equal;
+  if (!made || !import_branches(node, graphs, about, made, blocks, &is_equal)) return false;
+  if (is_equal) {
+    tn_node_remove(made);
+    return splice_branch(node, blocks[0], &about[0]);
+  }
+  set_branch(made, 0, blocks[0], 0);
+  set_branch(made, 1, blocks[1], about[0].n_captures);
+  return tn_build_end(made) && set_outputs(node, made->results, made->n_results);
 }
 
 /* Loop. */

@@ -168,6 +168,17 @@ def pads_through_a_matrix(rng, t, b):
     return {"x": f32(rng, b, 4)}
 
 
+# PyTorch's squeeze of an axis of unknown extent: the rank depends on it, so only 1 is compiled.
+@model("""m (float[B,K,4] x) => (float[B,1,4] y) {
+  s = Shape(x)  one = Constant<value_ints: ints = [1]>()  k = Gather<axis = 0>(s, one)  c = Equal(k, one)
+  z = If (c) < then_branch = yes () => (float[B,4] u) { u = Squeeze(x, one) },
+               else_branch = no () => (float[B,K,4] v) { w = Slice(x, one, one, one)  p = Add(x, x)  v = Sub(p, x) }>
+  n = Neg(z)  y = Unsqueeze(n, one)
+}""")
+def if_squeezes(rng, t, b):
+    return {"x": f32(rng, b, 1, 4)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("tenon")

@@ -49,6 +49,14 @@ def late_stack():
         o = Identity(g)  q = Sin(p)  r = Neg(p) }> }""")
 
 
+def squeezing():
+    text("""m (float[B,K,4] x) => (float[B,1,4] y) {
+      s = Shape(x)  one = Constant<value_ints: ints = [1]>()  k = Gather<axis = 0>(s, one)  c = Equal(k, one)
+      z = If (c) < then_branch = yes () => (float[B,4] u) { r = ReduceSum<keepdims = 0>(x, one)  u = Neg(r) },
+                   else_branch = no () => (float[B,K,4] v) { v = Identity(x) }>
+      y = Unsqueeze(z, one) }""")
+
+
 def deep():
     graph = "p0 = Neg(x)"
     for k in range(1, 31):
