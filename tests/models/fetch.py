@@ -1,8 +1,8 @@
-"""Fetches the real models that tests compile, by the names of their Python packages.   usage: fetch.py DIR
+"""Fetches the real models that tests compile, by the names of their Python packages.   usage: fetch.py DIR [all]
 
-DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), and
-squeezenet.onnx and resnet50.onnx (onnx's light models with seeded weights: as shipped every weight is 0.02 and every
-output one value).
+DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), the models
+of silero-vad 6.2.3 (speech or not, in six forms), and onnx's light models with seeded weights (as shipped every weight
+is 0.02 and every output one value); the three that have more than 200 MB only with `all`.
 Files that exist are kept.
 """
 import os
@@ -22,8 +22,12 @@ WHEELS = {
         "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx": "cls.onnx",
         "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx": "rec.onnx",
     },
+    "silero-vad==6.2.3": {f"silero_vad/data/{name}.onnx": f"{name}.onnx" for name in (
+        "silero_vad", "silero_vad_half", "silero_vad_16k_op15", "silero_vad_16k_sequence", "silero_vad_op18_ifless",
+        "silero_vad_openvino_16k")},
 }
-LIGHT = {"light_squeezenet.onnx": "squeezenet.onnx", "light_resnet50.onnx": "resnet50.onnx"}
+LIGHT = ["resnet50", "squeezenet", "shufflenet", "inception_v1", "inception_v2", "densenet121"]  # seeds are positions
+LARGE = ["bvlc_alexnet", "zfnet512", "vgg19"]
 
 
 def fetch_wheel(package, members, folder):
@@ -78,15 +82,15 @@ def with_seeded_weights(model, seed):
     return model
 
 
-def main(folder):
+def main(folder, with_large):
     os.makedirs(folder, exist_ok=True)
     for package, members in WHEELS.items():
         fetch_wheel(package, members, folder)
     light = os.path.join(os.path.dirname(onnx.__file__), "backend", "test", "data", "light")
-    for seed, (source, name) in enumerate(sorted(LIGHT.items())):
-        path = os.path.join(folder, name)
+    for seed, name in enumerate(LIGHT + (LARGE if with_large else [])):
+        path = os.path.join(folder, name.removeprefix("bvlc_") + ".onnx")
         if not os.path.exists(path):
-            onnx.save(with_seeded_weights(onnx.load(os.path.join(light, source)), seed), path + ".part")
+            onnx.save(with_seeded_weights(onnx.load(os.path.join(light, f"light_{name}.onnx")), seed), path + ".part")
             os.rename(path + ".part", path)
     for name in sorted(os.listdir(folder)):
         if name.endswith(".onnx"):
@@ -94,4 +98,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:] == ["all"])

@@ -1,4 +1,6 @@
-"""Real models, compiled once each, against onnxruntime and the reference.   usage: test_models.py BUILD_DIR MODELS_DIR
+"""Real models, compiled once each, against onnxruntime and the reference.
+
+  test_models.py BUILD_DIR MODELS_DIR [NAME...]
 
 With e(x) = max|x - r| / max|r| against the reference r in double precision, e(ours) is at most 4 e(onnxruntime) + 1e-6.
 Each size of each model is a test, and so is that no inference after the first allocates.
@@ -14,6 +16,7 @@ import onnx
 import onnxruntime
 
 from lettering import as_input, line
+from measure import judge, run
 
 # name: (input shapes, output to look at besides the graph's). One executable serves all shapes of a model.
 MODELS = {
@@ -22,7 +25,17 @@ MODELS = {
     "rec": ([(1, 3, 48, 320), (3, 3, 48, 320), (1, 3, 48, 96)], None),  # its height is 48
     "det": ([(1, 3, 32, 64), (3, 3, 96, 160), (1, 3, 736, 1280)], None),
     "squeezenet": ([(1, 3, 224, 224)], None),
-    "resnet50": ([(1, 3, 224, 224)], "r174"),  # the values before its softmax, which is all but one-hot
+    "resnet50": ([(1, 3, 224, 224)], "r174"),  # what its softmax, all but one-hot, is of
+    "shufflenet": ([(1, 3, 224, 224)], "r201"),
+    "inception_v1": ([(1, 3, 224, 224)], "r143"),
+    "inception_v2": ([(1, 3, 224, 224)], None),
+    "densenet121": ([(1, 3, 224, 224)], None),
+}
+# Hundreds of megabytes each: only when named (fetch.py DIR all).
+LARGE = {
+    "alexnet": ([(1, 3, 224, 224)], None),
+    "zfnet512": ([(1, 3, 224, 224)], None),
+    "vgg19": ([(1, 3, 224, 224)], None),
 }
 
 
@@ -38,16 +51,6 @@ def make_input(model, shape, seed):
     return port.name, rng.standard_normal(shape).astype(np.float32)
 
 
-def file_of(folder, name):
-    plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
-    text = "".join(c if c in plain else "".join(f"%{b:02X}" for b in c.encode()) for c in name)
-    return os.path.join(folder, ("%2E" + text[1:] if text.startswith(".") else text) + ".npy")
-
-
-def error(x, reference):
-    return float(np.abs(x - reference).max() / np.abs(reference).max())
-
-
 class Model:
     def __init__(self, build, models, work, name, extra):
         self.tenon = os.path.join(build, "bin", "tenon")
@@ -60,13 +63,6 @@ class Model:
         subprocess.run([self.tenon, self.path, "-o", self.exe, *self.options], check=True)
         self.session = onnxruntime.InferenceSession(self.model.SerializeToString(), providers=["CPUExecutionProvider"])
 
-    def run(self, command, name, x, folder):
-        np.save(os.path.join(self.work, "x.npy"), x)
-        out = os.path.join(self.work, folder)
-        os.makedirs(out, exist_ok=True)
-        subprocess.run([*command, "--input", f"{name}={self.work}/x.npy", "--output-dir", out], check=True)
-        return [np.load(file_of(out, o)) for o in self.outputs]
-
     def check(self, shape, seed, march=None):
         """None, or what is wrong. march: the program is compiled anew for this processor."""
         name, x = make_input(self.model, shape, seed)
@@ -74,18 +70,15 @@ class Model:
         if march:
             exe += "." + march
             subprocess.run([self.tenon, self.path, "-march=" + march, "-o", exe, *self.options], check=True)
-        ours = self.run([exe, "run"], name, x, "ours")
+        ours = run([exe, "run"], {name: x}, self.outputs, self.work, "ours")
         theirs = self.session.run(self.outputs, {name: x})
         command = [self.tenon, self.path, "--eval", "--eval-mode", "wide", *self.options]
-        reference = self.run(command, name, x, "reference")
+        reference = run(command, {name: x}, self.outputs, self.work, "reference")
         for output, a, b, r in zip(self.outputs, ours, theirs, reference):
-            if a.shape != b.shape:
-                return f"{output}: expected {b.shape}, found {a.shape}"
-            allowed = 4 * error(b, r) + 1e-6
-            print(f"   {output} {a.shape}: error {error(a, r):.2e}, onnxruntime {error(b, r):.2e}, "
-                  f"allowed {allowed:.2e}")
-            if not error(a, r) <= allowed:
-                return f"{output}: error {error(a, r):.3e}, allowed {allowed:.3e}"
+            wrong, text = judge(output, a, b, r)
+            print(f"   {text}")
+            if wrong:
+                return wrong
         return None
 
     def allocations(self, build, shape, n):
@@ -102,8 +95,8 @@ class Model:
 
 def main(build, models, only):
     passed, failed = 0, 0
-    for name, (shapes, extra) in MODELS.items():
-        if only and name not in only:
+    for name, (shapes, extra) in (MODELS | LARGE).items():
+        if name not in (only or MODELS):
             continue
         with tempfile.TemporaryDirectory() as work:
             print(name)
