@@ -96,23 +96,31 @@ static bool run_func(const tn_check *check, const tn_pass_context *context, tn_a
                       check->n_inputs, out);
 }
 
+static bool draw_inputs(const tn_func *func, tn_arena *arena, sizes *out_sizes, tn_tensor **out) {
+  uint64_t seed = 1;
+  if (!choose_sizes(func, out_sizes)) return false;
+  for (size_t i = 0; i < func->body->params.n; i++)
+    out[i] = random_tensor(arena, func->body->params.data[i]->type, out_sizes, &seed);
+  return true;
+}
+
+bool tn_check_inputs(const tn_func *func, tn_arena *arena, tn_tensor **out) {
+  sizes s;
+  return draw_inputs(func, arena, &s, out);
+}
+
 tn_check *tn_check_begin(const tn_pass_context *context, tn_arena *arena) {
   const tn_func *func = context->entry;
   tn_check *check = TN_NEW(arena, tn_check);
-  sizes s;
-  uint64_t seed = 1;
-  if (!choose_sizes(func, &s)) {
-    tn_warning(context->ctx, TN_LOC_NONE, TN_W_CHECK,
-               "--check-each: no sizes were found that the model allows and that fit the budget of the reference");
-    return NULL;
-  }
-  check->sizes = s;
   check->n_inputs = (uint32_t)func->body->params.n;
   check->n_results = (uint32_t)func->result_names.n;
   check->inputs = TN_NEW_N(arena, tn_tensor *, check->n_inputs);
   check->expected = TN_NEW_N(arena, tn_tensor *, check->n_results);
-  for (uint32_t i = 0; i < check->n_inputs; i++)
-    check->inputs[i] = random_tensor(arena, func->body->params.data[i]->type, &s, &seed);
+  if (!draw_inputs(func, arena, &check->sizes, check->inputs)) {
+    tn_warning(context->ctx, TN_LOC_NONE, TN_W_CHECK,
+               "--check-each: no sizes were found that the model allows and that fit the budget of the reference");
+    return NULL;
+  }
   return run_func(check, context, arena, check->expected) ? check : NULL;
 }
 

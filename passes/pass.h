@@ -5,6 +5,7 @@
 #define TN_PASSES_PASS_H
 
 #include "backends/backend.h"
+#include "ir/eval.h"
 
 typedef enum tn_pass_level { TN_PASS_GRAPH, TN_PASS_KERNELS, TN_PASS_PROGRAM } tn_pass_level;
 
@@ -55,5 +56,9 @@ typedef struct tn_pipeline_options {
  * pass that failed, a fault of tenon, *out_is_fault is true. */
 bool tn_pipeline_run(tn_pass_context *context, const tn_pipeline_options *options, const char **out_failed_pass,
                      bool *out_is_fault);
+
+/* check.c. Random contents for the inputs of an entry, in sizes that its guards allow and that fit the reference's
+ * budget; out has room for one a parameter. False, without a report: none were found. */
+bool tn_check_inputs(const tn_func *func, tn_arena *arena, tn_tensor **out);
 
 #endif

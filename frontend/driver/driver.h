@@ -80,6 +80,7 @@ typedef TN_VEC(const char *) tn_words;
 typedef struct tn_driver_options {
   tn_verb_id verb;
   bool only_check; /* fmt --check */
+  bool json;       /* inspect --json */
   tn_make make;
   unsigned levels; /* of tn_level */
   bool assembly;   /* -S */
@@ -114,7 +115,9 @@ typedef struct tn_driver_options {
   int color; /* -1 by terminal */
   tn_eval_mode eval_mode;
   tn_words eval_inputs; /* NAME=FILE */
-  const char *output_dir;
+  const char *output_dir, *recorded;
+  bool has_ref, ref_is_onnx; /* diff --ref */
+  double tolerance;          /* 0: by type */
   tn_option_id inform;        /* an option such as --help; N_OPTIONS = none */
   const char *inform_argument;
 } tn_driver_options;
@@ -191,6 +194,10 @@ bool tn_driver_check(tn_driver *driver, tn_input *input);
 bool tn_driver_write_safetensors(tn_driver *driver);
 /* Adds a file to those that were read. */
 void tn_driver_add_file(tn_driver *driver, const char *path);
+/* The format of an input without a suffix, by its first bytes; TN_E_FORMAT. */
+bool tn_driver_know_language(tn_driver *driver, tn_input *input);
+/* inspect.c: tenon inspect. */
+bool tn_driver_inspect(tn_driver *driver, tn_input *input);
 /* source.c: files of the language: --emit=ast, and tenon fmt. */
 bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
 bool tn_driver_format(tn_driver *driver, tn_input *input);
@@ -241,6 +248,13 @@ const char *tn_driver_prefix(tn_driver *driver);
 const char *tn_driver_header_path(tn_driver *driver); /* NULL: none is written */
 /* evaluate.c: --eval. */
 bool tn_driver_evaluate(tn_driver *driver);
+/* For other files that read and write tensors: the inputs of --input; one .npy, who: "input 'x'" for messages; the name
+ * of a tensor's file, any byte but letters, digits, _ - . percent-encoded. */
+bool tn_driver_load_inputs(tn_driver *driver, tn_tensor **out);
+bool tn_driver_read_tensor(tn_driver *driver, const char *path, const char *who, tn_dtype dtype, tn_tensor **out);
+const char *tn_driver_file_name(tn_driver *driver, const char *name);
+/* diff.c: tenon diff. */
+bool tn_driver_diff(tn_driver *driver, tn_input *input);
 /* page.c: --report, a page about the compile; true when none was asked for. */
 bool tn_driver_write_page(tn_driver *driver);
 /* depfile.c */

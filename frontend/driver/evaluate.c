@@ -33,17 +33,16 @@ static bool read_file(tn_driver *driver, const char *path, uint8_t **out_data, s
 }
 
 /* Element types have the same numbers on both sides (runtime/abi.h). */
-static bool load_tensor(tn_driver *driver, const char *path, const tn_value *param, tn_tensor **out) {
+bool tn_driver_read_tensor(tn_driver *driver, const char *path, const char *who, tn_dtype dtype, tn_tensor **out) {
   uint8_t *data = NULL;
   size_t bytes = 0;
   tnrt_message message = {0};
   tnrt_array array;
   if (!read_file(driver, path, &data, &bytes)) return false;
-  const char *who = tn_namef(driver->ctx, "input '%s'", param->name);
   bool ok = tnrt_npy_read(&message, &tnrt_alloc_libc, data, bytes, &array) == TNRT_OK;
   if (!ok) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FILE, "'%s': %s", path, message.text);
-  ok = tnrt_array_become(&message, who, &array, (uint32_t)param->type->dtype) == TNRT_OK;
-  if (ok) *out = tn_tensor_from_bytes(driver->ctx->arena, param->type->dtype, array.ndim, array.extents, array.data);
+  ok = tnrt_array_become(&message, who, &array, (uint32_t)dtype) == TNRT_OK;
+  if (ok) *out = tn_tensor_from_bytes(driver->ctx->arena, dtype, array.ndim, array.extents, array.data);
   tnrt_array_free(&tnrt_alloc_libc, &array);
   return ok || tn_error(driver->ctx, TN_LOC_NONE, TN_E_FILE, "'%s': %s", path, message.text);
 }
@@ -60,7 +59,7 @@ static int64_t find_parameter(const tn_func *entry, const char *name, size_t n) 
   return number && (size_t)position < entry->body->params.n ? position : -1;
 }
 
-static bool load_inputs(tn_driver *driver, tn_tensor **tensors) {
+bool tn_driver_load_inputs(tn_driver *driver, tn_tensor **tensors) {
   const tn_func *entry = driver->entry;
   bool ok = true;
   for (size_t i = 0; i < driver->options.eval_inputs.n; i++) {
@@ -69,8 +68,10 @@ static bool load_inputs(tn_driver *driver, tn_tensor **tensors) {
     if (index < 0)
       ok = tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "--input: the model has no input '%.*s'",
                     (int)(equals - text), text);
-    else if (!load_tensor(driver, equals + 1, entry->body->params.data[index], &tensors[index]))
-      ok = false;
+    else
+      ok &= tn_driver_read_tensor(driver, equals + 1,
+                                  tn_namef(driver->ctx, "input '%s'", entry->body->params.data[index]->name),
+                                  entry->body->params.data[index]->type->dtype, &tensors[index]);
   }
   for (size_t i = 0; i < entry->body->params.n && ok; i++)
     if (!tensors[i])
@@ -80,7 +81,7 @@ static bool load_inputs(tn_driver *driver, tn_tensor **tensors) {
 }
 
 /* A file name for any tensor's name: other bytes, and a leading dot, percent-encoded. */
-static const char *file_name(tn_driver *driver, const char *name) {
+const char *tn_driver_file_name(tn_driver *driver, const char *name) {
   tn_buf out = tn_buf_create(driver->ctx->arena);
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
   for (const char *c = name; *c; c++) {
@@ -99,7 +100,8 @@ static bool write_tensor(tn_driver *driver, const char *name, const tn_tensor *t
   if (n == 0) return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FILE, "output '%s' has no form in .npy", name);
   const void *data = tn_tensor_to_bytes(driver->ctx->arena, &stored, &bytes);
   const char *folder = driver->options.output_dir ? driver->options.output_dir : ".";
-  tn_output *output = tn_driver_open(driver, tn_namef(driver->ctx, "%s/%s", folder, file_name(driver, name)), 0644);
+  tn_output *output =
+      tn_driver_open(driver, tn_namef(driver->ctx, "%s/%s", folder, tn_driver_file_name(driver, name)), 0644);
   if (!output) return false;
   tn_sink sink = tn_output_sink(output);
   if (sink.write(sink.user, header, n) && sink.write(sink.user, data, bytes)) return tn_driver_commit(output);
@@ -112,7 +114,7 @@ bool tn_driver_evaluate(tn_driver *driver) {
   uint32_t n_inputs = (uint32_t)entry->body->params.n, n_outputs = (uint32_t)entry->result_names.n;
   tn_tensor **inputs = TN_NEW_N(driver->ctx->arena, tn_tensor *, n_inputs);
   tn_tensor **outputs = TN_NEW_N(driver->ctx->arena, tn_tensor *, n_outputs);
-  if (!load_inputs(driver, inputs)) return false;
+  if (!tn_driver_load_inputs(driver, inputs)) return false;
   tn_progress_tell(driver->ctx, "evaluating", 0, 0);
   if (!tn_eval_func(driver->ctx, driver->ctx->arena, entry, driver->options.eval_mode,
                     (const tn_tensor *const *)inputs, n_inputs, outputs))

@@ -58,8 +58,9 @@ static bool read_text(tn_driver *driver, const tn_input *input) {
 }
 
 /* By content: text is .tnir; an ONNX model begins with its version number or its producer, fields 1 and 2. */
-static bool guess_language(tn_driver *driver, tn_input *input) {
+bool tn_driver_know_language(tn_driver *driver, tn_input *input) {
   unsigned char head[64];
+  if (input->language != LANGUAGE_BY_NAME) return true;
   ssize_t n = -1;
   int fd = strcmp(input->path, "-") == 0 ? -1 : open(input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0) {
@@ -149,7 +150,7 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->constants.n = 0;
   driver->constants_bytes = 0;
   driver->external = (tn_external_weights){0};
-  if (input->language == LANGUAGE_BY_NAME && !guess_language(driver, input)) return false;
+  if (!tn_driver_know_language(driver, input)) return false;
   driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input)
                    : input->language == LANGUAGE_TN ? tn_driver_load_tn(driver, input)
                                                     : load_text(driver, input);

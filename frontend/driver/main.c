@@ -4,6 +4,8 @@
 static bool translate(tn_driver *driver, tn_input *input) {
   if (driver->options.verb == VERB_FMT) return tn_driver_format(driver, input);
   if (driver->options.verb == VERB_CHECK) return tn_driver_check(driver, input);
+  if (driver->options.verb == VERB_INSPECT) return tn_driver_inspect(driver, input);
+  if (driver->options.verb == VERB_DIFF) return tn_driver_diff(driver, input);
   if (driver->options.levels & LEVEL_AST) return tn_driver_print_tree(driver, input);
   if (!tn_driver_load(driver, input)) return false; /* file -> graph */
   if (driver->options.levels & LEVEL_SAFETENSORS)

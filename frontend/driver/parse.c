@@ -147,6 +147,16 @@ static bool check_together(tn_driver *driver) {
   }
   if (o->only_check && o->verb != VERB_FMT)
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--check goes with fmt only");
+  if ((o->has_ref || o->recorded || o->tolerance > 0) && o->verb != VERB_DIFF)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--ref, --recorded and --tolerance go with diff only");
+  if (o->ref_is_onnx != (o->recorded != NULL)) {
+    tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--ref=onnx and --recorded=DIR go together");
+    tn_note(ctx, TN_LOC_NONE,
+            "tenon runs no other program: DIR holds what one has computed, NAME.npy for inputs and values");
+    return false;
+  }
+  if (o->json && o->verb != VERB_INSPECT)
+    return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--json goes with inspect only");
   if (o->levels & (LEVEL_AST | LEVEL_SAFETENSORS | LEVEL_ONNX) &&
       ((o->levels & (o->levels - 1)) || o->code_levels.n > 0))
     return tn_error(ctx, TN_LOC_NONE, TN_E_OPTION, "--emit=%s goes with no other level",

@@ -268,6 +268,7 @@ static bool set_inspect(tn_driver *driver, const tn_option *option, const char *
     case OPT_CHECK_EACH: o->check_each = true; return true;
     case OPT_TIME_PASSES: o->time_passes = true; return true;
     case OPT_SAVE_TEMPS: o->save_temps = true; return true;
+    case OPT_JSON: o->json = true; return true;
     case OPT_NO_FORK: o->no_fork = true; return true;
     case OPT_JOBS: return set_number(driver, option, argument, 1, 256, &o->jobs);
     case OPT_UNIT_SECONDS: return set_number(driver, option, argument, 1, 1000000, &o->unit_seconds);
@@ -324,6 +325,16 @@ static bool set_reference(tn_driver *driver, const tn_option *option, const char
       TN_VEC_PUSH(driver->ctx->arena, &o->eval_inputs, argument);
       return true;
     case OPT_OUTPUT_DIR: o->output_dir = argument; return true;
+    case OPT_RECORDED: o->recorded = argument; return argument[0] != 0 || wrong(driver, option, argument);
+    case OPT_REF:
+      o->has_ref = true;
+      o->ref_is_onnx = strcmp(argument, "onnx") == 0;
+      return o->ref_is_onnx || strcmp(argument, "eval") == 0 || wrong(driver, option, argument);
+    case OPT_TOLERANCE: {
+      char *end;
+      o->tolerance = strtod(argument, &end);
+      return (end != argument && !*end && o->tolerance > 0) || wrong(driver, option, argument);
+    }
     default: /* --eval-mode */
       o->eval_mode = strcmp(argument, "wide") == 0 ? TN_EVAL_WIDE : TN_EVAL_EXACT;
       return o->eval_mode == TN_EVAL_WIDE || strcmp(argument, "exact") == 0 || wrong(driver, option, argument);

@@ -83,6 +83,39 @@ typedef struct tn_onnx_part {
  * knows are checked, its symbols become those of the arguments. path "-" is a file of that name. False: reported. */
 bool tn_onnx_insert(tn_ctx *ctx, const char *path, const tn_onnx_options *options, tn_onnx_part *part);
 
+/* What a file holds, told without importing it, so that an operator that is missing is one row among others. All text
+ * is printable. */
+typedef struct tn_onnx_op_count {
+  const char *domain, *name; /* "" and "Conv" */
+  int64_t version;           /* of the domain's operator set; -1: not declared */
+  size_t count;              /* nodes, those of bodies and of the model's functions (each once) included */
+  tn_loc first;
+  bool is_known;             /* tenon has it in this version, or it is a function of the model */
+  bool is_function;
+} tn_onnx_op_count;
+
+typedef struct tn_onnx_port {
+  const char *name, *type; /* as declared: "FLOAT[batch,3,?]"; "" without a type */
+} tn_onnx_port;
+
+typedef struct tn_onnx_opset {
+  const char *domain;
+  int64_t version;
+} tn_onnx_opset;
+
+typedef struct tn_onnx_summary {
+  int64_t ir_version;
+  const char *producer, *producer_version;
+  TN_VEC(tn_onnx_opset) opsets;
+  TN_VEC(tn_onnx_op_count *) ops; /* in the order of their first nodes */
+  TN_VEC(tn_onnx_port) inputs, outputs;
+  size_t n_nodes, n_weights; /* initialisers and constants */
+  uint64_t weights_bytes;
+} tn_onnx_summary;
+
+/* False when the file cannot be read, or is no ONNX file at all (reported). */
+bool tn_onnx_inspect(tn_ctx *ctx, const char *path, tn_onnx_summary *out);
+
 /* Writing (ir/export.h makes what is written): IR version and opset are the lowest that the operators allow. */
 
 /* Takes bytes in order; false = stop, already reported. */
