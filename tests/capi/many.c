@@ -20,7 +20,7 @@
 
 #include "models.h"
 
-enum { N_MODELS = sizeof entries / sizeof entries[0], N_THREADS = 16, MOST_PORTS = 4, MOST_DIMS = 8 };
+enum { N_MODELS = sizeof entries / sizeof entries[0], N_THREADS = 16, MOST_PORTS = 4 };
 
 /* The inputs of a model and what comes out. */
 typedef struct sample {
@@ -74,13 +74,14 @@ static tn_tensor tensor_of(const tn_port *port, int64_t *shape, void *data) {
   return t;
 }
 
-/* Tensors of a model over its sample; outputs with data NULL where `buffers` is. */
+/* Tensors of a model over its sample; outputs with data NULL where `buffers` is, and where they must be views. */
 static void tensors_of(int i, void *const *buffers, int64_t shapes[][MOST_DIMS], tn_tensor *in, tn_tensor *out) {
   const tn_model *m = entries[i].model;
   memcpy(shapes, samples[i].shapes, sizeof samples[i].shapes);
   for (uint32_t k = 0; k < m->n_inputs; k++) in[k] = tensor_of(&m->inputs[k], shapes[k], samples[i].data[k]);
   for (uint32_t k = 0; k < m->n_outputs; k++)
-    out[k] = tensor_of(&m->outputs[k], shapes[m->n_inputs + k], buffers ? buffers[k] : NULL);
+    out[k] = tensor_of(&m->outputs[k], shapes[m->n_inputs + k],
+                       buffers && !m->outputs[k].is_late ? buffers[k] : NULL);
 }
 
 static void read_inputs(const char *folder) {
@@ -190,6 +191,9 @@ static void call_tensors(int i, void *ctx, user *u, int (*run)(void *, const tn_
   spoil(i, u);
   tensors_of(i, u->buffers, shapes, in, out);
   CHECK(run(ctx, in, out) == 0, &entries[i]);
+  for (uint32_t k = 0; k < entries[i].model->n_outputs; k++)
+    if (entries[i].model->outputs[k].is_late)
+      copy_view(u->buffers[k], out[k].data, out[k].shape, &entries[i].model->outputs[k]);
   compare(i, u->buffers);
   tensors_of(i, NULL, shapes, in, out);
   CHECK(run(ctx, in, out) == 0, &entries[i]);
@@ -311,7 +315,15 @@ static void check_refusals(int i) {
   CHECK(e->create(&ctx, NULL, 0, 1) == 0, e);
   tensors_of(i, u.buffers, shapes, in, out);
   for (uint32_t k = 0; k < m->n_inputs; k++) refuse_each(i, ctx, in, out, &in[k], m->inputs[k].name);
-  for (uint32_t k = 0; k < m->n_outputs; k++) refuse_each(i, ctx, in, out, &out[k], m->outputs[k].name);
+  for (uint32_t k = 0; k < m->n_outputs; k++) {
+    if (!m->outputs[k].is_late) {
+      refuse_each(i, ctx, in, out, &out[k], m->outputs[k].name);
+      continue;
+    }
+    out[k].data = u.buffers[k]; /* its size is not the caller's to know */
+    refuse(e, ctx, in, out, TN_STATUS_BAD_INPUT, m->outputs[k].name);
+    out[k].data = NULL;
+  }
   for (uint32_t k = 0; k < m->n_inputs; k++)
     for (uint32_t axis = 0; axis < m->inputs[k].ndim; axis++) {
       if (binds_size(m, k, axis)) continue;

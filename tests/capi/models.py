@@ -1,7 +1,7 @@
 """A hundred small models for the tests of the C interface, in every form that tenon reads: ONNX, the language, the IR.
 
-write(folder, n) leaves files m0, m1, ... there and returns [Model]: of each its file, the options that compile it, and
-the value of each of its sizes by the name that users know it by.
+write(folder, n) leaves files m0, m1, ... of the families in turn there and returns [Model]: of each its file, the
+options that compile it, and the value of each of its sizes by the name that users know it by.
 """
 import collections
 import os
@@ -111,6 +111,12 @@ def wide(k):
       e = Softmax(x)  t = Tanh(e)  y = Add(t, one) }}""", {"N": 60}
 
 
+def found(k):
+    """Sizes that are found while running."""
+    return "onnx", f"""m (float[N,{3 + k}] x, int64[2] repeats, float[N] z) => (float[A,B] y, float[N] w, float s) {{
+      t = Tile(x, repeats)  y = Exp(t)  w = Neg(z)  s = ReduceSum<keepdims = 0> (t) }}""", {"N": 4}
+
+
 def plain(k):
     n = 4 + k
     return "tnir", f"""tnir 1
@@ -125,13 +131,13 @@ func @run entry (%x: f32[S,{n}] "in put") -> (f32[S,{n}] "out/put") {{
 
 
 FAMILIES = (mlp, conv, half, integers, choice, two_of_each, gather, brain, loop, plain, top, wide, booleans, normed,
-            joined, fixed, recurrent)
+            joined, fixed, recurrent, found)
 
 
-def write(folder, n):
+def write(folder, n, families=FAMILIES):
     models = []
     for i in range(n):
-        k, family = i // len(FAMILIES), FAMILIES[i % len(FAMILIES)]
+        k, family = i // len(families), families[i % len(families)]
         kind, text, sizes = family(k)
         file = os.path.join(folder, f"m{i}.{kind}")
         if kind == "onnx":

@@ -28,7 +28,7 @@ LANGUAGES = {"C99": ["gcc", "-std=c99", "-D_GNU_SOURCE"], "C++11": ["g++", "-x",
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-O1"]
 NUMPY = {"f64": "<f8", "f32": "<f4", "f16": "<f2", "bf16": "<u2", "bool": "|b1",
          **{f"{k}{b}": f"{'<' if b > 8 else '|'}{k}{b // 8}" for k in "iu" for b in (8, 16, 32, 64)}}
-PORT = re.compile(r'^ \*   (\w+): (input|output) "(.*)", (\w+)\[(.*)\]$', re.MULTILINE)
+PORT = re.compile(r'^ \*   (\w+): (input|output) "(.*)", (\w+)\[(.*)\](, found while running.*)?$', re.MULTILINE)
 SIZE = re.compile(r'^ \*   (\w+): size "(.*)", ', re.MULTILINE)
 DECLARED = re.compile(r"^(?!typedef)[\w ]+?[ *](m\d+_\w+)(?:\(|;)", re.MULTILINE)
 
@@ -48,7 +48,8 @@ def read(path):
 class Port:
     """One row of a header's comment: an input or output."""
     def __init__(self, row, sizes):
-        self.parameter, self.kind, self.name, self.dtype, extents = row
+        self.parameter, self.kind, self.name, self.dtype, extents, late = row
+        self.is_late = bool(late)
         self.shape = None
         if self.kind == "input":
             self.shape = [int(e) if e.isdigit() else sizes[e] for e in extents.split(",") if e]
@@ -75,7 +76,9 @@ class Built:
     def __init__(self, folder, *options, n=N_MODELS):
         self.folder = folder
         self.has_heap = "-ffreestanding" not in options
-        self.models = models.write(folder, n)
+        needs_heap = (models.found,)
+        families = [f for f in models.FAMILIES if self.has_heap or f not in needs_heap]
+        self.models = models.write(folder, n, families)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda m: run(TENON, "-c", m.file, "-o", f"{folder}/{m.name}.o", "-march=x86-64-v3",
                                         *m.options, *options, cwd=folder), self.models))
@@ -100,10 +103,18 @@ class Built:
         types = re.search(rf"^int {name}_run\((.*)\);$", header, re.MULTILINE).group(1).split(", ")
         values = ["c"] + [f"sizes[{i}]" for i in range(len(self.symbols[name]))]
         kinds = {"input": 0, "output": 0}
-        for port, declared in zip(self.ports[name], types[len(values):], strict=True):
-            where = "in" if port.kind == "input" else "out"
-            values.append(f"({declared[:declared.index('*')].strip()} *){where}[{kinds[port.kind]}]")
+        declared, before, after = types[len(values):], "", ""
+        for port in self.ports[name]:
+            base, k = declared.pop(0).split("*")[0].strip(), kinds[port.kind]
+            if port.is_late:
+                declared.pop(0)
+                before += f"  {base} *view_{k} = NULL;\n  int64_t extents_{k}[MOST_DIMS];\n"
+                after += f"  if (status == 0) copy_view(out[{k}], view_{k}, extents_{k}, &{name}_model.outputs[{k}]);\n"
+                values += [f"&view_{k}", f"extents_{k}"]
+            else:
+                values.append(f"({base} *){'in' if port.kind == 'input' else 'out'}[{k}]")
             kinds[port.kind] += 1
+        assert not declared, name
         constant = f"{name.upper()}_ARENA_BYTES" if f"{name.upper()}_ARENA_BYTES" in header else "0"
         listed = ", ".join(str(self.sizes[name][c]) for c, _ in self.symbols[name]) or "0"
         return f"""
@@ -118,7 +129,8 @@ static size_t arena_{name}(const int64_t *sizes) {{ (void)sizes; return {name}_a
 static int run_{name}(void *ctx, const int64_t *sizes, void *const *in, void *const *out) {{
   {name}_ctx *c = ({name}_ctx *)ctx;
   (void)sizes; (void)in; (void)out;
-  return {name}_run({", ".join(values)});
+{before}  int status = {name}_run({", ".join(values)});
+{after}  return status;
 }}
 static int tensors_{name}(void *ctx, const tn_tensor *in, tn_tensor *out) {{
   return {name}_run_tensors(({name}_ctx *)ctx, in, out);
@@ -133,6 +145,15 @@ static void destroy_{name}(void *ctx) {{ {name}_destroy(({name}_ctx *)ctx); }}
     def table(self):
         texts = [self.wrappers(m) for m in self.models]
         return "".join(f'#include "{m.name}.h"\n' for m in self.models) + """
+enum { MOST_DIMS = 8 };
+
+/* What a late output's pointer was set to, into a buffer of the caller's. */
+static inline void copy_view(void *to, const void *view, const int64_t *extents, const tn_port *port) {
+  size_t bytes = port->dtype.bits / 8u;
+  for (uint32_t axis = 0; axis < port->ndim; axis++) bytes *= (size_t)extents[axis];
+  if (bytes > 0) memcpy(to, view, bytes);
+}
+
 typedef struct entry {
   const char *name;
   const tn_model *model;
