@@ -1,0 +1,77 @@
+"""Where an oracle is wrong: judged by hand, each with what shows it. Its word on such a node is not asked."""
+from number import is_float, name_of
+
+# (oracle, operator) -> (condition on (node, values, opset), what is wrong)
+FAULTS = {}
+
+
+def fault(who, op, why, when=lambda node, values, opset: True):
+    FAULTS.setdefault((who, op), []).append((when, why))
+
+
+def distrusted(who, node, values, opset):
+    """Why the oracle is not asked about this node, or None."""
+    for when, why in FAULTS.get((who, node.op), []):
+        if when(node, values, opset):
+            return why
+    return None
+
+
+def first(node, values):
+    return values[node.inputs[0]] if node.inputs and node.inputs[0] in values else None
+
+
+def kind(node, values, i=0):
+    return name_of(values[node.inputs[i]]) if len(node.inputs) > i and node.inputs[i] in values else None
+
+
+def of_f64(node, values, opset):
+    return kind(node, values) == "f64"
+
+
+fault("onnx", "LRN", "sums over a window cut at channel 5 of its example, whatever the tensor has")
+fault("onnx", "HardSwish", "1/6 rounded to f32 for doubles too", of_f64)
+fault("onnx", "Gelu", "erf in f32 for doubles too", of_f64)
+for _op in ("ReduceSum", "ReduceSumSquare", "ReduceProd", "ReduceL1"):
+    fault("onnxruntime", _op, "integers saturate where ONNX has them wrap",
+          lambda n, v, o: kind(n, v) in ("i32", "i64"))
+for _op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+    fault("onnxruntime", _op, "constants and angles in f32 for doubles too",
+          lambda n, v, o: n.attributes.get("output_datatype") == 11)
+fault("onnxruntime", "InstanceNormalization", "of one element a channel: mean * scale / sqrt(epsilon) less itself",
+      lambda n, v, o: first(n, v) is None or first(n, v)[:1, :1].size <= 1)
+
+fault("onnx", "Erf", "computed in f32 for doubles too", of_f64)
+fault("onnx", "GlobalMaxPool", "the result has more or fewer axes than the operand",
+      lambda n, v, o: values_rank(n, v) != 4)
+for _op in ("Softmax", "LogSoftmax", "Hardmax"):
+    fault("onnx", _op, "before opset 13 all axes from `axis` on are one", lambda n, v, o: o < 13)
+fault("onnx", "BatchNormalization", "the forms before opset 14 take the wrong defaults", lambda n, v, o: o < 14)
+fault("onnx", "LpNormalization", "p = 1 sums the elements, not their absolute values",
+      lambda n, v, o: n.attributes.get("p", 2) == 1)
+fault("onnx", "GridSample", "cubic with `border` or `reflection`: weights of the clipped position",
+      lambda n, v, o: "cubic" in n.attributes.get("mode", ""))
+fault("onnx", "ConvTranspose", "the bias of the second group is the first one's",
+      lambda n, v, o: n.attributes.get("group", 1) > 1)
+fault("onnx", "Resize", "64-bit integers go through doubles", lambda n, v, o: kind(n, v) in ("i64", "u64"))
+fault("onnx", "Upsample", "64-bit integers go through doubles", lambda n, v, o: kind(n, v) in ("i64", "u64"))
+fault("onnx", "MaxPool", "the second result counts within a channel, not within the tensor",
+      lambda n, v, o: len(n.outputs) > 1)
+fault("onnx", "AffineGrid", "the base grid is in f32 for doubles too", of_f64)
+fault("onnx", "Loop", "carried values come out as they went in")
+
+
+def values_rank(node, values):
+    x = first(node, values)
+    return None if x is None else x.ndim
+
+
+# What tenon refuses by name and documents (README, "Where it stands"): (part of the message, why).
+LIMITS = (
+    ("extents of one broadcast", "two computed extents that meet must be equal"),
+    ("with no axes and an extent that may or may not be 1", "the rank depends on the size"),
+)
+
+
+def limit_of(text):
+    return next((why for part, why in LIMITS if part in text), None)

@@ -1,0 +1,137 @@
+"""Random valid typed graphs: compiled for AVX-512 and AVX2, and in the reference, against onnxruntime and the ONNX
+reference evaluator.
+
+  run.py BUILD [-j N] [--seed S] [--count N] [--first N] [--only OP[,OP...]] [--replay FILE...] [--kept] [--table]
+         [--no-reduce] [--save DIR]
+
+The same seed and number give the same graph. What differs is reduced and printed; --save keeps it as a file that
+--replay runs again."""
+import argparse
+import collections
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "numerics"))
+
+import generate  # noqa: E402
+import graph as graphs  # noqa: E402
+import oracle  # noqa: E402
+from compare import Batch  # noqa: E402
+from reduce import reduce  # noqa: E402
+
+BATCH = 25
+LEVELS = [[], [], ["-O1"], [], ["-O3"], [], [], ["-O0"], ["-Os"], []]
+
+
+def run_batch(job):
+    args, number = job
+    opset = generate.opset_of(args.seed, number)
+    made, done, missed = [], collections.Counter(), collections.Counter()
+    for index in range(number * BATCH, (number + 1) * BATCH):
+        if args.first <= index < args.first + args.count:
+            got = generate.generate(args.seed, index, opset, args.only)
+            if got is not None:
+                made.append((index, got[0]))
+                done.update(got[1])
+                missed.update(got[2])
+    if not made:
+        return 0, 0, done, missed, []
+    options = LEVELS[number % len(LEVELS)]
+    batch = Batch(args.tenon, made, options)
+    try:
+        findings = batch.run()
+    except Exception:  # a fault of this test
+        return len(made), 0, done, missed, [("test", number, traceback.format_exc(limit=-6), "")]
+    reported = []
+    for finding in findings:
+        graph = dict(made)[finding.index]
+        if not args.no_reduce:
+            graph = reduce(args.tenon, graph, finding, options)
+        if args.save:
+            graphs.save_json(os.path.join(args.save, f"s{args.seed}_{finding.index}_{finding.kind}.json"), graph,
+                             finding.text.split("\n")[0][:300])
+        reported.append((finding.kind, finding.index, finding.text, graphs.listing(graph)))
+    return len(made), len(batch.limited), done, missed, reported
+
+
+def replay(args, files):
+    passed = failed = 0
+    for path in files:
+        graph = graphs.load_json(path)
+        findings = Batch(args.tenon, [(0, graph)]).run()
+        passed, failed = passed + (not findings), failed + bool(findings)
+        for finding in findings:
+            print(f"FAILED {path}: {finding.kind}: {finding.text}")
+    return passed, failed
+
+
+def print_table(done, missed):
+    types = ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool")
+    allowed = set(p for o in (28, 9, 10) for p in generate.pairs_of(o))
+    print(f"{'operator':28}" + "".join(f"{t:>6}" for t in types))
+    for name in sorted({p[0] for p in allowed}):
+        cells = [f"{done[name, t]:6d}" if (name, t) in allowed or done[name, t] else "     ." for t in types]
+        print(f"{name:28}" + "".join(cells))
+    few = [p for p in sorted(allowed) if done[p] < 10]
+    print(f"{len(allowed)} pairs, {len(few)} of them fewer than ten times: " +
+          ", ".join(f"{n} {t} ({done[n, t]}, {missed[n, t]} missed)" for n, t in few))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("-j", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--replay", nargs="+", default=[])
+    parser.add_argument("--kept", action="store_true", help="the kept graphs first")
+    parser.add_argument("--table", action="store_true", help="how often each operator had each type")
+    parser.add_argument("--no-reduce", action="store_true")
+    parser.add_argument("--save")
+    parser.add_argument("--tenon")
+    args = parser.parse_args()
+    args.tenon = os.path.abspath(args.tenon or os.path.join(args.build, "bin", "tenon"))
+    args.only = tuple(o for o in args.only.split(",") if o)
+    start, passed, failed, skipped = time.monotonic(), 0, 0, 0
+    if args.replay or args.kept:
+        kept = os.path.join(HERE, "kept")
+        passed, failed = replay(args, args.replay or sorted(os.path.join(kept, f) for f in os.listdir(kept)))
+    if not args.replay:
+        p, f, skipped = random_graphs(args)
+        passed, failed = passed + p, failed + f
+    print(f"in {time.monotonic() - start:.0f} s")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+def random_graphs(args):
+    numbers = range(args.first // BATCH, -(-(args.first + args.count) // BATCH))
+    print(f"seed {args.seed}, graphs {args.first} to {args.first + args.count - 1}")
+    total, limited, wrong = 0, 0, set()
+    done, missed, kinds = collections.Counter(), collections.Counter(), collections.Counter()
+    with multiprocessing.Pool(args.j, maxtasksperchild=20) as pool:
+        for n, k, d, m, reported in pool.imap_unordered(run_batch, [(args, number) for number in numbers]):
+            total += n
+            limited += k
+            done.update(d)
+            missed.update(m)
+            for kind, index, text, listing in reported:
+                wrong.add(index)
+                kinds[kind] += 1
+                print(f"FAILED {kind}: {text}\n{listing}\n    again: tests/random/run.py {args.build} --seed "
+                      f"{args.seed} --first {index} --count 1", flush=True)
+    print(f"{total} graphs, {limited} refused by a documented limit; {sum(done.values())} nodes of {len(done)} pairs "
+          "of operator and type; " + ", ".join(f"{k} {n}" for k, n in kinds.items()))
+    if args.table:
+        print_table(done, missed)
+    return total - len(wrong) - limited, len(wrong), limited
+
+
+if __name__ == "__main__":
+    sys.exit(main())
