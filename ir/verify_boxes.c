@@ -162,9 +162,14 @@ void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *re
   const tn_dim *zero = tn_dim_const(ctx, 0);
   for (uint32_t i = 0; i < read->n_index; i++) {
     const tn_dim *extent = type->dims[i];
-    bool affine = read_ends(ctx, kernel, read->index[i], &out->lo[i], &out->hi[i]);
+    const tn_dim *index = read->index[i];
+    bool affine = read_ends(ctx, kernel, index, &out->lo[i], &out->hi[i]);
     if (!affine || (read->n_in && !tn_dim_proves_le(ctx, zero, out->lo[i]))) out->lo[i] = zero;
     if (!affine || (read->n_in && !tn_dim_proves_le(ctx, out->hi[i], extent))) out->hi[i] = extent;
+    if (affine || tn_dim_uses_kind(index, TN_SYM_VALUE)) continue;
+    const tn_dim *end = index->hi < TN_DIM_INF ? tn_dim_const(ctx, index->hi + 1) : extent;
+    if (index->lo > 0) out->lo[i] = tn_dim_const(ctx, index->lo);
+    if (index->hi >= 0 && tn_dim_proves_le(ctx, end, extent)) out->hi[i] = end;
   }
 }
 
@@ -184,7 +189,7 @@ bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, cons
   return true;
 }
 
-static bool disjoint(tn_ctx *ctx, tn_guards guards, const tn_box *a, const tn_box *b, uint32_t ndim) {
+bool tn_verify_boxes_apart(tn_ctx *ctx, tn_guards guards, const tn_box *a, const tn_box *b, uint32_t ndim) {
   for (uint32_t i = 0; i < ndim; i++)
     if (tn_verify_le(ctx, guards, a->hi[i], b->lo[i]) || tn_verify_le(ctx, guards, b->hi[i], a->lo[i])) return true;
   return false;
@@ -211,7 +216,7 @@ bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, si
   for (size_t i = 0; i < n; i++) {
     if (!tn_verify_box_inside(ctx, guards, &boxes[i], whole, ndim)) return false;
     for (size_t k = 0; k < i; k++)
-      if (!disjoint(ctx, guards, &boxes[i], &boxes[k], ndim)) return false;
+      if (!tn_verify_boxes_apart(ctx, guards, &boxes[i], &boxes[k], ndim)) return false;
     sum = tn_dim_add(ctx, sum, volume(ctx, &boxes[i], ndim));
   }
   return tn_verify_equal(ctx, guards, sum, volume(ctx, whole, ndim));

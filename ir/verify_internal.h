@@ -28,12 +28,14 @@ typedef struct tn_box {
 
 /* The box that a write fills, each element once; false when it is none or that cannot be proved. */
 bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out);
-/* A box that holds all elements that a read takes from its argument; a coordinate that may leave it (with `outside`),
- * or that is not affine, counts as its whole axis. */
+/* A box that holds all elements that a read takes from its argument; a coordinate that may leave it (with `outside`)
+ * counts as its whole axis, one that is not affine as its range. */
 void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out);
 /* True when n boxes of rank ndim fill `whole`, no two of them having an element in common. */
 bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, size_t n, const tn_box *whole,
                           uint32_t ndim);
+/* Whether two boxes have no element in common. */
+bool tn_verify_boxes_apart(tn_ctx *ctx, tn_guards guards, const tn_box *a, const tn_box *b, uint32_t ndim);
 /* Whether box lies inside whole. */
 bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, const tn_box *whole, uint32_t ndim);
 /* Numbers of the steps between which a buffer holds something, inclusive. */

@@ -225,6 +225,26 @@ static void read_whole(verifier *v, const tn_buffer *buffer, uint32_t step) {
     breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", step, buffer->name);
 }
 
+/* Whether a read stays inside a box by what its index says itself, which its ends need not show. */
+static bool index_is_inside(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_box *box) {
+  for (uint32_t i = 0; i < read->n_index; i++)
+    if (!tn_verify_le_in(v->ctx, v->guards, kernel, box->lo[i], read->index[i]) ||
+        !tn_verify_le_in(v->ctx, v->guards, kernel, tn_dim_add_i(v->ctx, read->index[i], 1), box->hi[i]))
+      return false;
+  return true;
+}
+
+static bool read_is_filled(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_buffer *buffer) {
+  tn_box region;
+  tn_verify_read_box(v->ctx, kernel, read, &region);
+  if (region_is_filled(v, buffer, &region)) return true;
+  const life *l = &v->lives[buffer->id];
+  bool plain = buffer->kind != TN_BUFFER_VIEW && read->n_in == 0;
+  for (size_t i = 0; plain && i < l->boxes.n; i++)
+    if (index_is_inside(v, kernel, read, &l->boxes.data[i])) return true;
+  return false;
+}
+
 /* A kernel may read a part of a buffer whose other parts are written later: what it reaches must be filled. */
 static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32_t number) {
   const tn_kernel *kernel = step->kernel;
@@ -235,10 +255,8 @@ static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32
   bool same_type = extents_fit(v, kernel->args.data[arg].type, buffer->type);
   for (size_t i = 0; i < kernel->nodes.n; i++) {
     const tn_knode *node = kernel->nodes.data[i];
-    tn_box region;
     if (node->kind != TN_K_READ || node->arg != arg) continue;
-    tn_verify_read_box(v->ctx, kernel, node, &region);
-    if (!same_type || !region_is_filled(v, buffer, &region))
+    if (!same_type || !read_is_filled(v, kernel, node, buffer))
       breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", number, buffer->name);
   }
 }
@@ -281,13 +299,52 @@ static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint3
   }
 }
 
-/* Two arguments may be one buffer only when both are written parts or both are read. */
+/* Whether a read stays on one side of a box by what its index says itself. */
+static bool index_is_beside(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_box *box) {
+  for (uint32_t i = 0; i < read->n_index; i++)
+    if (tn_verify_le_in(v->ctx, v->guards, kernel, box->hi[i], read->index[i]) ||
+        tn_verify_le_in(v->ctx, v->guards, kernel, tn_dim_add_i(v->ctx, read->index[i], 1), box->lo[i]))
+      return true;
+  return false;
+}
+
+/* Whether what the kernel reads through argument `in` and what it writes through `out`, both of one owner, share no
+ * element: parts of a concat whose producers read one another. */
+static bool reads_apart(verifier *v, const tn_step *step, size_t in, size_t out) {
+  const tn_kernel *kernel = step->kernel;
+  const tn_buffer *read = step->args.data[in], *written = step->args.data[out];
+  if (!extents_fit(v, kernel->args.data[in].type, read->type)) return false;
+  for (size_t i = 0; i < kernel->nodes.n; i++) {
+    const tn_knode *from = kernel->nodes.data[i];
+    if (from->kind == TN_K_UPDATE && from->arg == out) return false;
+    if (from->kind != TN_K_READ || from->arg != in) continue;
+    tn_box source, target;
+    tn_verify_read_box(v->ctx, kernel, from, &source);
+    source = box_in_owner(v, read, &source);
+    for (size_t k = 0; k < kernel->nodes.n; k++) {
+      const tn_knode *to = kernel->nodes.data[k];
+      if (to->kind != TN_K_WRITE || to->arg != out) continue;
+      if (!tn_verify_write_box(v->ctx, v->guards, kernel, to, &target)) return false;
+      target = box_in_owner(v, written, &target);
+      if (!tn_verify_boxes_apart(v->ctx, v->guards, &source, &target, owner_of(read)->type->ndim) &&
+          (owner_of(read) != read || !index_is_beside(v, kernel, from, &target)))
+        return false;
+    }
+  }
+  return true;
+}
+
+/* Two arguments may be one buffer when both are written parts, or both are read, or what is read lies beside what is
+ * written. */
 static void check_aliases(verifier *v, const tn_step *step, uint32_t number) {
   for (size_t i = 0; i < step->args.n; i++)
-    for (size_t k = 0; k < i; k++)
+    for (size_t k = 0; k < i; k++) {
+      size_t out = step->kernel->args.data[i].is_output ? i : k, in = i + k - out;
       if (owner_of(step->args.data[i]) == owner_of(step->args.data[k]) &&
-          step->kernel->args.data[i].is_output != step->kernel->args.data[k].is_output)
+          step->kernel->args.data[i].is_output != step->kernel->args.data[k].is_output &&
+          !reads_apart(v, step, in, out))
         breach(v, "step %u reads and writes '%s'", number, step->args.data[i]->name);
+    }
 }
 
 static void check_kernel_step(verifier *v, const tn_step *step, uint32_t number) {

@@ -190,7 +190,15 @@ static void renumber(grouping *g) {
     if (node->group >= 0) node->group = numbers[node->group];
 }
 
-/* What the block's end, a region, a bit cast or a dim_read takes from memory is a root, also when it is a view. */
+/* A view whose elements are not all in memory: a border, positions, extents, a constant seen larger. */
+static bool is_computed_view(const tn_value *value) {
+  for (; value->def && tn_node_is_view(value->def); value = value->def->operands[0].value)
+    if (value->def->op == &tn_op_pad || value->def->n_operands == 0) return true;
+  return false;
+}
+
+/* What the block's end, a region, a bit cast, a dim_read or a sort takes from memory is a root, also when it is a
+ * view. */
 static void keep_operand(grouping *g, const tn_use *use) {
   tn_node *def = use->value ? use->value->def : NULL;
   if (def && def->op != &tn_op_const && def->group < 0) new_group(g, def);
@@ -205,7 +213,9 @@ static void group_block(tn_block *block, const tn_arena *memory) {
     for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory);
     for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
       if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
-    if (node->op == &tn_op_bitcast || node->op == &tn_op_dim_read) keep_operand(&g, &node->operands[0]);
+    bool from_memory = node->op == &tn_op_bitcast || node->op == &tn_op_dim_read ||
+                       (node->op == &tn_op_argsort && is_computed_view(node->operands[0].value));
+    if (from_memory) keep_operand(&g, &node->operands[0]);
   }
   cut_view_chains(&g);
   for (tn_node *node = end->previous; node; node = node->previous) {

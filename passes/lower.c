@@ -227,6 +227,32 @@ static bool needs_own_buffer(const tn_value *value) {
   return value->def->n_regions > 0;
 }
 
+static bool reads_where_it_says(const tn_node *node, bool is_static) {
+  const tn_opdef *op = node->op;
+  if (op->kind == TN_OP_SCALAR || op == &tn_op_transpose || op == &tn_op_broadcast || op == &tn_op_slice ||
+      op == &tn_op_concat || op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx || op == &tn_op_window ||
+      op == &tn_op_reduce || op == &tn_op_pad || op == &tn_op_fence || op == &tn_op_return || op == &tn_op_yield)
+    return true;
+  return is_static && op != &tn_op_gather && op != &tn_op_scatter && node->n_regions == 0;
+}
+
+/* Whether it can be proved of every reader that it stays inside the value: the buffer that the value is a part of goes
+ * on beside it. A gather's index is in range only because it is checked against the whole buffer; where extents are
+ * symbols, a reshape's quotients and remainders have no bounds that show it. */
+static bool readers_stay_inside(const tn_lowering *l, const tn_value *value, tn_map *seen) {
+  if (tn_map_has(seen, value)) return true;
+  tn_map_set(seen, value, (void *)value);
+  for (const tn_use *use = value->uses; use; use = use->next) {
+    const tn_node *user = use->user;
+    if (!reads_where_it_says(user, tn_type_is_static(value->type))) return false;
+    for (uint32_t i = 0; i < user->n_results; i++)
+      if (user->op != &tn_op_concat && !tn_groups_materialised(&l->groups, user->results[i]) &&
+          !readers_stay_inside(l, user->results[i], seen))
+        return false;
+  }
+  return true;
+}
+
 /* Concat operands that their producers may write in place; inner concats come after outer ones (reverse order). */
 static void place_parts(tn_lowering *l, const tn_node *concat) {
   const tn_placement *whole = tn_map_get(&l->placements, concat->results[0]);
@@ -234,10 +260,11 @@ static void place_parts(tn_lowering *l, const tn_node *concat) {
   const tn_dim *offset = whole->shift[axis] ? whole->shift[axis] : tn_dim_const(l->ctx, 0);
   for (uint32_t i = 0; i < concat->n_operands; i++) {
     const tn_value *operand = concat->operands[i].value;
+    tn_map seen = tn_map_create(l->scratch);
     bool in_place = operand->def && !tn_value_const(operand) && operand->def->op != &tn_op_scatter &&
                     tn_groups_materialised(&l->groups, operand) &&
                     !tn_map_has(&l->placements, operand) && !needs_own_buffer(operand) &&
-                    operand->type->dtype == concat->results[0]->type->dtype;
+                    readers_stay_inside(l, operand, &seen) && operand->type->dtype == concat->results[0]->type->dtype;
     if (in_place) {
       tn_placement *part = tn_lower_place(l, operand, whole->buffer);
       memcpy(part->shift, whole->shift, sizeof(part->shift));

@@ -73,6 +73,13 @@ static bool place_params(loop_lowering *s) {
   return ok;
 }
 
+/* Of a scan that never runs: the carried values stay what they are at first, and nothing is stacked. */
+static bool place_first_alone(loop_lowering *s) {
+  bool ok = true;
+  for (uint32_t k = 0; k < s->carried; k++) ok &= place_carried(s, k);
+  return ok;
+}
+
 /* A stacked value that nothing placed before is computed where it belongs. */
 static void place_stacked(loop_lowering *s) {
   tn_lowering *l = s->l;
@@ -161,6 +168,7 @@ static bool lower_scan(tn_lowering *l, const tn_node *node) {
   loop_lowering s = begin_loop(l, node, (uint32_t)tn_node_attr(node, "n_carried")->u.i);
   s.seq = (uint32_t)tn_node_attr(node, "n_seq")->u.i;
   make_symbol(&s);
+  if (tn_dim_is(s.symbol->extent, 0)) return place_first_alone(&s);
   if (!place_params(&s)) return false;
   tn_step *loop = tn_step_add(l->program, l->steps, TN_STEP_LOOP, node->loc);
   loop->symbol = s.symbol;

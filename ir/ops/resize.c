@@ -521,11 +521,13 @@ static bool import_resize(tn_foreign_node *node) {
   bool crop = r.attrs[COORDINATES].u.i == TF_CROP;
   if (crop && !read_floats(node, 1, 2 * r.n, r.roi, &r.roi_values)) return false;
   if (r.roi_values != NULL) r.roi_values = tn_build_cast(node->build, r.roi_values, TN_F64);
-  tn_value *x = r.x;
+  bool chooses = r.x->type->dtype == TN_BOOL && r.attrs[MODE].u.i == MODE_NEAREST; /* bools are chosen as bytes */
+  tn_value *x = chooses ? tn_build_cast(node->build, r.x, TN_U8) : r.x;
   for (uint32_t i = 0; i < r.n && x != NULL; i++) {
     bool same = r.sizes[i] == x->type->dims[r.axes[i]] && r.scales[i] == 1;
     if (crop || !same) x = resize_axis(node, &r, i, x);
   }
+  if (chooses && x != NULL) x = tn_build_cast(node->build, x, TN_BOOL);
   return tn_foreign_set(node, 0, x);
 }
 

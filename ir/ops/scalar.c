@@ -280,6 +280,17 @@ static bool import_cast_like(tn_foreign_node *node) {
   return like != NULL && import_cast_to(node, like->type->dtype);
 }
 
+/* Of integers (opsets 9 and later allow them): in double, cut to an integer. */
+static bool import_erf(tn_foreign_node *node) {
+  tn_build *b = node->build;
+  tn_value *x = tn_foreign_need(node, 0);
+  if (x == NULL) return false;
+  tn_dtype dtype = x->type->dtype;
+  bool whole = tn_dtype_is_integer(dtype);
+  tn_value *y = tn_build_unary(b, TN_ERF, whole ? tn_build_cast(b, x, TN_F64) : x);
+  return tn_foreign_set(node, 0, whole && y != NULL ? tn_build_cast(b, y, dtype) : y);
+}
+
 /* Two operands: NumPy-style from opset 7, before that by attributes; else versions change element types only. */
 #define ROW(name, op, since, import_function) \
   static const tn_onnx_row name[] = {{"", op, since, 0, import_function}}
@@ -316,7 +327,7 @@ ROW(onnx_tanh, "Tanh", 1, NULL);
 ROW(onnx_asinh, "Asinh", 9, NULL);
 ROW(onnx_acosh, "Acosh", 9, NULL);
 ROW(onnx_atanh, "Atanh", 9, NULL);
-ROW(onnx_erf, "Erf", 9, NULL);
+ROW(onnx_erf, "Erf", 9, import_erf);
 ROW(onnx_pow, "Pow", 1, import_pow);
 static const tn_onnx_row onnx_not[] = {{"", "Not", 1, 0, NULL}, {"", "BitwiseNot", 18, 0, NULL}};
 static const tn_onnx_row onnx_and[] = {{"", "And", 1, 0, import_broadcast},
