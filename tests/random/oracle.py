@@ -1,4 +1,6 @@
 """What others say about a graph: the ONNX reference evaluator node by node, onnxruntime on the whole."""
+import os
+import tempfile
 import warnings
 
 import numpy as np
@@ -10,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from graph import Graph, model_of, node_proto, parts, all_nodes, domains_of
 from judged import distrusted
 from number import TYPES, is_float, name_of, onnx_type
+from program import execute, load, save
 
 onnxruntime.set_default_logger_severity(4)
 NUMPY = {onnx_type(n): n for n in TYPES}
@@ -93,6 +96,25 @@ def runtime_run(model, feeds):
     return session.run(None, feeds)
 
 
+OWN = {"tenon": None}  # the compiler whose reference says what nobody else does
+
+
+def own_run(model, feeds):
+    """tenon's reference, where neither oracle has the node: then only compiled code is held against something."""
+    if OWN["tenon"] is None:
+        raise Unable("no oracle")
+    with tempfile.TemporaryDirectory(prefix="random-") as folder:
+        path = os.path.join(folder, "model.onnx")
+        command = [OWN["tenon"], path, "--eval", "--output-dir", folder]
+        for n, x in feeds.items():
+            save(os.path.join(folder, n + ".npy"), x)
+            command += ["--input", f"{n}={folder}/{n}.npy"]
+        types = dict(zip((o.name for o in model.graph.output), types_of(model)))
+        onnx.save(model, path)
+        execute("the reference", command)
+        return [load(os.path.join(folder, n + ".npy"), t) for n, (t, _) in types.items()]
+
+
 def evaluate(node, values, opset):
     """[results] of a node on concrete values, in the types that ONNX gives them; raises Unable."""
     model, feeds = single(node, values, opset)
@@ -104,6 +126,7 @@ def evaluate(node, values, opset):
             lambda: widened(node, values, opset, reference_run), lambda: widened(node, values, opset, runtime_run)]
     if distrusted("onnx", node, values, opset):
         ways = [ways[1], ways[3], ways[0], ways[2]]
+    ways.append(lambda: own_run(model, feeds))
     last = None
     for way in ways:
         try:

@@ -29,6 +29,7 @@ LEVELS = [[], [], ["-O1"], [], ["-O3"], [], [], ["-O0"], ["-Os"], []]
 
 def run_batch(job):
     args, number = job
+    oracle.OWN["tenon"] = args.tenon
     opset = generate.opset_of(args.seed, number)
     made, done, missed = [], collections.Counter(), collections.Counter()
     for index in range(number * BATCH, (number + 1) * BATCH):
@@ -59,6 +60,7 @@ def run_batch(job):
 
 
 def replay(args, files):
+    oracle.OWN["tenon"] = args.tenon
     passed = failed = 0
     for path in files:
         graph = graphs.load_json(path)

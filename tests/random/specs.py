@@ -3,7 +3,7 @@ element type to one placed node; the type is that of the operand (or result) tha
 from dataclasses import dataclass
 from typing import Callable
 
-from build import NUMBERS, Reject, allowed, onnx_type_of, schema_of
+from build import FLOATS, NUMBERS, Reject, allowed, onnx_type_of, schema_of
 from number import TYPES, is_float
 
 ROWS = {}
@@ -133,20 +133,20 @@ def cast(b, dtype):
     return b.add("Cast", [x], {"to": onnx_type_of(to)}, rounds=is_float(to))
 
 
+def castable(b, dtype):
+    found = [n for n in b.pool if b.castable(n, dtype)]
+    other = b.pick(*(t for t in ("f32", "i32", "u8") if t != dtype))
+    return b.recent(found) if found else b.new(b.shape(), other, 0, 9)
+
+
 @row("Cast", name="Cast.to", of_output=True)
 def cast_to(b, dtype):
-    found = [n for n in b.pool if b.castable(n, dtype)]
-    if not found:
-        raise Reject("nothing to cast")
-    return b.cast(b.recent(found), dtype)
+    return b.cast(castable(b, dtype), dtype)
 
 
 @row("CastLike", first=15, port=1)
 def cast_like(b, dtype):
-    found = [n for n in b.pool if b.castable(n, dtype)]
-    if not found:
-        raise Reject("nothing to cast")
-    return b.add("CastLike", [b.recent(found), b.value(dtype)], rounds=is_float(dtype))
+    return b.add("CastLike", [castable(b, dtype), b.value(dtype)], rounds=is_float(dtype))
 
 
 @row("BitCast", first=26)
@@ -259,9 +259,7 @@ def reduce(kind):
     def make(b, dtype):
         domain = {"Prod": (-1.5, 1.5), "LogSum": (0.1, 50), "LogSumExp": (-20, 20), "L2": (0.1, 100)}.get(kind)
         if not is_float(dtype):
-            domain = {"LogSum": (1, 20), "Prod": (-3, 3)}.get(kind, domain and (0, 20))
-            if kind not in ("Sum", "Max", "Min", "Prod", "L1", "SumSquare"):
-                raise Reject("roots and logarithms of integers: nobody says how they round")
+            domain = (-3, 3) if kind == "Prod" else None
         x = b.value(dtype, domain=domain, zero=0.0)
         inputs, attributes = [x], {"keepdims": b.int(0, 1)} if b.chance(0.7) else {}
         axes = axes_of(b, x) if b.chance(0.85) else None
@@ -277,8 +275,10 @@ def reduce(kind):
     return make
 
 
+# nobody says how quotients, roots and logarithms of integers round
+ROUNDED = ("Mean", "L2", "LogSum", "LogSumExp")
 for _kind in REDUCE:
-    row("Reduce" + _kind)(reduce(_kind))
+    row("Reduce" + _kind, only=FLOATS if _kind in ROUNDED else None)(reduce(_kind))
 
 
 def arg_reduce(op):
