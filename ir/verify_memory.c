@@ -55,8 +55,10 @@ static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
     const tn_term *term = &room->terms[i];
     if (term->coefficient < 0 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_MAX) continue;
     const tn_atom *max = term->atoms[0];
-    if (operand_covers(ctx, max->p, term->coefficient, negative) ||
-        operand_covers(ctx, max->q, term->coefficient, negative))
+    /* a size of several terms, some of them falling, is covered with the terms of the room that it cancels */
+    const tn_dim *whole = tn_dim_of_atom(ctx, max->kind, max->symbol, max->p, max->q);
+    const tn_dim *rest = tn_dim_sub(ctx, room, tn_dim_mul_i(ctx, whole, term->coefficient));
+    if (operand_covers(ctx, whole, term->coefficient, negative) || operand_covers(ctx, whole, term->coefficient, rest))
       return true;
   }
   return false;

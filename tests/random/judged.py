@@ -58,6 +58,12 @@ fault("onnx", "Upsample", "64-bit integers go through doubles", lambda n, v, o: 
 fault("onnx", "MaxPool", "the second result counts within a channel, not within the tensor",
       lambda n, v, o: len(n.outputs) > 1)
 fault("onnx", "AffineGrid", "the base grid is in f32 for doubles too", of_f64)
+fault("onnx", "Resize", "half_pixel_symmetric: a position that rounding moves below an element takes the wrong pair",
+      lambda n, v, o: n.attributes.get("coordinate_transformation_mode") == "half_pixel_symmetric")
+fault("onnx", "Erf", "of integers, in f32: rounds to 1 from 4 on, in double from 6 on",
+      lambda n, v, o: not is_float(kind(n, v) or "f32"))
+for _who in ("onnx", "onnxruntime"):
+    fault(_who, "Shrink", "integers go through floats", lambda n, v, o: not is_float(kind(n, v) or "f32"))
 fault("onnx", "Loop", "carried values come out as they went in")
 
 
