@@ -41,7 +41,7 @@ static bool window_fits(tn_call *call, const tn_datum *x, const tn_pooling *p) {
     if (tn_dim_compare(ctx, window, padded) != TN_DIM_GREATER) continue;
     tn_call_error(call, TN_E_SHAPE, "a window of %s does not fit into dim %s of %s", tn_dim_text(call->s, window),
                   tn_axis_describe(call->s, axis), tn_datum_describe(call->s, x));
-    tn_note(ctx, axis->loc, "%s comes from here", tn_axis_describe(call->s, axis));
+    tn_axis_note(call->s, axis);
     return false;
   }
   return true;
@@ -56,6 +56,9 @@ static tn_datum *spatial_result(const tn_call *call, tn_value *y, const tn_datum
   for (uint32_t i = 2; i < y->type->ndim; i++) {
     bool same = y->type->dims[i] == x->tensor.axes[i].extent;
     axes[i] = same ? x->tensor.axes[i] : tn_axis_plain(y->type->dims[i], call->loc);
+    if (!same)
+      tn_axis_trace(call->s, &axes[i], &x->tensor.axes[i], call->loc, "%s makes %s of %s", call->builtin->name,
+                    tn_dim_text(call->s, axes[i].extent), tn_dim_text(call->s, x->tensor.axes[i].extent));
   }
   return tn_datum_tensor(call->s, y, axes, call->loc);
 }
@@ -73,7 +76,7 @@ static bool divides(tn_call *call, const tn_axis *axis, int64_t groups, tn_axis 
     return tn_call_error(call, TN_E_LANG_DIVIDE, "%lld groups do not part dim %s", (long long)groups,
                          tn_axis_describe(call->s, axis));
   if (axis->label && !tn_dim_divide_exact(ctx, axis->label, by, &label)) label = tn_dim_floordiv(ctx, axis->label, by);
-  *out = (tn_axis){extent, label, axis->loc};
+  *out = (tn_axis){.extent = extent, .label = label, .loc = axis->loc, .trace = axis->trace};
   return true;
 }
 

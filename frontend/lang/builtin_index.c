@@ -112,7 +112,7 @@ static tn_datum *make_pad(tn_call *call) {
   for (uint32_t i = 0; i < n; i++) lo[i] = hi[i] = tn_dim_const(ctx, 0);
   for (uint32_t i = 0; i < p.n && y; i++) {
     uint32_t axis = (uint32_t)p.axes[i];
-    if (p.before[i] || p.after[i]) axes[axis] = (tn_axis){NULL, NULL, call->loc};
+    if (p.before[i] || p.after[i]) axes[axis] = (tn_axis){.loc = call->loc};
     lo[axis] = tn_dim_const(ctx, p.before[i]);
     hi[axis] = tn_dim_const(ctx, p.after[i]);
     if (reflect && !reflect_fits(call, &p, i)) return NULL;
@@ -155,8 +155,8 @@ static tn_datum *make_repeat(tn_call *call) {
   }
   dims[axis] = tn_dim_const(ctx, times);
   tn_value *y = tn_build_broadcast_map(call->b, x->tensor.value, dims, n + 1, map);
-  axes[axis] = (tn_axis){tn_dim_mul_i(ctx, axes[axis].extent, times),
-                         axes[axis].label ? tn_dim_mul_i(ctx, axes[axis].label, times) : NULL, call->loc};
+  axes[axis] = (tn_axis){.extent = tn_dim_mul_i(ctx, axes[axis].extent, times), .loc = call->loc,
+                         .label = axes[axis].label ? tn_dim_mul_i(ctx, axes[axis].label, times) : NULL};
   for (uint32_t i = 0; i < n; i++) dims[i] = axes[i].extent;
   return tn_datum_tensor(call->s, tn_build_reshape(call->b, y, dims, n), axes, call->loc);
 }

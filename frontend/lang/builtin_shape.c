@@ -3,6 +3,19 @@
 
 #include "frontend/lang/builtin.h"
 
+/* "256 = 16 * 4 * 4" */
+static void trace_product(const tn_call *call, const tn_datum *x, tn_axis *axis) {
+  tn_buf factors = tn_buf_create(call->s->arena);
+  const tn_axis *from = NULL;
+  for (uint32_t i = 1; i < tn_datum_ndim(x); i++) {
+    tn_buf_printf(&factors, "%s%s", i > 1 ? " * " : "", tn_dim_text(call->s, x->tensor.axes[i].extent));
+    if (!from && x->tensor.axes[i].trace) from = &x->tensor.axes[i];
+  }
+  if (tn_datum_ndim(x) > 2)
+    tn_axis_trace(call->s, axis, from, call->loc, "%s = %s, the dims of %s", tn_dim_text(call->s, axis->extent),
+                  factors.data, tn_datum_describe(call->s, x));
+}
+
 static tn_datum *make_flatten(tn_call *call) {
   tn_datum *x = tn_call_tensor(call, 0);
   tn_ctx *ctx = call->s->ctx;
@@ -13,7 +26,8 @@ static tn_datum *make_flatten(tn_call *call) {
     extent = tn_dim_mul(ctx, extent, axis->extent);
     label = label && axis->label ? tn_dim_mul(ctx, label, axis->label) : NULL;
   }
-  tn_axis axes[] = {x->tensor.axes[0], {extent, label, call->loc}};
+  tn_axis axes[] = {x->tensor.axes[0], {.extent = extent, .label = label, .loc = call->loc}};
+  trace_product(call, x, &axes[1]);
   const tn_dim *dims[] = {axes[0].extent, extent};
   return tn_datum_tensor(call->s, tn_build_reshape(call->b, x->tensor.value, dims, 2), axes, call->loc);
 }
@@ -96,10 +110,10 @@ static bool label_of(tn_call *call, const tn_given *given, const tn_axis *axis, 
   if (!tn_extents_agree(call->s, d->integer.extent, axis->extent, given->loc, "a dim that gets another name")) {
     tn_call_error(call, TN_E_SHAPE, "%s cannot be called %s", tn_axis_describe(call->s, axis),
                   tn_axis_describe(call->s, &d->integer));
-    tn_note(call->s->ctx, axis->loc, "%s comes from here", tn_axis_describe(call->s, axis));
+    tn_axis_note(call->s, axis);
     return false;
   }
-  *out = (tn_axis){axis->extent, d->integer.label, given->loc};
+  *out = (tn_axis){.extent = axis->extent, .label = d->integer.label, .loc = given->loc, .trace = axis->trace};
   return true;
 }
 
@@ -228,8 +242,8 @@ static bool others_agree(tn_call *call, tn_datum *const *xs, uint32_t n, uint32_
       if (k == except || tn_extents_agree(call->s, p->extent, q->extent, call->loc, "dims of joined tensors")) continue;
       tn_call_error(call, TN_E_SHAPE, "dims %s and %s differ", tn_axis_describe(call->s, p),
                     tn_axis_describe(call->s, q));
-      tn_note(call->s->ctx, p->loc, "%s comes from here", tn_axis_describe(call->s, p));
-      tn_note(call->s->ctx, q->loc, "%s comes from here", tn_axis_describe(call->s, q));
+      tn_axis_note(call->s, p);
+      tn_axis_note(call->s, q);
       return false;
     }
   return true;

@@ -32,7 +32,7 @@ static bool in_range(tn_frame *f, const tn_dim *p, const tn_dim *hi, tn_loc loc,
   tn_dim_order low = tn_dim_compare(s->ctx, p, tn_dim_const(s->ctx, 0)), high = tn_dim_compare(s->ctx, p, hi);
   if (low != TN_DIM_LESS && high != TN_DIM_GREATER) return true;
   tn_frame_error(f, loc, TN_E_SHAPE, "index %s is outside dim %s", tn_dim_text(s, p), tn_axis_describe(s, axis));
-  tn_note(s->ctx, axis->loc, "%s comes from here", tn_axis_describe(s, axis));
+  tn_axis_note(s, axis);
   return false;
 }
 
@@ -57,7 +57,8 @@ static bool cut_range(tn_frame *f, cut *c, uint32_t axis, const tn_ast_expr *ran
   c->step[axis] = step;
   if (c->size[axis] == whole->extent && step == 1) return true;
   bool labels = first.label && end.label && step == 1;
-  c->axes[axis] = (tn_axis){c->size[axis], labels ? tn_dim_sub(ctx, end.label, first.label) : NULL, range->loc};
+  c->axes[axis] = (tn_axis){.extent = c->size[axis], .loc = range->loc};
+  if (labels) c->axes[axis].label = tn_dim_sub(ctx, end.label, first.label);
   return true;
 }
 

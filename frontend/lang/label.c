@@ -12,6 +12,24 @@ tn_axis tn_axis_number(tn_sema *s, int64_t extent, tn_loc loc) {
   return tn_axis_plain(tn_dim_const(s->ctx, extent), loc);
 }
 
+void tn_axis_trace(tn_sema *s, tn_axis *axis, const tn_axis *from, tn_loc loc, const char *format, ...) {
+  tn_buf text = tn_buf_create(s->arena);
+  tn_trace *trace = TN_NEW(s->arena, tn_trace);
+  va_list args;
+  va_start(args, format);
+  tn_buf_vprintf(&text, format, args);
+  va_end(args);
+  *trace = (tn_trace){text.data, loc, from ? from->trace : NULL};
+  axis->trace = trace;
+}
+
+void tn_axis_note(tn_sema *s, const tn_axis *axis) {
+  enum { MAX_STEPS = 4 };
+  const tn_trace *step = axis->trace;
+  if (!step || step->loc != axis->loc) tn_note(s->ctx, axis->loc, "%s comes from here", tn_axis_describe(s, axis));
+  for (int n = 0; step && n < MAX_STEPS; step = step->next, n++) tn_note(s->ctx, step->loc, "%s", step->text);
+}
+
 static uint32_t no_axis(tn_sema *s, const tn_datum *tensor, const tn_datum *which, const char *what) {
   if (tn_axis_is_labelled(&which->integer))
     tn_error(s->ctx, which->loc, TN_E_LANG_LABEL, "%s: dim %s is not a dim of %s", what,

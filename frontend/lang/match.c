@@ -28,8 +28,8 @@ static bool extents_differ(tn_sema *s, const char *what, const tn_axis *a, const
   else
     tn_error(s->ctx, loc, TN_E_SHAPE, "%s: dims %s and %s meet and differ", what, tn_axis_describe(s, a),
              tn_axis_describe(s, b));
-  tn_note(s->ctx, a->loc, "%s comes from here", tn_axis_describe(s, a));
-  tn_note(s->ctx, b->loc, "%s comes from here", tn_axis_describe(s, b));
+  tn_axis_note(s, a);
+  tn_axis_note(s, b);
   return false;
 }
 
@@ -52,8 +52,8 @@ static bool left_over(tn_sema *s, const char *what, const matched *a, const matc
   const tn_axis *p = &a->axes[at_a], *q = &b->axes[at_b];
   tn_error(s->ctx, loc, TN_E_LANG_LABEL, "%s: dim %s of %s and dim %s of %s have no partner", what,
            tn_axis_label_text(s, p), list_axes(s, a), tn_axis_label_text(s, q), list_axes(s, b));
-  tn_note(s->ctx, p->loc, "%s comes from here", tn_axis_describe(s, p));
-  tn_note(s->ctx, q->loc, "%s comes from here", tn_axis_describe(s, q));
+  tn_axis_note(s, p);
+  tn_axis_note(s, q);
   if (p->extent == q->extent)
     tn_help(s->ctx, "both are %s: rename(x, %s: %s) makes them one dim", tn_dim_text(s, p->extent),
             tn_axis_label_text(s, q), tn_axis_label_text(s, p));

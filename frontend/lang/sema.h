@@ -22,12 +22,20 @@ typedef struct tn_datum tn_datum;
 typedef struct tn_instance tn_instance;
 typedef struct tn_builtin tn_builtin;
 
+/* How an extent was computed, the last step first: "4 = (H - k + 1) / 2 where H = 12, k = 5". */
+typedef struct tn_trace {
+  const char *text;
+  tn_loc loc;
+  const struct tn_trace *next;
+} tn_trace;
+
 /* An extent with its label. The label is a polynomial over label symbols in normal form, so equal expressions are one
  * pointer (4*H is H*4); the label of a bare number is that number; NULL is the label of an extent that was computed.
  * Only labels that hold a symbol count as labels. */
 typedef struct tn_axis {
   const tn_dim *extent, *label;
   tn_loc loc; /* where the extent was fixed */
+  const tn_trace *trace; /* NULL: it was written as it is */
 } tn_axis;
 
 /* How a weight gets its elements; see init.c for what each kind is. */
@@ -230,8 +238,12 @@ tn_datum *tn_datum_as_tensor(tn_sema *s, tn_datum *datum, tn_dtype dtype, tn_loc
 const tn_dim *tn_label_create(tn_sema *s, const char *name);
 static inline bool tn_axis_is_labelled(const tn_axis *axis) { return axis->label && !axis->label->is_constant; }
 static inline tn_axis tn_axis_plain(const tn_dim *extent, tn_loc loc) {
-  return (tn_axis){extent, extent->is_constant ? extent : NULL, loc};
+  return (tn_axis){.extent = extent, .label = extent->is_constant ? extent : NULL, .loc = loc};
 }
+/* A step of how axis came to be, after what is told of `from` (may be NULL). */
+void tn_axis_trace(tn_sema *s, tn_axis *axis, const tn_axis *from, tn_loc loc, const char *format, ...) TN_PRINTF(5, 6);
+/* Notes that tell where an extent comes from, step by step. */
+void tn_axis_note(tn_sema *s, const tn_axis *axis);
 tn_axis tn_axis_number(tn_sema *s, int64_t extent, tn_loc loc);
 /* The axis of tensor that `which` means: a label, or for a bare number a position (negative from the end). UINT32_MAX
  * when there is none (reported). what: the parameter, for messages. */

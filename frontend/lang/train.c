@@ -26,7 +26,7 @@ static tn_datum *field_value(tn_block_check *c, const tn_data_field *field, cons
   const tn_dim *dims[TN_MAX_NDIM];
   tn_axis axes[TN_MAX_NDIM];
   if (!field->is_typed || field->shape.n + 1 > TN_MAX_NDIM) return tn_datum_poison(s, field->name.loc);
-  axes[0] = (tn_axis){batch, s->batch, field->name.loc};
+  axes[0] = (tn_axis){.extent = batch, .label = s->batch, .loc = field->name.loc};
   for (uint32_t i = 0; i < field->shape.n; i++) axes[i + 1] = field->shape.axes[i];
   for (uint32_t i = 0; i <= field->shape.n; i++) dims[i] = axes[i].extent;
   const tn_type *type = tn_type_tensor(s->ctx, field->shape.dtype, field->shape.n + 1, dims);

@@ -91,6 +91,7 @@ bool tn_type_bind_name(tn_frame *f, const char *name, tn_axis axis, tn_loc loc) 
   tn_name_binding *binding =
       tn_frame_declare(f, name, TN_NAME_LABEL, tn_datum_int(s, axis.extent, label, axis.loc), loc);
   if (binding) binding->outer = axis.label;
+  if (binding) binding->value->integer.trace = axis.trace;
   return binding != NULL;
 }
 
@@ -165,10 +166,13 @@ static bool dim_differs(tn_frame *f, const tn_ast_type *type, const tn_datum *va
                         const char *what) {
   tn_sema *s = f->sema;
   const tn_axis *have = &value->tensor.axes[i];
-  tn_frame_error(f, value->loc, TN_E_SHAPE, "%s: dim %s is %s, found %s in %s", what, tn_axis_label_text(s, want),
-                tn_dim_text(s, want->extent), tn_axis_describe(s, have), tn_datum_describe(s, value));
+  const char *wanted = tn_axis_is_labelled(want) ? tn_namef(s->ctx, "dim %s is %s", tn_axis_label_text(s, want),
+                                                            tn_dim_text(s, want->extent))
+                                                 : tn_namef(s->ctx, "expected dim %s", tn_dim_text(s, want->extent));
+  tn_frame_error(f, value->loc, TN_E_SHAPE, "%s: %s, found %s in %s", what, wanted, tn_axis_describe(s, have),
+                 tn_datum_describe(s, value));
   tn_note(s->ctx, want->loc, "expected because of the type here");
-  tn_note(s->ctx, have->loc, "%s comes from here", tn_axis_describe(s, have));
+  tn_axis_note(s, have);
   tn_buf names = tn_buf_create(s->arena);
   if (type->dims.n == tn_datum_ndim(value) && type->dims.data[i].extent) {
     const tn_ast_expr *extent = type->dims.data[i].extent;
@@ -233,6 +237,30 @@ tn_datum *tn_type_adopt(tn_frame *f, const tn_ast_type *type, tn_datum *value, c
   return ok ? result : NULL;
 }
 
+/* The first dim in an expression of which more is told. */
+static const tn_axis *traced_name(const tn_frame *f, const tn_ast_expr *e) {
+  if (e->kind == TN_AST_NAME) {
+    const tn_name_binding *binding = tn_frame_find(f, e->name);
+    bool traced = binding && binding->value && binding->value->kind == TN_DATUM_INT && binding->value->integer.trace;
+    return traced ? &binding->value->integer : NULL;
+  }
+  if (e->kind != TN_AST_BINARY && e->kind != TN_AST_UNARY) return NULL;
+  const tn_axis *left = e->op.left ? traced_name(f, e->op.left) : NULL;
+  return left ? left : traced_name(f, e->op.right);
+}
+
+/* "4 = (H - k + 1) / 2 where H = 12, k = 5", for a dim of a result that is computed. */
+static void trace_dim(tn_frame *f, const tn_ast_expr *extent, tn_axis *axis) {
+  tn_sema *s = f->sema;
+  tn_buf text = tn_buf_create(s->arena), names = tn_buf_create(s->arena);
+  if (extent->kind != TN_AST_BINARY) return;
+  note_names(f, extent, &names);
+  tn_ast_print_expr(extent, &text);
+  if (names.n)
+    tn_axis_trace(s, axis, traced_name(f, extent), f->call_loc, "%s = %s where %s", tn_dim_text(s, axis->extent),
+                  text.data, names.data);
+}
+
 tn_datum *tn_type_leave(tn_frame *f, const tn_ast_type *type, tn_datum *value) {
   tn_sema *s = f->sema;
   if (value->kind == TN_DATUM_TUPLE) {
@@ -246,7 +274,10 @@ tn_datum *tn_type_leave(tn_frame *f, const tn_ast_type *type, tn_datum *value) {
   bool ok = tn_shape_of_type(f, type, &shape);
   f->is_leaving = false;
   if (!ok) return NULL;
-  for (uint32_t i = 0; i < shape.n; i++) shape.axes[i].loc = f->call_loc;
+  for (uint32_t i = 0; i < shape.n; i++) {
+    shape.axes[i].loc = f->call_loc;
+    if (shape.n == type->dims.n && type->dims.data[i].extent) trace_dim(f, type->dims.data[i].extent, &shape.axes[i]);
+  }
   tn_datum *result = tn_datum_tensor(s, value->tensor.value, shape.axes, f->call_loc);
   result->tensor.classes = shape.classes;
   return result;

@@ -14,7 +14,7 @@ tn_datum *tn_datum_poison(tn_sema *s, tn_loc loc) { return make(s, TN_DATUM_POIS
 
 tn_datum *tn_datum_int(tn_sema *s, const tn_dim *extent, const tn_dim *label, tn_loc loc) {
   tn_datum *d = make(s, TN_DATUM_INT, loc);
-  d->integer = (tn_axis){extent, label, loc};
+  d->integer = (tn_axis){.extent = extent, .label = label, .loc = loc};
   return d;
 }
 

@@ -40,7 +40,7 @@ static bool stored_fits(tn_sema *s, const tn_weight *weight, const tn_stored *st
            stored_text(s, stored), file);
   for (uint32_t i = 0; i < type->ndim && stored->ndim == type->ndim; i++)
     if (!tn_dim_is(type->dims[i], stored->extents[i]) && weight->axes[i].loc)
-      tn_note(s->ctx, weight->axes[i].loc, "%s is fixed here", tn_axis_describe(s, &weight->axes[i]));
+      tn_axis_note(s, &weight->axes[i]);
   return false;
 }
 
