@@ -64,6 +64,16 @@ static void build_entry(tn_sema *s) {
   if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
 }
 
+/* Whether a block of the file is about the model, which another file may declare. */
+static bool is_trained(const tn_unit *unit, const tn_decl *model) {
+  for (size_t i = 0; i < unit->ast->items.n; i++) {
+    const tn_ast_item *item = unit->ast->items.data[i];
+    if (item->kind == TN_AST_TRAIN && item->name.text == model->name) return true;
+    if (item->kind >= TN_AST_COMPRESS && item->source.text == model->name) return true;
+  }
+  return false;
+}
+
 /* is_again: the texts are those that the session keeps. */
 static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_again) {
   size_t before = ctx->n_errors;
@@ -76,7 +86,7 @@ static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options,
       tn_decl *decl = s->main->names.entries[i].value;
       if (decl->unit == s->main && (decl->kind == TN_DECL_DIM || tn_decl_is(decl, TN_AST_LET_ITEM)))
         tn_decl_value(s, decl, decl->loc);
-      if (!is_model(decl, s->main)) continue;
+      if (!tn_decl_is(decl, TN_AST_MODEL) || !(decl->unit == s->main || is_trained(s->main, decl))) continue;
       decl->first_weight = s->weights.n;
       tn_model_build(s, decl);
       decl->n_weights = s->weights.n - decl->first_weight;
