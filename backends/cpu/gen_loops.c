@@ -257,30 +257,45 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
   tn_tile_if_end(&gen->b, branch, saved);
 }
 
+static tn_tile_value *at_most(tn_gen *gen, const tn_dim *p, const tn_dim *q) {
+  return tn_tile_int(&gen->b, TN_T_ILE, tn_gen_int(gen, p), tn_gen_int(gen, q));
+}
+
+/* Whether a left tile, tiles inside and a right tile can cover the extent: the outer ones each reach one border only,
+ * one inside (needed for more than two) has room behind the left one, and at most a third is done twice. */
+static tn_tile_value *tiles_fit(tn_gen *gen, const tn_dim *extent, const tn_interior *in, int64_t tile) {
+  const tn_dim *twice = number(gen, 2 * tile);
+  const tn_dim *room = tn_dim_max(gen->ctx, tn_dim_sub(gen->ctx, in->hi, twice), tn_dim_sub(gen->ctx, twice, extent));
+  tn_tile_value *all[] = {at_most(gen, number(gen, tile + in->lo), in->hi),
+                          at_most(gen, tn_dim_sub(gen->ctx, extent, in->hi), number(gen, tile)),
+                          at_most(gen, number(gen, 0), room),
+                          at_most(gen, number(gen, 3 * tile), tn_dim_mul_i(gen->ctx, extent, 2))};
+  tn_tile_value *fit = all[0];
+  for (int i = 1; i < 4; i++) fit = tn_tile_int(&gen->b, TN_T_IAND, fit, all[i]);
+  return fit;
+}
+
 /* Extent known at run time, with padding: a left tile, interior tiles of which the last may overlap, and a right tile
- * that ends at the extent. When the extent is less than three tiles, the same with smaller ones. */
+ * that ends at the extent and may overlap, too. Where they do not fit, the same with smaller ones. */
 static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in,
                                 uint32_t instances) {
-  uint32_t axis = gen->plan->order[level], fewer = (instances + 2) / 3;
+  uint32_t axis = gen->plan->order[level], fewer = instances > 8 ? (instances + 2) / 3 : (instances + 1) / 2;
   int64_t tile = instances;
   const tn_dim *extent = gen->nest->axes[axis].extent;
   const tn_dim *right = tn_dim_add_i(gen->ctx, extent, -tile), *last = tn_dim_add_i(gen->ctx, in->hi, -tile);
-  const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile), *inner = tn_dim_ceildiv(gen->ctx, room, tile);
-  segment left = {.start = number(gen, 0), .tiles = number(gen, 1), .step = tile, .instances = instances,
-                  .first_unit = number(gen, 0), .before_hi = true};
+  const tn_dim *room = tn_dim_add_i(gen->ctx, right, -tile), *none = number(gen, 0), *one = number(gen, 1);
+  const tn_dim *inner = tn_dim_max(gen->ctx, tn_dim_ceildiv(gen->ctx, room, tile), none);
+  const tn_dim *units = tn_dim_max(gen->ctx, inner, one);
+  segment left = {.start = none, .tiles = one, .step = tile, .instances = instances, .first_unit = none,
+                  .before_hi = true};
   segment middle = {.start = number(gen, tile), .tiles = inner, .step = tile, .instances = instances,
-                    .first_unit = number(gen, 1), .units = inner, .last = last, .past_lo = true, .before_hi = true};
-  segment end = {.start = right, .tiles = number(gen, 1), .step = tile, .instances = instances,
-                 .first_unit = tn_dim_add_i(gen->ctx, inner, -1), .past_lo = true};
+                    .first_unit = one, .units = units, .last = last, .past_lo = true, .before_hi = true};
+  segment end = {.start = right, .tiles = one, .step = tile, .instances = instances,
+                 .first_unit = tn_dim_add_i(gen->ctx, units, -1), .past_lo = true};
   tn_tile_block *saved;
-  tn_tile_value *size = tn_tile_const_i(&gen->b, tile);
-  tn_tile_value *long_enough =
-      tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, 3 * tile), tn_gen_int(gen, extent));
-  tn_tile_value *narrow = tn_tile_int(&gen->b, TN_T_ILE, tn_gen_int(gen, tn_dim_sub(gen->ctx, extent, in->hi)), size);
-  tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_IAND, long_enough, narrow);
-  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
+  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, tiles_fit(gen, extent, in, tile), &saved);
   /* The last tile inside may lie over the one before it, and the right one over both: all three are one unit. */
-  if (is_divided(gen, axis)) divide_units(gen, inner);
+  if (is_divided(gen, axis)) divide_units(gen, units);
   emit_segment(gen, l, level, &left);
   emit_segment(gen, l, level, &middle);
   emit_segment(gen, l, level, &end);

@@ -16,7 +16,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 U = 2.0 ** -24
-SIZES = (1, 2, 5, 7, 8, 13, 18, 23, 24, 25, 40, 50, 79)
+SIZES = (1, 2, 5, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18, 23, 24, 25, 40, 50, 79)
 # name: (kernel, attributes)
 CASES = {
     "3x3": ((24, 16, 3, 3), {"pads": [1, 1, 1, 1]}),
