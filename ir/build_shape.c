@@ -55,9 +55,18 @@ tn_value *tn_build_broadcast_to(tn_build *b, tn_value *x, const tn_dim *const *d
   return tn_build_broadcast_map(b, x, dims, n, map);
 }
 
-/* An extent that an input brings may turn out to be 1, and then is broadcast. One that the model computes (of a strided
- * convolution, a resize) is taken to be meant as it stands: two such must be equal, or the sizes are refused. */
-static bool may_be_one(const tn_dim *dim) { return tn_dim_lone_symbol(dim) && dim->lo <= 1 && dim->hi >= 1; }
+/* What is left of a number of elements where a reshape says -1: the quotient of two formulas. */
+static bool is_remainder(const tn_dim *dim) {
+  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
+  return lone && dim->terms[0].atoms[0]->kind == TN_ATOM_FLOORDIV && !tn_dim_is_const(dim->terms[0].atoms[0]->q);
+}
+
+/* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves. One that
+ * the model computes otherwise (of a strided convolution, a resize) is taken to be meant as it stands: two such must be
+ * equal, or the sizes are refused. */
+static bool may_be_one(const tn_dim *dim) {
+  return (tn_dim_lone_symbol(dim) || is_remainder(dim)) && dim->lo <= 1 && dim->hi >= 1;
+}
 
 /* The extent two operands of one elementwise operation share on an axis; NULL when they never agree (reported). Where
  * either may turn out to be 1, the guard is the polynomial (p-q)*(p-1)*(q-1) == 0. */

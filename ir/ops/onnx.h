@@ -72,6 +72,8 @@ bool tn_import_conv(tn_foreign_node *node);
 
 /* onnx_attention.c */
 bool tn_import_attention(tn_foreign_node *node);
+/* x[B,S,H*D] as [B,H,S,D], the number of heads H being an attribute. */
+tn_value *tn_foreign_split_heads(tn_foreign_node *node, tn_value *x, const char *attr);
 
 /* onnx_recurrent.c */
 bool tn_import_rnn(tn_foreign_node *node);

@@ -8,8 +8,7 @@
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS, N_INPUTS };
 enum { SCALE, SOFTCAP, PRECISION, SCORES, N_ATTRS }; /* of op attention */
 
-/* [B,S,H*D] as [B,H,S,D]. */
-static tn_value *split_heads(tn_foreign_node *node, tn_value *x, const char *attr) {
+tn_value *tn_foreign_split_heads(tn_foreign_node *node, tn_value *x, const char *attr) {
   tn_build *b = node->build;
   int64_t heads;
   if (!tn_foreign_int(node, attr, 0, &heads)) return NULL;
@@ -21,8 +20,7 @@ static tn_value *split_heads(tn_foreign_node *node, tn_value *x, const char *att
   if (!tn_func_require_eq(b->func, tn_dim_mod(b->ctx, last, count), zero, node->loc,
                           "'%s': rest of the last extent by %s", node->op, attr))
     return NULL;
-  const tn_dim *size = tn_dim_floordiv(b->ctx, last, count);
-  const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], tn_dim_const(b->ctx, heads), size};
+  const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], count, tn_dim_floordiv(b->ctx, last, count)};
   return tn_build_transpose(b, tn_build_reshape(b, x, dims, 4), (int64_t[]){0, 2, 1, 3});
 }
 
@@ -142,7 +140,7 @@ bool tn_import_attention(tn_foreign_node *node) {
   if ((ndim != 3 && ndim != 4) || in[K]->type->ndim != ndim || in[V]->type->ndim != ndim)
     return tn_foreign_error(node, TN_E_RANK, "q, k and v must all have 3 or all 4 dimensions");
   for (uint32_t i = Q; i <= V && ndim == 3; i++) {
-    in[i] = split_heads(node, in[i], i == Q ? "q_num_heads" : "kv_num_heads");
+    in[i] = tn_foreign_split_heads(node, in[i], i == Q ? "q_num_heads" : "kv_num_heads");
     if (in[i] == NULL) return false;
   }
   const tn_dim *n_past = tn_dim_const(b->ctx, 0);

@@ -62,7 +62,7 @@ bool tn_foreign_old_broadcast(tn_foreign_node *node, tn_value **pair) {
                             y->ndim);
   for (uint32_t i = 0; i < y->ndim; i++) {
     map[i] = axis + i;
-    if (tn_dim_is(y->dims[i], 1)) continue; /* the definition leaves this out, exporters wrote it */
+    if (y->dims[i]->lo <= 1 && y->dims[i]->hi >= 1) continue; /* the definition leaves 1 out, exporters wrote it */
     if (!tn_func_require_eq(b->func, y->dims[i], x->dims[axis + i], node->loc, "'%s': axis %u of the second operand",
                             node->op, i))
       return false;

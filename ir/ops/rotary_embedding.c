@@ -72,25 +72,20 @@ static tn_value *angles(tn_foreign_node *node, tn_value *cache, tn_value *positi
 static bool import_rotary_embedding(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0), *positions = tn_foreign_input(node, 3);
-  int64_t interleaved, heads, size;
+  int64_t interleaved, size;
   if (x == NULL || !tn_foreign_int(node, "interleaved", 0, &interleaved) ||
-      !tn_foreign_int(node, "num_heads", 0, &heads) || !tn_foreign_int(node, "rotary_embedding_dim", 0, &size))
+      !tn_foreign_int(node, "rotary_embedding_dim", 0, &size))
     return false;
   const tn_type *type = x->type;
   bool flat = type->ndim == 3;
-  if (flat) { /* [B,S,H*D] */
-    const tn_dim *d;
-    if (heads < 1 || !tn_dim_divide_exact(b->ctx, type->dims[2], tn_dim_const(b->ctx, heads), &d))
-      return tn_foreign_error(node, TN_E_ATTR, "num_heads: %lld does not divide the last extent", (long long)heads);
-    const tn_dim *dims[] = {type->dims[0], type->dims[1], tn_dim_const(b->ctx, heads), d};
-    x = tn_build_transpose(b, tn_build_reshape(b, x, dims, 4), (int64_t[]){0, 2, 1, 3});
-  }
+  if (flat) x = tn_foreign_split_heads(node, x, "num_heads");
   tn_value *operands[] = {x, angles(node, tn_foreign_need(node, 1), positions),
                           angles(node, tn_foreign_need(node, 2), positions)};
   if (x == NULL || operands[1] == NULL || operands[2] == NULL) return false;
-  if (size != 0 && operands[1]->type->ndim == 3 && !tn_dim_is(operands[1]->type->dims[2], size / 2))
-    return tn_foreign_error(node, TN_E_SHAPE, "rotary_embedding_dim is %lld, the caches hold another number of angles",
-                            (long long)size);
+  if (size != 0 && operands[1]->type->ndim == 3 &&
+      !tn_func_require_eq(b->func, operands[1]->type->dims[2], tn_dim_const(b->ctx, size / 2), node->loc,
+                          "'RotaryEmbedding': the caches' angles and half of rotary_embedding_dim"))
+    return false;
   tn_attr attr = tn_attr_bool(interleaved != 0);
   tn_value *y = tn_build_op(b, &tn_op_rotary_embedding, operands, 3, &attr);
   if (flat) y = tn_build_reshape(b, tn_build_transpose(b, y, (int64_t[]){0, 2, 1, 3}), type->dims, 3);
