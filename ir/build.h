@@ -87,7 +87,8 @@ tn_value *tn_build_matmul(tn_build *b, tn_value *x, tn_value *y);
  * its index value or, without one, through a dim_read node with range [lo, hi]. */
 tn_value *tn_build_dim_value(tn_build *b, const tn_dim *const *dims, uint32_t n);
 bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n);
-/* The same with a range for each element; x has a fixed length of at most 64 (asserted by the types it makes). */
+/* The same with a range for each element; x has a fixed length of at most 64 (asserted by the types it makes). An upper
+ * end above 2^24 is taken as none. */
 bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, const int64_t *hi, const tn_dim **out);
 
 /* Normalises a possibly negative axis; TN_E_ATTR when outside [-ndim, ndim). */

@@ -267,16 +267,22 @@ static tn_value *former_read(const tn_build *b, const tn_value *x, const int64_t
   return NULL;
 }
 
+/* Memory is planned at the bound of what is read: one that is larger than this would only waste it. */
+#define MAX_READ_BOUND ((int64_t)1 << 24)
+
 bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, const int64_t *hi, const tn_dim **out) {
+  int64_t most[64];
   if (!x) return false;
-  tn_value *former = x->index ? NULL : former_read(b, x, lo, hi);
+  for (int64_t i = 0; !x->index && i < tn_type_static_count(x->type); i++)
+    most[i] = hi[i] > MAX_READ_BOUND ? TN_DIM_INF : hi[i];
+  tn_value *former = x->index ? NULL : former_read(b, x, lo, most);
   if (former) x = former;
   if (!x->index) {
     uint32_t n = (uint32_t)tn_type_static_count(x->type);
     const tn_dim *dims[64];
     for (uint32_t i = 0; i < n; i++) {
       const char *name = tn_namef(b->ctx, "?%u", b->ctx->n_symbols);
-      const tn_symbol *symbol = tn_symbol_create(b->ctx, TN_SYM_READ, name, NULL, lo[i], hi[i]);
+      const tn_symbol *symbol = tn_symbol_create(b->ctx, TN_SYM_READ, name, NULL, lo[i], most[i]);
       TN_VEC_PUSH(b->module->arena, &b->module->symbols, symbol);
       dims[i] = tn_dim_symbol(b->ctx, symbol);
     }

@@ -22,6 +22,7 @@ import onnx.defs
 import contractions  # noqa: F401  (each of these adds its rows)
 import elementwise  # noqa: F401
 import known  # noqa: F401
+import parameters  # noqa: F401
 import optimisers  # noqa: F401
 import quantised  # noqa: F401
 import recurrent  # noqa: F401
