@@ -128,7 +128,7 @@ static const tn_dim *set_flag(tn_ctx *ctx, const tn_term *terms, size_t n, const
   return dim;
 }
 
-#define MAX_RANGE_TERMS 24 /* each flag may double the work */
+#define MAX_RANGE_TERMS 64 /* each flag may double the work */
 
 /* The range of a sum of terms. `n - m*n + m` with a flag m is n or 1, which the sum of the terms' ranges does not show:
  * the formula is taken once with the flag 0 and once with it 1. */

@@ -136,8 +136,8 @@ tn_value *tn_axes_place(tn_build *b, tn_value *hits, tn_value *list, tn_value *o
 /* The extents of those of x's axes that are not named, in order; n_axes are. */
 bool tn_axes_read_kept(tn_foreign_node *node, const tn_value *x, tn_value *counts, uint32_t n_axes,
                        const tn_dim **out);
-/* x with each axis in two, of extents (1, n) where its flag is 1 and (n, 1) where it is 0. At most TN_MAX_NDIM / 2. */
-tn_value *tn_axes_split(tn_build *b, tn_value *x, const tn_dim *const *flags);
+/* x with each axis in two, of extents (1, n) where it is named and (n, 1) where not. At most TN_MAX_NDIM / 2. */
+tn_value *tn_axes_split(tn_build *b, tn_value *x, tn_value *counts, const tn_dim *const *flags);
 
 /* Shared. */
 /* True when input `index` is given and its contents are not known when compiling; an empty list always is. */

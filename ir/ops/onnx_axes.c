@@ -43,6 +43,8 @@ tn_value *tn_axes_counts(tn_build *b, tn_value *hits) {
 
 bool tn_axes_read_flags(tn_build *b, tn_value *counts, const tn_dim **out) {
   uint32_t n;
+  if (counts == NULL) return false;
+  counts->name = tn_name(b->ctx, "times each axis is named");
   return tn_build_read_dims(b, counts, 0, 1, out, &n);
 }
 
@@ -80,14 +82,27 @@ bool tn_axes_read_kept(tn_foreign_node *node, const tn_value *x, tn_value *count
   return tn_build_read_dims_within(b, extents, lo, hi, out);
 }
 
-tn_value *tn_axes_split(tn_build *b, tn_value *x, const tn_dim *const *flags) {
+/* Formulas over flags double with every symbolic extent, so what becomes of these is read: n or 1. */
+static bool read_parts(tn_build *b, const tn_value *x, tn_value *counts, bool named, const tn_dim **out) {
+  uint32_t ndim = x->type->ndim, n;
+  tn_value *is_named = tn_build_binary_f(b, TN_NE, counts, 0), *extents = tn_build_dim_value(b, x->type->dims, ndim);
+  if (is_named == NULL || extents == NULL) return false;
+  tn_value *one = tn_build_fill_like(b, extents, 1);
+  tn_value *parts = tn_build_select(b, is_named, named ? extents : one, named ? one : extents);
+  return tn_build_read_dims(b, parts, 0, TN_DIM_INF, out, &n);
+}
+
+tn_value *tn_axes_split(tn_build *b, tn_value *x, tn_value *counts, const tn_dim *const *flags) {
   if (x == NULL) return NULL;
   tn_ctx *ctx = b->ctx;
-  const tn_dim *dims[2 * TN_MAX_NDIM];
+  const tn_dim *dims[2 * TN_MAX_NDIM], *kept[TN_MAX_NDIM], *folded[TN_MAX_NDIM];
+  bool is_static = tn_type_static_count(x->type) >= 0;
+  if (!is_static && !(read_parts(b, x, counts, false, kept) && read_parts(b, x, counts, true, folded))) return NULL;
   for (uint32_t i = 0; i < x->type->ndim; i++) {
     const tn_dim *n = x->type->dims[i], *less = tn_dim_mul(ctx, flags[i], tn_dim_add_i(ctx, n, -1));
-    dims[2 * i] = tn_dim_sub(ctx, n, less);
-    dims[2 * i + 1] = tn_dim_add_i(ctx, less, 1);
+    bool is_read = !tn_dim_is_const(n);
+    dims[2 * i] = is_read ? kept[i] : tn_dim_sub(ctx, n, less);
+    dims[2 * i + 1] = is_read ? folded[i] : tn_dim_add_i(ctx, less, 1);
   }
   return tn_build_reshape(b, x, dims, 2 * x->type->ndim);
 }

@@ -59,7 +59,7 @@ static tn_value *reduce_read(tn_foreign_node *node, const char *kind, tn_value *
   }
   if (counts == NULL || !tn_axes_read_flags(b, counts, flags)) return NULL;
   for (uint32_t i = 0; i < ndim; i++) folded[i] = 2 * i + 1;
-  tn_value *parts = tn_axes_split(b, tn_compose_wide(b, x), flags);
+  tn_value *parts = tn_axes_split(b, tn_compose_wide(b, x), counts, flags);
   tn_value *y = parts == NULL ? NULL : tn_compose_narrow(b, reduce(b, kind, parts, folded, ndim), x);
   if (y == NULL || keep) return y;
   if (!tn_axes_read_kept(node, x, counts, (uint32_t)n, dims)) return NULL;
