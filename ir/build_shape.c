@@ -61,9 +61,9 @@ static bool is_remainder(const tn_dim *dim) {
   return lone && dim->terms[0].atoms[0]->kind == TN_ATOM_FLOORDIV && !tn_dim_is_const(dim->terms[0].atoms[0]->q);
 }
 
-/* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves. One that
- * the model computes otherwise (of a strided convolution, a resize) is taken to be meant as it stands: two such must be
- * equal, or the sizes are refused. */
+/* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves. One
+ * that the model computes otherwise (of a strided convolution, a resize) is taken to be meant as it stands: two such
+ * must be equal, or the sizes are refused. */
 static bool may_be_one(const tn_dim *dim) {
   return (tn_dim_lone_symbol(dim) || is_remainder(dim)) && dim->lo <= 1 && dim->hi >= 1;
 }
