@@ -105,9 +105,10 @@ static bool expand_attention(tn_build *b, const tn_node *node, tn_value *const *
   return out[0] != NULL && out[1] != NULL;
 }
 
-/* With the scores as a second output, or computed in a type of its own, it is written as what it expands to. */
+/* With the scores as a second output, computed in a type of its own, or a scale by a size, it is written as what it
+ * expands to. */
 static bool export_attention(tn_export *x, const tn_node *node) {
-  if (node->results[1]->n_uses > 0 || node->attrs[PRECISION].present) return false;
+  if (node->results[1]->n_uses > 0 || node->attrs[PRECISION].present || tn_attr_f(node, SCALE) == 0) return false;
   tn_export_emit(x, "Attention", 23,
                  TN_NAMES(tn_export_operand(x, node, 0), tn_export_operand(x, node, 1), tn_export_operand(x, node, 2),
                           tn_export_operand(x, node, 3)),

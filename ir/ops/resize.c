@@ -543,6 +543,8 @@ static bool scale_gives_size(const tn_type *x, const tn_attr *attrs) {
 static bool export_resize(tn_export *x, const tn_node *node) {
   const tn_attr *attrs = node->attrs;
   bool by_size = attrs[SCALE].u.f == 0;
+  for (uint32_t i = X_SCALE; i < node->n_operands; i++)
+    if (node->operands[i].value != NULL) return false;
   if (attrs[COORDINATES].u.i == TF_CROP) return false;
   if (!by_size && !scale_gives_size(node->operands[0].value->type, attrs)) return false;
   int64_t one = 1;
