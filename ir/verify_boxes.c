@@ -92,8 +92,18 @@ static bool is_guarded(tn_guards guards, const tn_dim *p, const tn_dim *q) {
   return false;
 }
 
+/* Some guard x <= y has at most the room that p <= q needs: q - p >= y - x. */
+static bool is_bounded(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
+  const tn_dim *room = tn_dim_sub(ctx, q, p);
+  for (size_t i = 0; i < guards.n; i++) {
+    const tn_guard *guard = &guards.data[i];
+    if (guard->kind == TN_GUARD_LE && tn_dim_proves_le(ctx, tn_dim_sub(ctx, guard->q, guard->p), room)) return true;
+  }
+  return false;
+}
+
 bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
-  return is_guarded(guards, p, q) || tn_verify_le_in(ctx, guards, NULL, p, q);
+  return is_guarded(guards, p, q) || tn_verify_le_in(ctx, guards, NULL, p, q) || is_bounded(ctx, guards, p, q);
 }
 
 bool tn_verify_equal(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {

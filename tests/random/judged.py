@@ -64,6 +64,10 @@ fault("onnx", "Erf", "of integers, in f32: rounds to 1 from 4 on, in double from
       lambda n, v, o: not is_float(kind(n, v) or "f32"))
 for _who in ("onnx", "onnxruntime"):
     fault(_who, "Shrink", "integers go through floats", lambda n, v, o: not is_float(kind(n, v) or "f32"))
+fault("onnx", "MeanVarianceNormalization", "the variance is a difference of squares, which cancels")
+fault("onnxruntime", "AffineGrid", "align_corners with an axis of one element divides by nothing",
+      lambda n, v, o: n.attributes.get("align_corners") == 1 and len(n.inputs) > 1 and n.inputs[1] in v and
+      1 in v[n.inputs[1]][2:])
 fault("onnx", "Loop", "carried values come out as they went in")
 
 
