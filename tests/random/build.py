@@ -214,6 +214,9 @@ class Builder:
         x = self.values[name]
         if name_of(x) == dtype or dtype in ("i4", "u4") or name_of(x) in ("i4", "u4"):
             return False
+        if dtype == "bool" and is_float(name_of(x)):  # what ought to be zero may be a rounding error
+            return name in self.graph.inputs or name in self.graph.constants or \
+                bool((np.abs(x.astype(np.float64)) > 1e-4).all())
         if dtype == "bool" or x.size == 0 or x.dtype == bool:
             return True
         limits = (-LARGEST[dtype], LARGEST[dtype]) if dtype in LARGEST else \
