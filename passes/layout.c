@@ -2,7 +2,7 @@
  *
  * Every kept value takes the order that its kernel makes naturally: convolutions write channels last (the vector axis
  * is the output channel), matrix products row-major, elementwise and pooling kernels the order of what they read,
- * concat that of its parts. Entry arguments and results are row-major. So a CNN has no reorder between its input and
+ * concat that of its parts or else of its only reader. Entry arguments and results are row-major. So a CNN has no reorder between its input and
  * its output: the first convolution reads the caller's order, the last one is read channels last. What goes into, out
  * of and around regions is row-major, so that slices are contiguous and contents move from run to run as bytes.
  *
@@ -123,6 +123,19 @@ static const tn_storage *order_of_parts(layout *l, const tn_node *concat) {
   return found;
 }
 
+/* Joined parts that are read through one transpose only, which leaves neighbours neighbours, lie as it reads them: its
+ * axes then follow each other in memory and merge (the two directions of a recurrent layer, the heads of attention). */
+static const tn_storage *order_of_reader(layout *l, const tn_value *value) {
+  const tn_node *reader = value->uses ? value->uses->user : NULL;
+  if (!reader || value->uses->next || reader->op != &tn_op_transpose) return NULL;
+  const tn_attr *perm = tn_node_attr(reader, "perm");
+  uint32_t n = perm->u.list.n;
+  if (n == 0 || n > TN_MAX_NDIM || perm->u.list.ints[n - 1] != n - 1) return NULL;
+  tn_storage storage = {.ndim = n, .align_elements = 1};
+  for (uint32_t k = 0; k < n; k++) storage.order[k] = (uint8_t)perm->u.list.ints[k];
+  return tn_storage_intern(l->module, &storage);
+}
+
 static bool feeds_region(const tn_value *value) {
   for (const tn_use *use = value->uses; use; use = use->next)
     if (use->user->n_regions > 0) return true;
@@ -139,6 +152,7 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
     }
     const tn_storage *natural =
         group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
+    if (group->anchor == TN_GROUP_CONCAT && !natural) natural = order_of_reader(&l, group->root->results[0]);
     if (natural && !feeds_region(group->root->results[0])) group->root->results[0]->storage = natural;
     for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);
   }
