@@ -2,9 +2,10 @@
  *
  * Every kept value takes the order that its kernel makes naturally: convolutions write channels last (the vector axis
  * is the output channel), matrix products row-major, elementwise and pooling kernels the order of what they read,
- * concat that of its parts or else of its only reader. Entry arguments and results are row-major. So a CNN has no reorder between its input and
- * its output: the first convolution reads the caller's order, the last one is read channels last. What goes into, out
- * of and around regions is row-major, so that slices are contiguous and contents move from run to run as bytes.
+ * concat that of its parts or else of its only reader. Entry arguments and results are row-major. So a CNN has no
+ * reorder between its input and its output: the first convolution reads the caller's order, the last one is read
+ * channels last. What goes into, out of and around regions is row-major, so that slices are contiguous and contents
+ * move from run to run as bytes.
  *
  * A channels-last tensor whose pixels lie a multiple of 4 KB apart is padded by one cache line: the rows of a register
  * tile would otherwise fall into one set of the first-level cache. */
