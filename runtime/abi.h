@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 5u
+#define TNRT_ABI 6u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -77,7 +77,15 @@ typedef struct tnrt_step {
   const char *name;  /* kernel name */
   const char *place; /* the model's own names */
   const char *strategy;
+  uint32_t n_inside; /* steps behind it that are inside (loops, branches), those inside of these included */
+  uint32_t reserved;
 } tnrt_step;
+
+/* What a step does in one call of the program: operations, and bytes of its arguments, each counted once. -1: known
+ * only while running. */
+typedef struct tnrt_cost {
+  int64_t flops, bytes;
+} tnrt_cost;
 
 /* fn(frame, lo, hi) for the parts lo .. hi-1 of [0, n_parts). Returns when all are done. */
 typedef void (*tnrt_part_fn)(const void *frame, int64_t lo, int64_t hi, int64_t worker);
@@ -98,7 +106,8 @@ typedef struct tnrt_call {
   const uint8_t *weights;     /* aligned to 64 */
   tnrt_pool *pool;            /* NULL: single thread */
   tnrt_parallel_fn parallel;  /* NULL: single thread */
-  int64_t *step_ns;           /* NULL, or n_steps + 1 timestamps to fill */
+  int64_t *step_ns; /* NULL, or n_steps + 1: each step's time is added to its element (without the steps inside
+                       it); the last one is the clock's latest reading */
   int64_t (*clock_ns)(void);  /* with step_ns */
   int32_t status;             /* out: TNRT_OK or TNRT_INDEX; cut short: TNRT_BAD_SHAPE or what reserve gave */
   int32_t status_step;        /* out: the step that set it */
@@ -202,6 +211,7 @@ typedef struct tnrt_model {
   const tnrt_variants *variants; /* not NULL: this model has no code itself; what it has (bind ... run) is NULL */
   uint32_t n_late;  /* sizes found while running */
   uint32_t n_slots; /* memories that grow with them; of a model with variants, of the variant that has most */
+  void (*costs)(const int64_t *symbols, tnrt_cost *out); /* n_steps; NULL: not in libraries */
 } tnrt_model;
 
 /* What contexts of a library may use, as it was compiled. */
@@ -233,12 +243,12 @@ static inline uint64_t tnrt_ctx_bytes(uint64_t n_symbols, uint64_t n_slots, uint
 _Static_assert(sizeof(tnrt_port) == 48, "abi");
 _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
-_Static_assert(sizeof(tnrt_step) == 24, "abi");
+_Static_assert(sizeof(tnrt_step) == 32, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
 _Static_assert(offsetof(tnrt_call, slots) == 104 && sizeof(tnrt_call) == 128, "abi");
 _Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 184, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 192, "abi");
 _Static_assert(sizeof(tnrt_extent) == 16 && sizeof(tnrt_services) == 16, "abi");
 _Static_assert(sizeof(tnrt_tensor) == 48 && offsetof(tnrt_tensor, shape) == 24, "abi");
 #endif

@@ -1,4 +1,4 @@
-/* What an executable does: run, info, profile. (bench stands in bench.c.) */
+/* What an executable does: run, info. (bench stands in bench.c, profile in verb_profile.c.) */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,51 +152,4 @@ tnrt_status tnrt_verb_info(tnrt_program *p) {
   else
     info_text(p);
   return TNRT_OK;
-}
-
-/* ---- profile ---- */
-
-/* Chrome's trace event format: one complete event a step, times in microseconds. */
-static void print_trace(const tnrt_model *m, const int64_t *ns, FILE *to) {
-  fprintf(to, "{\"traceEvents\": [");
-  for (uint32_t i = 0; i < m->n_steps; i++) {
-    const char *texts[] = {m->steps[i].place && *m->steps[i].place ? m->steps[i].place : m->steps[i].name,
-                           m->steps[i].name, m->steps[i].strategy};
-    char safe[3][200];
-    for (int k = 0; k < 3; k++) {
-      size_t n = 0;
-      for (const char *c = texts[k] ? texts[k] : ""; *c && n + 1 < sizeof safe[k]; c++)
-        safe[k][n++] = *c == '"' || *c == '\\' || (unsigned char)*c < 32 ? '_' : *c;
-      safe[k][n] = 0;
-    }
-    fprintf(to, "%s\n{\"name\": \"%s\", \"ph\": \"X\", \"pid\": 1, \"tid\": 1, \"ts\": %.3f, \"dur\": %.3f, ",
-            i ? "," : "", safe[0], (double)(ns[i] - ns[0]) / 1e3, (double)(ns[i + 1] - ns[i]) / 1e3);
-    fprintf(to, "\"args\": {\"kernel\": \"%s\", \"strategy\": \"%s\"}}", safe[1], safe[2]);
-  }
-  fprintf(to, "\n]}\n");
-}
-
-tnrt_status tnrt_verb_profile(tnrt_program *p) {
-  const tnrt_model *m = p->model;
-  if (!p->options->trace) return tnrt_fail(&p->message, TNRT_BAD_INPUT, "profile: --trace=FILE is missing");
-  tnrt_status status = tnrt_program_load(p, true);
-  if (status != TNRT_OK) return status;
-  size_t bytes = ((size_t)m->n_steps + 1) * sizeof(int64_t);
-  int64_t *ns = p->alloc->get(p->alloc->user, bytes, 64);
-  if (!ns) return tnrt_fail(&p->message, TNRT_NO_MEMORY, "out of memory");
-  memset(ns, 0, bytes);
-  tnrt_ctx_set_profile(p->ctx, ns);
-  for (int i = 0; i < 3 && status == TNRT_OK; i++)
-    status = tnrt_program_run(p); /* the last one counts: caches are warm */
-  tnrt_ctx_set_profile(p->ctx, NULL);
-  if (status == TNRT_OK) {
-    bool to_stdout = strcmp(p->options->trace, "-") == 0;
-    FILE *to = to_stdout ? stdout : fopen(p->options->trace, "w");
-    if (to) print_trace(m, ns, to);
-    bool failed = !to || ferror(to) != 0;
-    if (to && !to_stdout && fclose(to) != 0) failed = true;
-    if (failed) status = tnrt_fail(&p->message, TNRT_IO, "cannot write %s: %s", p->options->trace, strerror(errno));
-  }
-  p->alloc->give(p->alloc->user, ns);
-  return status;
 }

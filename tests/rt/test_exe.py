@@ -171,7 +171,6 @@ class Exe(unittest.TestCase):
         self.refused("--atol: expected a number of at least 0, found '-1'", "run", "--atol", "-1")
         self.refused("the model has no symbol 'C'", "info", "--dim", "C=1")
         self.refused("--dim B: expected 1 to 64, found '65'", "info", "--dim", "B=65")
-        self.refused("--trace=FILE is missing", "profile")
 
     def test_expect(self):
         self.run_toy()
@@ -216,9 +215,24 @@ class Exe(unittest.TestCase):
         self.assertIn(b"median", self.exe("bench", "-n", "5", "--input", "x=" + self.path("x.npy"))[0])
 
     def test_profile(self):
-        self.exe("profile", "--trace=" + self.path("t.json"), "--dim", "N=4")
+        table = self.exe("profile", "--trace=" + self.path("t.json"), "--dim", "N=4")[0].decode().splitlines()
+        self.assertRegex(table[0], r"^toy: [\d.]+ us in 3 steps, 1 thread$")
+        self.assertRegex(table[1], r"^at best [\d.]+ GFLOP/s \(f32\), [\d.]+ GB/s in caches \(\d+ bytes\), "
+                                   r"[\d.]+ GB/s in memory$")
+        self.assertRegex(table[3], r"^ +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+  toy.onnx: node 0 'scale' \(scale\)$")
+        self.assertRegex(table[4], r" - +- +-  loop$")
+        self.assertRegex(table[5], r" - +- +-    toy.onnx: node 1 'gather' \(pick\)$")
         events = json.loads(read(self.path("t.json")))["traceEvents"]
-        self.assertEqual([e["args"]["kernel"] for e in events], ["scale", "pick"])
+        self.assertEqual([e["args"]["kernel"] for e in events], ["scale", "loop", "pick"])
+        scale, loop, pick = events
+        self.assertEqual([scale["args"][k] for k in ("flops", "bytes")], [2 * 4, 8 * 4 + 8])
+        self.assertGreater(scale["args"]["roofline_percent"], 0)
+        self.assertNotIn("flops", pick["args"])
+        self.assertLessEqual(loop["ts"], pick["ts"])
+        self.assertLessEqual(pick["ts"] + pick["dur"], loop["ts"] + loop["dur"] + 0.002)
+        self.assertLessEqual(scale["ts"] + scale["dur"], loop["ts"] + 0.002)
+        alone = self.exe("profile", "--trace=-", "--dim", "N=4")[0]
+        self.assertEqual(len(json.loads(alone)["traceEvents"]), 3)
 
     def test_nothing_allocated_per_run(self):
         def count(n):

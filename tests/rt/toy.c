@@ -16,8 +16,10 @@ static const tnrt_guard guards[] = {
     {"input 'x' axis 0: expected at most 64", "toy.onnx: input 'x'"},
     {"input 'pick' axis 0: expected B", "toy.onnx: node 1 'gather' (GatherElements, opset 13)"},
 };
-static const tnrt_step steps[] = {{"scale", "toy.onnx: node 0 'scale'", "map"},
-                                  {"pick", "toy.onnx: node 1 'gather'", "map"}};
+static const tnrt_step steps[] = {{"scale", "toy.onnx: node 0 'scale'", "map", 0, 0},
+                                  {"loop", "", "loop", 1, 0},
+                                  {"pick", "toy.onnx: node 1 'gather'", "map", 0, 0}};
+enum { N_STEPS = sizeof steps / sizeof steps[0] };
 static const _Alignas(64) float weights[2] = {2, 1};
 
 static int32_t refuse(int32_t guard, int64_t expected, int64_t found, int64_t *out_expected, int64_t *out_found) {
@@ -63,31 +65,42 @@ static void scale_rows(const void *arg, int64_t lo, int64_t hi, int64_t worker) 
   for (int64_t i = lo * f->n; i < hi * f->n; i++) f->to[i] = f->weights[0] * f->x[i] + f->weights[1];
 }
 
+/* The time since the last stamp is the step's; N_STEPS starts the clock. */
 static void stamp(tnrt_call *call, int i) {
-  if (call->step_ns) call->step_ns[i] = call->clock_ns();
+  if (!call->step_ns) return;
+  int64_t now = call->clock_ns();
+  call->step_ns[i] += now - call->step_ns[N_STEPS];
+  call->step_ns[N_STEPS] = now;
+}
+
+static void costs(const int64_t *s, tnrt_cost *out) {
+  out[0] = (tnrt_cost){2 * s[0] * s[1], 8 * s[0] * s[1] + 8};
+  out[1] = (tnrt_cost){0, 0};
+  out[2] = (tnrt_cost){-1, -1};
 }
 
 static void run(tnrt_call *call) {
   const int64_t b = call->symbols[0], n = call->symbols[1], *pick = call->inputs[1];
   const float *x = call->inputs[0];
   frame f = {x, (const float *)(const void *)call->weights, (float *)(void *)call->arena, n};
-  stamp(call, 0);
+  stamp(call, N_STEPS);
   if (call->parallel)
     call->parallel(call->pool, scale_rows, &f, b);
   else
     scale_rows(&f, 0, b, 0);
   if (n) memcpy(call->outputs[0], call->arena, (size_t)(b * n) * sizeof(float));
-  stamp(call, 1);
+  stamp(call, 0);
   for (int64_t i = 0; i < b; i++) {
     int64_t k = pick[i] < 0 ? 0 : pick[i] >= n ? n - 1 : pick[i];
     if (n && k != pick[i]) {
       call->status = TNRT_INDEX;
-      call->status_step = 1;
+      call->status_step = 2;
     }
     ((float *)call->outputs[1])[i] = n ? x[i * n + k] : 0;
   }
   *(int64_t *)call->outputs[2] = b * n;
   stamp(call, 2);
+  stamp(call, 1);
 }
 
 const tnrt_model toy_model = {
@@ -101,7 +114,7 @@ const tnrt_model toy_model = {
     .n_inputs = 2,
     .n_outputs = 3,
     .n_guards = 3,
-    .n_steps = 2,
+    .n_steps = N_STEPS,
     .max_workers = 64,
     .symbols = symbols,
     .inputs = inputs,
@@ -115,4 +128,5 @@ const tnrt_model toy_model = {
     .out_extents = out_extents,
     .arena_bytes = arena_bytes,
     .run = run,
+    .costs = costs,
 };

@@ -143,8 +143,10 @@ static LLVMValueRef steps(tn_entry *e) {
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(e->l->ctx, step->loc, &place);
     const char *name = tn_step_name(step);
     bool is_kernel = step->kind == TN_STEP_KERNEL;
-    LLVMValueRef fields[3] = {text(e, name), text(e, place.data), text(e, is_kernel ? step->strategy : name)};
-    rows[i] = record(e, fields, 3);
+    uint32_t n_inside = tn_steps_count(&step->body) + tn_steps_count(&step->otherwise);
+    LLVMValueRef fields[] = {text(e, name), text(e, place.data), text(e, is_kernel ? step->strategy : name),
+                             word(e, n_inside), word(e, 0)};
+    rows[i] = record(e, fields, TN_ARRAY_LEN(fields));
   }
   return table(e, rows, all.n);
 }
@@ -212,7 +214,7 @@ void tn_entry_emit_model(tn_entry *e) {
       e->out_extents == NULL ? none : e->out_extents, e->arena_bytes == NULL ? none : e->arena_bytes,
       e->run == NULL ? none : e->run,
       e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants,
-      word(e, program->late.n), word(e, tn_emit_slots(program, e->options))};
+      word(e, program->late.n), word(e, tn_emit_slots(program, e->options)), e->costs == NULL ? none : e->costs};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = constant_global(e, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

@@ -100,6 +100,7 @@ void tn_entry_emit(tn_lower *l, const tn_program *program, const tn_emit_options
   tn_entry_emit_check_sizes(&e);
   tn_entry_emit_extents(&e);
   tn_entry_emit_arena_bytes(&e);
+  if (options->with_main) tn_entry_emit_costs(&e);
   tn_entry_emit_run(&e);
   tn_entry_emit_model(&e);
   if (!options->is_variant) tn_entry_emit_c_level(&e);

@@ -29,6 +29,7 @@ typedef struct tn_entry {
   uint32_t first_guard;      /* in checks: the program's, in order */
   const tn_completion *news; /* one a step */
   LLVMValueRef bind, check_sizes, out_extents, arena_bytes, run, guards, model;
+  LLVMValueRef costs; /* executables only; else NULL */
   LLVMValueRef name, producer, target_text, symbols, input_ports, output_ports; /* parts of model */
   LLVMValueRef weights, external; /* the one or the other; NULL */
   LLVMValueRef variants;          /* of the descriptor that stands for several programs; NULL */
@@ -69,6 +70,8 @@ void tn_entry_emit_bind(tn_entry *e);
 void tn_entry_emit_check_sizes(tn_entry *e);
 void tn_entry_emit_extents(tn_entry *e);
 void tn_entry_emit_arena_bytes(tn_entry *e);
+/* costs.c */
+void tn_entry_emit_costs(tn_entry *e);
 void tn_entry_emit_run(tn_entry *e);
 void tn_entry_emit_model(tn_entry *e);
 void tn_entry_emit_c_level(tn_entry *e);

@@ -126,23 +126,21 @@ static void copy_step(part *p, const tn_step *step) {
   tn_lower_copy(l, to, source, bytes);
 }
 
-/* Takes the time for the steps first .. end - 1. */
-static void tick(part *p, uint32_t first, uint32_t end) {
+/* Gives the time since the last tick to this step. */
+static void tick(part *p, uint32_t step) {
   tn_lower *l = p->l;
-  if (first >= end) return;
   LLVMBasicBlockRef timed = tn_lower_block(l, "timed"), go_on = tn_lower_block(l, "step");
   LLVMBuildCondBr(l->builder, p->is_timed, timed, go_on);
   LLVMPositionBuilderAtEnd(l->builder, timed);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
-  for (uint32_t i = first; i < end; i++) {
-    LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, i, false)};
-    LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
-  }
+  LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, step, false)};
+  LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
   LLVMBuildBr(l->builder, go_on);
   LLVMPositionBuilderAtEnd(l->builder, go_on);
 }
 
-/* call->step_ns[step] = call->clock_ns(). */
+/* call->step_ns[step] += now - call->step_ns[n_steps], which becomes now; so with n_steps itself the clock is started.
+ */
 static LLVMValueRef emit_tick(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
@@ -151,7 +149,12 @@ static LLVMValueRef emit_tick(tn_entry *e) {
   LLVMValueRef clock = tn_entry_load(l, call, offsetof(tnrt_call, clock_ns), l->ptr);
   LLVMValueRef now = LLVMBuildCall2(l->builder, LLVMFunctionType(l->i64, NULL, 0, false), clock, NULL, 0, "");
   LLVMValueRef times = tn_entry_load(l, call, offsetof(tnrt_call, step_ns), l->ptr);
-  LLVMBuildStore(l->builder, now, LLVMBuildGEP2(l->builder, l->i64, times, &step, 1, ""));
+  LLVMValueRef before = tn_entry_load(l, times, 8 * (uint64_t)e->n_steps, l->i64);
+  LLVMValueRef at = LLVMBuildGEP2(l->builder, l->i64, times, &step, 1, "");
+  LLVMValueRef sum = LLVMBuildAdd(l->builder, tn_entry_load(l, at, 0, l->i64),
+                                  LLVMBuildSub(l->builder, now, before, ""), "");
+  tn_entry_store(l, sum, at, 0);
+  tn_entry_store(l, now, times, 8 * (uint64_t)e->n_steps);
   LLVMBuildRetVoid(l->builder);
   return function;
 }
@@ -264,15 +267,7 @@ static void emit_step(part *p, const tn_step *step) {
       if (may_refuse_index(step->kernel)) note_status_step(p, index);
       break;
   }
-}
-
-/* The time of a step with others inside is taken as a whole; those inside get its end. */
-static void emit_timed_step(part *p, const tn_step *step) {
-  uint32_t first = p->next;
-  tn_debug_at_step(p->l, first);
-  tick(p, first, first + 1);
-  emit_step(p, step);
-  tick(p, first + 1, p->next);
+  tick(p, index); /* of a step with others inside: what these left */
 }
 
 static uint32_t count_steps(const tn_step *step) {
@@ -297,11 +292,9 @@ static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t fi
   p.frame = LLVMBuildAlloca(l->builder, frame, "");
   LLVMSetAlignment(p.frame, 16);
   load_call(&p);
-  for (size_t i = first; i < end; i++) emit_timed_step(&p, steps->data[i]);
-  if (end == steps->n) {
-    tick(&p, p.next, p.next + 1);
-    tn_run_late_outputs(&p);
-  }
+  if (first == 0) tick(&p, e->n_steps);
+  for (size_t i = first; i < end; i++) emit_step(&p, steps->data[i]);
+  if (end == steps->n) tn_run_late_outputs(&p);
   LLVMBuildRet(l->builder, LLVMConstNull(l->i1));
   *out_end = end;
   *out_number = p.next;
