@@ -76,13 +76,15 @@ def recurrent(op, reverse, attrs=""):
 def weights_beside():
     """--constants=external: the same model, its weights in a file of their own."""
     folder = Folder()
-    path = os.path.join(language.HERE, "models", "mlp.tn")
-    x = {"x": np.ones((3, 4), np.float32)}
+    path = os.path.join(language.EXAMPLES, "lenet.tn")
+    x = {"x": np.random.default_rng(2).standard_normal((2, 1, 28, 28)).astype(np.float32)}
     for name, how in (("whole.onnx", "embedded"), ("parts.onnx", "external")):
         check.export(TENON, path, folder.at(name), "--init=5", "--constants=" + how)
     parts = onnx.load(folder.at("parts.onnx"), load_external_data=False)
     beside = [t for t in parts.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-    assert beside or os.path.getsize(folder.at("parts.weights")) == 0
+    sizes = [4 * int(np.prod(t.dims)) for t in beside]
+    assert beside and sum(sizes) <= os.path.getsize(folder.at("parts.weights")) < sum(sizes) + 64 * len(sizes)
+    assert os.path.getsize(folder.at("parts.onnx")) < os.path.getsize(folder.at("whole.onnx")) // 10
     a, b = (check.ort_run(folder.at(n), x) for n in ("whole.onnx", "parts.onnx"))
     for name, value in a.items():
         check.compare(b[name], value)
