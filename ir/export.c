@@ -125,6 +125,8 @@ const char *tn_export_squeeze(tn_export *x, const char *a, const int64_t *axes, 
 /* --- Values and constants --- */
 
 static const char *add_const(tn_export *x, tn_const *constant) {
+  if (constant->type->dtype == TN_STR)
+    tn_error(x->ctx, constant->loc, TN_E_ONNX_EXPORT, "constant '%s': strings are not written", constant->name);
   const char *name = tn_export_fresh(x, constant->name);
   tn_export_const *row = TN_NEW(x->arena, tn_export_const);
   row->constant = constant;

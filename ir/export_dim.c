@@ -104,10 +104,9 @@ const char *tn_export_dim(tn_export *x, const tn_dim *dim) {
 }
 
 const char *tn_export_dims(tn_export *x, const tn_dim *const *dims, uint32_t n) {
-  const char *parts[2 * TN_MAX_NDIM + 64];
-  int64_t run[2 * TN_MAX_NDIM + 64] = {0};
+  const char **parts = TN_NEW_N(x->arena, const char *, (size_t)n + 1);
+  int64_t *run = TN_NEW_N(x->arena, int64_t, n);
   uint32_t n_parts = 0, n_run = 0;
-  TN_ASSERT(n <= TN_ARRAY_LEN(run));
   for (uint32_t i = 0; i < n; i++) {
     if (tn_dim_is_const(dims[i])) {
       run[n_run++] = tn_dim_value(dims[i]);
