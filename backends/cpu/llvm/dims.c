@@ -7,7 +7,8 @@ tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueR
   code.symbols = TN_NEW_N(l->arena, LLVMValueRef, n);
   code.overflow = LLVMConstInt(l->i1, 0, false);
   code.values = tn_map_create(l->arena);
-  for (size_t i = 0; array != NULL && i < n; i++)
+  size_t n_known = is_checked ? program->bindings.n : n;
+  for (size_t i = 0; array != NULL && i < n_known; i++)
     code.symbols[i] = tn_entry_load(l, array, 8 * i, l->i64);
   return code;
 }

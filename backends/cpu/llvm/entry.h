@@ -50,7 +50,7 @@ typedef struct tn_dim_code {
 } tn_dim_code;
 
 /* dims.c. Symbols are loaded where the builder stands, from `array`, an int64_t[n]; NULL: the caller fills
- * code->symbols. */
+ * code->symbols. Checked code runs before sizes are found, so late symbols are not there for it. */
 tn_dim_code tn_dim_code_start(tn_lower *l, const tn_program *program, LLVMValueRef array, bool is_checked);
 /* For code that does not always run, or runs again and again: sees what outer computed, outer sees nothing of it. loop
  * may be NULL. outer must stay where it is. */
