@@ -5,6 +5,7 @@
  *   many calls DIR N    N calls of each after the first; for counting allocations
  *   many stack DIR      the depth of the stack in each function, against the header's bound; prints the largest share
  *                       of it that was used, in percent
+ *   many overflow DIR   a model writes behind a buffer that is too small: for AddressSanitizer to find
  *   many race DIR       two threads use one context, which is wrong: a race for ThreadSanitizer to find
  * DIR/inputs.bin holds all inputs one after the other. `check` writes the outputs to DIR/outputs.bin. */
 #include <fcntl.h>
@@ -555,6 +556,17 @@ static void race(void) {
   entries[0].destroy(ctx);
 }
 
+static void overflow(void) {
+  void *ctx = NULL;
+  user u = make_user(0);
+  CHECK(entries[0].create(&ctx, NULL, 0, 1) == 0, NULL);
+  free(u.buffers[0]);
+  u.buffers[0] = malloc(4);
+  entries[0].run(ctx, entries[0].sizes, samples[0].data, u.buffers);
+  entries[0].destroy(ctx);
+  end_user(0, &u);
+}
+
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
   read_inputs(argv[2]);
@@ -568,6 +580,8 @@ int main(int argc, char **argv) {
     call_often(atoi(argv[3]));
   } else if (strcmp(argv[1], "stack") == 0) {
     check_stack();
+  } else if (strcmp(argv[1], "overflow") == 0) {
+    overflow();
   } else if (strcmp(argv[1], "race") == 0) {
     race();
   } else {

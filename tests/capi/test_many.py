@@ -1,8 +1,9 @@
 """The C interface: a hundred models linked into one program (many.c), at each level, from C99 and from C++11; what
 objects and shared libraries show; results against the reference.
 
-  test_many.py BUILD_DIR          the release tests
-  test_many.py BUILD_DIR --tsan   sixteen threads under ThreadSanitizer, the generated code instrumented
+  test_many.py BUILD_DIR              the release tests
+  test_many.py BUILD_DIR --sanitize   sixteen threads under ThreadSanitizer and under AddressSanitizer, the generated
+                                      code instrumented
 
 Needs numpy and onnx. The last line is `N passed, N failed, N skipped`.
 """
@@ -20,7 +21,7 @@ import numpy as np
 import models
 
 BUILD = os.path.abspath(sys.argv.pop(1))
-TSAN = "--tsan" in sys.argv
+SANITIZE = "--sanitize" in sys.argv
 TENON = os.path.join(BUILD, "bin", "tenon")
 HERE = os.path.dirname(os.path.abspath(__file__))
 N_MODELS = 100
@@ -284,7 +285,17 @@ class Many(unittest.TestCase):
                 run(*link, "-Ichanged", cwd=self.folder)
 
 
-class Tsan(unittest.TestCase):
+class Sanitized(unittest.TestCase):
+    def test_addresses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            built = Built(folder, "-fsanitize=address", n=2 * len(models.FAMILIES))
+            program = built.link("C99", "check", "-fsanitize=address")
+            self.assertIn("__asan_report_load", run("nm", "-u", f"{folder}/m0.o"))
+            for verb in ("check", "threads"):
+                run(program, verb, folder)
+            r = subprocess.run([program, "overflow", folder], capture_output=True, text=True)
+            self.assertIn("AddressSanitizer: heap-buffer-overflow", r.stderr)
+
     def test_sixteen_threads(self):
         with tempfile.TemporaryDirectory() as folder:
             program = Built(folder, "-fsanitize=thread").link("C99", "threads", "-fsanitize=thread")
@@ -296,7 +307,7 @@ class Tsan(unittest.TestCase):
             self.assertIn("data race", r.stderr)
 
 
-suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tsan if TSAN else Many)
+suite = unittest.defaultTestLoader.loadTestsFromTestCase(Sanitized if SANITIZE else Many)
 result = unittest.TextTestRunner(verbosity=1).run(suite)
 skipped, failed = len(result.skipped), len(result.failures) + len(result.errors)
 print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")

@@ -127,6 +127,8 @@ uint64_t tn_lower_stack_bytes(const tn_lower *l);
  * next; nothing unless -fsanitize=thread. `what`: an address that both sides name. */
 void tn_lower_release(tn_lower *l, LLVMValueRef what);
 void tn_lower_acquire(tn_lower *l, LLVMValueRef what);
+/* Keeps -fsanitize=address from instrumenting the module's globals. */
+void tn_lower_exempt_globals(tn_lower *l);
 /* memcpy of an i64 number of bytes. */
 void tn_lower_copy(tn_lower *l, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes);
 

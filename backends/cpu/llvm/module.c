@@ -78,6 +78,7 @@ static bool run_passes(tn_lower *l, const char *what) {
   if (l->sanitize != NULL && strcmp(l->sanitize, "address") == 0) passes = "asan";
   if (l->sanitize != NULL && strcmp(l->sanitize, "thread") == 0) passes = "tsan-module,function(tsan)";
   if (l->sanitize == NULL && l->target->opt_level == 0) return true;
+  if (l->sanitize != NULL) tn_lower_exempt_globals(l);
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMErrorRef error = LLVMRunPasses(l->module, passes, l->machine, options);
   LLVMDisposePassBuilderOptions(options);

@@ -1,4 +1,4 @@
-/* What -fsanitize=thread asks of the code besides LLVM's pass. The runtime is never instrumented, so its hand-overs
+/* What -fsanitize asks of the code besides LLVM's passes. thread: the runtime is never instrumented, so its hand-overs
  * between threads are told to the sanitizer here; and GCC's library of it lacks the name for copies that the pass
  * would call. */
 #include <string.h>
@@ -27,4 +27,12 @@ void tn_lower_acquire(tn_lower *l, LLVMValueRef what) {
 void tn_lower_copy(tn_lower *l, LLVMValueRef to, LLVMValueRef from, LLVMValueRef bytes) {
   if (watches_threads(l)) call(l, "memcpy", l->ptr, (LLVMValueRef[]){to, from, bytes}, 3);
   else LLVMBuildMemCpy(l->builder, to, 1, from, 1, bytes);
+}
+
+/* address: what registers a program's variables, once for all objects, has a common symbol, which is local in ours; so
+ * two models would register theirs twice. They are constants that no index reaches: those aligned to more than the
+ * pass's red zone (32) it leaves alone (LLVM 19, AddressSanitizer.cpp, shouldInstrumentGlobal). */
+void tn_lower_exempt_globals(tn_lower *l) {
+  for (LLVMValueRef global = LLVMGetFirstGlobal(l->module); global != NULL; global = LLVMGetNextGlobal(global))
+    if (LLVMGetInitializer(global) != NULL && LLVMGetAlignment(global) < 64) LLVMSetAlignment(global, 64);
 }
