@@ -126,7 +126,12 @@ static const tn_attr_def attrs[] = {{.name = "scale", .kind = TN_ATTR_FLOAT, .de
                                     {.name = "softcap", .kind = TN_ATTR_FLOAT},
                                     {.name = "precision", .kind = TN_ATTR_DTYPE, .no_default = true},
                                     {.name = "scores", .kind = TN_ATTR_NAME, .names = scores_names}};
-static const tn_onnx_row onnx[] = {{"", "Attention", 23, 0, tn_import_attention}};
+static const tn_onnx_row onnx[] = {
+    {"", "Attention", 23, 0, tn_import_attention},
+    {"com.microsoft", "Attention", 1, 0, tn_import_ms_attention},
+    {"com.microsoft", "MultiHeadAttention", 1, 0, tn_import_multi_head_attention},
+    {"com.microsoft", "GroupQueryAttention", 1, 0, tn_import_group_query_attention},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4,8]", "f32[2,3,6,8]", "f32[2,3,6,5]"), "{scale=0.5}", 0, 0, "f32[2,3,4,5], f32[2,3,4,6]"},
     {TN_TYPES("f32[2,4,1,8]", "f32[2,2,B,8]", "f32[2,2,B,8]", "f32[1,B]"), "{softcap=2.0, scores=probabilities}", 0, 0,

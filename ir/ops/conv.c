@@ -201,6 +201,7 @@ static const tn_attr_def attr_defs[] = {
     {.name = "groups", .kind = TN_ATTR_INT, .default_i = 1, .min_i = 1, .max_i = INT32_MAX},
     {.name = "acc", .kind = TN_ATTR_DTYPE, .no_default = true}};
 static const tn_onnx_row onnx[] = {{"", "Conv", 1, 0, tn_import_conv},
+                                   {"com.microsoft", "FusedConv", 1, 0, tn_import_fused_conv},
                                    {"", "CausalConvWithState", 27, 0, tn_import_causal_conv}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,2,5,5]", "f32[3,2,3,3]"), "{stride=[1,2], dilate=[1,1], lo=[1,1], hi=[1,0]}", 0, 0,

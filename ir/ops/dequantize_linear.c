@@ -64,7 +64,8 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_QUANTIZED, TN_ROL
 static const tn_attr_def attrs[] = {{.name = "dtype", .kind = TN_ATTR_DTYPE, .default_i = TN_F32},
                                     {.name = "axis", .kind = TN_ATTR_INT, .min_i = 0, .max_i = TN_MAX_NDIM},
                                     {.name = "block", .kind = TN_ATTR_INT, .min_i = 0, .max_i = INT32_MAX}};
-static const tn_onnx_row onnx[] = {{"", "DequantizeLinear", 10, 0, import_dequantize_linear}};
+static const tn_onnx_row onnx[] = {{"", "DequantizeLinear", 10, 0, import_dequantize_linear},
+                                   {"com.microsoft", "DequantizeLinear", 1, 0, import_dequantize_linear}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("u8[2,3]", "f32[]", "u8[]"), NULL, 0, 100, "f32[2,3]"},
     {TN_TYPES("i32[B,3]", "f32[3]"), "{axis=1}", 0, 0, "f32[B,3]"},

@@ -245,6 +245,10 @@ static const tn_onnx_row onnx[] = {
     {"", "Einsum", 12, 0, tn_import_einsum},
     {"", "DFT", 17, 0, tn_import_dft},
     {"", "STFT", 17, 0, tn_import_stft},
+    {"com.microsoft", "FusedMatMul", 1, 0, tn_import_fused_matmul},
+    {"com.microsoft", "MatMulNBits", 1, 0, tn_import_matmul_nbits},
+    {"com.microsoft", "MatMulIntegerToFloat", 1, 0, tn_import_matmul_integer_to_float},
+    {"com.microsoft", "DynamicQuantizeMatMul", 1, 0, tn_import_dynamic_quantize_matmul},
     {"ai.onnx.preview", "FlexAttention", 1, 0, tn_import_flex_attention},
 };
 static const tn_op_sample samples[] = {

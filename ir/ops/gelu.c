@@ -1,5 +1,6 @@
 /* gelu: x times the normal distribution function, exact or by tanh (Hendrycks and Gimpel, arXiv:1606.08415). */
 #include "ir/ops/compose.h"
+#include "ir/ops/onnx.h"
 
 enum { APPROXIMATE };
 static const char *const ways[] = {"none", "tanh", NULL};
@@ -21,7 +22,9 @@ static bool expand_gelu(tn_build *b, const tn_node *node, tn_value *const *opera
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "approximate", .kind = TN_ATTR_NAME, .names = ways}};
-static const tn_onnx_row onnx[] = {{"", "Gelu", 20, 0, NULL}, {"com.microsoft", "Gelu", 1, 0, NULL}};
+static const tn_onnx_row onnx[] = {{"", "Gelu", 20, 0, NULL}, {"com.microsoft", "Gelu", 1, 0, NULL},
+                                   {"com.microsoft", "FastGelu", 1, 0, tn_import_bias_gelu},
+                                   {"com.microsoft", "BiasGelu", 1, 0, tn_import_bias_gelu}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), NULL, -9, 9, "f32[2,3]"},
     {TN_TYPES("f32[B]"), "{approximate=tanh}", -9, 9, "f32[B]"},

@@ -2,6 +2,7 @@
  * (Zhang and Sennrich, arXiv:1910.07467). */
 #include "ir/ops/compose.h"
 #include "ir/ops/export.h"
+#include "ir/ops/onnx.h"
 
 enum { AXIS, EPSILON };
 
@@ -86,7 +87,7 @@ static bool set_statistics(tn_foreign_node *node, tn_value *x, uint32_t axis, do
 
 static bool import_norm(tn_foreign_node *node) {
   tn_build *b = node->build;
-  bool rms = node->op[0] == 'R';
+  bool rms = node->op[0] != 'L'; /* RMSNormalization, and onnxruntime's SimplifiedLayerNormalization */
   tn_value *x = tn_foreign_need(node, 0);
   int64_t axis;
   uint32_t at;
@@ -135,8 +136,16 @@ static const tn_operand_def rms_operands[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROL
                                               {"scale", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "epsilon", .kind = TN_ATTR_FLOAT, .default_f = 1e-5}};
-static const tn_onnx_row onnx[] = {{"", "LayerNormalization", 1, 0, import_norm}};
-static const tn_onnx_row onnx_rms[] = {{"", "RMSNormalization", 23, 0, import_norm}};
+static const tn_onnx_row onnx[] = {
+    {"", "LayerNormalization", 1, 0, import_norm},
+    {"com.microsoft", "SkipLayerNormalization", 1, 0, tn_import_skip_layer_norm},
+    {"com.microsoft", "EmbedLayerNormalization", 1, 0, tn_import_embed_layer_norm},
+};
+static const tn_onnx_row onnx_rms[] = {
+    {"", "RMSNormalization", 23, 0, import_norm},
+    {"", "SimplifiedLayerNormalization", 1, 0, import_norm},
+    {"com.microsoft", "SkipSimplifiedLayerNormalization", 1, 0, tn_import_skip_layer_norm},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4]", "f32[4]", "f32[4]"), "{axis=2}", 0, 0, "f32[2,3,4]"},
     {TN_TYPES("f32[B,3,4]", "-", "f32[3,4]"), "{axis=1, epsilon=0.001}", 0, 0, "f32[B,3,4]"},

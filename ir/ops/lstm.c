@@ -61,7 +61,10 @@ static const tn_operand_def operand_defs[] = {TN_RNN_OPERAND_DEFS,
                                               {"c", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
                                               {"p", TN_OPTIONAL, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attrs[] = {TN_RNN_ATTR_DEFS, {.name = "input_forget", .kind = TN_ATTR_BOOL}};
-static const tn_onnx_row onnx[] = {{"", "LSTM", 1, 0, tn_import_lstm}};
+static const tn_onnx_row onnx[] = {
+    {"", "LSTM", 1, 0, tn_import_lstm},
+    {"com.microsoft", "DynamicQuantizeLSTM", 1, 0, tn_import_dynamic_quantize_lstm},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[3,2,4]", "f32[20,4]", "f32[20,5]", "f32[40]"), NULL, 0, 0, "f32[3,2,5], f32[2,5], f32[2,5]"},
     {TN_TYPES("f64[B,2,2]", "f64[12,2]", "f64[12,3]", "f64[24]", "i32[2]", "f64[2,3]", "f64[2,3]", "f64[9]"),

@@ -116,6 +116,32 @@ bool tn_import_momentum(tn_foreign_node *node);
 bool tn_import_adagrad(tn_foreign_node *node);
 bool tn_import_adam(tn_foreign_node *node);
 
+/* onnx_fused.c: com.microsoft */
+bool tn_import_fused_matmul(tn_foreign_node *node);
+bool tn_import_fused_conv(tn_foreign_node *node);
+bool tn_import_bias_gelu(tn_foreign_node *node);
+bool tn_import_quick_gelu(tn_foreign_node *node);
+bool tn_import_skip_layer_norm(tn_foreign_node *node);
+bool tn_import_embed_layer_norm(tn_foreign_node *node);
+
+/* onnx_attention_fused.c: com.microsoft */
+bool tn_import_ms_attention(tn_foreign_node *node);
+bool tn_import_multi_head_attention(tn_foreign_node *node);
+bool tn_import_group_query_attention(tn_foreign_node *node);
+bool tn_import_ms_rotary_embedding(tn_foreign_node *node);
+
+/* onnx_quant_fused.c: com.microsoft */
+bool tn_import_qlinear_binary(tn_foreign_node *node);
+bool tn_import_qlinear_unary(tn_foreign_node *node);
+bool tn_import_qlinear_softmax(tn_foreign_node *node);
+bool tn_import_qlinear_concat(tn_foreign_node *node);
+bool tn_import_qlinear_pool(tn_foreign_node *node);
+bool tn_import_qgemm(tn_foreign_node *node);
+bool tn_import_matmul_integer_to_float(tn_foreign_node *node);
+bool tn_import_dynamic_quantize_matmul(tn_foreign_node *node);
+bool tn_import_matmul_nbits(tn_foreign_node *node);
+bool tn_import_dynamic_quantize_lstm(tn_foreign_node *node);
+
 /* onnx_quant.c */
 bool tn_import_conv_integer(tn_foreign_node *node);
 bool tn_import_qlinear_conv(tn_foreign_node *node);

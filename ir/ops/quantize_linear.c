@@ -93,9 +93,19 @@ static const tn_attr_def attrs[] = {{.name = "dtype", .kind = TN_ATTR_DTYPE, .de
                                     {.name = "saturate", .kind = TN_ATTR_BOOL, .default_i = 1}};
 static const tn_onnx_row onnx[] = {
     {"", "QuantizeLinear", 10, 0, import_quantize_linear},
+    {"com.microsoft", "QuantizeLinear", 1, 0, import_quantize_linear},
     {"", "ConvInteger", 10, 0, tn_import_conv_integer},
     {"", "QLinearConv", 10, 0, tn_import_qlinear_conv},
     {"", "QLinearMatMul", 10, 0, tn_import_qlinear_matmul},
+    {"com.microsoft", "QLinearAdd", 1, 0, tn_import_qlinear_binary},
+    {"com.microsoft", "QLinearMul", 1, 0, tn_import_qlinear_binary},
+    {"com.microsoft", "QLinearSigmoid", 1, 0, tn_import_qlinear_unary},
+    {"com.microsoft", "QLinearLeakyRelu", 1, 0, tn_import_qlinear_unary},
+    {"com.microsoft", "QLinearSoftmax", 1, 0, tn_import_qlinear_softmax},
+    {"com.microsoft", "QLinearConcat", 1, 0, tn_import_qlinear_concat},
+    {"com.microsoft", "QLinearAveragePool", 1, 0, tn_import_qlinear_pool},
+    {"com.microsoft", "QLinearGlobalAveragePool", 1, 0, tn_import_qlinear_pool},
+    {"com.microsoft", "QGemm", 1, 0, tn_import_qgemm},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[]", "u8[]"), NULL, 1, 100, "u8[2,3]"},

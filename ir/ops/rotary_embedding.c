@@ -108,7 +108,10 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DA
                                           {"cos", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0},
                                           {"sin", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, "x", 0}};
 static const tn_attr_def attrs[] = {{.name = "interleaved", .kind = TN_ATTR_BOOL}};
-static const tn_onnx_row onnx[] = {{"", "RotaryEmbedding", 23, 0, import_rotary_embedding}};
+static const tn_onnx_row onnx[] = {
+    {"", "RotaryEmbedding", 23, 0, import_rotary_embedding},
+    {"com.microsoft", "RotaryEmbedding", 1, 0, tn_import_ms_rotary_embedding},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3,4,8]", "f32[2,4,4]", "f32[2,4,4]"), NULL, 0, 0, "f32[2,3,4,8]"},
     {TN_TYPES("f32[2,3,B,8]", "f32[2,B,2]", "f32[2,B,2]"), "{interleaved=true}", 0, 0, "f32[2,3,B,8]"},

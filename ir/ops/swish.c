@@ -1,6 +1,7 @@
 /* swish: x * sigmoid(alpha * x). */
 #include "ir/ops/compose.h"
 #include "ir/ops/export.h"
+#include "ir/ops/onnx.h"
 
 enum { ALPHA };
 
@@ -23,7 +24,8 @@ static bool export_swish(tn_export *x, const tn_node *node) {
 
 static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attrs[] = {{.name = "alpha", .kind = TN_ATTR_FLOAT, .default_f = 1.0}};
-static const tn_onnx_row onnx[] = {{"", "Swish", 24, 0, NULL}};
+static const tn_onnx_row onnx[] = {{"", "Swish", 24, 0, NULL},
+                                   {"com.microsoft", "QuickGelu", 1, 0, tn_import_quick_gelu}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), "{alpha=0.75}", -9, 9, "f32[2,3]"},
     {TN_TYPES("f64[B,1]"), NULL, -9, 9, "f64[B,1]"},

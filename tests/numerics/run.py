@@ -21,6 +21,7 @@ import onnx.defs
 
 import contractions  # noqa: F401  (each of these adds its rows)
 import elementwise  # noqa: F401
+import fused  # noqa: F401
 import known  # noqa: F401
 import parameters  # noqa: F401
 import optimisers  # noqa: F401
