@@ -63,6 +63,12 @@ static const tn_onnx_row onnx[] = {
     {"", "EyeLike", 9, 0, tn_import_eye_like},
     {"", "HannWindow", 17, 0, tn_import_window_function},
     {"", "HammingWindow", 17, 0, tn_import_window_function},
+    {"", "RandomUniform", 1, 0, tn_import_random},
+    {"", "RandomUniformLike", 1, 0, tn_import_random},
+    {"", "RandomNormal", 1, 0, tn_import_random},
+    {"", "RandomNormalLike", 1, 0, tn_import_random},
+    {"", "Bernoulli", 15, 0, tn_import_bernoulli},
+    {"", "Multinomial", 7, 0, tn_import_multinomial},
     {"", "MelWeightMatrix", 17, 0, tn_import_mel_weight_matrix},
     {"", "BlackmanWindow", 17, 0, tn_import_window_function},
 };

@@ -111,6 +111,13 @@ bool tn_import_tensor_scatter(tn_foreign_node *node);
 /* onnx_tfidf.c */
 bool tn_import_tfidf(tn_foreign_node *node);
 
+/* onnx_random.c */
+bool tn_import_random(tn_foreign_node *node);
+bool tn_import_bernoulli(tn_foreign_node *node);
+bool tn_import_multinomial(tn_foreign_node *node);
+/* training: bool[] or NULL = true. */
+bool tn_import_dropout_training(tn_foreign_node *node, tn_value *ratio, tn_value *training);
+
 /* onnx_training.c */
 bool tn_import_momentum(tn_foreign_node *node);
 bool tn_import_adagrad(tn_foreign_node *node);

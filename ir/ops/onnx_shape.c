@@ -325,25 +325,37 @@ bool tn_import_unsqueeze(tn_foreign_node *node) {
 
 bool tn_import_identity(tn_foreign_node *node) { return tn_foreign_set(node, 0, tn_foreign_need(node, 0)); }
 
-/* Inference only: x itself, and a mask that is true everywhere. */
+/* Input `index` as a scalar, or a splat of the fallback. */
+static tn_value *scalar_or(tn_foreign_node *node, uint32_t index, double fallback) {
+  tn_value *x = tn_foreign_input(node, index);
+  return x == NULL ? tn_build_splat_f(node->build, TN_F32, fallback) : tn_build_reshape(node->build, x, NULL, 0);
+}
+
+/* Whether elements may be dropped: from opset 12 on input 2, before opset 7 attribute is_test; between them never. */
+static bool is_training(tn_foreign_node *node, bool *out, tn_value **out_flag) {
+  int64_t is_test;
+  const int64_t *flag;
+  uint32_t n;
+  bool known;
+  *out_flag = NULL;
+  if (!tn_foreign_int(node, "is_test", 0, &is_test)) return false;
+  *out = node->version < 7 && is_test == 0;
+  if (node->version < 12 || tn_foreign_input(node, 2) == NULL) return true;
+  if (!tn_foreign_const_ints(node, 2, &flag, &n, &known)) return false;
+  *out = !known || (n == 1 && flag[0] != 0);
+  if (!known) *out_flag = tn_build_reshape(node->build, node->inputs[2], NULL, 0);
+  return known || *out_flag != NULL;
+}
+
+/* Outside of training x itself, and a mask that is true everywhere. */
 bool tn_import_dropout(tn_foreign_node *node) {
   tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0);
-  if (x == NULL) return false;
-  int64_t is_test = 1;
-  if (node->version < 7 && !tn_foreign_int(node, "is_test", 0, &is_test)) return false;
-  if (is_test == 0) return tn_foreign_unsupported(node, "training mode (is_test=0)");
-  if (node->version >= 12 && tn_foreign_input(node, 2) != NULL) {
-    const int64_t *training;
-    uint32_t n;
-    bool known;
-    double ratio = 0.5;
-    if (!tn_foreign_const_ints(node, 2, &training, &n, &known)) return false;
-    bool ratio_known = true;
-    if (tn_foreign_input(node, 1) != NULL && !tn_foreign_const_float(node, 1, &ratio, &ratio_known)) return false;
-    bool idle = (known && n == 1 && training[0] == 0) || (ratio_known && ratio == 0);
-    if (!idle) return tn_foreign_unsupported(node, "training mode");
-  }
+  tn_value *x = tn_foreign_need(node, 0), *flag;
+  double ratio;
+  bool training;
+  if (x == NULL || !is_training(node, &training, &flag) || !tn_foreign_float(node, "ratio", 0.5, &ratio)) return false;
+  uint32_t input = node->version < 12 ? UINT32_MAX : 1;
+  if (training) return tn_import_dropout_training(node, scalar_or(node, input, ratio), flag);
   if (node->n_outputs > 1 && node->wanted[1]) {
     tn_value *mask = tn_build_splat_i(b, node->version < 10 ? x->type->dtype : TN_BOOL, 1);
     if (!tn_foreign_set(node, 1, tn_compose_repeat(b, mask, x))) return false;
