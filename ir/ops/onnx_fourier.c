@@ -126,17 +126,20 @@ static bool scalar_dim(tn_foreign_node *node, uint32_t index, int64_t lo, const 
   return true;
 }
 
-/* An attribute before opset 20, then an input. */
-static bool dft_axis(tn_foreign_node *node, uint32_t ndim, uint32_t *out) {
+/* An attribute before opset 20, then an input; *out_late: its value comes at run time. */
+static bool dft_axis(tn_foreign_node *node, uint32_t ndim, uint32_t *out, bool *out_late) {
   int64_t axis = node->version < 20 ? 1 : -2;
   const int64_t *ints;
   uint32_t n;
   bool known = true;
+  *out = 0;
+  *out_late = false;
   if (node->version < 20) {
     if (!tn_foreign_int(node, "axis", axis, &axis)) return false;
   } else if (tn_foreign_input(node, 2) != NULL) {
     if (!tn_foreign_const_ints(node, 2, &ints, &n, &known)) return false;
-    if (!known) return tn_foreign_unsupported(node, "an axis computed at run time");
+    *out_late = !known;
+    if (!known) return true;
     if (n != 1) return tn_foreign_error(node, TN_E_SHAPE, "axis: expected one number, found %u", n);
     axis = ints[0];
   }
@@ -144,24 +147,93 @@ static bool dft_axis(tn_foreign_node *node, uint32_t ndim, uint32_t *out) {
   return *out + 1 < ndim || tn_foreign_error(node, TN_E_ATTR, "axis: the last one holds real and imaginary parts");
 }
 
-bool tn_import_dft(tn_foreign_node *node) {
-  tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0);
-  int64_t inverse, onesided, perm[TN_MAX_NDIM];
-  uint32_t axis;
-  if (x == NULL || !complex_axis(node, x) || !dft_axis(node, x->type->ndim, &axis) ||
-      !tn_foreign_int(node, "inverse", 0, &inverse) || !tn_foreign_int(node, "onesided", 0, &onesided))
-    return false;
-  fourier f = {x->type->dims[axis], inverse != 0, onesided != 0};
-  const tn_dim *steps = tn_dim_max(b->ctx, tn_dim_add_i(b->ctx, f.length, -1), tn_dim_const(b->ctx, 0));
-  if (f.inverse && f.onesided) f.length = tn_dim_mul_i(b->ctx, steps, 2);
-  if (tn_foreign_input(node, 1) != NULL && !scalar_dim(node, 1, 1, &f.length)) return false;
-  uint32_t ndim = x->type->ndim;
+/* What is the same for all axes. */
+typedef struct dft_request {
+  tn_foreign_node *node;
+  tn_value *x;
+  bool inverse, onesided;
+  const tn_dim *length; /* of input 1, or NULL */
+} dft_request;
+
+/* Along an axis that is known, in the type computed in. */
+static tn_value *dft_along(const dft_request *r, uint32_t axis) {
+  tn_build *b = r->node->build;
+  tn_ctx *ctx = b->ctx;
+  uint32_t ndim = r->x->type->ndim;
+  int64_t perm[TN_MAX_NDIM];
+  fourier f = {r->x->type->dims[axis], r->inverse, r->onesided};
+  const tn_dim *steps = tn_dim_max(ctx, tn_dim_add_i(ctx, f.length, -1), tn_dim_const(ctx, 0));
+  if (f.inverse && f.onesided) f.length = tn_dim_mul_i(ctx, steps, 2);
+  if (r->length != NULL) f.length = r->length;
   for (uint32_t i = 0; i < ndim; i++) perm[i] = i;
   perm[axis] = ndim - 2;
   perm[ndim - 2] = axis; /* its own inverse */
-  tn_value *y = tn_build_transpose(b, transform(b, tn_build_transpose(b, x, perm), &f), perm);
-  return tn_foreign_set(node, 0, y == NULL ? NULL : tn_compose_narrow(b, y, x));
+  return tn_build_transpose(b, transform(b, tn_build_transpose(b, r->x, perm), &f), perm);
+}
+
+/* 1 when the axis that comes at run time (a dim of [-ndim, ndim)) is number k, else 0. */
+static const tn_dim *is_axis(tn_ctx *ctx, const tn_dim *axis, int64_t k, uint32_t ndim) {
+  const tn_dim *one = tn_dim_const(ctx, 1), *flag = tn_dim_const(ctx, 0);
+  for (int side = 0; side < 2; side++) { /* as k or as k - ndim */
+    const tn_dim *apart = tn_dim_add_i(ctx, axis, side == 0 ? -k : (int64_t)ndim - k);
+    apart = tn_dim_max(ctx, apart, tn_dim_mul_i(ctx, apart, -1));
+    flag = tn_dim_add(ctx, flag, tn_dim_sub(ctx, one, tn_dim_min(ctx, apart, one)));
+  }
+  return flag;
+}
+
+/* The axis' number as a value; a wrong one is refused when it runs, by the bounds of an index. */
+static tn_value *late_axis(tn_foreign_node *node, uint32_t n) {
+  tn_build *b = node->build;
+  const tn_dim *dim = tn_dim_const(b->ctx, n);
+  tn_value *axis = tn_build_cast(b, tn_build_reshape(b, node->inputs[2], NULL, 0), TN_I64);
+  if (axis == NULL) return NULL;
+  axis = tn_build_wrap_index(b, axis, tn_dim_const(b->ctx, (int64_t)n + 1));
+  return tn_build_gather_axis(b, tn_build_iota(b, &dim, 1, 0, TN_I64), axis, 0);
+}
+
+/* All axes are transformed along, and the one asked for is taken. Where the results' extents differ, they are brought
+ * to those of the one that is taken. */
+static tn_value *dft_late(const dft_request *r) {
+  tn_build *b = r->node->build;
+  tn_ctx *ctx = b->ctx;
+  uint32_t n = r->x->type->ndim - 1;
+  tn_value *along[TN_MAX_NDIM], *axis = late_axis(r->node, n), *y = NULL;
+  const tn_dim *dims[TN_MAX_NDIM], *given = NULL;
+  bool alike = true;
+  for (uint32_t k = 0; k < n; k++) {
+    if ((along[k] = dft_along(r, k)) == NULL) return NULL;
+    alike = alike && tn_type_same_dims(along[k]->type, along[0]->type);
+  }
+  if (!alike && !scalar_dim(r->node, 2, -(int64_t)n - 1, &given)) return NULL;
+  for (uint32_t i = 0; i <= n; i++) {
+    dims[i] = alike || i == n ? along[0]->type->dims[i] : r->x->type->dims[i];
+    if (alike || i == n) continue;
+    const tn_dim *more = tn_dim_sub(ctx, along[i]->type->dims[i], dims[i]);
+    dims[i] = tn_dim_add(ctx, dims[i], tn_dim_mul(ctx, is_axis(ctx, given, i, n + 1), more));
+  }
+  for (uint32_t k = 0; k < n; k++) {
+    for (uint32_t i = 0; i < n; i++) along[k] = fit(b, along[k], i, dims[i]);
+    tn_value *is_k = tn_build_binary(b, TN_EQ, axis, tn_build_splat_i(b, TN_I64, k));
+    y = k == 0 ? along[0] : tn_build_select(b, tn_compose_repeat(b, is_k, along[k]), along[k], y);
+    if (y == NULL) return NULL;
+  }
+  return y;
+}
+
+bool tn_import_dft(tn_foreign_node *node) {
+  dft_request r = {.node = node, .x = tn_foreign_need(node, 0)};
+  int64_t inverse, onesided;
+  uint32_t axis;
+  bool late;
+  if (r.x == NULL || !complex_axis(node, r.x) || !dft_axis(node, r.x->type->ndim, &axis, &late) ||
+      !tn_foreign_int(node, "inverse", 0, &inverse) || !tn_foreign_int(node, "onesided", 0, &onesided))
+    return false;
+  r.inverse = inverse != 0;
+  r.onesided = onesided != 0;
+  if (tn_foreign_input(node, 1) != NULL && !scalar_dim(node, 1, 1, &r.length)) return false;
+  tn_value *y = late ? dft_late(&r) : dft_along(&r, axis);
+  return tn_foreign_set(node, 0, y == NULL ? NULL : tn_compose_narrow(node->build, y, r.x));
 }
 
 /* STFT: signal [B,L,1 or 2] in frames of `length` elements, `step` apart, times the window. */

@@ -37,7 +37,8 @@ def make_dft(g):
         y = parts_of(np.take(y, range(n // 2 + 1), axis) if onesided else y)
     m = np.abs(z).max() * (3 if inverse else 3 * n)
     inputs = [x, None if length is None else np.array(length, np.int64), np.array(written, np.int64)]
-    return Case("DFT", inputs, [linear(y, dtype, n, m)], {"inverse": inverse, "onesided": onesided}, constant={1, 2})
+    return Case("DFT", inputs, [linear(y, dtype, n, m)], {"inverse": inverse, "onesided": onesided},
+                constant=g.pick({1, 2}, {1, 2}, {1}))
 
 
 @row("STFT")
