@@ -111,6 +111,12 @@ bool tn_import_tensor_scatter(tn_foreign_node *node);
 /* onnx_tfidf.c */
 bool tn_import_tfidf(tn_foreign_node *node);
 
+/* onnx_ml.c: ai.onnx.ml */
+bool tn_import_binarizer(tn_foreign_node *node);
+bool tn_import_array_feature_extractor(tn_foreign_node *node);
+bool tn_import_label_encoder(tn_foreign_node *node);
+bool tn_import_tree_ensemble(tn_foreign_node *node);
+
 /* onnx_random.c */
 bool tn_import_random(tn_foreign_node *node);
 bool tn_import_bernoulli(tn_foreign_node *node);

@@ -339,7 +339,8 @@ ROW(onnx_shl, "BitShift", 11, import_bit_shift);
 ROW(onnx_eq, "Equal", 1, import_broadcast);
 ROW(onnx_lt, "Less", 1, import_broadcast);
 ROW(onnx_le, "LessOrEqual", 12, import_broadcast);
-ROW(onnx_gt, "Greater", 1, import_broadcast);
+static const tn_onnx_row onnx_gt[] = {{"", "Greater", 1, 0, import_broadcast},
+                                      {"ai.onnx.ml", "Binarizer", 1, 0, tn_import_binarizer}};
 ROW(onnx_ge, "GreaterOrEqual", 12, import_broadcast);
 ROW(onnx_is_nan, "IsNaN", 9, NULL);
 ROW(onnx_is_inf, "IsInf", 10, import_is_inf);

@@ -65,7 +65,7 @@ def make_model(entries, opset):
             kind = onnx.AttributeProto.INTS if value == [] else None
             node.attribute.append(helper.make_attribute(name, value, attr_type=kind))
         nodes.append(node)
-        domains.setdefault(case.domain, 1)
+        domains.setdefault(case.domain, 5 if case.domain == "ai.onnx.ml" else 1)
         for i, x in enumerate(case.inputs):
             if x is None:
                 continue

@@ -24,6 +24,7 @@ import elementwise  # noqa: F401
 import fused  # noqa: F401
 import known  # noqa: F401
 import parameters  # noqa: F401
+import ml  # noqa: F401
 import optimisers  # noqa: F401
 import quantised  # noqa: F401
 import recurrent  # noqa: F401
