@@ -70,7 +70,8 @@ static bool read_default(tn_foreign_node *node, tn_dtype dtype, tn_value **out) 
   const tn_foreign_attr *attr = tn_foreign_find(node, "default_tensor");
   int64_t i;
   double f;
-  if (!tn_foreign_int(node, "default_int64", -1, &i) || !tn_foreign_float(node, "default_float", -0.0, &f)) return false;
+  if (!tn_foreign_int(node, "default_int64", -1, &i) || !tn_foreign_float(node, "default_float", -0.0, &f))
+    return false;
   if (attr != NULL && attr->kind == TN_FOREIGN_TENSOR && attr->tensor != NULL)
     *out = tn_build_cast(b, tn_build_reshape(b, tn_build_const(b, attr->tensor), NULL, 0), dtype);
   else *out = tn_dtype_is_float(dtype) ? tn_build_splat_f(b, dtype, f) : tn_build_splat_i(b, dtype, i);
@@ -94,7 +95,8 @@ bool tn_import_label_encoder(tn_foreign_node *node) {
   dims[n] = keys->type->dims[0];
   int64_t map[TN_MAX_NDIM];
   for (uint32_t i = 0; i < n; i++) map[i] = i;
-  tn_value *each = tn_build_broadcast_map(b, x, dims, n + 1, map), *key = tn_build_broadcast_map(b, keys, dims, n + 1, &last);
+  tn_value *each = tn_build_broadcast_map(b, x, dims, n + 1, map);
+  tn_value *key = tn_build_broadcast_map(b, keys, dims, n + 1, &last);
   tn_value *hit = tn_build_binary(b, TN_EQ, each, key);
   if (tn_dtype_is_float(x->type->dtype))
     hit = tn_build_binary(b, TN_OR, hit, tn_build_binary(b, TN_AND, tn_build_unary(b, TN_IS_NAN, each),
@@ -294,9 +296,11 @@ static tn_value *reached(const forest *f) {
     tn_value *v = index[1] == NULL ? NULL : tn_build_gather_axes(b, f->x, index, (int64_t[]){0, 1}, 2);
     if (v == NULL) return NULL;
     tn_value *holds = tests(f, node, v, tn_build_gather_axis(b, f->splits, node, 0));
-    if (missing != NULL)
-      holds = tn_build_binary(b, TN_OR, holds, tn_build_binary(b, TN_AND, tn_build_unary(b, TN_IS_NAN, v), tn_build_binary_f(
-                              b, TN_NE, tn_build_gather_axis(b, missing, node, 0), 0)));
+    if (missing != NULL) {
+      tn_value *counts = tn_build_binary_f(b, TN_NE, tn_build_gather_axis(b, missing, node, 0), 0);
+      counts = tn_build_binary(b, TN_AND, tn_build_unary(b, TN_IS_NAN, v), counts);
+      holds = tn_build_binary(b, TN_OR, holds, counts);
+    }
     at = tn_build_select(b, holds, tn_build_gather_axis(b, to[0], at, 0), tn_build_gather_axis(b, to[1], at, 0));
   }
   return tn_build_binary_f(b, TN_SUB, at, f->n_nodes);
@@ -327,7 +331,8 @@ bool tn_import_tree_ensemble(tn_foreign_node *node) {
   tn_build *b = node->build;
   forest f = {.node = node, .x = tn_compose_wide(b, tn_foreign_need(node, 0))};
   if (f.x == NULL || !read_forest(&f)) return false;
-  if (f.x->type->ndim != 2) return tn_foreign_error(node, TN_E_RANK, "expected 2 dimensions, found %u", f.x->type->ndim);
+  if (f.x->type->ndim != 2)
+    return tn_foreign_error(node, TN_E_RANK, "expected 2 dimensions, found %u", f.x->type->ndim);
   tn_value *y = aggregated(&f, reached(&f));
   tn_attr axis = tn_attr_int(1);
   if (f.transform != 0 && y != NULL)
