@@ -58,13 +58,24 @@ static bool is_rule(const tn_dim *left, const tn_dim *right, const tn_atom **out
   return *out_atom && !uses_atom(right, *out_atom);
 }
 
-const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
+static const tn_dim *reduce_once(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
   for (size_t i = 0; i < n; i++) {
     const tn_atom *atom;
     const tn_dim *by;
     if (guards[i].kind != TN_GUARD_EQ) continue;
     if (!is_rule(guards[i].p, guards[i].q, &atom, &by) && !is_rule(guards[i].q, guards[i].p, &atom, &by)) continue;
     dim = replace_atom(ctx, dim, atom, by);
+  }
+  return dim;
+}
+
+/* One guard's rule may give what the rule of an earlier one takes; rules that go round end by the count. */
+const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
+  const int most = 4;
+  for (int round = 0; round < most; round++) {
+    const tn_dim *reduced = reduce_once(ctx, guards, n, dim);
+    if (reduced == dim) break;
+    dim = reduced;
   }
   return dim;
 }

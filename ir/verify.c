@@ -111,6 +111,13 @@ static void check_value(verifier *v, const tn_value *value, const char *what) {
   if (value->index && (value->type->ndim > 1 || value->n_index > 64)) breach(v, "%s cannot have index contents", what);
 }
 
+/* Whether what the guard says follows from the function's first n. */
+static bool guard_follows(const verifier *v, const tn_guard *guard, size_t n) {
+  tn_guards given = {v->func->guards.data, n};
+  if (guard->kind == TN_GUARD_EQ) return tn_verify_equal(v->ctx, given, guard->p, guard->q);
+  return tn_verify_le(v->ctx, given, guard->p, guard->q);
+}
+
 static void check_types(verifier *v, const tn_node *node) {
   tn_func *func = (tn_func *)v->func;
   const tn_type *types[TN_MAX_RESULTS];
@@ -120,10 +127,10 @@ static void check_types(verifier *v, const tn_node *node) {
     v->ok = false;
     return;
   }
-  if (func->guards.n != n_guards) {
-    breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, func->guards.data[n_guards].text);
-    func->guards.n = n_guards;
-  }
+  for (size_t i = n_guards; i < func->guards.n; i++)
+    if (!guard_follows(v, &func->guards.data[i], n_guards))
+      breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, func->guards.data[i].text);
+  func->guards.n = n_guards;
   if (n != node->n_results) {
     breach(v, "'%s' has %u results, expected %u", node->op->name, node->n_results, n);
     return;

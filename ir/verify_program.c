@@ -206,6 +206,8 @@ static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box 
   const life *l = &v->lives[owner_of(buffer)->id];
   uint32_t ndim = owner_of(buffer)->type->ndim;
   TN_VEC(tn_box) inside = {0};
+  for (uint32_t i = 0; i < ndim; i++)
+    if (region->lo[i] == region->hi[i]) return true; /* of nothing */
   for (size_t i = 0; i < l->boxes.n; i++) {
     if (tn_verify_box_inside(v->ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
     if (tn_verify_box_inside(v->ctx, v->guards, &l->boxes.data[i], region, ndim))

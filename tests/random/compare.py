@@ -17,7 +17,7 @@ import onnx
 from onnx import helper
 
 import oracle
-from graph import all_nodes, domains_of, model_of, node_proto, parts, tensor
+from graph import Graph, all_nodes, domains_of, model_of, node_proto, parts, tensor
 from judged import limit_of
 from number import TYPES, is_float, name_of, quantum, unit
 from program import execute, load, Refused, save
@@ -31,7 +31,7 @@ CONTROL = ("If", "Loop", "Scan", "RNN", "GRU", "LSTM")
 
 @dataclass
 class Finding:
-    kind: str       # refused, crashed, compiled, reference, onnx, onnxruntime
+    kind: str       # refused, crashed, compiled, reference, onnx, onnxruntime, size
     index: int
     text: str
 
@@ -113,7 +113,7 @@ class Batch:
         self.tenon, self.graphs, self.options, self.oracles = tenon, graphs, list(options), oracles
         self.opset = graphs[0][1].opset
         self.findings, self.limited = [], []
-        self.judged = 0
+        self.judged = self.resized = 0
 
     def found(self, kind, index, text):
         self.findings.append(Finding(kind, index, text))
@@ -169,12 +169,66 @@ class Batch:
             answers[target] = run_all([exe, "run"], named, folder, self.types)
         del os.environ["TENON_CPU"]
         answers["exact"] = run_all([self.tenon, model, "--eval", "--eval-mode", "exact"], named, folder, self.types)
-        copies, wide = self.copies(graphs), os.path.join(folder, "wide.onnx")
+        self.other_sizes(graphs, model, exe, folder)
+        truth = self.truth(graphs, self.values, folder)
+        return [{**{k: v[i] for k, v in answers.items()}, **truth[i]} for i in range(len(graphs))]
+
+    def truth(self, graphs, values, folder):
+        """What the reference and its moved copies say in wide arithmetic."""
+        copies, wide = self.copies(graphs, values), os.path.join(folder, "wide.onnx")
         onnx.save(copies[0], wide)
         found = run_all([self.tenon, wide, "--eval", "--eval-mode", "wide"], copies[1], folder, self.types)
         n = len(graphs)
-        return [{**{k: v[i] for k, v in answers.items()}, "wide": found[i],
-                 "copies": [found[n * (c + 1) + i] for c in range(VARIANTS)]} for i in range(n)]
+        return [{"wide": found[i], "copies": [found[n * (c + 1) + i] for c in range(VARIANTS)]} for i in range(n)]
+
+    # ---- the same program with other sizes
+
+    def other_sizes(self, graphs, model, exe, folder):
+        changed, values = {}, {}
+        for index, graph in graphs:
+            other = resized(graph, np.random.default_rng([index, 9]))
+            try:
+                values[index] = oracle.evaluate_graph(other) if other else None
+            except oracle.Unable:  # only its own size is valid
+                continue
+            if other and all(oracle.finite(x) for x in values[index].values()):
+                changed[index] = other
+                self.types[id(other)] = self.types[id(graph)]
+        if changed:
+            self.resize(graphs, changed, values, (model, exe, folder))
+
+    def resize(self, graphs, changed, values, files):
+        model, exe, folder = files
+        named = [(f"g{index}_", changed.get(index, graph)) for index, graph in graphs]
+        inner = tempfile.mkdtemp(dir=folder)
+        try:
+            compiled = run_all([exe, "run"], named, inner, self.types)
+            exact = run_all([self.tenon, model, "--eval", "--eval-mode", "exact"], named, inner, self.types)
+        except Refused as refused:
+            if len(changed) > 1:
+                for index in changed:
+                    self.resize(graphs, {index: changed[index]}, values, files)
+            elif refused.status != 1:  # a refusal by name may be right: the evaluator checks less
+                self.found("size", next(iter(changed)), str(refused))
+            return
+        only = list(changed.items())
+        truth = dict(zip(changed, self.truth(only, values, inner)))
+        for (index, graph), mine, reference in zip(graphs, compiled, exact):
+            if index in changed:
+                self.resized += 1
+                faults = self.judged_by(changed[index], [("compiled", "other size", mine),
+                                                         ("reference", "other size", reference),
+                                                         ("onnx", "other size", self.from_onnx(changed[index], values,
+                                                                                               index))],
+                                        {**truth[index], "exact": reference})
+                for text in faults.values():
+                    self.found("size", index, text)
+
+    def from_onnx(self, graph, values, index):
+        """Results of the ONNX reference evaluator, or None where it is not asked."""
+        if any(oracle.distrusted("onnx", n, values[index], graph.opset) for n in all_nodes(graph.nodes)):
+            return None
+        return {o: values[index][o] for o in graph.outputs}
 
     def outputs(self, named):
         return [(prefix + o, self.types[id(graph)][o]) for prefix, graph in named for o in graph.outputs]
@@ -184,7 +238,7 @@ class Batch:
         return model_of([n for m in made for n in m[0]], [i for m in made for i in m[1]], self.outputs(named),
                         [c for m in made for c in m[2]], self.opset, domains_of([g for _, g in named]))
 
-    def copies(self, graphs):
+    def copies(self, graphs, values):
         """The model of the graphs as they are and VARIANTS times perturbed, with concrete sizes."""
         named, made = [], []
         for index, graph in graphs:
@@ -193,7 +247,7 @@ class Batch:
         for copy in range(VARIANTS):
             for index, graph in graphs:
                 named.append((f"w{copy}_g{index}_", graph))
-                made.append(Perturbed(graph, self.values[index], copy, index).build())
+                made.append(Perturbed(graph, values[index], copy, index).build())
         model = model_of([n for m in made for n in m[0]], [i for m in made for i in m[1]], self.outputs(named),
                          [c for m in made for c in m[2]], self.opset, domains_of([g for _, g in named]))
         return model, named
@@ -203,24 +257,41 @@ class Batch:
     def judge(self, index, graph, found):
         answers = [("compiled", t, found[t]) for t in TARGETS] + [("reference", "exact", found["exact"])]
         if self.oracles:
-            why = [oracle.distrusted("onnx", n, self.values[index], graph.opset) for n in all_nodes(graph.nodes)]
-            if not any(why):
-                answers.append(("onnx", "", {o: self.values[index][o] for o in graph.outputs}))
+            answers.append(("onnx", "", self.from_onnx(graph, self.values, index)))
             if not any(oracle.distrusted("onnxruntime", n, self.values[index], graph.opset)
                        for n in all_nodes(graph.nodes)):
                 ran = oracle.runtime(graph, [(o, self.types[id(graph)][o]) for o in graph.outputs])
                 if ran is not None:
                     answers.append(("onnxruntime", "", dict(zip(graph.outputs, ran))))
         self.judged += 1
+        for (kind, _), text in self.judged_by(graph, answers, found).items():
+            self.found(kind, index, text)
+
+    def judged_by(self, graph, answers, found):
+        """{(kind, which): what is wrong} of the answers that there are."""
         faults = {}
         for kind, which, results in answers:
-            for o in graph.outputs:
+            for o in graph.outputs if results is not None else ():
                 fault = differs(results[o], found["wide"][o], found["exact"][o], [c[o] for c in found["copies"]],
                                 self.types[id(graph)][o], kind in ("onnx", "onnxruntime"))
                 if fault and (kind, which) not in faults:
                     faults[kind, which] = f"{kind} {which}: output {o} {fault}"
-        for (kind, _), text in faults.items():
-            self.found(kind, index, text)
+        return faults
+
+
+def resized(graph, rng):
+    """The graph with other extents for some of its symbols and inputs to match, or None where it has no symbols."""
+    symbols = sorted({d for dims in graph.dims.values() for d in dims if isinstance(d, str)})
+    if not symbols:
+        return None
+    more = {s: int(rng.choice([-1, 0, 1, 2, 5])) for s in symbols}
+    inputs = {}
+    for name, x in graph.inputs.items():
+        for axis, d in enumerate(graph.dims_of(name)):
+            if isinstance(d, str):
+                x = np.take(x, range(max(1, x.shape[axis] + more[d])), axis, mode="wrap")
+        inputs[name] = x
+    return Graph(graph.opset, inputs, graph.dims, graph.constants, graph.nodes, graph.outputs)
 
 
 def differs(found, wide, exact, copies, dtype, is_oracle):

@@ -68,6 +68,9 @@ fault("onnx", "MeanVarianceNormalization", "the variance is a difference of squa
 fault("onnxruntime", "AffineGrid", "align_corners with an axis of one element divides by nothing",
       lambda n, v, o: n.attributes.get("align_corners") == 1 and len(n.inputs) > 1 and n.inputs[1] in v and
       1 in v[n.inputs[1]][2:])
+fault("onnx", "DynamicQuantizeLinear", "of nothing but zeros the scale is 1 / 255; onnxruntime and tenon have 1",
+      lambda n, v, o: first(n, v) is None or not first(n, v).any())
+fault("onnx", "Gemm", "alpha makes doubles of 64-bit integers", lambda n, v, o: kind(n, v) in ("i64", "u64"))
 fault("onnx", "Loop", "carried values come out as they went in")
 
 
@@ -79,6 +82,7 @@ def values_rank(node, values):
 # What tenon refuses by name and documents (README, "Where it stands"): (part of the message, why).
 LIMITS = (
     ("extents of one broadcast", "two computed extents that meet must be equal"),
+    ("'if': result", "branches whose results differ in size, of symbols that are equal only by chance"),
     ("with no axes and an extent that may or may not be 1", "the rank depends on the size"),
 )
 

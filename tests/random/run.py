@@ -40,13 +40,13 @@ def run_batch(job):
                 done.update(got[1])
                 missed.update(got[2])
     if not made:
-        return 0, 0, done, missed, []
+        return 0, (0, 0), done, missed, []
     options = LEVELS[number % len(LEVELS)]
     batch = Batch(args.tenon, made, options)
     try:
         findings = batch.run()
     except Exception:  # a fault of this test
-        return len(made), 0, done, missed, [("test", number, traceback.format_exc(limit=-6), "")]
+        return len(made), (0, 0), done, missed, [("test", number, traceback.format_exc(limit=-6), "")]
     reported = []
     for finding in findings:
         graph = dict(made)[finding.index]
@@ -56,7 +56,7 @@ def run_batch(job):
             graphs.save_json(os.path.join(args.save, f"s{args.seed}_{finding.index}_{finding.kind}.json"), graph,
                              finding.text.split("\n")[0][:300])
         reported.append((finding.kind, finding.index, finding.text, graphs.listing(graph)))
-    return len(made), len(batch.limited), done, missed, reported
+    return len(made), (len(batch.limited), batch.resized), done, missed, reported
 
 
 def replay(args, files):
@@ -115,12 +115,12 @@ def main():
 def random_graphs(args):
     numbers = range(args.first // BATCH, -(-(args.first + args.count) // BATCH))
     print(f"seed {args.seed}, graphs {args.first} to {args.first + args.count - 1}")
-    total, limited, wrong = 0, 0, set()
+    total, limited, sizes, wrong = 0, 0, 0, set()
     done, missed, kinds = collections.Counter(), collections.Counter(), collections.Counter()
     with multiprocessing.Pool(args.j, maxtasksperchild=20) as pool:
         for n, k, d, m, reported in pool.imap_unordered(run_batch, [(args, number) for number in numbers]):
             total += n
-            limited += k
+            limited, sizes = limited + k[0], sizes + k[1]
             done.update(d)
             missed.update(m)
             for kind, index, text, listing in reported:
@@ -128,8 +128,9 @@ def random_graphs(args):
                 kinds[kind] += 1
                 print(f"FAILED {kind}: {text}\n{listing}\n    again: tests/random/run.py {args.build} --seed "
                       f"{args.seed} --first {index} --count 1", flush=True)
-    print(f"{total} graphs, {limited} refused by a documented limit; {sum(done.values())} nodes of {len(done)} pairs "
-          "of operator and type; " + ", ".join(f"{k} {n}" for k, n in kinds.items()))
+    print(f"{total} graphs, {sizes} of them with other sizes too, {limited} refused by a documented limit; "
+          f"{sum(done.values())} nodes of {len(done)} pairs of operator and type; " +
+          ", ".join(f"{k} {n}" for k, n in kinds.items()))
     if args.table:
         print_table(done, missed)
     return total - len(wrong) - limited, len(wrong), limited

@@ -472,6 +472,11 @@ def window_of(b, extents, transposed=False):
     return attributes
 
 
+def dilations_of(b, kernel, extents):
+    """Such that the window fits: of one that does not the oracles read what is not there."""
+    return [b.int(1, 2) if 2 * k - 1 <= e else 1 for k, e in zip(kernel, extents)]
+
+
 def image(b, dtype, channels=None, domain=(-20, 20)):
     n = b.pick(1, 2, 2, 2, 3)
     shape = [b.int(1, 3), channels or b.pick(1, 2, 3, 4, 6, 8), *(b.int(1, 9) for _ in range(n))]
@@ -489,7 +494,7 @@ def conv(b, dtype):
     if groups > 1 or b.chance(0.2):
         attributes["group"] = groups
     if b.chance(0.3) and "auto_pad" not in attributes:
-        attributes["dilations"] = [b.int(1, 2) for _ in shape[2:]]
+        attributes["dilations"] = dilations_of(b, attributes["kernel_shape"], shape[2:])
     out = groups * b.int(1, 5)
     w = b.value(dtype, shape=[out, shape[1] // groups, *attributes["kernel_shape"]], fresh=0.8, domain=(-20, 20))
     bias = b.value(dtype, shape=[out], fresh=0.8) if b.chance(0.5) else ""
@@ -531,7 +536,7 @@ def pool(op):
         if op == "AveragePool" and b.chance(0.4):
             attributes["count_include_pad"] = 1
         if (op == "MaxPool" and b.opset >= 10) and b.chance(0.3) and "auto_pad" not in attributes:
-            attributes["dilations"] = [b.int(1, 2) for _ in attributes["kernel_shape"]]
+            attributes["dilations"] = dilations_of(b, attributes["kernel_shape"], b.shape_of(x)[2:])
         if op == "LpPool":
             attributes["p"] = b.pick(1, 2)
         n = 2 if op == "MaxPool" and b.chance(0.2) else 1
