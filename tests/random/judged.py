@@ -71,6 +71,9 @@ fault("onnxruntime", "AffineGrid", "align_corners with an axis of one element di
 fault("onnx", "DynamicQuantizeLinear", "of nothing but zeros the scale is 1 / 255; onnxruntime and tenon have 1",
       lambda n, v, o: first(n, v) is None or not first(n, v).any())
 fault("onnx", "Gemm", "alpha makes doubles of 64-bit integers", lambda n, v, o: kind(n, v) in ("i64", "u64"))
+fault("onnx", "Resize", "cubic with pytorch_half_pixel to one element reads elsewhere; onnxruntime agrees with tenon",
+      lambda n, v, o: n.attributes.get("mode") == "cubic" and
+      n.attributes.get("coordinate_transformation_mode") == "pytorch_half_pixel")
 fault("onnx", "Loop", "carried values come out as they went in")
 
 
