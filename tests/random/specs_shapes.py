@@ -281,7 +281,7 @@ def eye_like(b, dtype):
 
 def window_function(op):
     def make(b, dtype):
-        return b.add(op, [b.scalar(b.int(2, 12), b.pick("i32", "i64"))],
+        return b.add(op, [b.scalar(b.int(3, 12), b.pick("i32", "i64"))],
                      {"output_datatype": onnx_type_of(dtype), "periodic": b.int(0, 1)}, mixes=())
     return make
 
