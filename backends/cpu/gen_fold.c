@@ -14,6 +14,8 @@ static void copy_values(tn_tile_value **to, tn_tile_value *const *from, uint32_t
 #define MAX_SIBLINGS 8
 #define MAX_UNROLLED_TAPS 16
 #define SUM_BLOCK 32 /* positions one chain of a sum adds up */
+#define PRODUCT_BLOCK 128 /* and of a product, where the tile's sums leave their registers for each block */
+#define LONG_PRODUCT 2048 /* products of fewer positions have one chain */
 
 /* --- What is needed --- */
 
@@ -232,31 +234,32 @@ static bool has_inner_loop(const tn_tile_block *block) {
   return false;
 }
 
-/* True when the walk is a plain sum in floating point, of which one chain over a large plane would lose many digits. */
+/* True when the walk is a plain sum in floating point, of which one chain over many terms would lose many digits. */
 static bool is_float_sum(const tn_walk *walk) {
   for (uint32_t f = 0; f < walk->n_folds; f++) {
     const tn_knode *fold = walk->folds[f];
-    if (fold->kind != TN_K_FOLD || fold->fold != TN_FOLD_SUM || !tn_dtype_is_float(fold->dtype)) return false;
+    if (fold->kind == TN_K_ARGFOLD || fold_of(fold) != TN_FOLD_SUM || !tn_dtype_is_float(fold->dtype)) return false;
   }
   return walk->n_folds > 0;
 }
 
-/* A loop over one axis of a sum: blocks of SUM_BLOCK positions have a chain each, and the sums of blocks are added. */
+/* A loop over one axis of a sum: blocks of positions have a chain each, and the sums of blocks are added. */
 static void walk_blocks(tn_gen *gen, const tn_walk *walk, uint32_t level, const tn_dim *lo, const tn_dim *hi,
-                        tn_tile_value **accumulators) {
+                        int64_t block, tn_tile_value **accumulators) {
   uint32_t axis = gen->fold_order[level], n = walk->n_accumulators;
   tn_tile_block *saved, *saved_inner;
   tn_tile_value *end = tn_gen_int(gen, hi), **sums = TN_NEW_N(gen->arena, tn_tile_value *, n);
-  tn_tile_stmt *blocks = tn_tile_loop_begin(&gen->b, tn_gen_int(gen, lo), end, SUM_BLOCK, accumulators, n, &saved);
+  tn_tile_stmt *blocks = tn_tile_loop_begin(&gen->b, tn_gen_int(gen, lo), end, block, accumulators, n, &saved);
   copy_values(sums, blocks->carried, n);
   for (uint32_t i = 0; i < n; i++)
     accumulators[i] = tn_tile_number(&gen->b, sums[i]->type, sums[i]->lanes, (tn_number){.f = 0});
-  tn_tile_value *step = tn_tile_number(&gen->b, TN_I64, 1, (tn_number){.i = SUM_BLOCK});
+  tn_tile_value *step = tn_tile_number(&gen->b, TN_I64, 1, (tn_number){.i = block});
   tn_tile_value *block_end = tn_tile_int(&gen->b, TN_T_IMIN, tn_tile_int(&gen->b, TN_T_IADD, blocks->var, step), end);
   tn_tile_stmt *loop = tn_tile_loop_begin(&gen->b, blocks->var, block_end, 1, accumulators, n, &saved_inner);
   copy_values(accumulators, loop->carried, n);
   const tn_nest_axis *over = &gen->nest->axes[axis];
   walk_inside(gen, walk, level, tn_gen_symbol(gen, over->symbol->name, over->extent, loop->var), accumulators);
+  loop->innermost_hot = walk->folds[0]->kind == TN_K_CONTRACT && !has_inner_loop(&loop->body);
   tn_tile_loop_end(&gen->b, loop, accumulators, saved_inner);
   for (uint32_t i = 0; i < n; i++) {
     tn_tile_value *in[] = {sums[i], loop->results[i]};
@@ -343,8 +346,9 @@ static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile
     return;
   }
   axis_range range = range_of(gen, walk, axis);
-  if (is_float_sum(walk) && (count < 0 || count > 2 * SUM_BLOCK))
-    walk_blocks(gen, walk, level, range.lo, range.hi, accumulators);
+  bool is_product = walk->n_folds > 0 && walk->folds[0]->kind == TN_K_CONTRACT;
+  if (is_float_sum(walk) && (is_product ? count >= LONG_PRODUCT : count < 0 || count > 2 * SUM_BLOCK))
+    walk_blocks(gen, walk, level, range.lo, range.hi, is_product ? PRODUCT_BLOCK : SUM_BLOCK, accumulators);
   else
     walk_loop(gen, walk, level, range.lo, range.hi, 1, accumulators);
   for (uint32_t i = 0; i < range.n_assumed; i++) range.assumed[i]->assumed--;
