@@ -4,8 +4,6 @@
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
 
-#include <string.h>
-
 enum { OP, AXES, ACC, ORDER };
 static const char *const orders[] = {"free", "tree", NULL};
 
@@ -148,26 +146,41 @@ static bool vjp_reduce(tn_vjp *v) {
   return v->dx[0] != NULL;
 }
 
+/* Of truth values: how many are true, or false, is 0 or not; also of none. */
+static void export_reduce_bool(tn_export *x, const tn_node *node, const char *name, bool is_and, const char *result) {
+  const tn_attr *axes = &node->attrs[AXES];
+  if (is_and) name = tn_export_unary(x, "Not", name, NULL);
+  name = tn_export_emit(x, "ReduceSum", 0, TN_NAMES(tn_export_cast(x, name, TN_I32, NULL),
+                                                    tn_export_ints(x, axes->u.list.ints, axes->u.list.n)),
+                        TN_FOREIGN(tn_foreign_of_int("keepdims", 0)), NULL);
+  name = tn_export_cast(x, name, TN_BOOL, is_and ? NULL : result);
+  if (is_and) tn_export_unary(x, "Not", name, result);
+}
+
 /* The type ONNX folds in, for those it does not fold as they are. */
 static tn_dtype folded_type(tn_dtype dtype, tn_fold fold) {
   bool is_extreme = fold == TN_FOLD_MAX || fold == TN_FOLD_MIN;
-  if (dtype == TN_BOOL) return TN_I32;
   if (tn_dtype_is_float(dtype)) return tn_dtype_bits(dtype) < 16 ? TN_F32 : dtype;
   if (tn_dtype_bits(dtype) >= 32 || (is_extreme && tn_dtype_bits(dtype) == 8)) return dtype;
   return TN_I32;
 }
 
 static bool export_reduce(tn_export *x, const tn_node *node) {
-  static const char *const ops[] = {"ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceMin", "ReduceMax"};
+  static const char *const ops[] = {"ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"}; /* as the first of tn_fold */
   tn_fold fold = (tn_fold)node->attrs[OP].u.i;
   tn_dtype dtype = node->operands[0].value->type->dtype, to = folded_type(dtype, fold);
   const tn_attr *axes = &node->attrs[AXES];
   const char *name = tn_export_operand(x, node, 0), *result = tn_export_result(x, node, 0);
-  TN_ASSERT(strcmp(tn_fold_names[fold], "or") != 0 || dtype == TN_BOOL);
   if (axes->u.list.n == 0) {
     tn_export_unary(x, "Identity", name, result);
     return true;
   }
+  if (dtype == TN_BOOL) {
+    bool is_and = fold == TN_FOLD_AND || fold == TN_FOLD_MIN || fold == TN_FOLD_PROD;
+    export_reduce_bool(x, node, name, is_and, result);
+    return true;
+  }
+  if (fold > TN_FOLD_MIN) return false;
   if (to != dtype) name = tn_export_cast(x, name, to, NULL);
   name = tn_export_emit(x, ops[fold], 0, TN_NAMES(name, tn_export_ints(x, axes->u.list.ints, axes->u.list.n)),
                         TN_FOREIGN(tn_foreign_of_int("keepdims", 0)), to == dtype ? result : NULL);

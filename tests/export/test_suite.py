@@ -52,6 +52,8 @@ def one(tenon, folder, out):
     onnx.checker.check_model(out)
     graph = onnx.load(out, load_external_data=False).graph
     original = onnx.load(model, load_external_data=False).graph
+    if any(not v.type.HasField("tensor_type") for v in [*original.input, *original.output]):
+        return "sequences"  # their parts are tensors of their own here
     given = dict(zip([i.name for i in original.input], tensors(data, "input")))
     expected = dict(zip([o.name for o in original.output], tensors(data, "output")))
     oracle, got = check.oracle_run(out, {i.name: given[i.name] for i in graph.input})
