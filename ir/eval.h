@@ -61,8 +61,8 @@ bool tn_eval_block(tn_eval *eval, const tn_block *block, const tn_tensor *const 
 
 /* One scalar op on numbers of dtype; result dtype per scalar.def (cast: to). Semantics of IR.md section 7 exactly. */
 tn_number tn_scalar_apply(tn_scalar scalar, tn_dtype dtype, tn_dtype to, bool exact, const tn_number *args);
-/* Rounds a double to a float dtype (nearest even; overflow to inf, f8/f4 saturate) / converts between any two types
- * with IR.md's cast rules. */
+/* Rounds a double to a float dtype (nearest even; overflow to inf, f8/f4 saturate; an infinity stays one where the type
+ * has it) / converts between any two types with IR.md's cast rules. */
 double tn_number_round_float(tn_dtype dtype, double v);
 tn_number tn_number_cast(tn_dtype from, tn_dtype to, tn_number v);
 /* Between stored bytes (little-endian, below 8 bits one element a byte) and numbers. */

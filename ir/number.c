@@ -75,7 +75,10 @@ double tn_number_round_saturating(tn_dtype dtype, double v, bool saturate) {
   return round_narrow(dtype, v, saturate);
 }
 
-double tn_number_round_float(tn_dtype dtype, double v) { return tn_number_round_saturating(dtype, v, true); }
+double tn_number_round_float(tn_dtype dtype, double v) {
+  bool narrow = tn_dtype_bits(dtype) < 32 && dtype != TN_F8E8M0;
+  return isinf(v) && narrow && format_of(dtype).has_infinity ? v : tn_number_round_saturating(dtype, v, true);
+}
 
 static uint32_t encode_narrow(tn_dtype dtype, double v) {
   const format f = format_of(dtype);
@@ -202,8 +205,7 @@ static void store_float(tn_dtype dtype, double v, void *bytes) {
     return;
   }
   uint8_t *b = bytes;
-  /* an infinity stays one where there is one, also where conversions saturate */
-  if (!isinf(v) || dtype == TN_F8E8M0 || !format_of(dtype).has_infinity) v = tn_number_round_float(dtype, v);
+  v = tn_number_round_float(dtype, v);
   if (dtype == TN_F8E8M0) {
     b[0] = isnan(v) ? 0xff : (uint8_t)(ilogb(v) + 127);
     return;
