@@ -91,6 +91,10 @@ bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const 
  * end above 2^24 is taken as none. */
 bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, const int64_t *hi, const tn_dim **out);
 
+/* A number that is never above bound as a dim, through a dim_read node; bound is taken over symbols known at entry when
+ * that can be. NULL when count is none or the node is wrong. */
+const tn_dim *tn_build_read_count(tn_build *b, tn_value *count, const tn_dim *bound);
+
 /* Normalises a possibly negative axis; TN_E_ATTR when outside [-ndim, ndim). */
 bool tn_build_axis(tn_build *b, int64_t axis, uint32_t ndim, const char *what, uint32_t *out);
 

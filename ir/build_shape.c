@@ -294,6 +294,20 @@ bool tn_build_read_dims_within(tn_build *b, tn_value *x, const int64_t *lo, cons
   return true;
 }
 
+const tn_dim *tn_build_read_count(tn_build *b, tn_value *count, const tn_dim *bound) {
+  if (!count) return NULL;
+  if (count->index && count->n_index == 1) return count->index[0];
+  const tn_dim *known = tn_dim_bound(b->ctx, bound);
+  const char *name = tn_namef(b->ctx, "?%u", b->ctx->n_symbols);
+  const tn_symbol *symbol = known ? tn_symbol_count(b->ctx, name, known)
+                                  : tn_symbol_create(b->ctx, TN_SYM_READ, name, NULL, 0, TN_DIM_INF);
+  TN_VEC_PUSH(b->module->arena, &b->module->symbols, symbol);
+  const tn_dim *dim = tn_dim_symbol(b->ctx, symbol);
+  if (!build(b, &tn_op_dim_read, &count, 1, &(named_attr){"dims", tn_attr_dims(b->module, &dim, 1)}, 1)) return NULL;
+  bool fits = tn_func_require_le(b->func, dim, bound, tn_loc_current(b->ctx), "a number that was counted");
+  return fits ? dim : NULL;
+}
+
 bool tn_build_read_dims(tn_build *b, tn_value *x, int64_t lo, int64_t hi, const tn_dim **out, uint32_t *out_n) {
   if (!x) return false;
   int64_t n = x->index ? x->n_index : tn_type_static_count(x->type);

@@ -292,6 +292,12 @@ const char *tn_symbol_fresh_name(tn_ctx *ctx, const char *prefix) {
 
 static int64_t last_of(const tn_dim *extent) { return extent->hi == TN_DIM_INF ? TN_DIM_INF : most(extent->hi - 1, 0); }
 
+const tn_symbol *tn_symbol_count(tn_ctx *ctx, const char *name, const tn_dim *bound) {
+  tn_symbol *symbol = (tn_symbol *)tn_symbol_create(ctx, TN_SYM_READ, name, NULL, 0, bound->hi < 0 ? 0 : bound->hi);
+  if (!tn_dim_is_const(bound)) symbol->extent = bound;
+  return symbol;
+}
+
 const tn_symbol *tn_symbol_loop(tn_ctx *ctx, const char *name, const tn_dim *extent) {
   tn_symbol *symbol = (tn_symbol *)tn_symbol_create(ctx, TN_SYM_LOOP, name, NULL, 0, last_of(extent));
   symbol->extent = extent;

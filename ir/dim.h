@@ -74,6 +74,8 @@ const tn_symbol *tn_symbol_create(tn_ctx *ctx, tn_symbol_kind kind, const char *
 const tn_symbol *tn_symbol_find(const tn_ctx *ctx, const char *name);
 /* A name of the form prefix or prefix_2, prefix_3 ... that no symbol has. Non-identifier bytes become '_'. */
 const char *tn_symbol_fresh_name(tn_ctx *ctx, const char *prefix);
+/* A READ symbol in [0, bound], bound over symbols known at entry; name must not exist yet. */
+const tn_symbol *tn_symbol_count(tn_ctx *ctx, const char *name, const tn_dim *bound);
 /* A LOOP symbol with extent iterations; name must not exist yet. */
 const tn_symbol *tn_symbol_loop(tn_ctx *ctx, const char *name, const tn_dim *extent);
 /* Kernel-level symbols; not entered in ctx->symbols. */

@@ -135,6 +135,17 @@ static bool atom_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, int d
   return false;
 }
 
+/* What is found while running, where nothing else has a bound: an axis' extent may be of it. */
+static bool late_proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
+  for (uint32_t i = 0; i < p->n_terms; i++)
+    for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
+      const tn_atom *atom = p->terms[i].atoms[k];
+      if (atom->kind != TN_ATOM_SYMBOL || !tn_symbol_is_late(atom->symbol) || !has_range(atom->symbol)) continue;
+      if (range_proves(ctx, p, atom->symbol, depth - 1, steps)) return true;
+    }
+  return false;
+}
+
 /* Overflow while proving is no error of the input's: it only means "not proved". */
 static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
   if (p->lo >= 0) return true;
@@ -146,12 +157,12 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
       const tn_atom *atom = p->terms[i].atoms[k];
       /* The first atom that a bound exists for decides; trying all orders would be exponential. */
       bool has_bound = atom->kind != TN_ATOM_MOD &&
-                       (atom->kind != TN_ATOM_SYMBOL || has_range(atom->symbol));
+                       (atom->kind != TN_ATOM_SYMBOL || (has_range(atom->symbol) && !tn_symbol_is_late(atom->symbol)));
       if (has_bound && atom_proves(ctx, p, atom, depth - 1, steps)) return true;
       if (atom->kind == TN_ATOM_FLOORDIV && multiple_proves(ctx, p, &p->terms[i], atom, depth - 1, steps)) return true;
       if (has_bound && atom->kind == TN_ATOM_SYMBOL) return false;
     }
-  return false;
+  return late_proves(ctx, p, depth, steps);
 }
 
 bool tn_dim_proves_nonnegative(tn_ctx *ctx, const tn_dim *p) {

@@ -146,7 +146,9 @@ static bool run_read(run *r, const tn_step *step, uint32_t number) {
     const tn_symbol *symbol = step->reads.data[i];
     int64_t *value = TN_NEW(r->arena, int64_t);
     *value = tn_number_cast(step->args.data[0]->type->dtype, TN_I64, m.data[i]).i;
-    if (*value < symbol->lo || *value > symbol->hi) return false;
+    int64_t most = symbol->hi;
+    if (symbol->extent && !tn_dim_evaluate(symbol->extent, bind, r, &most)) return false;
+    if (*value < symbol->lo || *value > symbol->hi || *value > most) return false;
     tn_map_set(&r->values, symbol, value);
   }
   for (size_t i = 0; i < news->guards.n; i++)

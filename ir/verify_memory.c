@@ -104,6 +104,8 @@ static void check_size(memory *v, const tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
   tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
   const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
+  const tn_dim *bound = buffer->slot == TN_NO_SLOT ? tn_dim_bound(v->ctx, bytes) : NULL;
+  if (bound) bytes = bound; /* what is found while running is never more */
   if (!buffer->format && !is_rounded_up(v, bytes, buffer->bytes) &&
       !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
     breach(v, "'%s' is smaller than its type needs", buffer->name);

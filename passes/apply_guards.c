@@ -38,8 +38,18 @@ static bool is_better(const tn_atom *a, const tn_atom *than) {
   return false;
 }
 
+/* Bounds of what is found while running are part of the symbols, so they stay as they are. */
+static bool bounds_something(const tn_module *module, const tn_atom *atom) {
+  for (size_t i = 0; i < module->symbols.n; i++) {
+    const tn_symbol *symbol = module->symbols.data[i];
+    if (tn_symbol_is_late(symbol) && symbol->extent && tn_dim_uses_atom(symbol->extent, atom)) return true;
+  }
+  return false;
+}
+
 /* An atom that p - q == 0 can be solved for: alone in a term with coefficient 1 or -1, and nowhere else. */
-static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
+static bool solve(const tn_module *module, const tn_guard *guard, substitution *out) {
+  tn_ctx *ctx = module->ctx;
   const tn_dim *zero = tn_dim_sub(ctx, guard->p, guard->q);
   *out = (substitution){NULL, zero};
   for (uint32_t i = 0; i < zero->n_terms; i++) {
@@ -53,6 +63,7 @@ static bool solve(tn_ctx *ctx, const tn_guard *guard, substitution *out) {
     if (tn_dim_is_late(by)) continue; /* it may be found later than what it would replace is used */
     /* A symbol's own range is checked where it is bound; it is not given up for a wider one. */
     bool is_symbol = term->atoms[0]->kind == TN_ATOM_SYMBOL;
+    if (is_symbol && bounds_something(module, term->atoms[0])) continue;
     if (is_symbol && (by->lo < term->atoms[0]->lo || by->hi > term->atoms[0]->hi)) continue;
     out->atom = term->atoms[0];
     out->by = by;
@@ -112,7 +123,7 @@ bool tn_pass_apply_guards(tn_pass_context *context) {
     tn_guard guard = func->guards.data[i];
     guard.p = apply(ctx, &all, guard.p);
     guard.q = apply(ctx, &all, guard.q);
-    if (guard.kind != TN_GUARD_EQ || !solve(ctx, &guard, &all.data[all.n])) continue;
+    if (guard.kind != TN_GUARD_EQ || !solve(context->module, &guard, &all.data[all.n])) continue;
     const tn_atom *atom = all.data[all.n].atom;
     if (atom->kind == TN_ATOM_SYMBOL && !is_late_atom(atom)) apply_to_guards(func, &all.data[all.n]);
     all.n++;

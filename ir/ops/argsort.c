@@ -128,7 +128,13 @@ static const tn_operand_def operands[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA
 static const tn_attr_def attrs[] = {{.name = "axis", .kind = TN_ATTR_INT, .required = true},
                                     {.name = "descending", .kind = TN_ATTR_BOOL},
                                     {.name = "top", .kind = TN_ATTR_DIMS, .no_default = true}};
-static const tn_onnx_row onnx[] = {{"", "TopK", 1, 0, import_top_k}};
+static const tn_onnx_row onnx[] = {
+    {"", "TopK", 1, 0, import_top_k},
+    {"", "NonZero", 9, 0, tn_import_non_zero},
+    {"", "Compress", 9, 0, tn_import_compress},
+    {"", "Unique", 11, 0, tn_import_unique},
+    {"", "NonMaxSuppression", 10, 0, tn_import_non_max_suppression},
+};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,5]"), "{axis=1, descending=true, top=[2]}", 0, 0, "i64[2,2]"},
     {TN_TYPES("i8[B,3]"), "{axis=1}", -1, 1, "i64[B,3]"},

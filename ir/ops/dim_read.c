@@ -43,6 +43,10 @@ static bool eval_dim_read(tn_eval *eval, const tn_node *node) {
     if (v < symbol->lo || v > symbol->hi)
       return tn_error(eval->ctx, node->loc, TN_E_SHAPE, "'dim_read': element %u is %lld, outside %lld to %lld", i,
                       (long long)v, (long long)symbol->lo, (long long)symbol->hi);
+    int64_t most;
+    if (symbol->extent && (!tn_eval_dim(eval, symbol->extent, &most) || v > most))
+      return tn_error(eval->ctx, node->loc, TN_E_SHAPE, "'dim_read': element %u is %lld, above its bound", i,
+                      (long long)v);
     tn_eval_bind_symbol(eval, symbol, v);
     out->data[i].i = v;
   }

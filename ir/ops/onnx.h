@@ -40,6 +40,20 @@ bool tn_import_trilu(tn_foreign_node *node);
 bool tn_import_range(tn_foreign_node *node);
 bool tn_import_eye_like(tn_foreign_node *node);
 
+/* onnx_count.c */
+bool tn_import_non_zero(tn_foreign_node *node);
+bool tn_import_compress(tn_foreign_node *node);
+bool tn_import_unique(tn_foreign_node *node);
+/* Where mask, bool[n], holds: i64[count], rising. */
+tn_value *tn_build_positions(tn_build *b, tn_value *mask);
+
+/* onnx_join.c */
+/* Ends an If whose regions are filled; out: its results, of the extents that the branch that ran gave. */
+bool tn_join_branches(tn_foreign_node *node, struct tn_node *made, tn_value **out);
+
+/* onnx_suppress.c */
+bool tn_import_non_max_suppression(tn_foreign_node *node);
+
 /* onnx_dot.c */
 bool tn_import_matmul(tn_foreign_node *node);
 bool tn_import_gemm(tn_foreign_node *node);

@@ -151,7 +151,8 @@ bool tn_import_if(tn_foreign_node *node) {
   }
   set_branch(made, 0, blocks[0], 0);
   set_branch(made, 1, blocks[1], about[0].n_captures);
-  return tn_build_end(made) && set_outputs(node, made->results, made->n_results);
+  tn_value **results = TN_NEW_N(b->module->arena, tn_value *, about[0].n_outputs + 1);
+  return tn_join_branches(node, made, results) && set_outputs(node, results, about[0].n_outputs);
 }
 
 /* Loop. */
@@ -182,6 +183,31 @@ static bool runs_to_the_end(const loop_import *l) {
 static const tn_dim *known_trip(const loop_import *l) {
   if (!l->trip || !l->trip->index || l->trip->n_index != 1) return NULL;
   return tn_dim_max(l->node->build->ctx, l->trip->index[0], tn_dim_const(l->node->build->ctx, 0));
+}
+
+/* value with the extents of like, which are guarded: what is carried has the same at every run. */
+static tn_value *with_extents(tn_build *b, tn_value *value, const tn_value *like, uint32_t number) {
+  if (!value || value->type == like->type || value->type->ndim != like->type->ndim) return value;
+  for (uint32_t i = 0; i < value->type->ndim; i++)
+    if (!tn_func_require_eq(b->func, value->type->dims[i], like->type->dims[i], tn_loc_current(b->ctx),
+                            "'Loop': carried value %u, axis %u", number, i))
+      return NULL;
+  return tn_build_reshape(b, value, like->type->dims, like->type->ndim);
+}
+
+/* Gives the carried ones of the body's outputs (behind the condition) their extents, also where they are stacked. */
+static bool keep_extents(const loop_import *l) {
+  tn_node *last = l->body->last;
+  tn_build b = tn_build_at_end(l->body);
+  b.before = last;
+  for (uint32_t i = 1; i <= l->n_carried; i++) {
+    tn_value *old = last->operands[i].value;
+    tn_value *kept = with_extents(&b, old, l->body->params.data[1 + i], i - 1);
+    if (!kept) return false;
+    for (uint32_t k = 1; k < last->n_operands && kept != old; k++)
+      if (last->operands[k].value == old) tn_node_set_operand(last, k, kept);
+  }
+  return true;
 }
 
 /* The yields behind the condition take the condition's place. */
@@ -251,6 +277,80 @@ static bool build_conditional(loop_import *l) {
   return tn_build_end(made) && set_outputs(l->node, made->results + 1, l->n_carried);
 }
 
+/* The number of runs as a dim, read where it is computed. */
+static const tn_dim *read_trip(loop_import *l) {
+  tn_build *b = l->node->build;
+  const tn_dim *dims[TN_MAX_INDEX];
+  uint32_t n;
+  tn_value *trip = scalar(b, l->trip);
+  trip = trip ? tn_build_binary_f(b, TN_MAX, trip, 0) : NULL;
+  return tn_build_read_dims(b, trip, 0, TN_DIM_INF, dims, &n) ? dims[0] : NULL;
+}
+
+/* One iteration in a region of an if: the body while the condition holds, else what was carried, and zeros to stack.
+ * params: whether it holds, how often it did, carried.., the number, captures.. */
+static bool build_guarded(loop_import *l, tn_build *in, tn_value *const *params) {
+  uint32_t n = l->n_carried, n_captures = l->about.n_captures, n_yields = l->body->last->n_operands;
+  tn_arena *arena = in->module->arena;
+  tn_value **operands = TN_NEW_N(arena, tn_value *, 2 + n + n_captures), **args, **yields;
+  operands[0] = params[0];
+  operands[1] = params[2 + n];
+  for (uint32_t i = 0; i < n; i++) operands[2 + i] = params[2 + i];
+  for (uint32_t i = 0; i < n_captures; i++) operands[2 + n + i] = params[3 + n + i];
+  tn_node *made = tn_build_begin(in, &tn_op_if, operands, 2 + n + n_captures, NULL);
+  if (!made) return false;
+  tn_build yes = tn_build_region(made, 0), no = tn_build_region(made, 1);
+  args = TN_NEW_N(arena, tn_value *, l->body->params.n);
+  args[0] = yes.block->params.data[0];
+  args[1] = tn_build_splat_i(&yes, TN_BOOL, 1);
+  for (uint32_t i = 0; i < n + n_captures; i++) args[2 + i] = yes.block->params.data[1 + i];
+  tn_node *last = tn_block_splice(yes.block, NULL, l->body, args);
+  yields = TN_NEW_N(arena, tn_value *, n_yields + 1);
+  tn_value **others = TN_NEW_N(arena, tn_value *, n_yields);
+  for (uint32_t i = 0; i < n_yields; i++) yields[i] = last->operands[i].value;
+  tn_node_remove(last);
+  yields[0] = scalar(&yes, yields[0]);
+  others[0] = tn_build_splat_i(&no, TN_BOOL, 0);
+  for (uint32_t i = 1; i < n_yields; i++)
+    others[i] = i <= n ? no.block->params.data[i]
+                       : tn_build_broadcast_map(&no, tn_build_splat_i(&no, yields[i]->type->dtype, 0),
+                                                yields[i]->type->dims, yields[i]->type->ndim, NULL);
+  for (uint32_t i = 0; i < n_yields; i++)
+    if (!yields[i] || !others[i]) return false;
+  tn_build_return(&yes, yields, n_yields);
+  tn_build_return(&no, others, n_yields);
+  if (!tn_build_end(made)) return false;
+  yields[0] = made->results[0];
+  yields[1] = tn_build_binary(in, TN_ADD, params[1], tn_build_cast(in, params[0], TN_I64));
+  for (uint32_t i = 1; i < n_yields; i++) yields[1 + i] = made->results[i];
+  if (!yields[1]) return false;
+  tn_build_return(in, yields, n_yields + 1);
+  return true;
+}
+
+/* A loop that stacks what it gives, as often as its condition holds: a scan over all its numbers, in which the body is
+ * a branch; what it stacked is cut to the number of times it ran. */
+static bool build_stacked(loop_import *l, const tn_dim *trip) {
+  tn_build *b = l->node->build;
+  uint32_t n = l->n_carried, n_stacked = l->body->last->n_operands - 1 - n;
+  tn_value *numbers = tn_build_iota(b, &trip, 1, 0, TN_I64);
+  tn_value **carried = TN_NEW_N(b->module->arena, tn_value *, 2 + n + n_stacked);
+  carried[0] = l->condition ? scalar(b, l->condition) : tn_build_splat_i(b, TN_BOOL, 1);
+  carried[1] = tn_build_splat_i(b, TN_I64, 0);
+  for (uint32_t i = 0; i < n; i++) carried[2 + i] = l->node->inputs[2 + i];
+  tn_build_scan scan = {.carried = carried, .sequences = &numbers, .fixed = l->about.captures, .n_carried = 2 + n,
+                        .n_sequences = 1, .n_fixed = l->about.n_captures, .n_stacked = n_stacked};
+  tn_node *made = tn_build_begin_scan(b, &scan);
+  if (!made) return false;
+  tn_build in = tn_build_region(made, 0);
+  if (!build_guarded(l, &in, in.block->params.data) || !tn_build_end(made)) return false;
+  const tn_dim *count = n_stacked > 0 ? tn_build_read_count(b, made->results[1], trip) : trip;
+  for (uint32_t i = 0; i < n + n_stacked; i++) carried[i] = made->results[2 + i];
+  for (uint32_t i = n; count && i < n + n_stacked; i++)
+    if (!(carried[i] = tn_build_slice_axis(b, carried[i], 0, tn_dim_const(b->ctx, 0), count, 1))) return false;
+  return count && set_outputs(l->node, carried, n + n_stacked);
+}
+
 bool tn_import_loop(tn_foreign_node *node) {
   tn_build *b = node->build;
   loop_import l = {.node = node, .trip = tn_foreign_input(node, 0), .condition = tn_foreign_input(node, 1),
@@ -267,12 +367,15 @@ bool tn_import_loop(tn_foreign_node *node) {
   if (l.trip && l.trip->type->dtype != TN_I64)
     return tn_foreign_error(node, TN_E_DTYPE, "input 0: expected i64, found %s", tn_dtype_name(l.trip->type->dtype));
   l.body = import_body(node, l.graph, &l.about, NULL, inputs);
-  if (!l.body) return false;
+  if (!l.body || !keep_extents(&l)) return false;
   const tn_dim *trip = known_trip(&l);
-  if (trip && runs_to_the_end(&l)) return build_counted(&l, trip);
-  if (l.about.n_outputs > 1 + l.n_carried)
-    return tn_foreign_unsupported(node, "stacked outputs whose number is found only while running");
-  return build_conditional(&l);
+  bool stacks = l.about.n_outputs > 1 + l.n_carried, to_the_end = runs_to_the_end(&l);
+  if (!stacks && !(trip && to_the_end)) return build_conditional(&l);
+  if (!trip && !l.trip)
+    return tn_foreign_unsupported(node, "stacked outputs and no trip count that bounds their number");
+  if (!trip) trip = read_trip(&l);
+  if (!trip) return false;
+  return to_the_end ? build_counted(&l, trip) : build_stacked(&l, trip);
 }
 
 /* Scan, from opset 9 on. */

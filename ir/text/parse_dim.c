@@ -243,6 +243,16 @@ bool tn_parse_range(tn_parser *p, int64_t *out_lo, int64_t *out_hi) {
 
 static bool same_label(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 
+/* The bound of a count, which gives its range. */
+static bool parse_most(tn_parser *p, int64_t lo, const tn_dim **out, int64_t *out_hi) {
+  const tn_token *token = tn_parse_peek(p);
+  if (!tn_parse_dim(p, out)) return false;
+  if (lo != 0 || tn_dim_is_const(*out) || tn_dim_is_late(*out))
+    return tn_parse_fail(p, token, "a bound is over sizes known at entry, and of what is at least 0");
+  *out_hi = (*out)->hi < 0 ? 0 : (*out)->hi;
+  return true;
+}
+
 bool tn_parse_symbol(tn_parser *p, const tn_token *start) {
   static const struct { const char *name; tn_symbol_kind kind; } kinds[] = {
       {"read", TN_SYM_READ}, {"count", TN_SYM_COUNT}, {"join", TN_SYM_JOIN}};
@@ -259,11 +269,14 @@ bool tn_parse_symbol(tn_parser *p, const tn_token *start) {
     if (!tn_parse_dim(p, &extent)) return false;
     kind = TN_SYM_LOOP;
   }
+  if (kind == TN_SYM_READ && tn_parse_take_name(p, "most") && !parse_most(p, lo, &extent, &hi)) return false;
   if (kind != TN_SYM_READ && lo < 0) return tn_parse_fail(p, start, "symbol '%s' may be negative", name);
   if (tn_map_get(&p->symbols, name)) return tn_parse_fail(p, start, "symbol '%s' is defined twice", name);
   const tn_symbol *symbol = tn_symbol_find(p->ctx, name);
   if (!symbol)
-    symbol = extent ? tn_symbol_loop(p->ctx, name, extent) : tn_symbol_create(p->ctx, kind, name, label, lo, hi);
+    symbol = kind == TN_SYM_LOOP ? tn_symbol_loop(p->ctx, name, extent)
+             : extent            ? tn_symbol_count(p->ctx, name, extent)
+                                 : tn_symbol_create(p->ctx, kind, name, label, lo, hi);
   /* A session may read several texts; a symbol is shared where they agree. */
   if (symbol->kind != kind || symbol->extent != extent || symbol->lo != lo || symbol->hi != hi ||
       !same_label(symbol->label, label))

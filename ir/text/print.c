@@ -101,7 +101,8 @@ static void print_symbol(tn_printer *p, const tn_symbol *symbol) {
   }
   tn_print_range(p, symbol);
   if (symbol->kind <= TN_SYM_LOOP) tn_buf_puts(p->out, kinds[symbol->kind]);
-  if (symbol->kind == TN_SYM_LOOP) tn_dim_print(symbol->extent, p->out);
+  if (tn_symbol_is_late(symbol) && symbol->extent) tn_buf_puts(p->out, " most ");
+  if (symbol->kind <= TN_SYM_LOOP && symbol->extent) tn_dim_print(symbol->extent, p->out);
   tn_buf_putc(p->out, '\n');
 }
 

@@ -167,6 +167,108 @@ def inside_a_scan(rng, i):
     return {"x": f32(rng, t, 4), "n": rng.integers(1, 40, (t, 1))}
 
 
+@model("""m (float[N,3,4] x, float[N,3,4] z) => (int64[3,C] y, float[C] v) {
+  zero = Constant<value_float: float = 0.0>()  m = Greater(x, zero)  y = NonZero(m)
+  t = Transpose<perm = [1, 0]>(y)  g = GatherND(z, t)  v = Exp(g)
+}""")
+def non_zero(rng, i):
+    n = int(rng.integers(0, 6))
+    return {"x": f32(rng, n, 3, 4) - i, "z": f32(rng, n, 3, 4)}
+
+
+@model("m (int32[7] x) => (int64[1,C] y) { y = NonZero(x) }")
+def non_zero_of_static_extents(rng, i):
+    return {"x": rng.integers(0, 2, 7).astype(np.int32)}
+
+
+@model("""m (float[N,M] x, bool[K] c, bool[M] d) => (float[A] y, float[N,B] z) {
+  y = Compress(x, c)  z = Compress<axis = -1>(x, d)
+}""")
+def compress(rng, i):
+    n, m = (int(v) for v in rng.integers(1, 6, 2))
+    return {"x": f32(rng, n, m), "c": rng.random(int(rng.integers(1, n * m + 1))) > .5, "d": rng.random(m) > .4}
+
+
+@model("m (int64[N,M] x) => (int64[C] y, int64[C] p, int64[D] q, int64[C] n) { y, p, q, n = Unique(x) }")
+def unique(rng, i):
+    return {"x": rng.integers(-3, 4, rng.integers(1, 8, 2))}
+
+
+@model("m (float[N] x) => (float[C] y, int64[C] p, int64[N] q, int64[C] n) { y, p, q, n = Unique<sorted = 0>(x) }")
+def unique_in_order_of_appearance(rng, i):
+    return {"x": rng.integers(-4, 5, int(rng.integers(1, 60))).astype(np.float32) / 2}
+
+
+@model("""m (float[N,M,2] x) => (float[N,C,2] y, int64[C] p, int64[M] q, int64[C] n, float s) {
+  y, p, q, n = Unique<axis = 1>(x)  a = Sin(y)  s = ReduceSum<keepdims = 0>(a)
+}""")
+def unique_along_an_axis(rng, i):
+    return {"x": rng.integers(0, 2, (int(rng.integers(1, 3)), int(rng.integers(1, 9)), 2)).astype(np.float32)}
+
+
+@model("""m (float[B,N,4] x, float[B,C,N] s, int64 k, float[1] u, float[1] t) => (int64[D,3] y) {
+  y = NonMaxSuppression(x, s, k, u, t)
+}""")
+def suppression(rng, i):
+    b, c, n = int(rng.integers(1, 3)), int(rng.integers(1, 4)), int(rng.integers(1, 40))
+    corner = rng.random((b, n, 2))
+    boxes = np.concatenate([corner, corner + rng.random((b, n, 2)) * .5 * rng.choice([-1, 1], (b, n, 2))], 2)
+    return {"x": boxes.astype(np.float32), "s": rng.random((b, c, n)).astype(np.float32),
+            "k": np.array(rng.integers(0, 9)), "u": np.array([.3], np.float32), "t": np.array([.2], np.float32)}
+
+
+@model("""m (float[1,12,4] x, float[1,2,12] s) => (int64[D,3] y, float[D,1,4] z) {
+  k = Constant<value = int64[1] {5}>()  u = Constant<value = float[1] {0.5}>()
+  y = NonMaxSuppression<center_point_box = 1>(x, s, k, u)  two = Constant<value_ints: ints = [2]>()
+  i = Gather<axis = 1>(y, two)  b = Constant<value_ints: ints = [0]>()
+  f = Squeeze(x, b)  z = Gather(f, i)
+}""")
+def suppression_of_centred_boxes(rng, i):
+    return {"x": (rng.random((1, 12, 4)) * [1, 1, .6, .6]).astype(np.float32), "s": f32(rng, 1, 2, 12)}
+
+
+@model("""m (float[N,3] x, float[M,3] z, bool c) => (float[A,3] y, float[B,D] w) {
+  y, w = If (c) <
+    then_branch = yes () => (float[P,3] p, float[Q,R] q) { a = Sin(x)  p = Concat<axis = 0>(a, z)
+      q = Transpose<perm = [1, 0]>(x) },
+    else_branch = no () => (float[S,3] r, float[T,U] s) { r = Neg(z)  s = Exp(x) }>
+}""")
+def branches_of_other_extents(rng, i):
+    return {"x": f32(rng, int(rng.integers(0, 5)), 3), "z": f32(rng, int(rng.integers(1, 5)), 3),
+            "c": np.array(i % 2 == 0)}
+
+
+@model("""m (float[9] x, bool c) => (float[A] y, float[A] z) {
+  y = If (c) <
+    then_branch = yes () => (float[P] p) { zero = Constant<value_float: float = 0.0>()  m = Greater(x, zero)
+      p = Compress(x, m) },
+    else_branch = no () => (float[1] q) { q = Constant<value = float[1] {7.5}>() }>
+  z = Exp(y)
+}""")
+def a_branch_that_counts(rng, i):
+    return {"x": f32(rng, 9), "c": np.array(i % 3 != 0)}
+
+
+@model("""m (int64 n, float[2] x) => (float[2] y, float[K,2] z, int64[K] i) {
+  y, z, i = Loop (n, , x) <
+    body = b (int64 k, bool g, float[2] p) => (bool o, float[2] q, float[2] r, int64 s) {
+      o = Identity(g)  q = Sin(p)  r = Neg(q)  s = Identity(k) }>
+}""")
+def loop_counted_while_running(rng, i):
+    return {"n": np.array(rng.integers(0, 20)), "x": f32(rng, 2)}
+
+
+@model("""m (int64 n, bool c, float[3] x) => (float[3] y, float[K,3] z, float s) {
+  y, z = Loop (n, c, x) <
+    body = b (int64 k, bool g, float[3] p) => (bool o, float[3] q, float[3] r) {
+      h = Constant<value_float: float = 0.75>()  q = Mul(p, h)  a = Abs(q)  u = ReduceSum<keepdims = 0>(a)
+      l = Constant<value_float: float = 0.5>()  o = Greater(u, l)  r = Exp(q) }>
+  s = ReduceSum<keepdims = 0>(z)
+}""")
+def loop_that_stops_stacking(rng, i):
+    return {"n": np.array(rng.integers(0, 30)), "c": np.array(i != 3), "x": f32(rng, 3)}
+
+
 @hostile("m (float[1] x, int64[2] shape) => (float[A,B] y) { y = Expand(x, shape) }",
          ({"shape": i64(-1, 3)}, "expected at least 0, found -1; needed by"),
          ({"shape": i64(2**62, 2**62)}, "2^63 bytes"), ({"shape": i64(2**63 - 1, 1)}, "2^63 bytes"),
@@ -180,6 +282,20 @@ def expand_without_end():
          ({"shape": i64(4, 2)}, "number of elements"), ({"shape": i64(-1, 5)}, "number of elements"),
          ({"shape": i64(-2, 3)}, "found -2"), ({"shape": i64(-1, 0)}, "needed by m.onnx: node 0 (Reshape"))
 def reshape_that_does_not_fit():
+    pass
+
+
+@hostile("m (float[4] x, bool[K] c) => (float[A] y) { y = Compress(x, c) }",
+         ({"c": np.ones(6, bool)}, "an index points outside"))
+def compress_beyond_the_end():
+    pass
+
+
+@hostile("""m (int64 n, float[1] x) => (float[1] y, float[K,1] z) {
+  y, z = Loop (n, , x) < body = b (int64 k, bool g, float[1] p) => (bool o, float[1] q, float[1] r) {
+    o = Identity(g)  q = Neg(p)  r = Identity(q) }>
+}""", ({"n": np.array(2**63 - 1)}, "2^63 bytes"), ({"n": np.array(2**45)}, "no memory for"))
+def loop_without_end():
     pass
 
 

@@ -44,8 +44,8 @@ def body_inputs():
 
 
 def late_stack():
-    text("""m (float[4] x, int64 n) => (float[4] y, float[N,4] z) {
-      y, z = Loop (n, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
+    text("""m (float[4] x, bool c) => (float[4] y, float[N,4] z) {
+      y, z = Loop (, c, x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
         o = Identity(g)  q = Sin(p)  r = Neg(p) }> }""")
 
 
