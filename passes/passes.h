@@ -11,6 +11,7 @@ bool tn_pass_simplify(tn_pass_context *context); /* rewrite rules of passes/rule
 bool tn_pass_cse(tn_pass_context *context);      /* equal nodes become one */
 bool tn_pass_dce(tn_pass_context *context);      /* nodes without uses or effects go */
 bool tn_pass_expand(tn_pass_context *context);   /* composites become primitives */
+bool tn_pass_running(tn_pass_context *context);  /* running folds over many positions become scans */
 bool tn_pass_regions(tn_pass_context *context);  /* regions in the form that lowering takes */
 bool tn_pass_apply_guards(tn_pass_context *context); /* extents that guards make equal become one dim */
 bool tn_pass_group(tn_pass_context *context);    /* which nodes form one kernel */

@@ -249,6 +249,15 @@ def a_branch_that_counts(rng, i):
     return {"x": f32(rng, 9), "c": np.array(i % 3 != 0)}
 
 
+@model("""m (float[N,M] x, int64[N,900] k) => (float[N,M] y, float[N,M] z, int64[N,900] w) {
+  a = Constant<value = int64 {1}>()  z = CumSum<exclusive = 1>(x, a)  b = Constant<value = int64 {0}>()
+  y = CumSum<reverse = 1>(x, b)  w = CumSum<reverse = 1, exclusive = 1>(k, a)
+}""")
+def running_sums(rng, i):
+    n = int(rng.integers(0, 5))
+    return {"x": f32(rng, n, int(rng.integers(0, 700))), "k": rng.integers(-2**40, 2**40, (n, 900))}
+
+
 @model("""m (int64 n, float[2] x) => (float[2] y, float[K,2] z, int64[K] i) {
   y, z, i = Loop (n, , x) <
     body = b (int64 k, bool g, float[2] p) => (bool o, float[2] q, float[2] r, int64 s) {
