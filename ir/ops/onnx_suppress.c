@@ -144,9 +144,10 @@ bool tn_import_non_max_suppression(tn_foreign_node *node) {
   int64_t is_centre;
   if (boxes == NULL || scores == NULL || !tn_foreign_int(node, "center_point_box", 0, &is_centre)) return false;
   const tn_type *type = boxes->type;
-  if (type->ndim != 3 || scores->type->ndim != 3 || !tn_dim_is(type->dims[2], 4))
-    return tn_foreign_error(node, TN_E_SHAPE, "expected boxes [B,N,4] and scores [B,C,N]");
-  if (!tn_func_require_eq(b->func, type->dims[0], scores->type->dims[0], node->loc, "'NonMaxSuppression': batches") ||
+  if (type->ndim != 3 || scores->type->ndim != 3)
+    return tn_foreign_error(node, TN_E_RANK, "expected boxes [B,N,4] and scores [B,C,N]");
+  if (!tn_func_require_eq(b->func, type->dims[2], tn_dim_const(b->ctx, 4), node->loc, "'NonMaxSuppression': corners") ||
+      !tn_func_require_eq(b->func, type->dims[0], scores->type->dims[0], node->loc, "'NonMaxSuppression': batches") ||
       !tn_func_require_eq(b->func, type->dims[1], scores->type->dims[2], node->loc, "'NonMaxSuppression': boxes"))
     return false;
   s.most = tn_foreign_input(node, 2) ? scalar(b, tn_foreign_input(node, 2)) : tn_build_splat_i(b, TN_I64, 0);
