@@ -133,8 +133,11 @@ static void print_zsh(void) {
          "# zsh completion for tenon\n"
          "_tenon_first() {\n"
          "  local -a verbs=(");
-  for (int verb = VERB_COMPILE + 1; verb < N_VERBS; verb++)
-    printf("'%s:%s' ", tn_verbs[verb].word, tn_verbs[verb].text);
+  for (int verb = VERB_COMPILE + 1; verb < N_VERBS; verb++) {
+    printf("'%s:", tn_verbs[verb].word);
+    zsh_text(tn_verbs[verb].text);
+    printf("' ");
+  }
   printf(")\n"
          "  _describe verb verbs\n"
          "  _files\n"

@@ -15,15 +15,19 @@ import check
 from common import TENON, Folder, run  # noqa: E402
 
 
-def load(path):
-    """A test file of the same name as this one, as a module."""
-    spec = importlib.util.spec_from_file_location("language", path)
+sys.path.append(os.path.join(HERE, "..", "models"))
+
+
+def load(name, path):
+    """A test file, as a module: some are called as files of this folder are."""
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-language = load(os.path.join(HERE, "..", "lang", "numpy", "test_models.py"))
+language = load("language", os.path.join(HERE, "..", "lang", "numpy", "test_models.py"))
+nets = load("nets_of_models", os.path.join(HERE, "..", "models", "test_nets.py"))
 
 
 def language_model(path, tolerance, options, function):
@@ -90,10 +94,11 @@ def weights_beside():
         check.compare(b[name], value)
 
 
-def real_model(path):
-    """onnxruntime on the model and on what we write of it."""
-    folder, rng = Folder(), np.random.default_rng(7)
-    check.export(TENON, path, folder.at("out.onnx"))
+def make_inputs(path):
+    """Contents for the inputs of a model of images or bytes; those of voices depend on each other."""
+    rng, stem = np.random.default_rng(7), os.path.splitext(os.path.basename(path))[0]
+    if stem in nets.VOICES:
+        return nets.VOICES[stem][0](rng)
     graph = onnx.load(path, load_external_data=False).graph
     weights = {t.name for t in graph.initializer}
     sizes = {"N": 1, "batch": 1, "batch_size": 1}
@@ -108,6 +113,13 @@ def real_model(path):
         dtype = onnx.helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type)
         is_integer = np.dtype(dtype).kind in "iu"
         inputs[i.name] = (rng.integers(0, 256, dims) if is_integer else rng.uniform(0, 1, dims)).astype(dtype)
+    return inputs
+
+
+def real_model(path):
+    """onnxruntime on the model and on what we write of it."""
+    folder, inputs = Folder(), make_inputs(path)
+    check.export(TENON, path, folder.at("out.onnx"))
     expected, got = check.ort_run(path, inputs), check.ort_run(folder.at("out.onnx"), inputs)
     for name, value in expected.items():
         check.compare(got[name], value, 2e-4)  # hundreds of layers, other orders of sums
