@@ -159,7 +159,8 @@ void tn_cuda_call_print(const tn_cuda_plan *plan, const char *name, tn_buf *out)
 /* table.c: the table of a program. kernels: by step, NULL for copies. */
 typedef struct tn_cuda_launch {
   const char *name;
-  const tn_cuda_plan *plan;
+  const tn_cuda_plan *plan; /* of the text, which steps with equal kernels share */
+  const tn_dim *grid;       /* blocks, over the step's own symbols */
 } tn_cuda_launch;
 void tn_cuda_table_print(tn_ctx *ctx, const tn_program *program, const char *prefix, const tn_cuda_launch *launches,
                          tn_arena *arena, tn_buf *out);

@@ -155,7 +155,7 @@ static void put_step(table *t, uint32_t index) {
   tn_buf place = tn_buf_create(t->arena);
   tn_loc_print(t->ctx, step->loc, &place);
   tn_buf_printf(t->out, "    {\"%s\", call_%s, %u, %d, %zu, %zu, %d, %s_args_%u, ", launch->name, launch->name,
-                size_of(t, launch->plan->grid), TN_CUDA_BLOCK, step->args.n, n_symbols, launch->plan->has_status,
+                size_of(t, launch->grid), TN_CUDA_BLOCK, step->args.n, n_symbols, launch->plan->has_status,
                 t->prefix, index);
   if (n_symbols > 0) tn_buf_printf(t->out, "%s_symbols_%u, ", t->prefix, index);
   else tn_buf_puts(t->out, "0, ");

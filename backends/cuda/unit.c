@@ -14,7 +14,13 @@ void tn_cuda_call_print(const tn_cuda_plan *plan, const char *name, tn_buf *out)
   tn_buf_puts(out, "}\n");
 }
 
-/* Plans of all steps; kernels that are equal but for their names share one. */
+/* One text serves both: what of a plan depends on how large symbols may become is equal too. */
+static bool share_text(const tn_cuda_plan *a, const tn_cuda_plan *b) {
+  return a->is_wide == b->is_wide && a->team == b->team && a->has_status == b->has_status;
+}
+
+/* Plans of all steps; kernels that are equal but for their names, and the names of their symbols, share one. The grid is
+ * each step's own, of its own symbols. */
 static tn_cuda_launch *plan_steps(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_arena *arena) {
   tn_cuda_launch *launches = TN_NEW_N(arena, tn_cuda_launch, program->steps.n);
   tn_map known = tn_map_create(arena);
@@ -22,12 +28,13 @@ static tn_cuda_launch *plan_steps(tn_ctx *ctx, const tn_program *program, const 
     const tn_step *step = program->steps.data[i];
     if (step->kind != TN_STEP_KERNEL) continue;
     const tn_cuda_launch *former = tn_map_get_u64(&known, step->kernel->signature);
-    if (former != NULL) {
-      launches[i] = *former;
+    const tn_cuda_plan *plan = tn_cuda_plan_create(step->kernel, arena);
+    launches[i] = (tn_cuda_launch){tn_namef(ctx, "%s_kernel_%s", prefix, step->kernel->name), plan, plan->grid};
+    if (former != NULL && share_text(former->plan, plan)) {
+      launches[i].name = former->name;
+      launches[i].plan = former->plan;
       continue;
     }
-    launches[i].name = tn_namef(ctx, "%s_kernel_%s", prefix, step->kernel->name);
-    launches[i].plan = tn_cuda_plan_create(step->kernel, arena);
     tn_map_set_u64(&known, step->kernel->signature, &launches[i]);
   }
   return launches;
