@@ -135,16 +135,92 @@ static bool coordinate_width(tn_ctx *ctx, tn_guards guards, const tn_kernel *ker
   return true;
 }
 
+/* A coordinate that is one digit of an axis: floordiv(axis, unit) mod count, with the last (count NULL) or without. */
+typedef struct digit {
+  uint32_t coordinate;
+  const tn_dim *unit, *count, *start; /* start: what is added to the digit */
+} digit;
+
+static bool is_axis(const tn_dim *dim, const tn_symbol *axis) { return tn_dim_lone_symbol(dim) == axis; }
+
+static const tn_atom *lone_atom(const tn_dim *dim) {
+  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
+  return lone ? dim->terms[0].atoms[0] : NULL;
+}
+
+static bool digit_of_atom(tn_ctx *ctx, const tn_atom *atom, const tn_symbol *axis, digit *out) {
+  const tn_atom *inner = atom->kind == TN_ATOM_FLOORDIV || atom->kind == TN_ATOM_MOD ? lone_atom(atom->p) : NULL;
+  if (inner == NULL) return false;
+  bool is_mod = atom->kind == TN_ATOM_MOD;
+  if (is_axis(atom->p, axis)) {
+    out->unit = is_mod ? tn_dim_const(ctx, 1) : atom->q;
+    out->count = is_mod ? atom->q : NULL;
+    return true;
+  }
+  if (inner->kind != (is_mod ? TN_ATOM_FLOORDIV : TN_ATOM_MOD) || !is_axis(inner->p, axis)) return false;
+  out->unit = is_mod ? inner->q : atom->q;
+  out->count = atom->q;
+  return is_mod || tn_dim_divide_exact(ctx, inner->q, atom->q, &out->count);
+}
+
+static bool find_digit(tn_ctx *ctx, const tn_dim *index, const tn_symbol *axis, digit *out) {
+  for (uint32_t i = 0; i < index->n_terms; i++) {
+    if (index->terms[i].coefficient != 1 || index->terms[i].n_atoms != 1) continue;
+    const tn_atom *atom = index->terms[i].atoms[0];
+    if (!digit_of_atom(ctx, atom, axis, out)) continue;
+    const tn_dim *part = atom->kind == TN_ATOM_MOD ? tn_dim_mod(ctx, atom->p, atom->q)
+                                                   : tn_dim_floordiv(ctx, atom->p, atom->q);
+    out->start = tn_dim_sub(ctx, index, part);
+    return !tn_dim_uses(out->start, axis);
+  }
+  return false;
+}
+
+/* The digits of one axis, from the lowest: each begins where the one below ends, and the last takes what remains of the
+ * extent, which it divides. Each number of the axis is then one point of the box. */
+static bool place_digits(tn_ctx *ctx, tn_guards guards, const tn_dim *extent, const digit *digits, uint32_t n,
+                         tn_box *out) {
+  const tn_dim *unit = tn_dim_const(ctx, 1), *width;
+  for (uint32_t placed = 0; placed < n; placed++) {
+    uint32_t i = 0;
+    while (i < n && !tn_verify_equal(ctx, guards, digits[i].unit, unit)) i++;
+    if (i == n) return false;
+    bool is_last = digits[i].count == NULL;
+    if (is_last != (placed + 1 == n)) return false;
+    if (!is_last) width = digits[i].count;
+    else if (!tn_dim_divide_exact(ctx, extent, unit, &width)) return false;
+    out->lo[digits[i].coordinate] = digits[i].start;
+    out->hi[digits[i].coordinate] = tn_dim_add(ctx, digits[i].start, width);
+    unit = tn_dim_mul(ctx, unit, width);
+  }
+  return true;
+}
+
 bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out) {
   uint32_t taken = 0;
+  digit digits[TN_KERNEL_MAX_AXES][TN_MAX_NDIM];
+  uint32_t n_digits[TN_KERNEL_MAX_AXES] = {0};
   for (uint32_t i = 0; i < write->n_index; i++) {
     const tn_dim *start = write->index[i], *width;
-    uint32_t axes = tn_kernel_index_axes(kernel, &write->index[i], 1);
-    if ((axes & taken) != 0 || tn_dim_uses_kind(start, TN_SYM_VALUE)) return false;
+    uint32_t axes = tn_kernel_index_axes(kernel, &write->index[i], 1), k = 0;
+    if (tn_dim_uses_kind(start, TN_SYM_VALUE)) return false;
+    while (axes != 0 && !(axes >> k & 1)) k++;
+    bool one_axis = axes != 0 && axes >> k == 1;
+    if (one_axis && find_digit(ctx, start, kernel->space.data[k].symbol, &digits[k][n_digits[k]])) {
+      digits[k][n_digits[k]++].coordinate = i;
+      continue;
+    }
+    if ((axes & taken) != 0) return false;
     taken |= axes;
     if (!coordinate_width(ctx, guards, kernel, axes, &start, &width)) return false;
     out->lo[i] = start;
     out->hi[i] = tn_dim_add(ctx, start, width);
+  }
+  for (uint32_t k = 0; k < kernel->space.n; k++) {
+    if (n_digits[k] == 0) continue;
+    if ((taken >> k & 1) || !place_digits(ctx, guards, kernel->space.data[k].extent, digits[k], n_digits[k], out))
+      return false;
+    taken |= (uint32_t)1 << k;
   }
   return (write->in[0]->axes & ~taken) == 0;
 }

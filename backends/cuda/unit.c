@@ -19,8 +19,8 @@ static bool share_text(const tn_cuda_plan *a, const tn_cuda_plan *b) {
   return a->is_wide == b->is_wide && a->team == b->team && a->has_status == b->has_status;
 }
 
-/* Plans of all steps; kernels that are equal but for their names, and the names of their symbols, share one. The grid is
- * each step's own, of its own symbols. */
+/* Plans of all steps; kernels that are equal but for their names, and the names of their symbols, share one. The
+ * grid is each step's own, of its own symbols. */
 static tn_cuda_launch *plan_steps(tn_ctx *ctx, const tn_program *program, const char *prefix, tn_arena *arena) {
   tn_cuda_launch *launches = TN_NEW_N(arena, tn_cuda_launch, program->steps.n);
   tn_map known = tn_map_create(arena);
