@@ -16,8 +16,10 @@ from onnx import numpy_helper
 
 import check
 
-# What is refused, by the words of the message.
-REFUSED = re.compile(r"'conv' has no form")  # sums of 32-bit integers, which ConvInteger's import makes
+# What is refused, by the words of the message: sums of 32-bit integers, which ConvInteger's import makes; sorts cut to a
+# number that is found while running (NonZero, Compress, Unique, NonMaxSuppression).
+REFUSED = re.compile(r"'(conv|argsort)' has no form")
+SKIPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "conformance", "skips.tsv")
 
 
 def tensors(folder, kind):
@@ -37,6 +39,12 @@ def limits(folder):
         return data.get("rtol", 1e-3), data.get("atol", 1e-7)
     except OSError:
         return 1e-3, 1e-7
+
+
+def undefined():
+    """The tests whose results the specification leaves open, as a pattern."""
+    with open(SKIPS) as f:
+        return re.compile("|".join(line.split("\t")[0] for line in f if line.strip() and line[0] != "#"))
 
 
 def one(tenon, folder, out):
@@ -84,9 +92,15 @@ def main():
     a = arguments.parse_args()
     shard, n = map(int, a.shard.split("/"))
     folders = sorted(os.path.dirname(p) for p in glob.glob(os.path.join(a.suite, "*", "*", "model.onnx")))
-    counts, failed = {}, 0
+    # The light models' logits are equal numbers of 1e8, which another order of sums turns into anything: test_models.py
+    # runs them with other weights.
+    folders = [f for f in folders if os.path.basename(os.path.dirname(f)) != "light"]
+    counts, failed, open_ones = {}, 0, undefined()
     with tempfile.TemporaryDirectory() as folder:
         for path in [f for f in folders if re.search(a.k, f)][shard::n]:
+            if open_ones.search(path):
+                counts["undefined"] = counts.get("undefined", 0) + 1
+                continue
             try:
                 how = one(os.path.join(a.build, "bin", "tenon"), path, os.path.join(folder, "out.onnx"))
                 counts[how] = counts.get(how, 0) + 1
