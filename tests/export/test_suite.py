@@ -16,8 +16,8 @@ from onnx import numpy_helper
 
 import check
 
-# What is refused, by the words of the message: sums of 32-bit integers, which ConvInteger's import makes; sorts cut to a
-# number that is found while running (NonZero, Compress, Unique, NonMaxSuppression).
+# What is refused, by the words of the message: sums of 32-bit integers, which ConvInteger's import makes; sorts cut to
+# a number that is found while running (NonZero, Compress, Unique, NonMaxSuppression).
 REFUSED = re.compile(r"'(conv|argsort)' has no form")
 SKIPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "conformance", "skips.tsv")
 
