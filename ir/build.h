@@ -124,6 +124,9 @@ typedef struct tn_build_scan {
  * of each sequence, the fixed values; it yields the next carried values, then the values to stack. */
 tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan);
 
+/* The results of a composite's expansion, made at b with node's location, in the module's arena; NULL when reported. An
+ * entry may be NULL: a result that the expansion leaves out. */
+tn_value **tn_build_expansion(tn_build *b, const tn_node *node);
 /* The nodes of block made again at b, with args in the place of its parameters; out gets what its terminator's operands
  * become. False when a node is wrong at its new place (reported). */
 bool tn_build_clone(tn_build *b, const tn_block *block, tn_value *const *args, tn_value **out);

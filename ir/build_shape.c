@@ -57,8 +57,8 @@ tn_value *tn_build_broadcast_to(tn_build *b, tn_value *x, const tn_dim *const *d
 
 /* What is left of a number of elements where a reshape says -1: the quotient of two formulas. */
 static bool is_remainder(const tn_dim *dim) {
-  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
-  return lone && dim->terms[0].atoms[0]->kind == TN_ATOM_FLOORDIV && !tn_dim_is_const(dim->terms[0].atoms[0]->q);
+  const tn_atom *atom = tn_dim_lone_atom(dim);
+  return atom && atom->kind == TN_ATOM_FLOORDIV && !tn_dim_is_const(atom->q);
 }
 
 /* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves. One

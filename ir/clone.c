@@ -1,4 +1,4 @@
-/* Copies of blocks: the same nodes at another place, over other values. */
+/* Copies of blocks (the same nodes at another place, over other values), and what composites stand for. */
 #include "ir/build.h"
 
 typedef struct copy {
@@ -56,4 +56,14 @@ bool tn_build_clone(tn_build *b, const tn_block *block, tn_value *const *args, t
   for (uint32_t i = 0; ok && i < block->last->n_operands; i++) out[i] = new_of(&c, block->last->operands[i].value);
   tn_arena_destroy(arena);
   return ok;
+}
+
+tn_value **tn_build_expansion(tn_build *b, const tn_node *node) {
+  tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, node->n_operands);
+  tn_value **results = TN_NEW_N(b->module->arena, tn_value *, node->n_results + 1);
+  for (uint32_t i = 0; i < node->n_operands; i++) operands[i] = node->operands[i].value;
+  tn_loc_push(b->ctx, node->loc);
+  bool ok = node->op->expand(b, node, operands, results);
+  tn_loc_pop(b->ctx);
+  return ok ? results : NULL;
 }

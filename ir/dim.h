@@ -122,6 +122,9 @@ bool tn_dim_uses_atom(const tn_dim *p, const tn_atom *atom);
  * (for example inside floordiv). Not containing it gives coefficient 0. */
 bool tn_dim_linear(tn_ctx *ctx, const tn_dim *p, const tn_symbol *symbol, const tn_dim **out_coefficient,
                    const tn_dim **out_rest);
+/* The atom, or the symbol, that p consists of, or NULL. */
+const tn_atom *tn_dim_lone_atom(const tn_dim *p);
+const tn_symbol *tn_dim_lone_symbol(const tn_dim *p);
 bool tn_dim_uses(const tn_dim *p, const tn_symbol *symbol);
 /* True when some symbol that p uses satisfies test. */
 bool tn_dim_uses_kind(const tn_dim *p, tn_symbol_kind kind);

@@ -95,15 +95,10 @@ static bool extremum_proves(tn_ctx *ctx, const tn_dim *p, const tn_atom *atom, i
   return proves(ctx, tn_dim_add(ctx, rest, tn_dim_mul_i(ctx, atom->q, c)), depth, steps);
 }
 
-static const tn_atom *only_atom(const tn_dim *p) {
-  bool lone = p->n_terms == 1 && p->terms[0].coefficient == 1 && p->terms[0].n_atoms == 1;
-  return lone ? p->terms[0].atoms[0] : NULL;
-}
-
 /* q * floordiv(x, q) <= x, for a divisor that is an atom itself: a term that falls with the product is replaced. */
 static bool multiple_proves(tn_ctx *ctx, const tn_dim *p, const tn_term *term, const tn_atom *atom, int depth,
                             int *steps) {
-  const tn_atom *divisor = only_atom(atom->q), *rest[8];
+  const tn_atom *divisor = tn_dim_lone_atom(atom->q), *rest[8];
   uint32_t n = 0, found = 0;
   if (divisor == NULL || divisor->lo < 0 || term->coefficient >= 0 || term->n_atoms > 8) return false;
   for (uint32_t k = 0; k < term->n_atoms; k++) {

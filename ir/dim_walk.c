@@ -69,6 +69,16 @@ static bool atom_uses(const tn_atom *atom, const tn_symbol *symbol) {
   return tn_dim_uses(atom->p, symbol) || tn_dim_uses(atom->q, symbol);
 }
 
+const tn_atom *tn_dim_lone_atom(const tn_dim *p) {
+  bool lone = p->n_terms == 1 && p->terms[0].coefficient == 1 && p->terms[0].n_atoms == 1;
+  return lone ? p->terms[0].atoms[0] : NULL;
+}
+
+const tn_symbol *tn_dim_lone_symbol(const tn_dim *p) {
+  const tn_atom *atom = tn_dim_lone_atom(p);
+  return atom && atom->kind == TN_ATOM_SYMBOL ? atom->symbol : NULL;
+}
+
 bool tn_dim_uses(const tn_dim *p, const tn_symbol *symbol) {
   for (uint32_t i = 0; i < p->n_terms; i++)
     for (uint32_t k = 0; k < p->terms[i].n_atoms; k++)

@@ -294,15 +294,9 @@ bool tn_eval_block(tn_eval *eval, const tn_block *block, const tn_tensor *const 
 
 /* Functions. */
 
-static const tn_symbol *lone_symbol(const tn_dim *dim) {
-  if (dim->n_terms != 1 || dim->terms[0].coefficient != 1 || dim->terms[0].n_atoms != 1) return NULL;
-  const tn_atom *atom = dim->terms[0].atoms[0];
-  return atom->kind == TN_ATOM_SYMBOL ? atom->symbol : NULL;
-}
-
 static bool bind_extent(tn_eval *eval, const tn_value *param, uint32_t number, uint32_t axis, int64_t extent) {
   const tn_dim *dim = param->type->dims[axis];
-  const tn_symbol *symbol = lone_symbol(dim);
+  const tn_symbol *symbol = tn_dim_lone_symbol(dim);
   const char *name = param->name == NULL ? "" : param->name;
   if (symbol != NULL && tn_map_get(&eval->symbols, symbol) == NULL) {
     if (extent < symbol->lo || extent > symbol->hi)
@@ -338,7 +332,7 @@ static bool bind_inputs(tn_eval *eval, const tn_func *func, const tn_tensor *con
     for (uint32_t i = 0; i < n_inputs; i++)
       for (uint32_t axis = 0; axis < inputs[i]->ndim; axis++) {
         const tn_value *param = func->body->params.data[i];
-        if ((lone_symbol(param->type->dims[axis]) != NULL) != (lone == 1)) continue;
+        if ((tn_dim_lone_symbol(param->type->dims[axis]) != NULL) != (lone == 1)) continue;
         if (!bind_extent(eval, param, i, axis, inputs[i]->extents[axis])) ok = false;
       }
   return ok;

@@ -42,10 +42,6 @@ tn_foreign_attr tn_foreign_of_ints(const char *name, const int64_t *ints, uint32
   return (tn_foreign_attr){.name = name, .kind = TN_FOREIGN_INTS, .ints = ints, .n = n};
 }
 
-tn_foreign_attr tn_foreign_of_strings(const char *name, const char *const *strings, uint32_t n) {
-  return (tn_foreign_attr){.name = name, .kind = TN_FOREIGN_STRINGS, .strings = strings, .n = n};
-}
-
 tn_foreign_attr tn_foreign_of_graph(const char *name, tn_export_graph *graph) {
   return (tn_foreign_attr){.name = name, .kind = TN_FOREIGN_GRAPH, .graph = graph};
 }
@@ -319,13 +315,8 @@ static void note_missing(tn_export *x, const tn_node *node) {
 /* The composite becomes simpler nodes before it, which the walk takes next. */
 static bool expand(tn_export *x, tn_node *node) {
   tn_build build = tn_build_before(node);
-  tn_value **operands = TN_NEW_N(x->arena, tn_value *, node->n_operands);
-  tn_value **results = TN_NEW_N(x->arena, tn_value *, node->n_results);
-  for (uint32_t i = 0; i < node->n_operands; i++) operands[i] = node->operands[i].value;
-  tn_loc_push(x->ctx, node->loc);
-  bool ok = node->op->expand(&build, node, operands, results);
-  tn_loc_pop(x->ctx);
-  if (!ok) return false;
+  tn_value **results = tn_build_expansion(&build, node);
+  if (!results) return false;
   for (uint32_t i = 0; i < node->n_results; i++) {
     if (!results[i]) continue;
     const char *name = tn_map_get(&x->values, node->results[i]);

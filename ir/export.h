@@ -104,7 +104,6 @@ tn_foreign_attr tn_foreign_of_int(const char *name, int64_t i);
 tn_foreign_attr tn_foreign_of_float(const char *name, double f);
 tn_foreign_attr tn_foreign_of_string(const char *name, const char *s);
 tn_foreign_attr tn_foreign_of_ints(const char *name, const int64_t *ints, uint32_t n); /* not copied */
-tn_foreign_attr tn_foreign_of_strings(const char *name, const char *const *strings, uint32_t n);
 tn_foreign_attr tn_foreign_of_graph(const char *name, tn_export_graph *graph);
 tn_foreign_attr tn_foreign_of_dtype(const char *name, tn_dtype dtype);
 

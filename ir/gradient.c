@@ -44,9 +44,9 @@ static bool through_expansion(const tn_vjp *v, tn_arena *arena) {
   const tn_node *node = v->node;
   tn_value **ys = TN_NEW_N(arena, tn_value *, node->n_results), **dys = TN_NEW_N(arena, tn_value *, node->n_results);
   tn_value **xs = TN_NEW_N(arena, tn_value *, node->n_operands), **dxs = TN_NEW_N(arena, tn_value *, node->n_operands);
-  tn_value **results = TN_NEW_N(arena, tn_value *, node->n_results + 1);
   tn_node *behind = b->before == NULL ? b->block->last : b->before->previous;
-  if (!node->op->expand(b, node, v->operands, results)) return false;
+  tn_value **results = tn_build_expansion(b, node);
+  if (results == NULL) return false;
   tn_node *first = behind == NULL ? b->block->first : behind->next;
   const tn_node *last = b->before == NULL ? b->block->last : b->before->previous;
   uint32_t n_ys = 0, n_xs = 0;

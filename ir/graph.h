@@ -228,7 +228,5 @@ bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q);
 /* dim in terms of what the guards equate: a guard with a lone symbol (or floordiv, min, ...) on one side replaces it by
  * the other side, so dims that such guards make equal become one pointer. */
 const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim);
-/* The symbol that dim consists of, or NULL. */
-const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim);
 
 #endif

@@ -4,17 +4,6 @@
 
 #include "ir/graph.h"
 
-/* The atom a dim consists of, or NULL. */
-static const tn_atom *lone_atom(const tn_dim *dim) {
-  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
-  return lone ? dim->terms[0].atoms[0] : NULL;
-}
-
-const tn_symbol *tn_dim_lone_symbol(const tn_dim *dim) {
-  const tn_atom *atom = lone_atom(dim);
-  return atom && atom->kind == TN_ATOM_SYMBOL ? atom->symbol : NULL;
-}
-
 static bool uses_atom(const tn_dim *dim, const tn_atom *atom) {
   for (uint32_t i = 0; i < dim->n_terms; i++)
     for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
@@ -53,7 +42,7 @@ static const tn_dim *replace_atom(tn_ctx *ctx, const tn_dim *dim, const tn_atom 
 
 /* A guard `atom == other` can be used as a rule from atom to other unless other holds the atom again. */
 static bool is_rule(const tn_dim *left, const tn_dim *right, const tn_atom **out_atom, const tn_dim **out_by) {
-  *out_atom = lone_atom(left);
+  *out_atom = tn_dim_lone_atom(left);
   *out_by = right;
   return *out_atom && !uses_atom(right, *out_atom);
 }

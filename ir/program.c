@@ -37,10 +37,6 @@ tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn
   return step;
 }
 
-tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc) {
-  return tn_step_add(program, &program->steps, kind, loc);
-}
-
 tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at) {
   const tn_type *whole = owner->type;
   TN_ASSERT(owner->kind != TN_BUFFER_VIEW && whole->ndim > 0 && owner->storage->order[0] == 0);

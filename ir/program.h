@@ -94,8 +94,7 @@ tn_buffer *tn_program_add_buffer(tn_program *program, tn_buffer_kind kind, const
                                  const tn_storage *storage);
 /* False, reported, when the program uses a size that no axis of its inputs binds: no backend makes code of it yet. */
 bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program);
-/* At the end of the program, or of the steps inside another. */
-tn_step *tn_program_add_step(tn_program *program, tn_step_kind kind, tn_loc loc);
+/* At the end of steps: the program's, or those inside another. */
 tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc);
 /* A view of owner at position `at` of its axis 0. */
 tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at);

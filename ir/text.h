@@ -14,10 +14,6 @@ typedef enum tn_text_level {
 
 /* Values are numbered in order of appearance; locations used are listed at the end. */
 void tn_text_print(const tn_module *module, unsigned levels, tn_buf *out);
-struct tn_kernel;
-void tn_text_print_kernel(const struct tn_kernel *kernel, tn_buf *out);
-struct tn_program;
-void tn_text_print_program(const struct tn_program *program, tn_buf *out);
 /* The graph of a function in Graphviz's DOT language, fused groups as clusters. */
 void tn_text_print_dot(const tn_func *func, tn_buf *out);
 /* text: length bytes, need not be NUL-terminated; file: its name for messages. Collects many errors; NULL when there

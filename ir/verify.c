@@ -18,14 +18,18 @@ typedef struct verifier {
   bool ok;
 } verifier;
 
+void tn_verify_breach(tn_ctx *ctx, tn_loc loc, const char *what, const char *name, const char *format, va_list args) {
+  tn_buf buf = tn_buf_create(ctx->arena);
+  tn_buf_vprintf(&buf, format, args);
+  tn_error(ctx, loc, TN_E_VERIFY, "%s '%s': %s", what, name, buf.data ? buf.data : "");
+}
+
 static void breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
 static void breach(verifier *v, const char *format, ...) {
-  tn_buf buf = tn_buf_create(v->ctx->arena);
   va_list args;
   va_start(args, format);
-  tn_buf_vprintf(&buf, format, args);
+  tn_verify_breach(v->ctx, v->loc, "function", v->func->name, format, args);
   va_end(args);
-  tn_error(v->ctx, v->loc, TN_E_VERIFY, "function '%s': %s", v->func->name, buf.data ? buf.data : "");
   v->ok = false;
 }
 

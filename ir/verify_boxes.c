@@ -143,13 +143,8 @@ typedef struct digit {
 
 static bool is_axis(const tn_dim *dim, const tn_symbol *axis) { return tn_dim_lone_symbol(dim) == axis; }
 
-static const tn_atom *lone_atom(const tn_dim *dim) {
-  bool lone = dim->n_terms == 1 && dim->terms[0].coefficient == 1 && dim->terms[0].n_atoms == 1;
-  return lone ? dim->terms[0].atoms[0] : NULL;
-}
-
 static bool digit_of_atom(tn_ctx *ctx, const tn_atom *atom, const tn_symbol *axis, digit *out) {
-  const tn_atom *inner = atom->kind == TN_ATOM_FLOORDIV || atom->kind == TN_ATOM_MOD ? lone_atom(atom->p) : NULL;
+  const tn_atom *inner = atom->kind == TN_ATOM_FLOORDIV || atom->kind == TN_ATOM_MOD ? tn_dim_lone_atom(atom->p) : NULL;
   if (inner == NULL) return false;
   bool is_mod = atom->kind == TN_ATOM_MOD;
   if (is_axis(atom->p, axis)) {

@@ -2,6 +2,8 @@
 #ifndef TN_IR_VERIFY_INTERNAL_H
 #define TN_IR_VERIFY_INTERNAL_H
 
+#include <stdarg.h>
+
 #include "ir/kernel.h"
 #include "ir/program.h"
 
@@ -14,6 +16,9 @@ typedef struct tn_guards {
 /* The guards under which a kernel runs: those of the program that has it, or none. */
 tn_guards tn_verify_guards_of(const tn_module *module, const tn_kernel *kernel);
 bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guards);
+
+/* The error "WHAT 'NAME': TEXT" at loc. */
+void tn_verify_breach(tn_ctx *ctx, tn_loc loc, const char *what, const char *name, const char *format, va_list args);
 
 /* Proofs under guards, for all values of the symbols. */
 bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);

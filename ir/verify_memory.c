@@ -14,12 +14,10 @@ typedef struct memory {
 
 static void breach(memory *v, const char *format, ...) TN_PRINTF(2, 3);
 static void breach(memory *v, const char *format, ...) {
-  tn_buf buf = tn_buf_create(v->ctx->arena);
   va_list args;
   va_start(args, format);
-  tn_buf_vprintf(&buf, format, args);
+  tn_verify_breach(v->ctx, v->loc, "program", v->program->name, format, args);
   va_end(args);
-  tn_error(v->ctx, v->loc, TN_E_VERIFY, "program '%s': %s", v->program->name, buf.data ? buf.data : "");
   v->ok = false;
 }
 
@@ -30,8 +28,7 @@ static const tn_dim *end_of(memory *v, const tn_buffer *buffer) {
 /* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative. */
 static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, const tn_dim *needed) {
   if (tn_dim_add(ctx, tn_dim_mul_i(ctx, operand, scale), needed)->lo >= 0) return true;
-  bool lone = operand->n_terms == 1 && operand->terms[0].coefficient == 1 && operand->terms[0].n_atoms == 1;
-  const tn_atom *atom = lone ? operand->terms[0].atoms[0] : NULL;
+  const tn_atom *atom = tn_dim_lone_atom(operand);
   if (!atom || atom->kind != TN_ATOM_MAX) return false;
   return operand_covers(ctx, atom->p, scale, needed) || operand_covers(ctx, atom->q, scale, needed);
 }

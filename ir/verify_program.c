@@ -32,12 +32,10 @@ typedef struct verifier {
 
 static bool breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
 static bool breach(verifier *v, const char *format, ...) {
-  tn_buf buf = tn_buf_create(v->ctx->arena);
   va_list args;
   va_start(args, format);
-  tn_buf_vprintf(&buf, format, args);
+  tn_verify_breach(v->ctx, v->loc, "program", v->program->name, format, args);
   va_end(args);
-  tn_error(v->ctx, v->loc, TN_E_VERIFY, "program '%s': %s", v->program->name, buf.data ? buf.data : "");
   return v->ok = false;
 }
 

@@ -188,11 +188,3 @@ tn_object *tn_object_merge(tn_ctx *ctx, const tn_object_request *request, tn_are
   if (!tn_elf_layout_sections(object) || !tn_elf_layout_file(object)) return NULL;
   return object;
 }
-
-bool tn_object_write(tn_ctx *ctx, const tn_object_request *request, tn_sink sink) {
-  tn_arena *arena = tn_arena_create_scratch(ctx->arena);
-  const tn_object *object = tn_object_merge(ctx, request, arena);
-  bool ok = object && tn_object_stream(object, sink);
-  tn_arena_destroy(arena);
-  return ok;
-}

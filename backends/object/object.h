@@ -43,8 +43,6 @@ tn_object *tn_object_merge(tn_ctx *ctx, const tn_object_request *request, tn_are
 /* Size of the whole file, known before any data is streamed. */
 uint64_t tn_object_bytes(const tn_object *object);
 bool tn_object_stream(const tn_object *object, tn_sink sink);
-/* All three at once. */
-bool tn_object_write(tn_ctx *ctx, const tn_object_request *request, tn_sink sink);
 
 /* A GNU ar archive with a symbol index, of one member, deterministic (no times, owners). TN_E_LIMIT when the member
  * does not fit the format's ten digits. */
@@ -58,7 +56,6 @@ tn_output *tn_output_open(tn_ctx *ctx, const char *path, unsigned mode /* 0644, 
  * path is written in place. Symbolic links are followed. */
 const char *tn_output_temporary_name(tn_ctx *ctx, const char *path);
 tn_sink tn_output_sink(tn_output *output);
-int tn_output_fd(tn_output *output);
 const char *tn_output_temporary(const tn_output *output); /* path while open, for the linker to write to */
 bool tn_output_flush(tn_output *output); /* so that others can read the temporary */
 bool tn_output_commit(tn_output *output);  /* fsync and rename; false when reported, nothing left */

@@ -109,8 +109,6 @@ static bool sink_write(void *user, const void *data, size_t bytes) {
 
 tn_sink tn_output_sink(tn_output *output) { return (tn_sink){sink_write, output}; }
 
-int tn_output_fd(tn_output *output) { return output->fd; }
-
 const char *tn_output_temporary(const tn_output *output) { return output->temporary; }
 
 /* The linker may have put another file in the temporary's place: sync what the name means now. */

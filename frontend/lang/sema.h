@@ -219,7 +219,6 @@ tn_datum *tn_datum_of_init(tn_sema *s, const tn_init *init, tn_loc loc);
 tn_datum *tn_datum_of_dtype(tn_sema *s, tn_dtype dtype, tn_loc loc);
 /* A copy with another place. */
 tn_datum *tn_datum_at(tn_sema *s, const tn_datum *datum, tn_loc loc);
-static inline bool tn_datum_is(const tn_datum *d, tn_datum_kind kind) { return d->kind == kind; }
 static inline bool tn_datum_is_scalar(const tn_datum *d) {
   return d->kind == TN_DATUM_INT || d->kind == TN_DATUM_FLOAT || d->kind == TN_DATUM_BOOL;
 }

@@ -5,12 +5,6 @@
 
 enum { AXES };
 
-static bool on_axes(const tn_attr *axes, uint32_t axis) {
-  for (uint32_t i = 0; i < axes->u.list.n; i++)
-    if (axes->u.list.ints[i] == (int64_t)axis) return true;
-  return false;
-}
-
 static bool infer_gather(tn_infer *infer) {
   const tn_type *x = infer->operands[0]->type, *first = infer->operands[1]->type;
   const tn_attr *axes = &infer->attrs[AXES];
@@ -28,7 +22,7 @@ static bool infer_gather(tn_infer *infer) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < first->ndim; i++) dims[n++] = first->dims[i];
   for (uint32_t i = 0; i < x->ndim; i++)
-    if (!on_axes(axes, i)) dims[n++] = x->dims[i];
+    if (!tn_ints_have(axes, i)) dims[n++] = x->dims[i];
   return tn_infer_result(infer, 0, x->dtype, n, dims);
 }
 
@@ -71,7 +65,7 @@ static bool eval_gather(tn_eval *eval, const tn_node *node) {
   tn_tensor_strides(x, strides);
   uint32_t n_rest = 0;
   for (uint32_t i = 0; i < x->ndim; i++)
-    if (!on_axes(axes, i)) {
+    if (!tn_ints_have(axes, i)) {
       rest_extents[n_rest] = x->extents[i];
       rest_strides[n_rest++] = strides[i];
     }
@@ -118,7 +112,7 @@ bool tn_export_axes_first(const tn_attr *axes, uint32_t ndim, int64_t *out_perm)
   bool is_identity = true;
   for (uint32_t i = 0; i < axes->u.list.n; i++) out_perm[n++] = axes->u.list.ints[i];
   for (uint32_t i = 0; i < ndim; i++)
-    if (!on_axes(axes, i)) out_perm[n++] = i;
+    if (!tn_ints_have(axes, i)) out_perm[n++] = i;
   for (uint32_t i = 0; i < ndim; i++) is_identity = is_identity && out_perm[i] == (int64_t)i;
   return is_identity;
 }

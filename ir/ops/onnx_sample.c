@@ -267,21 +267,6 @@ static tn_value *picking_kernels(tn_build *b, int64_t groups, const tn_dim *coun
   return hit == NULL ? NULL : tn_build_reshape(b, tn_build_cast(b, hit, dtype), dims, n + 2);
 }
 
-/* A list of `expected` integers of at least lo, or of the fallback when it is absent. */
-static bool ints_or(tn_foreign_node *node, const char *name, uint32_t expected, int64_t fallback, int64_t *out) {
-  const int64_t *ints;
-  uint32_t n;
-  if (!tn_foreign_ints(node, name, &ints, &n)) return false;
-  if (n != 0 && n != expected)
-    return tn_foreign_error(node, TN_E_ATTR, "%s: expected %u elements, found %u", name, expected, n);
-  for (uint32_t i = 0; i < expected; i++) {
-    out[i] = n == 0 ? fallback : ints[i];
-    if (out[i] < fallback || out[i] > INT32_MAX)
-      return tn_foreign_error(node, TN_E_ATTR, "%s: %lld", name, (long long)out[i]);
-  }
-  return true;
-}
-
 bool tn_import_col2im(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_ctx *ctx = b->ctx;
@@ -295,8 +280,8 @@ bool tn_import_col2im(tn_foreign_node *node) {
   if (x->type->ndim != 3 || n != n_block || n < 1 || n + 2 > TN_MAX_NDIM)
     return tn_foreign_error(node, TN_E_RANK, "input of %u dimensions, image of %u, block of %u", x->type->ndim, n,
                             n_block);
-  if (!ints_or(node, "strides", n, 1, stride) || !ints_or(node, "dilations", n, 1, dilate) ||
-      !ints_or(node, "pads", 2 * n, 0, pads))
+  if (!tn_pooling_list(node, "strides", n, 1, stride) || !tn_pooling_list(node, "dilations", n, 1, dilate) ||
+      !tn_pooling_list(node, "pads", 2 * n, 0, pads))
     return false;
   const tn_dim *count = tn_dim_product(ctx, block, n), *patches[TN_MAX_NDIM], *result[TN_MAX_NDIM];
   if (tn_dim_is_const(count) && (!tn_dim_divide_exact(ctx, x->type->dims[1], count, &channels) ||

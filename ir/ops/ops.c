@@ -56,6 +56,12 @@ bool tn_infer_axes(const tn_infer *infer, const char *what, const tn_attr *axes,
   return ok;
 }
 
+bool tn_ints_have(const tn_attr *list, int64_t v) {
+  for (uint32_t i = 0; i < list->u.list.n; i++)
+    if (list->u.list.ints[i] == v) return true;
+  return false;
+}
+
 bool tn_infer_length(const tn_infer *infer, const char *what, const tn_attr *list, uint32_t n) {
   if (list->u.list.n == n) return true;
   return tn_infer_error(infer, TN_E_ATTR, "%s: expected %u elements, found %u", what, n, list->u.list.n);

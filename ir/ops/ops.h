@@ -26,6 +26,8 @@ bool tn_infer_min_rank(const tn_infer *infer, uint32_t operand, uint32_t ndim);
 bool tn_infer_axis(const tn_infer *infer, const char *what, int64_t axis, uint32_t ndim);
 /* All inside [0, ndim) and no two equal. */
 bool tn_infer_axes(const tn_infer *infer, const char *what, const tn_attr *axes, uint32_t ndim);
+/* Whether v is among the elements of a list of integers. */
+bool tn_ints_have(const tn_attr *list, int64_t v);
 bool tn_infer_length(const tn_infer *infer, const char *what, const tn_attr *list, uint32_t n);
 /* The node's regions: their parameters are those that the op says, and they end in `yield`. */
 bool tn_infer_regions(const tn_infer *infer);

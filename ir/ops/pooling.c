@@ -23,7 +23,7 @@ static bool read_kernel(tn_foreign_node *node, const tn_dim *const *kernel, tn_p
   return true;
 }
 
-static bool read_list(tn_foreign_node *node, const char *name, uint32_t expected, int64_t fallback, int64_t *out) {
+bool tn_pooling_list(tn_foreign_node *node, const char *name, uint32_t expected, int64_t fallback, int64_t *out) {
   const int64_t *ints;
   uint32_t n;
   if (!tn_foreign_ints(node, name, &ints, &n)) return false;
@@ -43,8 +43,8 @@ bool tn_pooling_read_explicit(tn_foreign_node *node, const tn_value *x, const tn
     return tn_foreign_error(node, TN_E_RANK, "expected at least 3 dimensions, found %u", x->type->ndim);
   p->n = x->type->ndim - 2;
   int64_t pads[2 * TN_MAX_NDIM];
-  if (!read_kernel(node, kernel, p) || !read_list(node, "strides", p->n, 1, p->stride) ||
-      !read_list(node, "dilations", p->n, 1, p->dilate) || !read_list(node, "pads", 2 * p->n, 0, pads))
+  if (!read_kernel(node, kernel, p) || !tn_pooling_list(node, "strides", p->n, 1, p->stride) ||
+      !tn_pooling_list(node, "dilations", p->n, 1, p->dilate) || !tn_pooling_list(node, "pads", 2 * p->n, 0, pads))
     return false;
   for (uint32_t i = 0; i < p->n; i++) {
     p->lo[i] = tn_dim_const(node->build->ctx, pads[i]);

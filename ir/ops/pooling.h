@@ -12,6 +12,8 @@ typedef struct tn_pooling {
   const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
 } tn_pooling;
 
+/* The attribute called name: `expected` integers in [fallback, INT32_MAX], all of them fallback when it is absent. */
+bool tn_pooling_list(tn_foreign_node *node, const char *name, uint32_t expected, int64_t fallback, int64_t *out);
 /* kernel: the spatial extents of the weights, checked against kernel_shape; NULL: kernel_shape is required. auto_pad
  * and ceil_mode are resolved into lo and hi. */
 bool tn_pooling_read(tn_foreign_node *node, const tn_value *x, const tn_dim *const *kernel, tn_pooling *out);

@@ -7,12 +7,6 @@
 enum { OP, AXES, ACC, ORDER };
 static const char *const orders[] = {"free", "tree", NULL};
 
-static bool is_folded(const tn_attr *axes, uint32_t axis) {
-  for (uint32_t i = 0; i < axes->u.list.n; i++)
-    if (axes->u.list.ints[i] == (int64_t)axis) return true;
-  return false;
-}
-
 static bool infer_reduce(tn_infer *infer) {
   const tn_type *x = infer->operands[0]->type;
   bool ok = tn_infer_axes(infer, "axes", &infer->attrs[AXES], x->ndim);
@@ -22,7 +16,7 @@ static bool infer_reduce(tn_infer *infer) {
   const tn_dim *dims[TN_MAX_NDIM];
   uint32_t n = 0;
   for (uint32_t i = 0; i < x->ndim; i++)
-    if (!is_folded(&infer->attrs[AXES], i)) dims[n++] = x->dims[i];
+    if (!tn_ints_have(&infer->attrs[AXES], i)) dims[n++] = x->dims[i];
   return tn_infer_result(infer, 0, x->dtype, n, dims);
 }
 
@@ -67,7 +61,7 @@ static bool eval_reduce(tn_eval *eval, const tn_node *node) {
   tn_tensor_strides(x, from);
   for (int folded = 0; folded < 2; folded++)
     for (uint32_t i = 0; i < x->ndim; i++) {
-      if (is_folded(axes, i) != (folded == 1)) continue;
+      if (tn_ints_have(axes, i) != (folded == 1)) continue;
       if (folded == 1) count *= x->extents[i];
       strides[n] = from[i];
       extents[n++] = x->extents[i];
@@ -93,7 +87,7 @@ static tn_value *spread(tn_vjp *v, tn_value *value) {
   int64_t map[TN_MAX_NDIM];
   uint32_t n = 0;
   for (uint32_t i = 0; i < x->ndim; i++)
-    if (!is_folded(&v->node->attrs[AXES], i)) map[n++] = i;
+    if (!tn_ints_have(&v->node->attrs[AXES], i)) map[n++] = i;
   return tn_build_broadcast_map(v->build, value, x->dims, x->ndim, map);
 }
 
@@ -106,10 +100,10 @@ static tn_value *product_of_others(tn_vjp *v) {
   const tn_dim *dims[TN_MAX_NDIM + 1], *folded = tn_dim_const(b->ctx, 1);
   uint32_t n = 0, at = 0;
   for (uint32_t i = 0; i < x->type->ndim; i++)
-    if (!is_folded(&v->node->attrs[AXES], i)) perm[n++] = i;
+    if (!tn_ints_have(&v->node->attrs[AXES], i)) perm[n++] = i;
   at = n;
   for (uint32_t i = 0; i < x->type->ndim; i++)
-    if (is_folded(&v->node->attrs[AXES], i)) perm[at++] = i;
+    if (tn_ints_have(&v->node->attrs[AXES], i)) perm[at++] = i;
   for (uint32_t i = 0; i < at; i++) back[perm[i]] = i;
   for (uint32_t i = 0; i < n; i++) dims[i] = x->type->dims[perm[i]];
   for (uint32_t i = n; i < at; i++) folded = tn_dim_mul(b->ctx, folded, x->type->dims[perm[i]]);

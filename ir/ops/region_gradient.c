@@ -3,6 +3,7 @@
  * iteration. */
 #include "ir/ops/region_gradient.h"
 
+#include "ir/ops/scan.h"
 #include "ir/primitives.h"
 
 static bool is_float(const tn_value *value) { return tn_dtype_is_float(value->type->dtype); }
@@ -61,8 +62,6 @@ bool tn_if_vjp(tn_vjp *v) {
 
 /* scan */
 
-enum { N_CARRIED, N_SEQ, AXIS, REVERSE };
-
 typedef struct backward {
   tn_vjp *v;
   tn_arena *arena;
@@ -76,8 +75,6 @@ typedef struct backward {
   int64_t *axes, *reverse; /* of its sequences, then of what it stacks */
   bool *wanted;            /* of the region's parameters: float carried values, and what v needs of the others */
 } backward;
-
-static int64_t entry(const tn_attr *list, uint32_t k) { return k < list->u.list.n ? list->u.list.ints[k] : 0; }
 
 /* Lets the forward scan stack its carried values too. */
 static bool keep_history(backward *s) {
@@ -121,15 +118,16 @@ static bool collect(backward *s) {
   }
   for (uint32_t i = 0; i < s->n_carried; i++) add_sequence(s, s->history[i], 0, true);
   for (uint32_t i = 0; i < s->n_seq; i++)
-    add_sequence(s, v->operands[s->n_carried + i], entry(&attrs[AXIS], i), entry(&attrs[REVERSE], i) == 0);
+    add_sequence(s, v->operands[s->n_carried + i], tn_scan_entry(&attrs[TN_SCAN_AXIS], i),
+                 tn_scan_entry(&attrs[TN_SCAN_REVERSE], i) == 0);
   for (uint32_t i = 0; i < s->n_stacked; i++)
     if (s->dy[s->n_carried + i] != NULL)
-      add_sequence(s, s->dy[s->n_carried + i], entry(&attrs[AXIS], s->n_seq + i),
-                   entry(&attrs[REVERSE], s->n_seq + i) == 0);
+      add_sequence(s, s->dy[s->n_carried + i], tn_scan_entry(&attrs[TN_SCAN_AXIS], s->n_seq + i),
+                   tn_scan_entry(&attrs[TN_SCAN_REVERSE], s->n_seq + i) == 0);
   for (uint32_t i = 0, k = s->n_back_sequences; i < s->n_seq; i++) {
     if (!s->wanted[s->n_carried + i]) continue;
-    s->axes[k] = entry(&attrs[AXIS], i);
-    s->reverse[k++] = entry(&attrs[REVERSE], i) == 0;
+    s->axes[k] = tn_scan_entry(&attrs[TN_SCAN_AXIS], i);
+    s->reverse[k++] = tn_scan_entry(&attrs[TN_SCAN_REVERSE], i) == 0;
   }
   return true;
 }
@@ -189,8 +187,8 @@ static bool build_backward(backward *s) {
 bool tn_scan_vjp(tn_vjp *v) {
   const tn_node *node = v->node;
   tn_arena *arena = tn_arena_create_scratch(v->build->ctx->arena);
-  backward s = {.v = v, .arena = arena, .node = node, .n_carried = (uint32_t)node->attrs[N_CARRIED].u.i,
-                .n_seq = (uint32_t)node->attrs[N_SEQ].u.i};
+  backward s = {.v = v, .arena = arena, .node = node, .n_carried = (uint32_t)node->attrs[TN_SCAN_N_CARRIED].u.i,
+                .n_seq = (uint32_t)node->attrs[TN_SCAN_N_SEQ].u.i};
   s.n_fixed = node->n_operands - s.n_carried - s.n_seq;
   s.n_stacked = node->n_results - s.n_carried;
   uint32_t most = node->n_operands + node->n_results + s.n_seq;

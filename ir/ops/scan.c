@@ -8,23 +8,19 @@
 #include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/region_gradient.h"
+#include "ir/ops/scan.h"
 #include "ir/primitives.h"
 
-enum { N_CARRIED, N_SEQ, AXIS, REVERSE };
-
-static uint32_t n_carried(const tn_attr *attrs) { return (uint32_t)attrs[N_CARRIED].u.i; }
-static uint32_t n_seq(const tn_attr *attrs) { return (uint32_t)attrs[N_SEQ].u.i; }
-
-/* Entry k of a list that goes over the sequences and then the stacked results; what it lacks is 0. */
-static int64_t entry(const tn_attr *list, uint32_t k) { return k < list->u.list.n ? list->u.list.ints[k] : 0; }
+static uint32_t n_carried(const tn_attr *attrs) { return (uint32_t)attrs[TN_SCAN_N_CARRIED].u.i; }
+static uint32_t n_seq(const tn_attr *attrs) { return (uint32_t)attrs[TN_SCAN_N_SEQ].u.i; }
 
 static bool check_lists(const tn_infer *infer, uint32_t n_stacked) {
   bool ok = true;
-  for (uint32_t a = AXIS; a <= REVERSE; a++) {
+  for (uint32_t a = TN_SCAN_AXIS; a <= TN_SCAN_REVERSE; a++) {
     uint32_t n = infer->attrs[a].u.list.n, most = n_seq(infer->attrs) + n_stacked;
     if (n > most)
       ok = tn_infer_error(infer, TN_E_ATTR, "%s: expected at most %u elements, found %u",
-                          a == AXIS ? "axis" : "reverse", most, n);
+                          a == TN_SCAN_AXIS ? "axis" : "reverse", most, n);
   }
   return ok;
 }
@@ -39,7 +35,7 @@ static bool infer_operands(const tn_infer *infer, const tn_dim **out_trip) {
   *out_trip = NULL;
   for (uint32_t k = 0; k < n; k++) {
     const tn_type *type = infer->operands[first + k]->type;
-    int64_t axis = entry(&infer->attrs[AXIS], k);
+    int64_t axis = tn_scan_entry(&infer->attrs[TN_SCAN_AXIS], k);
     if (!tn_infer_axis(infer, "axis", axis, type->ndim)) return false;
     if (*out_trip == NULL) *out_trip = type->dims[axis];
     ok &= tn_func_require_eq(infer->func, type->dims[axis], *out_trip, infer->loc,
@@ -54,7 +50,7 @@ static bool infer_stacked(tn_infer *infer, const tn_node *yield, const tn_dim *t
   for (uint32_t k = first; k < yield->n_operands; k++) {
     const tn_type *type = yield->operands[k].value->type;
     const tn_dim *dims[TN_MAX_NDIM];
-    int64_t axis = entry(&infer->attrs[AXIS], n_seq(infer->attrs) + k - first);
+    int64_t axis = tn_scan_entry(&infer->attrs[TN_SCAN_AXIS], n_seq(infer->attrs) + k - first);
     if (type->ndim >= TN_MAX_NDIM) return tn_infer_error(infer, TN_E_LIMIT, "a stacked value of rank %u", type->ndim);
     if (!tn_infer_axis(infer, "axis", axis, type->ndim + 1)) return false;
     for (uint32_t i = 0; i <= type->ndim; i++) dims[i] = i == axis ? trip : type->dims[i < axis ? i : i - 1];
@@ -96,7 +92,7 @@ static void scan_params(const tn_node *node, uint32_t region, tn_region_param *o
     const tn_dim *dims[TN_MAX_NDIM];
     uint32_t n = 0;
     for (uint32_t k = 0; k < type->ndim; k++)
-      if (k != entry(&node->attrs[AXIS], i - carried)) dims[n++] = type->dims[k];
+      if (k != tn_scan_entry(&node->attrs[TN_SCAN_AXIS], i - carried)) dims[n++] = type->dims[k];
     out[i].type = tn_type_tensor(ctx, type->dtype, n, dims);
     out[i].role = TN_PARAM_SLICE;
   }
@@ -123,12 +119,12 @@ typedef struct scan_run {
 } scan_run;
 
 static int64_t position(const scan_run *run, uint32_t entry_number, int64_t iteration) {
-  return entry(&run->node->attrs[REVERSE], entry_number) != 0 ? run->trip - 1 - iteration : iteration;
+  return tn_scan_entry(&run->node->attrs[TN_SCAN_REVERSE], entry_number) != 0 ? run->trip - 1 - iteration : iteration;
 }
 
 static tn_tensor *slice_of(const scan_run *run, uint32_t k, int64_t iteration, tn_arena *arena) {
   const tn_tensor *whole = tn_eval_operand(run->eval, run->node, run->carried + k);
-  int64_t extents[TN_MAX_NDIM], axis = entry(&run->node->attrs[AXIS], k);
+  int64_t extents[TN_MAX_NDIM], axis = tn_scan_entry(&run->node->attrs[TN_SCAN_AXIS], k);
   uint32_t n = 0;
   for (uint32_t i = 0; i < whole->ndim; i++)
     if (i != axis) extents[n++] = whole->extents[i];
@@ -150,7 +146,7 @@ static bool run_iteration(const scan_run *run, int64_t iteration) {
   bool ok = tn_eval_block(&inner, node->regions[0], args, node->n_operands, yields);
   /* Stacked values first: a carried one may be yielded as it was. */
   for (uint32_t i = run->carried; ok && i < run->n_results; i++)
-    copy_slice(run->results[i], entry(&node->attrs[AXIS], run->seq + i - run->carried),
+    copy_slice(run->results[i], tn_scan_entry(&node->attrs[TN_SCAN_AXIS], run->seq + i - run->carried),
                position(run, run->seq + i - run->carried, iteration), (tn_tensor *)(uintptr_t)yields[i], true);
   tn_number **next = TN_NEW_N(arena, tn_number *, run->carried);
   for (uint32_t i = 0; ok && i < run->carried; i++)
@@ -174,7 +170,7 @@ static bool eval_scan(tn_eval *eval, const tn_node *node) {
     memcpy(results[i]->data, first->data, (size_t)first->count * sizeof *first->data);
   }
   const tn_tensor *sequence = tn_eval_operand(eval, node, run.carried);
-  run.trip = sequence->extents[entry(&node->attrs[AXIS], 0)];
+  run.trip = sequence->extents[tn_scan_entry(&node->attrs[TN_SCAN_AXIS], 0)];
   for (int64_t i = 0; i < run.trip; i++)
     if (!run_iteration(&run, i)) return false;
   return true;
@@ -183,7 +179,7 @@ static bool eval_scan(tn_eval *eval, const tn_node *node) {
 static bool export_scan(tn_export *x, const tn_node *node) {
   const tn_block *block = node->regions[0];
   uint32_t carried = n_carried(node->attrs), seq = n_seq(node->attrs), n_stacked = node->n_results - carried;
-  const tn_attr *axis = &node->attrs[AXIS], *reverse = &node->attrs[REVERSE];
+  const tn_attr *axis = &node->attrs[TN_SCAN_AXIS], *reverse = &node->attrs[TN_SCAN_REVERSE];
   const char **inputs = TN_NEW_N(x->arena, const char *, carried + seq), *outputs[TN_MAX_RESULTS];
   int64_t *axes = TN_NEW_N(x->arena, int64_t, seq + n_stacked),
           *directions = TN_NEW_N(x->arena, int64_t, seq + n_stacked);
@@ -195,8 +191,8 @@ static bool export_scan(tn_export *x, const tn_node *node) {
   for (uint32_t i = 0; i < carried + seq; i++) inputs[i] = tn_export_operand(x, node, i);
   for (uint32_t i = 0; i < node->n_results; i++) outputs[i] = tn_export_result(x, node, i);
   for (uint32_t i = 0; i < seq + n_stacked; i++) {
-    axes[i] = entry(axis, i);
-    directions[i] = entry(reverse, i);
+    axes[i] = tn_scan_entry(axis, i);
+    directions[i] = tn_scan_entry(reverse, i);
   }
   tn_export_emit_many(x, "Scan", 0, inputs, carried + seq,
                       TN_FOREIGN(tn_foreign_of_graph("body", body), tn_foreign_of_int("num_scan_inputs", seq),

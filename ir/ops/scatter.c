@@ -8,12 +8,6 @@
 enum { AXES, MODE, UNIQUE };
 static const char *const modes[] = {"set", "add", "mul", "min", "max", NULL};
 
-static bool on_axes(const tn_attr *axes, uint32_t axis) {
-  for (uint32_t i = 0; i < axes->u.list.n; i++)
-    if (axes->u.list.ints[i] == (int64_t)axis) return true;
-  return false;
-}
-
 static bool check_updates(tn_infer *infer, const tn_type *x, const tn_type *index) {
   const tn_type *u = infer->operands[1]->type;
   const tn_attr *axes = &infer->attrs[AXES];
@@ -24,7 +18,7 @@ static bool check_updates(tn_infer *infer, const tn_type *x, const tn_type *inde
     ok = tn_func_require_eq(infer->func, u->dims[at], index->dims[at], infer->loc,
                             "'scatter': %s axis %u against the indices", tn_infer_operand(infer, 1), at) && ok;
   for (uint32_t i = 0; i < x->ndim; i++) {
-    if (on_axes(axes, i)) continue;
+    if (tn_ints_have(axes, i)) continue;
     ok = tn_func_require_eq(infer->func, u->dims[at], x->dims[i], infer->loc, "'scatter': %s axis %u against x axis %u",
                             tn_infer_operand(infer, 1), at, i) && ok;
     at++;
@@ -72,7 +66,7 @@ static bool eval_scatter(tn_eval *eval, const tn_node *node) {
   tn_tensor_strides(x, strides);
   uint32_t n_rest = 0;
   for (uint32_t i = 0; i < x->ndim; i++)
-    if (!on_axes(axes, i)) {
+    if (!tn_ints_have(axes, i)) {
       rest_extents[n_rest] = x->extents[i];
       rest_strides[n_rest++] = strides[i];
     }

@@ -2,6 +2,7 @@
  * and LpPool are composed of it in onnx_pool.c. */
 #include "ir/gradient.h"
 #include "ir/ops/export.h"
+#include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 #include "ir/ops/pooling.h"
 #include "ir/ops/sliding.h"
@@ -39,10 +40,8 @@ static tn_value *onnx_indices(tn_foreign_node *node, tn_value *x, tn_value *winn
       const tn_dim *exact;
       if (!tn_dim_divide_exact(ctx, weight, extent, &exact)) return NULL;
       weight = exact;
-      tn_value *e = tn_build_broadcast_map(b, tn_build_reshape(b, tn_build_dim_value(b, &extent, 1), NULL, 0),
-                                           type->dims, type->ndim, NULL);
-      tn_value *w = tn_build_broadcast_map(b, tn_build_reshape(b, tn_build_dim_value(b, &weight, 1), NULL, 0),
-                                           type->dims, type->ndim, NULL);
+      tn_value *e = tn_compose_repeat(b, tn_compose_dim(b, extent, TN_I64), winner);
+      tn_value *w = tn_compose_repeat(b, tn_compose_dim(b, weight, TN_I64), winner);
       tn_value *term = tn_build_binary(b, TN_MUL, tn_build_binary(b, TN_REM, rest, e), w);
       flipped = flipped == NULL ? term : tn_build_binary(b, TN_ADD, flipped, term);
       rest = tn_build_binary(b, TN_DIV, rest, e);
@@ -54,8 +53,7 @@ static tn_value *onnx_indices(tn_foreign_node *node, tn_value *x, tn_value *winn
   const tn_dim *scale[2] = {tn_dim_mul(ctx, plane, x->type->dims[1]), plane};
   tn_value *sum = winner, *axis[2] = {n, c};
   for (int i = 0; i < 2; i++) {
-    tn_value *w = tn_build_reshape(b, tn_build_dim_value(b, &scale[i], 1), NULL, 0);
-    w = tn_build_broadcast_map(b, w, type->dims, type->ndim, NULL);
+    tn_value *w = tn_compose_repeat(b, tn_compose_dim(b, scale[i], TN_I64), winner);
     sum = tn_build_binary(b, TN_ADD, sum, tn_build_binary(b, TN_MUL, axis[i], w));
   }
   return sum;
@@ -140,8 +138,7 @@ static tn_value *add_to_winners(tn_vjp *v) {
   }
   for (uint32_t k = axes->u.list.n; k-- > 0;) {
     int64_t axis = axes->u.list.ints[k];
-    tn_value *extent = tn_build_reshape(b, tn_build_dim_value(b, &x->dims[axis], 1), NULL, 0);
-    extent = tn_build_broadcast_to(b, extent, y->dims, y->ndim);
+    tn_value *extent = tn_compose_repeat(b, tn_compose_dim(b, x->dims[axis], TN_I64), v->results[0]);
     in[axis + 2] = k == 0 ? rest : tn_build_binary(b, TN_REM, rest, extent);
     if (k > 0) rest = tn_build_binary(b, TN_DIV, rest, extent);
   }
@@ -196,8 +193,8 @@ static tn_value *select_winners(tn_vjp *v) {
     uint32_t axis = (uint32_t)axes->u.list.ints[k];
     tn_value *along = tn_build_iota(b, x->dims, x->ndim, axis, TN_I64);
     if (position != NULL) {
-      tn_value *extent = tn_build_reshape(b, tn_build_dim_value(b, &x->dims[axis], 1), NULL, 0);
-      position = tn_build_binary(b, TN_MUL, position, tn_build_broadcast_to(b, extent, x->dims, x->ndim));
+      tn_value *extent = tn_compose_repeat(b, tn_compose_dim(b, x->dims[axis], TN_I64), v->operands[0]);
+      position = tn_build_binary(b, TN_MUL, position, extent);
       along = tn_build_binary(b, TN_ADD, position, along);
     }
     position = along;

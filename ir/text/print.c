@@ -173,15 +173,3 @@ void tn_text_print(const tn_module *module, unsigned levels, tn_buf *out) {
   print_locs(&p);
   tn_arena_destroy(p.scratch);
 }
-
-void tn_text_print_kernel(const tn_kernel *kernel, tn_buf *out) {
-  tn_printer p = printer_create(kernel->module, out);
-  tn_print_kernel(&p, kernel);
-  tn_arena_destroy(p.scratch);
-}
-
-void tn_text_print_program(const tn_program *program, tn_buf *out) {
-  tn_printer p = printer_create(program->module, out);
-  tn_print_program(&p, program);
-  tn_arena_destroy(p.scratch);
-}

@@ -44,3 +44,11 @@ def judge(name, ours, theirs, reference):
     wrong = None if error(ours, reference) <= allowed else \
         f"{name}: error {error(ours, reference):.3e}, allowed {allowed:.3e}"
     return wrong, line
+
+
+def tally(name, found):
+    """(passed, failed) of results that are None or say what is wrong, which is told."""
+    wrong = [what for what in found if what is not None]
+    for what in wrong:
+        print(f"FAILED {name}: {what}")
+    return len(found) - len(wrong), len(wrong)

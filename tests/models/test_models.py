@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 
 from lettering import as_input, line
-from measure import judge, run
+from measure import judge, run, tally
 
 # name: (input shapes, output to look at besides the graph's). One executable serves all shapes of a model.
 MODELS = {
@@ -110,11 +110,8 @@ def main(build, models, only):
                 found.append(f"{more - few} allocations in three inferences" if more != few else None)
             except subprocess.CalledProcessError as e:
                 found = [f"{' '.join(e.cmd[:6])} ... ended with status {e.returncode}"]
-        for what in found:
-            passed += what is None
-            failed += what is not None
-            if what:
-                print(f"FAILED {name}: {what}")
+        right, wrong = tally(name, found)
+        passed, failed = passed + right, failed + wrong
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path += [os.path.join(HERE, "nets"), os.path.join(HERE, "graphs")]
 from catalog import NETS
 from graphs import GRAPHS, load
-from measure import judge, run
+from measure import judge, run, tally
 
 
 def heard(batch, samples, rate=None):
@@ -114,11 +114,8 @@ def main():
         names = a.names or list(cases)
         for name, (lines, found) in zip(names, pool.map(lambda n: check(tenon, n, cases[n], folder), names)):
             print("\n".join(lines), flush=True)
-            for what in found:
-                passed += what is None
-                failed += what is not None
-                if what:
-                    print(f"FAILED {name}: {what}")
+            right, wrong = tally(name, found)
+            passed, failed = passed + right, failed + wrong
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 

@@ -1,5 +1,5 @@
 """What the scripts of this folder share: a model compiled once, run on several inputs, compared with onnxruntime."""
-import os, subprocess, tempfile
+import argparse, os, subprocess, tempfile
 
 import numpy as np
 import onnx
@@ -49,3 +49,23 @@ def check(tenon, model, feeds, options=()):
                 if problem:
                     return f"output '{port.name}', inputs {number}: {problem}"
     return None
+
+
+def main(doc, cases):
+    """cases: name -> a function of tenon's path and a seeded generator that gives None, or what is wrong."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("tenon")
+    parser.add_argument("-k", default="")
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    passed = failed = 0
+    for name, case in cases.items():
+        if options.k not in name:
+            continue
+        problem = case(options.tenon, np.random.default_rng(7))
+        if problem or options.v:
+            print(f"{name}: {problem or 'equal'}")
+        passed += not problem
+        failed += bool(problem)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return failed != 0

@@ -4,13 +4,13 @@
 
 The models are in ONNX' text form; the last line is `N passed, N failed, N skipped`.
 """
-import argparse, os, sys
+import os, sys
 
 import numpy as np
 import onnx.parser
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from compare import check
+from compare import check, main
 
 HEAD = '<ir_version: 8, opset_import: ["" : %d]>\n'
 SIZES = ((1, 1), (4, 3), (9, 2))
@@ -179,25 +179,9 @@ def if_squeezes(rng, t, b):
     return {"x": f32(rng, b, 1, 4)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("tenon")
-    parser.add_argument("-k", default="")
-    parser.add_argument("-v", action="store_true")
-    options = parser.parse_args()
-    passed = failed = 0
-    for name, (text, make) in MODELS.items():
-        if options.k not in name:
-            continue
-        rng = np.random.default_rng(7)
-        problem = check(options.tenon, onnx.parser.parse_model(text), [make(rng, t, b) for t, b in SIZES])
-        if problem or options.v:
-            print(f"{name}: {problem or 'equal'}")
-        passed += not problem
-        failed += bool(problem)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
+def compare_model(text, make):
+    return lambda tenon, rng: check(tenon, onnx.parser.parse_model(text), [make(rng, t, b) for t, b in SIZES])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, {name: compare_model(*row) for name, row in MODELS.items()}))

@@ -4,13 +4,13 @@
 
 The models are in ONNX' text form; the last line is `N passed, N failed, N skipped`.
 """
-import argparse, os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile
 
 import numpy as np
 import onnx, onnx.parser
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from compare import check, run
+from compare import check, main, run
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
 ROUNDS = 6
@@ -344,29 +344,14 @@ def refusals(tenon, text, feeds):
     return None
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("tenon")
-    parser.add_argument("-k", default="")
-    parser.add_argument("-v", action="store_true")
-    options = parser.parse_args()
-    passed = failed = 0
-    for name in [*MODELS, *HOSTILE]:
-        if options.k not in name:
-            continue
-        rng = np.random.default_rng(7)
-        if name in MODELS:
-            text, make = MODELS[name]
-            problem = check(options.tenon, onnx.parser.parse_model(HEAD + text), [make(rng, i) for i in range(ROUNDS)])
-        else:
-            problem = refusals(options.tenon, *HOSTILE[name])
-        if problem or options.v:
-            print(f"{name}: {problem or 'equal'}")
-        passed += not problem
-        failed += bool(problem)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
+def compare_model(name):
+    text, make = MODELS[name]
+    return lambda tenon, rng: check(tenon, onnx.parser.parse_model(HEAD + text), [make(rng, i) for i in range(ROUNDS)])
+
+
+def refuse(name):
+    return lambda tenon, rng: refusals(tenon, *HOSTILE[name])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, {name: compare_model(name) for name in MODELS} | {name: refuse(name) for name in HOSTILE}))

@@ -1,16 +1,9 @@
 /* Sizes that are found while running: the program computes what the graph does, where they are read by the entry, in a
  * branch and in an iteration; a value out of its range is refused; and bounds of dims are bounds. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
+#include <stdio.h>
 
-#include "backends/backend.h"
 #include "ir/eval_program.h"
-#include "ir/text.h"
-#include "passes/passes.h"
+#include "tests/unit/pass_fixture.h"
 
 #define MAX_TENSORS 4
 
@@ -40,44 +33,19 @@ static const char inner[] =
 
 static const char consts[] = "const @three : i64[] = splat 3\nconst @half : f32[] = splat 0.5\n";
 
-typedef struct fixture {
-  tn_ctx *ctx;
-  tn_pass_context context;
-  tn_target target;
-} fixture;
-
-static void begin(fixture *f, const char *text) {
-  *f = (fixture){.ctx = tn_ctx_create((tn_oom){0})};
-  tn_buf whole = tn_buf_create(f->ctx->arena);
+/* The model with the constants that all of them may use. */
+static void begin_with_consts(fixture *f, const char *text) {
   const char *body = strstr(text, "func");
-  tn_buf_append(&whole, text, (size_t)(body - text));
-  tn_buf_puts(&whole, consts);
-  tn_buf_puts(&whole, body);
-  tn_module *module = tn_text_parse(f->ctx, "model", whole.data, whole.n);
-  for (size_t i = 0; i < f->ctx->diags.n; i++) print_message("%s\n", f->ctx->diags.data[i].text);
-  assert_non_null(module);
-  f->context = (tn_pass_context){.ctx = f->ctx, .module = module, .entry = tn_func_find(module, "run"),
-                                 .backend = tn_backend_find("null"), .target = &f->target, .max_workers = 1};
-  assert_true(f->context.backend->probe(f->ctx, NULL, NULL, &f->target));
-}
-
-static void run_passes(fixture *f) {
-  tn_pipeline_options options = {.verify_each = true};
-  const char *failed;
-  bool is_fault, ok = tn_pipeline_run(&f->context, &options, &failed, &is_fault);
-  for (size_t i = 0; i < f->ctx->diags.n; i++) print_message("%s\n", f->ctx->diags.data[i].text);
-  assert_true(ok);
-}
-
-static void end(fixture *f) {
-  tn_module_destroy(f->context.module);
-  tn_ctx_destroy(f->ctx);
+  char whole[4096];
+  int n = snprintf(whole, sizeof whole, "%.*s%s%s", (int)(body - text), text, consts, body);
+  assert_in_range(n, 1, sizeof whole - 1);
+  begin(f, whole, (size_t)n);
 }
 
 /* Runs on x = 0.25, 0.5, ... and s; the graph and the program refuse the same. */
 static void check_model(const char *text, int64_t n, int64_t a, int64_t b, bool is_right) {
   fixture f;
-  begin(&f, text);
+  begin_with_consts(&f, text);
   tn_arena *arena = f.ctx->arena;
   run_passes(&f);
   tn_tensor *x = tn_tensor_create(arena, TN_F32, 1, &n), *expected[MAX_TENSORS], *found[MAX_TENSORS];

@@ -2,18 +2,10 @@
  * graph, and as the program it became, for several sizes; and the checker of plans finds what a planner might get wrong
  * about loops. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
 
-#include "backends/backend.h"
 #include "ir/eval_program.h"
-#include "ir/text.h"
 #include "ir/verify.h"
-#include "passes/passes.h"
+#include "tests/unit/pass_fixture.h"
 
 #define MAX_TENSORS 8
 
@@ -69,36 +61,6 @@ static const char branches[] =
 
 static const char *const models[] = {recurrence, swapping, nested, newton, branches};
 
-typedef struct fixture {
-  tn_ctx *ctx;
-  tn_pass_context context;
-  tn_target target;
-} fixture;
-
-static void begin(fixture *f, const char *text) {
-  *f = (fixture){.ctx = tn_ctx_create((tn_oom){0})};
-  tn_module *module = tn_text_parse(f->ctx, "model", text, strlen(text));
-  for (size_t i = 0; i < f->ctx->diags.n; i++) print_message("%s\n", f->ctx->diags.data[i].text);
-  assert_non_null(module);
-  f->context = (tn_pass_context){.ctx = f->ctx, .module = module, .entry = tn_func_find(module, "run"),
-                                 .backend = tn_backend_find("null"), .target = &f->target, .max_workers = 1};
-  assert_true(f->context.backend->probe(f->ctx, NULL, NULL, &f->target));
-}
-
-static void end(fixture *f) {
-  tn_module_destroy(f->context.module);
-  tn_ctx_destroy(f->ctx);
-}
-
-static void run_passes(fixture *f) {
-  tn_pipeline_options options = {.verify_each = true};
-  const char *failed;
-  bool is_fault;
-  bool ok = tn_pipeline_run(&f->context, &options, &failed, &is_fault);
-  for (size_t i = 0; i < f->ctx->diags.n; i++) print_message("%s\n", f->ctx->diags.data[i].text);
-  assert_true(ok);
-}
-
 static bool bind(const void *user, const tn_symbol *symbol, int64_t *out) {
   *out = *(const int64_t *)user;
   return symbol->kind == TN_SYM_INPUT;
@@ -127,7 +89,7 @@ static void compare(tn_tensor *const *expected, tn_tensor *const *found, size_t 
 
 static void check_model(const char *text, int64_t size) {
   fixture f;
-  begin(&f, text);
+  begin(&f, text, strlen(text));
   tn_arena *arena = f.ctx->arena;
   const tn_func *func = f.context.entry;
   tn_tensor *inputs[MAX_TENSORS], *expected[MAX_TENSORS], *found[MAX_TENSORS];
@@ -157,7 +119,7 @@ static void test_the_reference_is_right(void **state) {
   double h[6];
   fixture f;
   (void)state;
-  begin(&f, recurrence);
+  begin(&f, recurrence, strlen(recurrence));
   tn_tensor *inputs[3], *found[2];
   uint64_t seed = 11;
   for (uint32_t i = 0; i < 3; i++)
@@ -196,7 +158,7 @@ static tn_buffer *carried_buffer(const tn_program *program) {
 static void test_a_shared_carried_buffer_is_found(void **state) {
   fixture f;
   (void)state;
-  begin(&f, recurrence);
+  begin(&f, recurrence, strlen(recurrence));
   run_passes(&f);
   tn_buffer *carried = carried_buffer(f.context.program);
   const tn_step *loop = find_loop(&f.context.program->steps);
@@ -214,7 +176,7 @@ static void test_a_shared_carried_buffer_is_found(void **state) {
 static void test_a_life_cut_at_the_back_edge_is_found(void **state) {
   fixture f;
   (void)state;
-  begin(&f, nested);
+  begin(&f, nested, strlen(nested));
   run_passes(&f);
   tn_buffer *carried = carried_buffer(f.context.program);
   uint32_t last = carried->live_last;
@@ -228,7 +190,7 @@ static void test_a_life_cut_at_the_back_edge_is_found(void **state) {
 static void test_a_view_beyond_its_owner_is_found(void **state) {
   fixture f;
   (void)state;
-  begin(&f, recurrence);
+  begin(&f, recurrence, strlen(recurrence));
   run_passes(&f);
   for (size_t i = 0; i < f.context.program->buffers.n; i++) {
     tn_buffer *buffer = f.context.program->buffers.data[i];
@@ -246,7 +208,7 @@ static void test_a_view_beyond_its_owner_is_found(void **state) {
 static void test_a_result_of_one_branch_alone_is_found(void **state) {
   fixture f;
   (void)state;
-  begin(&f, branches);
+  begin(&f, branches, strlen(branches));
   run_passes(&f);
   tn_steps *steps = &f.context.program->steps;
   for (size_t i = 0; i < steps->n; i++) {
@@ -264,7 +226,7 @@ static void test_a_result_of_one_branch_alone_is_found(void **state) {
 static void test_a_shared_condition_is_found(void **state) {
   fixture f;
   (void)state;
-  begin(&f, newton);
+  begin(&f, newton, strlen(newton));
   run_passes(&f);
   tn_program *program = f.context.program;
   for (size_t i = 0; i < program->steps.n; i++) {

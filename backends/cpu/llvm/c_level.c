@@ -71,11 +71,8 @@ static LLVMValueRef emit_services(tn_entry *e) {
       e->options->no_heap ? none : runtime_constant(e, "tnrt_alloc_libc"),
       e->options->n_threads == 1 ? none : LLVMAddFunction(l->module, "tnrt_ctx_set_threads", set_threads)};
   LLVMValueRef value = LLVMConstStructInContext(l->llvm, fields, 2, false);
-  LLVMValueRef global = LLVMAddGlobal(l->module, LLVMTypeOf(value), "services");
-  LLVMSetInitializer(global, value);
-  LLVMSetGlobalConstant(global, true);
+  LLVMValueRef global = tn_entry_constant(l, "services", value);
   LLVMSetLinkage(global, LLVMPrivateLinkage);
-  LLVMSetAlignment(global, 8);
   return global;
 }
 
@@ -166,11 +163,7 @@ static void emit_record(tn_entry *e, const functions *f) {
       LLVMConstInt(l->i32, e->n_outputs, false), LLVMConstNull(l->i32),
       e->symbols, e->input_ports, e->output_ports, f->arena_bytes, f->create, f->run, f->message, f->destroy};
   LLVMValueRef value = LLVMConstStructInContext(l->llvm, fields, TN_ARRAY_LEN(fields), false);
-  const char *name = tn_arena_printf(l->arena, "%s_model", e->options->prefix);
-  LLVMValueRef global = LLVMAddGlobal(l->module, LLVMTypeOf(value), name);
-  LLVMSetInitializer(global, value);
-  LLVMSetGlobalConstant(global, true);
-  LLVMSetAlignment(global, 8);
+  tn_entry_constant(l, tn_arena_printf(l->arena, "%s_model", e->options->prefix), value);
 }
 
 void tn_entry_emit_c_level(tn_entry *e) {

@@ -10,17 +10,14 @@ typedef struct choice {
   LLVMValueRef variants; /* the tnrt_variants */
 } choice;
 
-static LLVMValueRef constant(tn_lower *l, LLVMTypeRef type, LLVMValueRef value, const char *name) {
-  LLVMValueRef global = LLVMAddGlobal(l->module, type, name);
-  LLVMSetInitializer(global, value);
-  LLVMSetGlobalConstant(global, true);
+static LLVMValueRef constant(tn_lower *l, LLVMValueRef value, const char *name) {
+  LLVMValueRef global = tn_entry_constant(l, name, value);
   LLVMSetLinkage(global, LLVMPrivateLinkage);
-  LLVMSetAlignment(global, 8);
   return global;
 }
 
 static LLVMValueRef pointers(tn_lower *l, LLVMValueRef *rows, uint32_t n, const char *name) {
-  return constant(l, LLVMArrayType2(l->ptr, n), LLVMConstArray2(l->ptr, rows, n), name);
+  return constant(l, LLVMConstArray2(l->ptr, rows, n), name);
 }
 
 static LLVMTypeRef choose_type(tn_lower *l) {
@@ -39,7 +36,7 @@ static void emit_variants(choice *c) {
                             pointers(l, names, c->n, "variant_names"), pointers(l, models, c->n, "variant_models"),
                             LLVMAddFunction(l->module, "tnrt_variants_choose", choose_type(l))};
   LLVMValueRef record = LLVMConstStructInContext(l->llvm, fields, 5, false);
-  c->variants = c->e.variants = constant(l, LLVMTypeOf(record), record, "variants");
+  c->variants = c->e.variants = constant(l, record, "variants");
 }
 
 void tn_entry_emit_choice(tn_lower *l, const tn_program *program, const tn_emit_options *options,

@@ -11,18 +11,10 @@ static LLVMValueRef record(tn_entry *e, LLVMValueRef *fields, unsigned n) {
   return LLVMConstStructInContext(e->l->llvm, fields, n, false);
 }
 
-static LLVMValueRef constant_global(tn_entry *e, const char *name, LLVMValueRef value) {
-  LLVMValueRef global = LLVMAddGlobal(e->l->module, LLVMTypeOf(value), name);
-  LLVMSetInitializer(global, value);
-  LLVMSetGlobalConstant(global, true);
-  LLVMSetAlignment(global, 8);
-  return global;
-}
-
 /* A private array of records; NULL when empty. */
 static LLVMValueRef table(tn_entry *e, LLVMValueRef *rows, size_t n) {
   if (n == 0) return LLVMConstNull(e->l->ptr);
-  LLVMValueRef global = constant_global(e, "table", LLVMConstArray2(LLVMTypeOf(rows[0]), rows, n));
+  LLVMValueRef global = tn_entry_constant(e->l, "table", LLVMConstArray2(LLVMTypeOf(rows[0]), rows, n));
   LLVMSetLinkage(global, LLVMPrivateLinkage);
   return global;
 }
@@ -185,7 +177,7 @@ static LLVMValueRef external(tn_entry *e) {
   LLVMValueRef fields[4] = {text(e, file->name), LLVMConstInt(l->i64, file->digest, false),
                             LLVMAddFunction(l->module, "tnrt_weights_open", open),
                             LLVMAddFunction(l->module, "tnrt_weights_close", close)};
-  LLVMValueRef global = constant_global(e, "external", record(e, fields, 4));
+  LLVMValueRef global = tn_entry_constant(e->l, "external", record(e, fields, 4));
   LLVMSetLinkage(global, LLVMPrivateLinkage);
   return global;
 }
@@ -216,6 +208,6 @@ void tn_entry_emit_model(tn_entry *e) {
       e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants,
       word(e, program->late.n), word(e, tn_emit_slots(program, e->options)), e->costs == NULL ? none : e->costs};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
-  e->model = constant_global(e, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
+  e->model = tn_entry_constant(e->l, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");
 }

@@ -33,12 +33,18 @@ void tn_entry_store(tn_lower *l, LLVMValueRef value, LLVMValueRef base, uint64_t
   LLVMSetAlignment(store, LLVMTypeOf(value) == l->i32 ? 4 : 8);
 }
 
+LLVMValueRef tn_entry_constant(tn_lower *l, const char *name, LLVMValueRef value) {
+  LLVMValueRef global = LLVMAddGlobal(l->module, LLVMTypeOf(value), name);
+  LLVMSetInitializer(global, value);
+  LLVMSetGlobalConstant(global, true);
+  LLVMSetAlignment(global, 8);
+  return global;
+}
+
 LLVMValueRef tn_entry_text(tn_lower *l, const char *text) {
   size_t length = strlen(text);
   LLVMValueRef bytes = LLVMConstStringInContext2(l->llvm, text, length, false);
-  LLVMValueRef global = LLVMAddGlobal(l->module, LLVMTypeOf(bytes), "text");
-  LLVMSetInitializer(global, bytes);
-  LLVMSetGlobalConstant(global, true);
+  LLVMValueRef global = tn_entry_constant(l, "text", bytes);
   LLVMSetLinkage(global, LLVMPrivateLinkage);
   LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
   LLVMSetAlignment(global, 1);

@@ -86,6 +86,8 @@ LLVMValueRef tn_entry_function(tn_entry *e, const char *name, LLVMTypeRef type, 
 LLVMValueRef tn_entry_at(tn_lower *l, LLVMValueRef base, uint64_t offset_bytes);
 LLVMValueRef tn_entry_load(tn_lower *l, LLVMValueRef base, uint64_t offset_bytes, LLVMTypeRef type);
 void tn_entry_store(tn_lower *l, LLVMValueRef value, LLVMValueRef base, uint64_t offset_bytes);
+/* A constant of the module, aligned to 8. */
+LLVMValueRef tn_entry_constant(tn_lower *l, const char *name, LLVMValueRef value);
 /* A private string constant. */
 LLVMValueRef tn_entry_text(tn_lower *l, const char *text);
 
