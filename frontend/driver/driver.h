@@ -12,6 +12,7 @@
 #include "frontend/onnx/onnx.h"
 #include "ir/eval.h"
 #include "passes/pass.h"
+#include "runtime/abi.h"
 
 #define TENON_PRODUCER "tenon " TENON_VERSION
 
@@ -228,6 +229,16 @@ bool tn_driver_write_debug(tn_driver *driver);
 bool tn_driver_place_constants(tn_driver *driver);
 /* The section of constants of an object; NULL when they are a file. */
 tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena);
+/* digest.c: the digest of runtime/abi.h, fed piece by piece. */
+typedef struct tn_digester {
+  tnrt_digest digest;
+  uint64_t bytes;
+  uint8_t block[32]; /* the last bytes % 32 of them */
+} tn_digester;
+tn_digester tn_digester_start(void);
+void tn_digester_add(tn_digester *digester, const void *data, size_t bytes);
+uint64_t tn_digester_end(tn_digester *digester);
+
 /* The file of constants, written whole but not committed; *out NULL when there is none. Sets external.digest. */
 bool tn_driver_write_weights(tn_driver *driver, tn_output **out);
 /* The constants as the backend packs them, in the order of their offsets. */

@@ -98,22 +98,8 @@ void tn_driver_end_variants(tn_driver *driver) {
 
 /* --- Constants --- */
 
-typedef struct digester {
-  tnrt_digest digest;
-  uint64_t bytes;
-} digester;
-
-/* Pieces may end anywhere; the digest is over all bytes, each piece's end filled up, which the way of packing fixes. */
 static bool digest_piece(void *user, const void *data, size_t bytes) {
-  digester *d = user;
-  const uint8_t *at = data;
-  uint8_t last[32] = {0};
-  d->bytes += bytes;
-  for (; bytes >= 32; bytes -= 32, at += 32) tnrt_digest_add(&d->digest, at);
-  if (bytes > 0) {
-    memcpy(last, at, bytes);
-    tnrt_digest_add(&d->digest, last);
-  }
+  tn_digester_add(user, data, bytes);
   return true;
 }
 
@@ -122,11 +108,12 @@ typedef struct content {
 } content;
 
 static bool digest_of(tn_driver *of, const tn_buffer *buffer, content *out) {
-  digester d = {.digest = tnrt_digest_start()};
+  tn_digester d = tn_digester_start();
   tn_arena *scratch = tn_arena_create_scratch(of->ctx->arena);
   bool ok = of->backend->pack(&of->machine, buffer, scratch, (tn_sink){digest_piece, &d});
   tn_arena_destroy(scratch);
-  *out = (content){.digest = tnrt_digest_end(&d.digest, d.bytes), .bytes = d.bytes};
+  *out = (content){.bytes = d.bytes};
+  out->digest = tn_digester_end(&d);
   return ok;
 }
 

@@ -108,38 +108,15 @@ tn_object_data *tn_driver_object_data(tn_driver *driver, tn_arena *arena) {
 
 /* --- The file --- */
 
-typedef struct digester {
-  tnrt_digest digest;
-  uint64_t bytes;
-  uint8_t block[32];
+typedef struct digested {
+  tn_digester digester;
   tn_sink sink;
-} digester;
+} digested;
 
 static bool digest_and_write(void *user, const void *data, size_t bytes) {
-  digester *d = user;
-  const uint8_t *at = data;
-  for (size_t left = bytes; left > 0;) {
-    size_t filled = d->bytes % sizeof(d->block), room = sizeof(d->block) - filled, n = room < left ? room : left;
-    if (n == sizeof(d->block)) {
-      tnrt_digest_add(&d->digest, at);
-    } else {
-      memcpy(d->block + filled, at, n);
-      if (filled + n == sizeof(d->block)) tnrt_digest_add(&d->digest, d->block);
-    }
-    d->bytes += n;
-    at += n;
-    left -= n;
-  }
+  digested *d = user;
+  tn_digester_add(&d->digester, data, bytes);
   return d->sink.write(d->sink.user, data, bytes);
-}
-
-static uint64_t finish_digest(digester *d) {
-  size_t filled = d->bytes % sizeof(d->block);
-  if (filled > 0) {
-    memset(d->block + filled, 0, sizeof(d->block) - filled);
-    tnrt_digest_add(&d->digest, d->block);
-  }
-  return tnrt_digest_end(&d->digest, d->bytes);
 }
 
 bool tn_driver_write_weights(tn_driver *driver, tn_output **out) {
@@ -147,12 +124,12 @@ bool tn_driver_write_weights(tn_driver *driver, tn_output **out) {
   if (!driver->external.name) return true;
   tn_output *output = tn_driver_open(driver, driver->weights_path, 0644);
   if (!output) return false;
-  digester d = {.digest = tnrt_digest_start(), .sink = tn_output_sink(output)};
+  digested d = {tn_digester_start(), tn_output_sink(output)};
   if (!tn_driver_stream_weights(driver, (tn_sink){digest_and_write, &d})) {
     tn_driver_discard(output);
     return false;
   }
-  driver->external.digest = finish_digest(&d);
+  driver->external.digest = tn_digester_end(&d.digester);
   *out = output;
   return true;
 }

@@ -41,6 +41,13 @@ static bool set_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t
 
 /* If. */
 
+/* The nodes of block where node stands; out: its results, as many as it has. */
+static void splice(tn_foreign_node *node, tn_block *block, tn_value *const *args, tn_value **out) {
+  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, args);
+  for (uint32_t i = 0; i < last->n_operands; i++) out[i] = last->operands[i].value;
+  tn_node_remove(last);
+}
+
 bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inputs, uint32_t n, tn_value **out,
                        uint32_t n_out) {
   tn_foreign_graph about;
@@ -53,19 +60,15 @@ bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inpu
   tn_value **args = TN_NEW_N(node->build->module->arena, tn_value *, n + about.n_captures);
   for (uint32_t i = 0; i < n; i++) args[i] = inputs[i];
   for (uint32_t i = 0; i < about.n_captures; i++) args[n + i] = about.captures[i];
-  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, args);
-  for (uint32_t i = 0; i < n_out; i++) out[i] = last->operands[i].value;
-  tn_node_remove(last);
+  splice(node, block, args, out);
   return true;
 }
 
 /* The nodes of one branch where the If stands: the other may not even have the same rank. */
 static bool splice_branch(tn_foreign_node *node, tn_block *block, const tn_foreign_graph *about) {
-  tn_node *last = tn_block_splice(node->build->block, node->build->before, block, about->captures);
-  tn_value **values = TN_NEW_N(node->build->module->arena, tn_value *, last->n_operands);
-  uint32_t n = last->n_operands;
-  for (uint32_t i = 0; i < n; i++) values[i] = last->operands[i].value;
-  tn_node_remove(last);
+  uint32_t n = block->last->n_operands;
+  tn_value **values = TN_NEW_N(node->build->module->arena, tn_value *, n);
+  splice(node, block, about->captures, values);
   return set_outputs(node, values, n);
 }
 
