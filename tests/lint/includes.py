@@ -15,10 +15,12 @@ RULES = [
                           "runtime/core/array.h", "runtime/tenon.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
     ("frontend/lang/", ["frontend/lang/", "frontend/onnx/source.h", "frontend/onnx/onnx.h", "grammar/", "ir/",
-                        "runtime/core/array.h"]),
+                        "runtime/core/array.h",
+                        "train/train.h"]),
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),
     ("ir/", ["ir/"]),
+    ("train/", ["train/", "ir/"]),
     ("passes/", ["passes/", "ir/", BACKEND]),
     ("backends/cpu/", ["backends/cpu/", BACKEND, "ir/", ABI]),
     ("backends/cuda/", ["backends/cuda/", BACKEND, "ir/", ABI]),
@@ -31,7 +33,7 @@ RULES = [
 
 
 def main():
-    for path, lines in sources(sys.argv[1], ("grammar", "frontend", "ir", "passes", "backends", "runtime")):
+    for path, lines in sources(sys.argv[1], ("grammar", "frontend", "ir", "train", "passes", "backends", "runtime")):
         allowed = next(rule[1] for rule in RULES if path.startswith(rule[0]))
         for number, line in enumerate(lines, 1):
             found = re.match(r'\s*#\s*include\s+"([^"]+)"', line)

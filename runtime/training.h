@@ -1,0 +1,252 @@
+/* The contract of training programs between the compiler and the runtime: one record with tables behind it, all places
+ * in it as bytes from its start (0: none), so that it needs no relocation, and the models that belong to it, each
+ * compiled as any other. Texts end in a zero. C99.
+ *
+ * Tensors of the models, in order (states: n_states of each trained weight, weight by weight):
+ *
+ *   step:    fields.., weights.., states.., rates[, noise] -> loss, [norm,] running.., trained.., states..
+ *   grad:    fields.., weights.., rates[, noise] -> loss, running.., gradients..
+ *   update:  trained.., states.., gradients.., rates -> [norm,] trained.., states..
+ *   eval:    fields.., weights.. -> loss, statistics..
+ *   predict: the model's inputs.., weights.. -> the model's outputs
+ *
+ * Fields and weights come in the order of the tables, those left out that tnrt_training_model says the model does not
+ * have. The batch is the first axis of each field, and any number of samples at least 1 is taken. The loss is a scalar f32, the mean over the batch. running: the weights of
+ * role TNRT_WEIGHT_RUNNING after this batch. gradients: of the trained weights in order, of the mean loss; the caller
+ * sums them over micro-batches, each times its share of the samples. norm: f32[], the norm of all gradients before
+ * clipping, of the mean loss, not finite where a gradient is not: then trained and states are what they were. */
+#ifndef TNRT_TRAINING_H
+#define TNRT_TRAINING_H
+
+#include "runtime/abi.h"
+
+#define TNRT_TRAINING 1u
+
+/* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
+enum {
+  TNRT_RATE_BIAS1,      /* 1 / (1 - beta1^t) */
+  TNRT_RATE_BIAS2,      /* 1 / sqrt(1 - beta2^t) */
+  TNRT_RATE_LOSS_SCALE, /* the gradients of grad are of the loss times it; update and step divide by it */
+  TNRT_RATES            /* then the learning rate of each group */
+};
+/* noise: u64[2], the seed of the run and the number of the step. */
+
+typedef enum tnrt_split { TNRT_SPLIT_TRAIN, TNRT_SPLIT_VALID, TNRT_SPLIT_TEST, TNRT_N_SPLITS } tnrt_split;
+
+/* ---- data ---- */
+
+typedef enum tnrt_source_kind {
+  TNRT_SOURCE_TABLE, /* csv, tsv */
+  TNRT_SOURCE_NPY, TNRT_SOURCE_NPZ, TNRT_SOURCE_IDX, TNRT_SOURCE_IMAGES, TNRT_SOURCE_JSONL, TNRT_SOURCE_TEXT,
+  TNRT_SOURCE_TOKENS
+} tnrt_source_kind;
+
+typedef struct tnrt_source {
+  uint32_t kind, name;           /* name: of the data block */
+  /* Files of each split: texts (uint32_t each). Those of training are parted by `fractions` where the others have no
+   * files. Of idx a pair, images and labels; of npy x and y. Relative to the folder in which the program runs. */
+  uint32_t n_paths[TNRT_N_SPLITS], paths[TNRT_N_SPLITS];
+  uint32_t separator, has_header;/* of a table */
+  uint32_t missing;              /* the text of a cell without value, besides the empty one; 0: none */
+  uint32_t drops_bad;            /* rows with a wrong cell are left out and counted, else fatal */
+  uint32_t target;               /* name of the column that "the rest" leaves out; 0: none */
+  uint32_t n_columns, columns;   /* names that the file's columns get, texts; 0: its own */
+  uint32_t token_dtype, tokenizer;
+  uint32_t is_shuffled;
+  uint64_t shuffle;              /* seed of the order before splitting */
+  double fractions[TNRT_N_SPLITS];
+} tnrt_source;
+
+/* A function of a field's chain (group `field` of settings.def), in order; the first takes the columns. */
+typedef enum tnrt_link_kind {
+  TNRT_LINK_LOWER, TNRT_LINK_JOIN, TNRT_LINK_WORDS, TNRT_LINK_BPE, TNRT_LINK_WORDPIECE, TNRT_LINK_PAD_OR_CUT,
+  TNRT_LINK_LENGTH, TNRT_LINK_WINDOW, TNRT_LINK_ONE_HOT, TNRT_LINK_BINS, TNRT_LINK_MINMAX, TNRT_LINK_IMPUTE,
+  TNRT_LINK_CLIP_OUTLIERS, TNRT_LINK_LOG, TNRT_LINK_LOG1P, TNRT_LINK_SQRT, TNRT_LINK_ABS, TNRT_LINK_PAD,
+  TNRT_LINK_RANDOM_CROP, TNRT_LINK_FLIP, TNRT_LINK_NOISE,
+  TNRT_LINK_ADD, TNRT_LINK_SUB, TNRT_LINK_RSUB, TNRT_LINK_MUL, TNRT_LINK_DIV, TNRT_LINK_RDIV /* with numbers[0] */
+} tnrt_link_kind;
+
+typedef struct tnrt_link {
+  uint32_t kind;       /* tnrt_link_kind */
+  uint32_t splits;     /* one bit a split in which it is done: 7, all */
+  int64_t integers[4]; /* sizes, vocab, T, k, n, pad */
+  double numbers[4];   /* std, sigma, the other operand */
+  uint32_t text;       /* file, or the word of `with` */
+  uint32_t field;      /* of LENGTH: the field that is measured */
+} tnrt_link;
+
+/* A field of a sample. */
+typedef struct tnrt_field {
+  uint32_t name;
+  uint32_t n_columns, columns; /* names of the source's columns, texts; 0: all that no other field has nor the target */
+  uint32_t dtype, ndim;
+  int64_t extents[TNRT_MAX_NDIM]; /* of one sample */
+  int64_t count;                  /* their product */
+  uint32_t n_classes;             /* of a label: integers 0 .. n_classes - 1 after mapping; else 0 */
+  uint32_t is_input;              /* of the model too */
+  uint32_t n_links, links;
+} tnrt_field;
+
+/* ---- weights ---- */
+
+typedef enum tnrt_weight_role {
+  TNRT_WEIGHT_TRAINED,
+  TNRT_WEIGHT_KEPT,     /* frozen */
+  TNRT_WEIGHT_RUNNING,  /* a step gives its next value */
+  TNRT_WEIGHT_MEAN,     /* of the field's elements over the training split */
+  TNRT_WEIGHT_VARIANCE  /* the same, mean of squared differences */
+} tnrt_weight_role;
+
+typedef struct tnrt_weight {
+  uint32_t name, dtype, ndim;
+  uint32_t role;  /* tnrt_weight_role */
+  uint32_t field; /* of MEAN and VARIANCE */
+  uint32_t group; /* whose learning rate it takes */
+  int64_t extents[TNRT_MAX_NDIM];
+  uint64_t bytes;
+  uint64_t data;  /* the elements before training; 0: of the initialiser (runtime/initial.h) with the run's seed */
+  uint32_t init, reserved;
+  double init_a, init_b;
+} tnrt_weight;
+
+/* ---- what is measured ---- */
+
+/* How a metric comes from its statistics, which are summed over the batches of a split in double; f64[count] each. */
+typedef enum tnrt_metric_kind {
+  TNRT_METRIC_MEAN,      /* (sum, weight): sum / weight */
+  TNRT_METRIC_ROOT,      /* (sum, weight): sqrt(sum / weight) */
+  TNRT_METRIC_EXP,       /* (sum, weight): exp(sum / weight) */
+  TNRT_METRIC_R2,        /* (n, sum b, sum b^2, sum (a - b)^2) */
+  TNRT_METRIC_CONFUSION, /* C x C counts, label by answer: told, never compared */
+  TNRT_METRIC_ACCURACY, TNRT_METRIC_PRECISION, TNRT_METRIC_RECALL, TNRT_METRIC_F1, /* of such counts */
+  TNRT_METRIC_AUC        /* two results, f32[n] scores and f32[n] labels 0 or 1, kept over the split */
+} tnrt_metric_kind;
+
+typedef enum tnrt_average { TNRT_AVERAGE_MACRO, TNRT_AVERAGE_MICRO, TNRT_AVERAGE_BINARY } tnrt_average;
+
+typedef struct tnrt_metric {
+  uint32_t name, kind;
+  uint32_t count;   /* elements of its statistics */
+  uint32_t average; /* tnrt_average */
+} tnrt_metric;
+
+/* SPLIT.NAME: metric 0 is the loss, k + 1 the k-th row. */
+typedef struct tnrt_watch {
+  uint32_t split, metric;
+} tnrt_watch;
+
+/* Conditions and the like in postfix order. Truth is 1 and 0. A comparison with a number that was not measured yet is
+ * false. */
+typedef enum tnrt_term_kind {
+  TNRT_TERM_NUMBER, TNRT_TERM_MEASURE,
+  TNRT_TERM_STALLED, /* the watch has not become better in `patience` evaluations of its split in a row */
+  TNRT_TERM_ADD, TNRT_TERM_SUB, TNRT_TERM_MUL, TNRT_TERM_DIV, TNRT_TERM_NEG, TNRT_TERM_LT, TNRT_TERM_LE, TNRT_TERM_GT,
+  TNRT_TERM_GE, TNRT_TERM_EQ, TNRT_TERM_NE, TNRT_TERM_AND, TNRT_TERM_OR, TNRT_TERM_NOT
+} tnrt_term_kind;
+
+typedef struct tnrt_term {
+  uint32_t kind;
+  tnrt_watch watch;
+  uint32_t patience, is_max; /* larger is better */
+  uint32_t reserved;
+  double number;
+} tnrt_term;
+
+typedef struct tnrt_condition {
+  uint32_t n_terms, terms;
+  uint32_t text; /* as written */
+  uint32_t line; /* where */
+} tnrt_condition;
+
+/* ---- rates ---- */
+
+typedef enum tnrt_schedule_kind {
+  TNRT_SCHEDULE_CONSTANT, TNRT_SCHEDULE_STEP, TNRT_SCHEDULE_EXPONENTIAL, TNRT_SCHEDULE_COSINE, TNRT_SCHEDULE_ONE_CYCLE,
+  TNRT_SCHEDULE_PLATEAU
+} tnrt_schedule_kind;
+
+/* The learning rate of a group, a function of steps done; warm-up is linear from 0. Arguments as in settings.def. */
+typedef struct tnrt_schedule {
+  uint32_t kind, is_max;
+  double lr, to, factor, peak, start;
+  int64_t warmup, every, patience;
+  tnrt_watch watch;
+} tnrt_schedule;
+
+/* ---- events ---- */
+
+typedef enum tnrt_action_kind {
+  TNRT_ACTION_EVAL, TNRT_ACTION_CHECKPOINT, TNRT_ACTION_LOG, TNRT_ACTION_SAMPLE,         /* of every */
+  TNRT_ACTION_ROLLBACK, TNRT_ACTION_SCALE_LR, TNRT_ACTION_SKIP_BATCH, TNRT_ACTION_RESUME /* of on nan, on lost_rank */
+} tnrt_action_kind;
+
+typedef struct tnrt_action {
+  uint32_t kind;
+  uint32_t split;            /* EVAL */
+  int64_t n;                 /* EVAL: batches, 0: all; CHECKPOINT: how many are kept; SAMPLE: tokens */
+  uint32_t text;             /* CHECKPOINT: folder or 0; LOG: json; SAMPLE: prompt */
+  uint32_t csv, tensorboard; /* LOG */
+  uint32_t port;             /* LOG: prometheus; 0: none */
+  uint32_t has_best, is_async, is_max; /* CHECKPOINT */
+  tnrt_watch best;
+  uint32_t reserved;
+  double factor;             /* SCALE_LR */
+} tnrt_action;
+
+typedef enum tnrt_unit { TNRT_EVERY_STEPS, TNRT_EVERY_EPOCHS } tnrt_unit;
+
+typedef struct tnrt_event {
+  uint32_t unit, n_actions, actions, reserved;
+  int64_t every;
+} tnrt_event;
+
+/* ---- the whole ---- */
+
+typedef enum tnrt_reproducible {
+  TNRT_REPRODUCIBLE_NONE, TNRT_REPRODUCIBLE_RUN, TNRT_REPRODUCIBLE_WORLD
+} tnrt_reproducible;
+
+typedef struct tnrt_training {
+  uint32_t version; /* TNRT_TRAINING */
+  uint32_t size;    /* of all, tables and texts included, is `bytes`; this is sizeof(tnrt_training) */
+  uint64_t bytes;
+  uint64_t digest;  /* of what a checkpoint has to agree with: names, types and extents of weights and states */
+  uint32_t name, producer, source_text; /* the model's name; "tenon 0.1.0"; "mlp.tn" */
+  uint32_t n_fields, fields;
+  tnrt_source source;
+  uint32_t n_weights, weights;
+  uint32_t n_states, state_names; /* of each trained weight: texts, "momentum", "m", "v" */
+  uint32_t n_metrics, metrics;
+  uint32_t n_groups, schedules;   /* one a group */
+  uint32_t has_norm, has_noise;
+  uint32_t drops_last;            /* an epoch's last batch where it is not full */
+  uint32_t reproducible;          /* tnrt_reproducible */
+  double beta1, beta2;            /* of TNRT_RATE_BIAS1 and 2; 0: those are 1 */
+  double loss_scale;              /* at the start; 0: none, always 1 */
+  uint32_t is_scale_dynamic, zero;
+  uint64_t bucket_bytes;          /* of gradients that travel together */
+  uint64_t seed;
+  int64_t batch, micro;           /* micro divides batch; equal: step is used, where one process trains */
+  int64_t steps, epochs;          /* 0: no such end */
+  uint32_t n_events, events;
+  uint32_t n_on_nan, on_nan;      /* actions */
+  uint32_t n_on_lost, on_lost;
+  uint32_t n_stops, stops;        /* conditions */
+  uint32_t n_requires, requires;
+} tnrt_training;
+
+/* One model of the training: which fields and weights are among its tensors, a byte each, 0 or 1; NULL: all. */
+typedef struct tnrt_training_model {
+  const tnrt_model *model; /* NULL: there is none (grad and update, where only one process may train) */
+  const uint8_t *fields, *weights;
+} tnrt_training_model;
+
+typedef struct tnrt_training_program {
+  const tnrt_training *plan;
+  tnrt_training_model step, grad, update, eval, predict;
+} tnrt_training_program;
+
+/* What the program's main (runtime/train/main.c) finds it by. */
+extern const tnrt_training_program tnrt_main_training;
+
+#endif
