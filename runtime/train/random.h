@@ -1,5 +1,5 @@
-/* Random numbers that are a pure function of where they are used: Philox4x32-10 (Salmon et al., Parallel random numbers: as
- * easy as 1, 2, 3, 2011) keyed by a seed and a stream. */
+/* Random numbers that are a pure function of where they are used: Philox4x32-10 (Salmon et al., Parallel random
+ * numbers: as easy as 1, 2, 3, 2011) keyed by a seed and a stream. */
 #ifndef TNRT_TRAIN_RANDOM_H
 #define TNRT_TRAIN_RANDOM_H
 

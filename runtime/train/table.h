@@ -15,8 +15,8 @@ typedef struct tnrt_table {
   uint32_t n_columns;
 } tnrt_table;
 
-/* Reads a whole file whose first row names the columns. Empty lines are skipped. TNRT_BAD_INPUT names line and column: a
- * row with another number of cells, a quote that does not end, text behind one that does. */
+/* Reads a whole file whose first row names the columns. Empty lines are skipped. TNRT_BAD_INPUT names line and column:
+ * a row with another number of cells, a quote that does not end, text behind one that does. */
 tnrt_status tnrt_table_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, char separator,
                             tnrt_table *out);
 void tnrt_table_free(const tnrt_alloc *alloc, tnrt_table *table);
