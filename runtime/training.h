@@ -14,8 +14,8 @@
  * have. The batch is the first axis of each field, and any number of samples at least 1 is taken. The loss is a scalar
  * f32, the mean over the batch. running: the weights of role TNRT_WEIGHT_RUNNING after this batch. gradients: of the
  * trained weights in order, of the mean loss; the caller sums them over micro-batches, each times its share of the
- * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where a gradient is not;
- * trained and states then are what they were. */
+ * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then
+ * trained and states are what they were. */
 #ifndef TNRT_TRAINING_H
 #define TNRT_TRAINING_H
 

@@ -14,8 +14,8 @@ void tnrt_philox(uint64_t key, uint64_t high, uint64_t low, uint32_t out[4]) {
   for (int i = 0; i < 4; i++) out[i] = c[i];
 }
 
-/* Evenly below n, from 64 random bits: the high half of the product (Lemire, 2019, without the correction, whose bias is
- * below 2^-32 for tables that fit memory). */
+/* Evenly below n, from 64 random bits: the high half of the product (Lemire, 2019, without the correction, whose bias
+ * is below 2^-32 for tables that fit memory). */
 static int64_t below(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n) {
   uint32_t bits[4];
   tnrt_philox(seed, stream, counter, bits);

@@ -24,7 +24,8 @@ static bool make_tables(tnrt_session *s) {
   uint32_t n_states = s->n_trained * p->n_states;
   size_t n_in = p->n_fields + p->n_weights + n_states + 1, n_out = 1 + p->n_metrics + s->n_trained + n_states;
   size_t batch = 0;
-  for (uint32_t i = 0; i < p->n_fields; i++) batch += ((size_t)p->batch * sample_bytes(&s->fields[i]) + 63) & ~(size_t)63;
+  for (uint32_t i = 0; i < p->n_fields; i++)
+    batch += ((size_t)p->batch * sample_bytes(&s->fields[i]) + 63) & ~(size_t)63;
   s->values = take(s, p->n_weights * sizeof *s->values);
   s->others = take(s, p->n_weights * sizeof *s->others);
   s->states = take(s, n_states * sizeof *s->states);
