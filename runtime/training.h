@@ -105,8 +105,9 @@ typedef struct tnrt_weight {
   uint32_t group; /* whose learning rate it takes */
   int64_t extents[TNRT_MAX_NDIM];
   uint64_t bytes;
-  uint64_t data;  /* the elements before training; 0: of the initialiser (runtime/initial.h) with the run's seed */
-  uint32_t init, reserved;
+  uint64_t data;  /* the elements before training; 0: of the initialiser with the run's seed */
+  uint32_t init;  /* tnrt_initial_kind (runtime/initial.h) */
+  uint32_t reserved;
   double init_a, init_b;
 } tnrt_weight;
 

@@ -9,6 +9,7 @@
 #include "frontend/lang/lang.h"
 #include "ir/build.h"
 #include "ir/eval.h"
+#include "runtime/initial.h"
 
 #define TN_LANG_MAX_CALLS 64          /* of modules inside each other */
 #define TN_LANG_MAX_DEPTH 3000        /* of expressions, over all calls */
@@ -141,6 +142,8 @@ typedef struct tn_weight {
   tn_axis *axes;  /* with the labels of the body that declares it */
   tn_axis *outer; /* with those of its caller; NULL: the same */
   bool is_buffer, is_missing;
+  tn_init_kind init;    /* how it gets its elements; FROM where a file gave them */
+  tnrt_initial initial; /* of the kinds that compute them */
   tn_loc loc;
 } tn_weight;
 
@@ -380,11 +383,11 @@ tn_datum *tn_weight_value(tn_sema *s, const tn_weight *weight);
 bool tn_init_of_expr(tn_frame *f, const tn_ast_expr *expr, tn_init *out);
 bool tn_init_of_datum(tn_sema *s, const tn_datum *datum, tn_init *out);
 bool tn_init_is_name(const char *name);
-/* The elements of a tensor, row-major, in storage form. */
-const void *tn_init_fill(tn_sema *s, const tn_init *init, const tn_type *type, const char *path, double fan_in,
-                         double fan_out);
-/* Philox4x32-10 of the counter (counter, 0). */
-void tn_philox(uint64_t key, uint64_t counter, uint32_t out[4]);
+/* The kind and numbers that init comes to in a weight of this type: no elements yet. fan_in 0: by the rule for a bare
+ * param. */
+tnrt_initial tn_init_resolve(const tn_init *init, const tn_type *type, double fan_in, double fan_out);
+/* The elements of a tensor, row-major, in storage form, with the seed of the options. */
+const void *tn_init_fill(tn_sema *s, const tnrt_initial *init, const tn_type *type, const char *path);
 /* Every weight is there and every tensor of --weights is used; reports what is not. */
 bool tn_weights_check(tn_sema *s);
 

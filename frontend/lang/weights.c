@@ -69,7 +69,7 @@ static tn_const *take_from(tn_sema *s, const tn_weight *weight, const tn_init *i
 /* One .npy: the value of the model's only weight. */
 static bool is_unnamed(tn_store *store) { return tn_store_count(store) == 1 && !tn_store_at(store, 0)->name[0]; }
 
-static tn_const *make_constant(tn_sema *s, tn_weight *weight, const tn_init *init, double fan_in, double fan_out) {
+static tn_const *make_constant(tn_sema *s, tn_weight *weight, const tn_init *init) {
   tn_stored *stored = s->store ? tn_store_find(s->store, is_unnamed(s->store) ? "" : weight->path) : NULL;
   if (stored && stored->is_used) stored = NULL;
   if (stored)
@@ -80,15 +80,8 @@ static tn_const *make_constant(tn_sema *s, tn_weight *weight, const tn_init *ini
   weight->is_missing = s->weights_needed && (!s->options->has_init || init->kind == TN_INIT_FITTED);
   if (weight->is_missing || !s->weights_needed) return splat(s, weight->path, weight->type, 0);
   if (init->kind == TN_INIT_CONST) return splat(s, weight->path, weight->type, init->a);
-  const void *data = tn_init_fill(s, init, weight->type, weight->path, fan_in, fan_out);
+  const void *data = tn_init_fill(s, &weight->initial, weight->type, weight->path);
   return data ? tn_const_data(s->module, weight->path, weight->type, data) : NULL;
-}
-
-/* The rule for a bare param: all dims but the last are summed over. */
-static void default_fans(const tn_type *type, double *fan_in, double *fan_out) {
-  *fan_in = *fan_out = 1;
-  for (uint32_t i = 0; i < type->ndim; i++)
-    *(i + 1 < type->ndim ? fan_in : fan_out) *= (double)tn_dim_value(type->dims[i]);
 }
 
 static const tn_type *static_type(tn_frame *f, const char *path, tn_dtype dtype, const tn_axis *axes, uint32_t n,
@@ -142,9 +135,10 @@ tn_datum *tn_weight_use(tn_frame *f, tn_instance *owner, const char *name, tn_dt
     weight = TN_NEW(s->arena, tn_weight);
     *weight = (tn_weight){.path = path, .type = type, .axes = tn_arena_copy(s->arena, axes, n * sizeof(*axes)),
                           .is_buffer = is_buffer, .loc = loc};
-    if (fan_in <= 0) default_fans(type, &fan_in, &fan_out);
+    weight->init = init->kind;
+    weight->initial = tn_init_resolve(init, type, fan_in, fan_out);
     tn_loc_push(s->ctx, loc);
-    weight->constant = make_constant(s, weight, init, fan_in, fan_out);
+    weight->constant = make_constant(s, weight, init);
     tn_loc_pop(s->ctx);
     if (!weight->constant) return NULL;
     tn_map_set(&owner->weights, name, weight);

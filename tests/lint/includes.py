@@ -15,7 +15,7 @@ RULES = [
                           "runtime/core/array.h", "runtime/tenon.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
     ("frontend/lang/", ["frontend/lang/", "frontend/onnx/source.h", "frontend/onnx/onnx.h", "grammar/", "ir/",
-                        "runtime/core/array.h",
+                        "runtime/core/array.h", "runtime/initial.h", "runtime/training.h",
                         "train/train.h"]),
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),
