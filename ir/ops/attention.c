@@ -59,17 +59,23 @@ static tn_value *head_product(tn_build *b, tn_value *x, tn_value *y, const tn_di
   return tn_build_reshape(b, z, dims, 4);
 }
 
-/* Probabilities; rows whose bias forbids every key are all zero. */
+/* Probabilities; rows whose bias forbids every key are all zero. Their scores are made 0 too: a NaN of the softmax
+ * would reach gradients. */
 static tn_value *probabilities(tn_build *b, const tn_node *node, tn_value *scores, tn_value *bias) {
   static const int64_t last = 3;
   tn_attr axis = tn_attr_int(last);
   tn_dtype dtype = scores->type->dtype;
+  tn_value *is_dead = NULL;
+  if (bias != NULL) {
+    tn_value *most = tn_compose_fold(b, "max", bias, &last, 1);
+    is_dead = tn_build_binary(b, TN_EQ, most, tn_build_fill_like(b, bias, -INFINITY));
+    scores = tn_build_select(b, is_dead, tn_build_fill_like(b, scores, 0), scores);
+    if (scores == NULL) return NULL;
+  }
   if (node->attrs[PRECISION].present) scores = tn_build_cast(b, scores, (tn_dtype)node->attrs[PRECISION].u.i);
   tn_value *p = tn_build_op(b, tn_op_find("softmax"), &scores, 1, &axis);
   p = tn_build_cast(b, p, dtype);
-  if (bias == NULL || p == NULL) return p;
-  tn_value *most = tn_compose_fold(b, "max", bias, &last, 1);
-  tn_value *is_dead = tn_build_binary(b, TN_EQ, most, tn_build_fill_like(b, bias, -INFINITY));
+  if (is_dead == NULL || p == NULL) return p;
   return tn_build_select(b, is_dead, tn_build_fill_like(b, p, 0), p);
 }
 

@@ -5,17 +5,8 @@
 enum { EPSILON };
 
 static bool infer_batch_norm(tn_infer *infer) {
-  const tn_type *x = infer->operands[0]->type;
-  infer->types[0] = x;
-  bool ok = tn_infer_min_rank(infer, 0, 2);
-  for (uint32_t i = 1; i < 5; i++) {
-    if (!tn_infer_rank(infer, i, 1)) ok = false;
-    else if (ok)
-      ok = tn_func_require_eq(infer->func, infer->operands[i]->type->dims[0], x->dims[1], infer->loc,
-                              "'batch_norm': %s against the channels of %s", tn_infer_operand(infer, i),
-                              tn_infer_operand(infer, 0));
-  }
-  return ok;
+  infer->types[0] = infer->operands[0]->type;
+  return tn_infer_channels(infer, 5);
 }
 
 /* The factor is made per channel, so it folds when the statistics are constants. */
@@ -33,28 +24,17 @@ static bool expand_batch_norm(tn_build *b, const tn_node *node, tn_value *const 
   return *out != NULL;
 }
 
-/* Training: statistics of the batch normalise, and the running ones move by momentum. */
+/* ONNX' momentum is what the running statistics keep. */
 static bool import_training(tn_foreign_node *node, double epsilon, double momentum) {
-  tn_build *b = node->build;
-  tn_value *x = tn_compose_wide(b, tn_foreign_need(node, 0));
-  if (x == NULL) return false;
-  int64_t axes[TN_MAX_NDIM];
-  uint32_t n = 0;
-  for (uint32_t i = 0; i < x->type->ndim; i++)
-    if (i != 1) axes[n++] = i;
-  tn_value *mean = tn_compose_mean(b, x, axes, n);
-  tn_value *centred = tn_build_binary(b, TN_SUB, x, tn_compose_spread(b, mean, x, axes, n));
-  tn_value *variance = tn_compose_mean(b, tn_build_binary(b, TN_MUL, centred, centred), axes, n);
-  tn_value *in[5] = {node->inputs[0], node->inputs[1], node->inputs[2],
-                     tn_build_cast(b, mean, node->inputs[3]->type->dtype),
-                     tn_build_cast(b, variance, node->inputs[4]->type->dtype)};
-  tn_attr attr = tn_attr_float(epsilon);
-  bool ok = tn_foreign_set(node, 0, tn_build_op(b, tn_op_find("batch_norm"), in, 5, &attr));
-  for (uint32_t i = 0; ok && i < 2; i++) {
-    tn_value *old = tn_build_binary_f(b, TN_MUL, node->inputs[3 + i], momentum);
-    ok = tn_foreign_set(node, 1 + i,
-                        tn_build_binary(b, TN_ADD, old, tn_build_binary_f(b, TN_MUL, in[3 + i], 1 - momentum)));
-  }
+  const tn_opdef *op = tn_op_find("batch_norm_training");
+  tn_attr attrs[3] = {tn_attr_float(epsilon), tn_attr_float(1 - momentum), tn_attr_bool(false)};
+  tn_value *in[5];
+  for (uint32_t i = 0; i < 5; i++) in[i] = node->inputs[i];
+  for (uint32_t i = 2; i < 5; i += 2) /* the record wants one type for each pair */
+    in[i] = tn_build_cast(node->build, in[i], in[i - 1]->type->dtype);
+  tn_node *made = tn_build_node(node->build, op, in, 5, attrs);
+  bool ok = made != NULL;
+  for (uint32_t i = 0; ok && i < 3 && i < node->n_outputs; i++) ok = tn_foreign_set(node, i, made->results[i]);
   return ok;
 }
 

@@ -87,13 +87,25 @@ tn_value *tn_compose_entry(tn_build *b, tn_value *vector, uint32_t i) {
 double tn_attr_f(const tn_node *node, uint32_t i) { return node->attrs[i].u.f; }
 
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,
-                               tn_value **out_mean, tn_value **out_inverse) {
+                               tn_value **out_mean, tn_value **out_variance, tn_value **out_inverse) {
   tn_value *mean = tn_compose_mean(b, x, axes, n_axes);
   tn_value *centred = tn_build_binary(b, TN_SUB, x, tn_compose_spread(b, mean, x, axes, n_axes));
   tn_value *variance = tn_compose_mean(b, tn_build_binary(b, TN_MUL, centred, centred), axes, n_axes);
   tn_value *deviation = tn_build_unary(b, TN_SQRT, tn_build_binary_f(b, TN_ADD, variance, epsilon));
   tn_value *inverse = tn_build_binary(b, TN_DIV, tn_build_fill_like(b, deviation, 1), deviation);
   if (out_mean != NULL) *out_mean = mean;
+  if (out_variance != NULL) *out_variance = variance;
   if (out_inverse != NULL) *out_inverse = inverse;
   return tn_build_binary(b, TN_MUL, centred, tn_compose_spread(b, inverse, x, axes, n_axes));
+}
+
+tn_value *tn_compose_normalize_vjp(tn_build *b, tn_value *dy, tn_value *y, tn_value *factor, tn_value *sum,
+                                   tn_value *slope, const int64_t *axes, uint32_t n_axes) {
+  if (y == NULL || sum == NULL) return NULL;
+  tn_value *count = tn_compose_count(b, y, axes, n_axes, sum);
+  tn_value *shift = tn_compose_spread(b, tn_build_binary(b, TN_DIV, sum, count), y, axes, n_axes);
+  tn_value *tilt = tn_compose_spread(b, tn_build_binary(b, TN_DIV, slope, count), y, axes, n_axes);
+  tn_value *rest = tn_build_binary(b, TN_SUB, tn_build_binary(b, TN_SUB, dy, shift),
+                                   tn_build_binary(b, TN_MUL, y, tilt));
+  return tn_build_binary(b, TN_MUL, rest, tn_compose_spread(b, factor, y, axes, n_axes));
 }

@@ -34,9 +34,14 @@ tn_value *tn_compose_constant(tn_build *b, tn_value *x);
 /* The float attribute at position i of node. */
 double tn_attr_f(const tn_node *node, uint32_t i);
 
-/* x normalised over axes: (x - mean) / sqrt(var + epsilon), variance as the mean of squared differences. *out_mean and
- * *out_inverse (1 / deviation) lack the axes; may be NULL. */
+/* x normalised over axes: (x - mean) / sqrt(variance + epsilon), variance as the mean of squared differences. What goes
+ * out (each may be NULL) lacks the axes; *out_inverse is 1 / sqrt(variance + epsilon). */
 tn_value *tn_compose_normalize(tn_build *b, tn_value *x, const int64_t *axes, uint32_t n_axes, double epsilon,
-                               tn_value **out_mean, tn_value **out_inverse);
+                               tn_value **out_mean, tn_value **out_variance, tn_value **out_inverse);
+/* The gradient of x from that of the normalised y: factor (dy - sum / n - y slope / n), n the number of elements on
+ * axes. sum and slope are those of dy and of dy y over axes; factor, which lacks the axes, is the inverse, times what
+ * is taken out of dy, sum and slope. */
+tn_value *tn_compose_normalize_vjp(tn_build *b, tn_value *dy, tn_value *y, tn_value *factor, tn_value *sum,
+                                   tn_value *slope, const int64_t *axes, uint32_t n_axes);
 
 #endif

@@ -1,5 +1,6 @@
 /* group_norm: normalisation over groups of channels and all that follows (Wu and He, arXiv:1803.08494); one channel a
  * group is instance normalisation (Ulyanov et al., arXiv:1607.08022). */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 #include "ir/ops/export.h"
 
@@ -10,32 +11,31 @@ enum { GROUPS, EPSILON };
 static bool infer_group_norm(tn_infer *infer) {
   const tn_type *x = infer->operands[0]->type;
   infer->types[0] = x;
-  if (!tn_infer_min_rank(infer, 0, 2)) return false;
-  bool ok = true;
-  for (uint32_t k = 1; k < 3; k++) {
-    if (!tn_infer_rank(infer, k, 1)) return false;
-    ok = tn_func_require_eq(infer->func, infer->operands[k]->type->dims[0], x->dims[1], infer->loc,
-                            "'group_norm': %s against the channels of %s", tn_infer_operand(infer, k),
-                            tn_infer_operand(infer, 0)) && ok;
-  }
+  if (!tn_infer_channels(infer, 3)) return false;
   int64_t groups = infer->attrs[GROUPS].u.i;
-  if (groups == 0) return ok;
+  if (groups == 0) return true;
   tn_ctx *ctx = infer->ctx;
   return tn_func_require_eq(infer->func, tn_dim_mod(ctx, x->dims[1], tn_dim_const(ctx, groups)), tn_dim_const(ctx, 0),
                             infer->loc, "'group_norm': the channels of %s are a multiple of %lld groups",
-                            tn_infer_operand(infer, 0), (long long)groups) && ok;
+                            tn_infer_operand(infer, 0), (long long)groups);
 }
 
-/* x as [N, groups, C / groups, S..], normalised over all axes from the third on. */
-static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
-  tn_value *x = tn_compose_wide(b, operands[0]);
-  const tn_type *type = x->type;
-  int64_t groups = node->attrs[GROUPS].u.i, axes[TN_MAX_NDIM];
+/* x as [N, groups, C / groups, S..] in the type that is computed in, and the axes from the third on. */
+typedef struct parted {
+  tn_value *x;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n_axes;
+} parted;
+
+static bool part(tn_build *b, const tn_node *node, tn_value *operand, parted *out) {
+  tn_value *x = tn_compose_wide(b, operand);
+  const tn_type *type = operand->type;
+  int64_t groups = node->attrs[GROUPS].u.i;
   bool split = groups != 0;
   if (type->ndim + split > TN_MAX_NDIM)
     return tn_error(b->ctx, node->loc, TN_E_LIMIT, "'group_norm': rank %u", type->ndim);
   const tn_dim *dims[TN_MAX_NDIM];
-  uint32_t n = 0, n_axes = 0;
+  uint32_t n = 0;
   dims[n++] = type->dims[0];
   if (split) {
     dims[n++] = tn_dim_const(b->ctx, groups);
@@ -44,14 +44,54 @@ static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const 
     dims[n++] = type->dims[1];
   }
   for (uint32_t i = 2; i < type->ndim; i++) dims[n++] = type->dims[i];
-  for (uint32_t i = 2; i < n; i++) axes[n_axes++] = i;
-  tn_value *y =
-      tn_compose_normalize(b, tn_build_reshape(b, x, dims, n), axes, n_axes, tn_attr_f(node, EPSILON), NULL, NULL);
-  y = tn_build_reshape(b, y, type->dims, type->ndim);
-  y = tn_build_binary(b, TN_MUL, y, tn_compose_along(b, tn_compose_wide(b, operands[1]), x, 1));
-  y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, tn_compose_wide(b, operands[2]), x, 1));
+  out->n_axes = 0;
+  for (uint32_t i = 2; i < n; i++) out->axes[out->n_axes++] = i;
+  out->x = tn_build_reshape(b, x, dims, n);
+  return out->x != NULL;
+}
+
+static bool expand_group_norm(tn_build *b, const tn_node *node, tn_value *const *operands, tn_value **out) {
+  parted p;
+  if (!part(b, node, operands[0], &p)) return false;
+  tn_value *y = tn_compose_normalize(b, p.x, p.axes, p.n_axes, tn_attr_f(node, EPSILON), NULL, NULL, NULL);
+  y = tn_build_reshape(b, y, operands[0]->type->dims, operands[0]->type->ndim);
+  if (y == NULL) return false;
+  y = tn_build_binary(b, TN_MUL, y, tn_compose_along(b, tn_compose_wide(b, operands[1]), y, 1));
+  y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, tn_compose_wide(b, operands[2]), y, 1));
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+/* The gradient of one scale or bias a channel. */
+static tn_value *sum_channels(tn_build *b, tn_value *x) {
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = 0;
+  for (uint32_t i = 0; x != NULL && i < x->type->ndim; i++)
+    if (i != 1) axes[n++] = i;
+  return tn_build_reduce(b, "sum", x, axes, n, false);
+}
+
+static bool vjp_group_norm(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_type *type = v->operands[0]->type;
+  tn_value *dy = tn_compose_wide(b, v->dy[0]), *inverse;
+  parted p;
+  if (!part(b, v->node, v->operands[0], &p)) return false;
+  tn_value *y = tn_compose_normalize(b, p.x, p.axes, p.n_axes, tn_attr_f(v->node, EPSILON), NULL, NULL, &inverse);
+  if (v->needed[1])
+    v->dx[1] = sum_channels(b, tn_build_binary(b, TN_MUL, dy, tn_build_reshape(b, y, type->dims, type->ndim)));
+  if (v->needed[2]) v->dx[2] = sum_channels(b, dy);
+  if (v->needed[0]) {
+    dy = tn_build_binary(b, TN_MUL, dy, tn_compose_along(b, tn_compose_wide(b, v->operands[1]), dy, 1));
+    dy = tn_build_reshape(b, dy, p.x->type->dims, p.x->type->ndim);
+    tn_value *sum = tn_build_reduce(b, "sum", dy, p.axes, p.n_axes, false);
+    tn_value *slope = tn_build_reduce(b, "sum", tn_build_binary(b, TN_MUL, dy, y), p.axes, p.n_axes, false);
+    tn_value *dx = tn_compose_normalize_vjp(b, dy, y, inverse, sum, slope, p.axes, p.n_axes);
+    v->dx[0] = tn_build_reshape(b, dx, type->dims, type->ndim);
+  }
+  for (uint32_t i = 0; i < 3; i++)
+    if (v->needed[i] && (v->dx[i] = tn_compose_narrow(b, v->dx[i], v->operands[i])) == NULL) return false;
+  return true;
 }
 
 /* v[groups] -> [groups * repeat], each element repeated. */
@@ -120,6 +160,7 @@ const tn_opdef tn_op_group_norm = {
     TN_ATTRS(attrs),
     .infer = infer_group_norm,
     .expand = expand_group_norm,
+    .vjp = vjp_group_norm,
     TN_ONNX(onnx),
     .export = export_group_norm,
     TN_SAMPLES(samples),

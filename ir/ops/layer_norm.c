@@ -1,5 +1,6 @@
 /* layer_norm: normalisation over the last axes (Ba et al., arXiv:1607.06450), and rms_norm, which leaves the mean in
  * (Zhang and Sennrich, arXiv:1910.07467). */
+#include "ir/gradient.h"
 #include "ir/ops/compose.h"
 #include "ir/ops/export.h"
 #include "ir/ops/onnx.h"
@@ -37,7 +38,7 @@ static bool expand_layer_norm(tn_build *b, const tn_node *node, tn_value *const 
   int64_t axes[TN_MAX_NDIM];
   uint32_t n = axes_from(node, axes);
   tn_value *x = tn_compose_wide(b, operands[0]);
-  tn_value *y = tn_compose_normalize(b, x, axes, n, tn_attr_f(node, EPSILON), NULL, NULL);
+  tn_value *y = tn_compose_normalize(b, x, axes, n, tn_attr_f(node, EPSILON), NULL, NULL, NULL);
   if (operands[1] != NULL) y = tn_build_binary(b, TN_MUL, y, along_last(b, operands[1], x));
   if (operands[2] != NULL) y = tn_build_binary(b, TN_ADD, y, along_last(b, operands[2], x));
   *out = tn_compose_narrow(b, y, operands[0]);
@@ -54,6 +55,43 @@ static bool expand_rms_norm(tn_build *b, const tn_node *node, tn_value *const *o
   if (operands[1] != NULL) y = tn_build_binary(b, TN_MUL, y, along_last(b, operands[1], x));
   *out = tn_compose_narrow(b, y, operands[0]);
   return *out != NULL;
+}
+
+/* Gradients of scale and bias: over all axes in front. */
+static tn_value *sum_front(tn_build *b, tn_value *x, const tn_node *node) {
+  int64_t axes[TN_MAX_NDIM];
+  for (int64_t i = 0; i < node->attrs[AXIS].u.i; i++) axes[i] = i;
+  return tn_build_reduce(b, "sum", x, axes, (uint32_t)node->attrs[AXIS].u.i, false);
+}
+
+static bool narrow_all(tn_vjp *v) {
+  for (uint32_t i = 0; i < v->node->n_operands; i++)
+    if (v->needed[i] && (v->dx[i] = tn_compose_narrow(v->build, v->dx[i], v->operands[i])) == NULL) return false;
+  return true;
+}
+
+/* dy times scale, with what scale and bias get. */
+static tn_value *through_scale(tn_vjp *v, tn_value *dy, tn_value *y) {
+  tn_build *b = v->build;
+  uint32_t n = v->node->n_operands;
+  if (n > 1 && v->needed[1]) v->dx[1] = sum_front(b, tn_build_binary(b, TN_MUL, dy, y), v->node);
+  if (n > 2 && v->needed[2]) v->dx[2] = sum_front(b, dy, v->node);
+  return n > 1 && v->operands[1] != NULL ? tn_build_binary(b, TN_MUL, dy, along_last(b, v->operands[1], y)) : dy;
+}
+
+static bool vjp_layer_norm(tn_vjp *v) {
+  tn_build *b = v->build;
+  int64_t axes[TN_MAX_NDIM];
+  uint32_t n = axes_from(v->node, axes);
+  tn_value *x = tn_compose_wide(b, v->operands[0]), *dy = tn_compose_wide(b, v->dy[0]), *inverse;
+  tn_value *y = tn_compose_normalize(b, x, axes, n, tn_attr_f(v->node, EPSILON), NULL, NULL, &inverse);
+  if (y == NULL || dy == NULL || (dy = through_scale(v, dy, y)) == NULL) return false;
+  if (v->needed[0]) {
+    tn_value *sum = tn_build_reduce(b, "sum", dy, axes, n, false);
+    tn_value *slope = tn_build_reduce(b, "sum", tn_build_binary(b, TN_MUL, dy, y), axes, n, false);
+    v->dx[0] = tn_compose_normalize_vjp(b, dy, y, inverse, sum, slope, axes, n);
+  }
+  return narrow_all(v);
 }
 
 /* v broadcast to the normalised axes of x. */
@@ -75,7 +113,7 @@ static bool set_statistics(tn_foreign_node *node, tn_value *x, uint32_t axis, do
   uint32_t n = 0;
   for (uint32_t i = axis; i < x->type->ndim; i++) axes[n++] = i;
   tn_value *part[2];
-  if (tn_compose_normalize(b, tn_compose_wide(b, x), axes, n, epsilon, &part[0], &part[1]) == NULL) return false;
+  if (tn_compose_normalize(b, tn_compose_wide(b, x), axes, n, epsilon, &part[0], NULL, &part[1]) == NULL) return false;
   const tn_dim *dims[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->type->ndim; i++) dims[i] = i < axis ? x->type->dims[i] : tn_dim_const(b->ctx, 1);
   for (uint32_t i = 0; i < 2; i++) {
@@ -171,6 +209,7 @@ const tn_opdef tn_op_layer_norm = {
     TN_ATTRS(attrs),
     .infer = infer_norm,
     .expand = expand_layer_norm,
+    .vjp = vjp_layer_norm,
     TN_ONNX(onnx),
     .export = export_norm,
     TN_SAMPLES(samples),

@@ -1,64 +1,36 @@
-/* ONNX' random operators, and Dropout in training. ONNX leaves the stream of numbers free: here number i of a node is a
- * hash (the finalizer of SplitMix64; Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014) of
- * its position i and of the node's key, its `seed` or else its place in the model. So a program gives the same numbers
- * at every run, and nodes without a seed give different ones. */
-#include "ir/ops/compose.h"
+/* ONNX' random operators, and Dropout in training. ONNX leaves the stream of numbers free: here they are those of
+ * random_bits with a hash of the node's `seed`, or else of its place in the model, as seed. So a program gives the same
+ * numbers at every run, and nodes without a seed give different ones. */
 #include "ir/ops/onnx.h"
+#include "ir/ops/random.h"
 
 #include <string.h>
 
-/* Another number for each seed (an int of Dropout, a float elsewhere), node and use within the node. */
-static bool key_of(const tn_foreign_node *node, uint64_t use, uint64_t *out) {
+/* Another seed for each `seed` (an int of Dropout, a float elsewhere) or else each node. */
+static bool random_of(const tn_foreign_node *node, tn_random *out) {
   const tn_foreign_attr *attr = tn_foreign_find(node, "seed");
-  uint64_t key = tn_hash_bytes(use, node->op, strlen(node->op));
+  uint64_t key = tn_hash_bytes(0, node->op, strlen(node->op));
   if (attr != NULL && attr->kind != TN_FOREIGN_INT && attr->kind != TN_FOREIGN_FLOAT)
     return tn_foreign_error(node, TN_E_ATTR, "seed: expected a number");
   double seed = attr == NULL ? 0 : attr->kind == TN_FOREIGN_INT ? (double)attr->i : attr->f;
-  *out = attr != NULL ? tn_hash_bytes(key, &seed, sizeof seed) : tn_hash_bytes(key, &node->loc, sizeof node->loc);
-  return true;
-}
-
-static tn_value *whole(tn_build *b, const tn_value *like, uint64_t v) {
-  int64_t bits;
-  memcpy(&bits, &v, sizeof bits);
-  return tn_compose_repeat(b, tn_build_splat_i(b, TN_U64, bits), like);
-}
-
-/* (z ^ z >> shift) * factor. */
-static tn_value *mixed(tn_build *b, tn_value *z, uint64_t shift, uint64_t factor) {
-  if (z == NULL) return NULL;
-  z = tn_build_binary(b, TN_XOR, z, tn_build_binary(b, TN_SHR, z, whole(b, z, shift)));
-  return factor == 1 ? z : tn_build_binary(b, TN_MUL, z, whole(b, z, factor));
-}
-
-/* Numbers of [0, 1), all multiples of 2^-24 in f32 or of 2^-53 in f64. */
-static tn_value *uniform(tn_foreign_node *node, const tn_dim *const *dims, uint32_t n, tn_dtype dtype, uint64_t use) {
+  key = attr != NULL ? tn_hash_bytes(key, &seed, sizeof seed) : tn_hash_bytes(key, &node->loc, sizeof node->loc);
   tn_build *b = node->build;
-  uint64_t key = 0;
-  if (!key_of(node, use, &key)) return NULL;
-  const tn_dim *count = tn_dim_product(b->ctx, dims, n);
-  tn_value *i = tn_build_iota(b, &count, 1, 0, TN_I64);
-  tn_value *z = i == NULL ? NULL : tn_build_cast(b, i, TN_U64);
-  if (z == NULL) return NULL;
-  z = tn_build_binary(b, TN_MUL, z, whole(b, z, 0x9e3779b97f4a7c15));
-  z = tn_build_binary(b, TN_ADD, z, whole(b, z, key));
-  z = mixed(b, mixed(b, mixed(b, z, 30, 0xbf58476d1ce4e5b9), 27, 0x94d049bb133111eb), 31, 1);
-  unsigned digits = dtype == TN_F64 ? 53 : 24;
-  z = z == NULL ? NULL : tn_build_binary(b, TN_SHR, z, whole(b, z, 64 - digits));
-  z = z == NULL ? NULL : tn_build_cast(b, z, dtype);
-  z = tn_build_binary_f(b, TN_MUL, z, dtype == TN_F64 ? 0x1p-53 : 0x1p-24);
-  return tn_build_reshape(b, z, dims, n);
+  uint64_t *state = TN_NEW_N(b->module->arena, uint64_t, TN_RANDOM_STATE);
+  state[TN_RANDOM_SEED] = key;
+  const tn_dim *n = tn_dim_const(b->ctx, TN_RANDOM_STATE);
+  const tn_type *type = tn_type_tensor(b->ctx, TN_U64, 1, &n);
+  *out = (tn_random){.state = tn_build_const(b, tn_const_data(b->module, "random", type, state))};
+  return out->state != NULL;
 }
 
-/* Normally distributed numbers, by pairs of uniform ones (Box and Muller, 1958). */
+static tn_value *uniform(tn_foreign_node *node, const tn_dim *const *dims, uint32_t n, tn_dtype dtype) {
+  tn_random random;
+  return random_of(node, &random) ? tn_random_uniform(node->build, &random, dims, n, dtype) : NULL;
+}
+
 static tn_value *normal(tn_foreign_node *node, const tn_dim *const *dims, uint32_t n, tn_dtype dtype) {
-  tn_build *b = node->build;
-  tn_value *u = uniform(node, dims, n, dtype, 1), *v = uniform(node, dims, n, dtype, 2);
-  if (u == NULL || v == NULL) return NULL;
-  tn_value *log = tn_build_unary(b, TN_LOG, tn_build_binary(b, TN_SUB, tn_build_fill_like(b, u, 1), u));
-  tn_value *radius = tn_build_unary(b, TN_SQRT, tn_build_binary_f(b, TN_MUL, log, -2));
-  tn_value *angle = tn_build_unary(b, TN_COS, tn_build_binary_f(b, TN_MUL, v, 6.283185307179586477));
-  return tn_build_binary(b, TN_MUL, radius, angle);
+  tn_random random;
+  return random_of(node, &random) ? tn_random_normal(node->build, &random, dims, n, dtype) : NULL;
 }
 
 /* The element type: attribute dtype, else the input's, else f32. */
@@ -106,7 +78,7 @@ bool tn_import_random(tn_foreign_node *node) {
   if (!tn_dtype_is_float(dtype)) return tn_foreign_error(node, TN_E_ATTR, "dtype: %s is no float type",
                                                          tn_dtype_name(dtype));
   tn_dtype compute = dtype == TN_F64 ? TN_F64 : TN_F32;
-  y = is_normal ? normal(node, dims, n, compute) : uniform(node, dims, n, compute, 0);
+  y = is_normal ? normal(node, dims, n, compute) : uniform(node, dims, n, compute);
   y = tn_build_binary_f(b, TN_ADD, tn_build_binary_f(b, TN_MUL, y, is_normal ? high : high - low), low);
   return tn_foreign_set(node, 0, y == NULL ? NULL : tn_build_cast(b, y, dtype));
 }
@@ -119,7 +91,7 @@ bool tn_import_bernoulli(tn_foreign_node *node) {
   if (p == NULL || !result_dtype(node, p, &dtype)) return false;
   if (!tn_dtype_is_float(p->type->dtype)) return tn_foreign_error(node, TN_E_DTYPE, "expected floats");
   tn_value *chance = tn_compose_wide(b, p);
-  tn_value *u = uniform(node, p->type->dims, p->type->ndim, chance->type->dtype, 0);
+  tn_value *u = uniform(node, p->type->dims, p->type->ndim, chance->type->dtype);
   tn_value *hit = tn_build_binary(b, TN_LT, u, chance);
   return tn_foreign_set(node, 0, hit == NULL ? NULL : tn_build_cast(b, hit, dtype));
 }
@@ -141,7 +113,7 @@ bool tn_import_multinomial(tn_foreign_node *node) {
   tn_attr along = tn_attr_int(1), sums[] = {tn_attr_name(cumulate, "op", "sum"), tn_attr_int(1), {0}, {0}};
   tn_value *p = tn_build_op(b, tn_op_find("softmax"), &x, 1, &along);
   tn_value *below = p == NULL ? NULL : tn_build_op(b, cumulate, &p, 1, sums);
-  tn_value *u = uniform(node, dims, 2, x->type->dtype, 0);
+  tn_value *u = uniform(node, dims, 2, x->type->dtype);
   if (below == NULL || u == NULL) return false;
   /* how many classes lie wholly below the number; the last one takes what rounding leaves */
   tn_value *passed = tn_build_binary(b, TN_GE, tn_build_broadcast_map(b, u, dims, 3, (int64_t[]){0, 1}),
@@ -162,7 +134,7 @@ bool tn_import_dropout_training(tn_foreign_node *node, tn_value *ratio, tn_value
   ratio = tn_build_cast(b, ratio, x->type->dtype);
   if (training != NULL)
     ratio = tn_build_select(b, training, ratio, tn_build_splat_f(b, x->type->dtype, 0));
-  tn_value *u = uniform(node, x->type->dims, x->type->ndim, x->type->dtype, 0);
+  tn_value *u = uniform(node, x->type->dims, x->type->ndim, x->type->dtype);
   tn_value *kept = tn_build_binary(b, TN_GE, u, tn_compose_repeat(b, ratio, x));
   if (kept == NULL) return false;
   tn_value *left = tn_build_binary(b, TN_SUB, tn_build_fill_like(b, ratio, 1), ratio);

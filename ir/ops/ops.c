@@ -108,6 +108,18 @@ bool tn_infer_regions(const tn_infer *infer) {
   return ok;
 }
 
+bool tn_infer_channels(const tn_infer *infer, uint32_t n) {
+  bool ok = tn_infer_min_rank(infer, 0, 2);
+  for (uint32_t i = 1; i < n; i++) {
+    if (!tn_infer_rank(infer, i, 1)) ok = false;
+    else if (ok)
+      ok = tn_func_require_eq(infer->func, infer->operands[i]->type->dims[0], infer->operands[0]->type->dims[1],
+                              infer->loc, "'%s': %s against the channels of %s", infer->node->op->name,
+                              tn_infer_operand(infer, i), tn_infer_operand(infer, 0));
+  }
+  return ok;
+}
+
 bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim) {
   return tn_func_require_le(infer->func, tn_dim_const(infer->ctx, 0), dim, infer->loc, "'%s': %s is not negative",
                             infer->node->op->name, what);

@@ -34,6 +34,8 @@ bool tn_infer_regions(const tn_infer *infer);
 /* True when types have the same element type and dims, proved or guarded; `what` (and its number) for the error. */
 bool tn_infer_same_type(const tn_infer *infer, const tn_type *type, const tn_type *expected, const char *what,
                         uint32_t number);
+/* Operand 0 has a rank of 2 or more, operands 1 to n - 1 are vectors, one element for each index of its axis 1. */
+bool tn_infer_channels(const tn_infer *infer, uint32_t n);
 /* dim >= 0, proved or guarded. */
 bool tn_infer_extent(const tn_infer *infer, const char *what, const tn_dim *dim);
 /* What an operand's axis is broadcast along: extent is dim, or 1 where a run may show that; guarded. what: for the

@@ -117,8 +117,49 @@ def dropout():
     assert np.allclose(y, x * mask * 2)
 
 
+def philox(counter, key):
+    """Philox4x32-10 in whole numbers."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p, q = 0xd2511f53 * c[0], 0xcd9e8d57 * c[2]
+        c = [(q >> 32) ^ c[1] ^ k[0], q & 0xffffffff, (p >> 32) ^ c[3] ^ k[1], p & 0xffffffff]
+        k = [(k[0] + 0x9e3779b9) & 0xffffffff, (k[1] + 0xbb67ae85) & 0xffffffff]
+    return c
+
+
+def bits_and_dropout():
+    """random_bits and dropout: compiled, by the reference and by the definition above, bit for bit."""
+    seed, step, first, shape = 0x123456789abcdef0, 5, 2 ** 33, (37, 5, 3)
+    text = """tnir 1
+func @run entry (%s: u64[3] "s", %x: f32[37,5,3] "x") -> (u32[37,5,3] "bits", f32[37,5,3] "y") {
+  %0 = random_bits %s {dims=[37,5,3], axis=1, stream=9} : u32[37,5,3]
+  %1 = dropout %x, %s {p=0.25, stream=9, axis=1} : f32[37,5,3]
+  return %0, %1
+}
+"""
+    x = np.linspace(1, 2, math.prod(shape), dtype=np.float32).reshape(shape)
+    expected = np.empty(shape, np.uint32)
+    for i, j, k in np.ndindex(shape):
+        place = (first + j) * 37 * 3 + i * 3 + k
+        expected[i, j, k] = philox((place & 0xffffffff, place >> 32, step, 9), (seed & 0xffffffff, seed >> 32))[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "m")
+        with open(path + ".tnir", "w") as file:
+            file.write(text)
+        np.save(path + ".s.npy", np.array([seed, step, first], np.uint64))
+        np.save(path + ".x.npy", x)
+        given = ["--input", f"s={path}.s.npy", "--input", f"x={path}.x.npy", "--output-dir", path + ".out"]
+        subprocess.run([TENON, path + ".tnir", "-o", path], check=True)
+        for command in ([path, "run"], [TENON, path + ".tnir", "--eval"]):
+            subprocess.run([*command, *given], check=True, capture_output=True)
+            assert np.array_equal(np.load(f"{path}.out/bits.npy"), expected), "bits"
+            kept = expected >= 2 ** 30
+            assert np.array_equal(np.load(f"{path}.out/y.npy"), np.where(kept, x * np.float32(1 / 0.75), 0)), "dropout"
+
+
 def main():
-    passed, tests = 0, (uniform_numbers, normal_numbers, seeds_and_nodes, bernoulli, multinomial, dropout)
+    passed = 0
+    tests = (uniform_numbers, normal_numbers, seeds_and_nodes, bernoulli, multinomial, dropout, bits_and_dropout)
     for test in tests:
         try:
             test()
