@@ -39,14 +39,17 @@ typedef struct tn_builtin_group {
 #define TN_BUILTINS(title, table) {(title), (table), TN_ARRAY_LEN(table)}
 
 extern const tn_builtin_group tn_builtins_elementwise, tn_builtins_reduce, tn_builtins_layers, tn_builtins_conv,
-    tn_builtins_norm, tn_builtins_shape, tn_builtins_index, tn_builtins_attend, tn_builtins_recurrent, tn_builtins_loss;
+    tn_builtins_norm, tn_builtins_shape, tn_builtins_index, tn_builtins_attend, tn_builtins_recurrent, tn_builtins_loss,
+    tn_builtins_metric;
 
 /* builtins.c */
 const tn_builtin *tn_builtin_find(const char *name);
 size_t tn_builtin_count(void);
 const tn_builtin *tn_builtin_at(size_t index);
-/* builtin_loss.c: a loss or metric, which only train blocks see. */
+/* builtin_loss.c: the same for losses and metrics, which only train blocks see. */
 const tn_builtin *tn_loss_find(const char *name);
+size_t tn_loss_count(void);
+const tn_builtin *tn_loss_at(size_t index);
 /* signature.c: binds given to the signature and calls the function. */
 tn_datum *tn_builtin_call(tn_frame *f, const tn_builtin *builtin, tn_instance *instance, tn_given *given, size_t n,
                           tn_loc loc);

@@ -1,85 +1,86 @@
-/* Losses and metrics, which train blocks alone see. They check what they are given and tell the type of their result;
- * training, which makes graphs of them, is not there yet. */
+/* Losses, which train blocks alone see: one number of a batch each, f32, added up in f32 or wider; the mean over all
+ * leading dims, or the sum. Formulas are those of torch.nn.functional: cross_entropy, binary_cross_entropy_with_logits,
+ * mse_loss, l1_loss, huber_loss, multi_margin_loss, kl_div (batchmean). */
 #include <string.h>
 
-#include "frontend/lang/builtin.h"
+#include "frontend/lang/builtin_loss.h"
+#include "ir/ops/compose.h"
 
-static tn_datum *scalar(tn_call *call) {
-  return tn_datum_tensor(call->s, tn_build_splat_f(call->b, TN_F32, 0), NULL, call->loc);
+/* The sum over the weights, as f32; weights NULL: each is 1, so over the number of elements. reduce: its argument. */
+static tn_datum *reduced(tn_call *call, uint32_t reduce, tn_value *each, tn_value *weights) {
+  tn_build *b = call->b;
+  tn_value *loss = tn_sum_all(b, each);
+  if (!loss) return NULL;
+  if (strcmp(tn_call_word(call, reduce), "mean") == 0)
+    loss = tn_build_binary(b, TN_DIV, loss,
+                           weights ? tn_sum_all(b, weights) : tn_count_all(b, each, loss->type->dtype));
+  return tn_datum_tensor(call->s, tn_build_cast(b, loss, TN_F32), NULL, call->loc);
 }
 
-static bool is_tensor(tn_call *call, uint32_t i, const char *name) {
-  const tn_datum *d = call->args[i];
-  if (d && d->kind == TN_DATUM_TENSOR) return true;
-  if (d) tn_call_error(call, TN_E_LANG_KIND, "'%s' is a tensor, found %s", name, tn_datum_describe(call->s, d));
-  return false;
-}
+/* --- Of several scores --- */
 
-static bool may_be_equal(tn_sema *s, const tn_dim *p, const tn_dim *q) {
-  tn_dim_order order = tn_dim_compare(s->ctx, p, q);
-  return order == TN_DIM_UNKNOWN || order == TN_DIM_EQUAL;
-}
-
-static bool differ(tn_call *call, const tn_datum *a, const tn_datum *b, const char *why) {
+/* The numbers of a tuple as f32[n]; NULL when one is none (not reported). */
+static tn_value *tuple_weights(tn_call *call, const tn_datum *given) {
   tn_sema *s = call->s;
-  tn_call_error(call, TN_E_SHAPE, "%s and %s do not fit: %s", tn_datum_describe(s, a), tn_datum_describe(s, b), why);
-  tn_note(s->ctx, a->loc, "%s comes from here", tn_datum_describe(s, a));
-  tn_note(s->ctx, b->loc, "%s comes from here", tn_datum_describe(s, b));
-  return false;
+  float *numbers = TN_NEW_N(s->arena, float, given->tuple.n);
+  const tn_dim *n = tn_dim_const(s->ctx, given->tuple.n);
+  for (uint32_t k = 0; k < given->tuple.n; k++) {
+    const tn_datum *d = given->tuple.parts[k];
+    bool is_int = d->kind == TN_DATUM_INT && tn_dim_is_const(d->integer.extent);
+    if (!is_int && d->kind != TN_DATUM_FLOAT) return NULL;
+    numbers[k] = is_int ? (float)tn_dim_value(d->integer.extent) : (float)d->number;
+  }
+  const tn_type *type = tn_type_tensor(s->ctx, TN_F32, 1, &n);
+  return tn_build_const(call->b, tn_const_data(s->module, "weight", type, numbers));
 }
 
-/* The first n dims of a are all of b's. */
-static bool leading_agree(tn_call *call, const tn_datum *a, uint32_t n, const tn_datum *b, const char *why) {
-  bool ok = tn_datum_ndim(b) == n;
-  for (uint32_t i = 0; i < n && ok; i++) ok = may_be_equal(call->s, a->tensor.axes[i].extent, b->tensor.axes[i].extent);
-  return ok || differ(call, a, b, why);
+/* One number a class: a vector, or a tuple of numbers. *out stays NULL when none is given. */
+static bool class_weights(tn_call *call, const tn_value *x, tn_value **out) {
+  const tn_datum *given = call->args[3];
+  tn_value *weight = NULL;
+  if (!given) return true;
+  if (given->kind == TN_DATUM_TENSOR && tn_datum_ndim(given) == 1) weight = given->tensor.value;
+  if (given->kind == TN_DATUM_TUPLE) weight = tuple_weights(call, given);
+  bool one_each = weight && tn_dtype_is_float(weight->type->dtype) &&
+                  tn_extents_agree(call->s, weight->type->dims[0], x->type->dims[1], call->loc, "weight");
+  if (one_each) return (*out = tn_build_cast(call->b, weight, x->type->dtype)) != NULL;
+  return tn_call_error(call, TN_E_SHAPE, "weight has one number a class, found %s",
+                       tn_datum_describe(call->s, given));
 }
 
-/* C classes of the label against C scores. */
-static bool classes_agree(tn_call *call, const tn_datum *scores, const tn_axis *have, const tn_datum *label) {
-  tn_sema *s = call->s;
-  const tn_axis *classes = label->tensor.classes;
-  if (!classes || may_be_equal(s, have->extent, classes->extent)) return true;
-  tn_call_error(call, TN_E_SHAPE, "the scores have %s classes, the label has %s", tn_dim_text(s, have->extent),
-                tn_dim_text(s, classes->extent));
-  tn_note(s->ctx, scores->loc, "%s comes from here", tn_datum_describe(s, scores));
-  tn_note(s->ctx, classes->loc ? classes->loc : label->loc, "class[%s] comes from here",
-          tn_axis_label_text(s, classes));
-  return false;
+/* What the terms of a cross-entropy share. */
+typedef struct entropy {
+  tn_scores s;
+  tn_value *log_p, *weight; /* weight: one a class, or NULL */
+  tn_value *counted;        /* whether a label is not to be ignored; NULL: all are */
+  const int64_t *ignore;
+} entropy;
+
+static tn_value *or_zero(tn_call *call, const entropy *e, tn_value *x) {
+  if (!e->counted || !x) return x;
+  return tn_build_select(call->b, e->counted, x, tn_build_fill_like(call->b, x, 0));
 }
 
-/* scores [..S, C] and a label of ..S. */
-static bool scores_and_label(tn_call *call) {
-  if (!is_tensor(call, 0, "logits") || !is_tensor(call, 1, "y")) return false;
-  const tn_datum *scores = call->args[0], *label = call->args[1];
-  uint32_t n = tn_datum_ndim(scores);
-  if (!tn_call_rank(call, scores, 1, TN_MAX_NDIM)) return false;
-  if (!tn_dtype_is_integer(tn_datum_dtype(label)))
-    return tn_call_error(call, TN_E_DTYPE, "y is class[..S, C] or token[..S], found %s",
-                         tn_datum_describe(call->s, label));
-  return leading_agree(call, scores, n - 1, label, "y has all dims of the scores but the last") &&
-         classes_agree(call, scores, &scores->tensor.axes[n - 1], label);
+/* What each label counts: its class' weight, or 1. NULL when all count the same. */
+static tn_value *label_weights(tn_call *call, const entropy *e) {
+  tn_build *b = call->b;
+  if (!e->weight && !e->counted) return NULL;
+  tn_value *label = or_zero(call, e, e->s.y);
+  tn_value *w = e->weight ? tn_build_gather_axis(b, e->weight, label, 0)
+                          : tn_build_cast(b, tn_build_fill_like(b, label, 1), e->s.x->type->dtype);
+  return or_zero(call, e, w);
 }
 
-/* One score a sample, [..S] or [..S, 1], and a label of two classes, true or false, or a share. */
-static bool score_and_label(tn_call *call) {
-  static const char why[] = "one score for each label: [..S] or [..S, 1]";
-  if (!is_tensor(call, 0, "logit") || !is_tensor(call, 1, "y")) return false;
-  const tn_datum *score = call->args[0], *label = call->args[1];
-  uint32_t n = tn_datum_ndim(score), lead = n == tn_datum_ndim(label) + 1 ? n - 1 : n;
-  if (lead < n && !may_be_equal(call->s, score->tensor.axes[lead].extent, tn_dim_const(call->s->ctx, 1)))
-    return differ(call, score, label, why);
-  tn_axis two = tn_axis_number(call->s, 2, score->loc);
-  return leading_agree(call, score, lead, label, why) && classes_agree(call, score, &two, label);
-}
-
-static bool same_dims(tn_call *call) {
-  if (!is_tensor(call, 0, "a") || !is_tensor(call, 1, "b")) return false;
-  const tn_datum *a = call->args[0], *b = call->args[1];
-  if (tn_datum_dtype(a) != tn_datum_dtype(b))
-    return tn_call_error(call, TN_E_DTYPE, "%s and %s: the types differ", tn_datum_describe(call->s, a),
-                         tn_datum_describe(call->s, b));
-  return leading_agree(call, a, tn_datum_ndim(a), b, "they have the same dims");
+/* The share `smoothing` of the label goes to all classes alike: the mean over the classes of -weight log p. */
+static tn_value *smoothed(tn_call *call, const entropy *e, tn_value *each, double smoothing) {
+  tn_build *b = call->b;
+  int64_t axis = 1;
+  tn_value *all = e->log_p;
+  if (smoothing == 0) return each;
+  if (e->weight) all = tn_build_binary(b, TN_MUL, all, tn_compose_along(b, e->weight, all, 1));
+  all = or_zero(call, e, tn_compose_mean(b, all, &axis, 1));
+  return tn_build_binary(b, TN_SUB, tn_build_binary_f(b, TN_MUL, each, 1 - smoothing),
+                         tn_build_binary_f(b, TN_MUL, all, smoothing));
 }
 
 static bool check_share(tn_call *call, uint32_t i, double hi, const char *name) {
@@ -90,92 +91,114 @@ static bool check_share(tn_call *call, uint32_t i, double hi, const char *name) 
 
 /* logits, y, smoothing, weight, ignore, reduce */
 static tn_datum *make_cross_entropy(tn_call *call) {
-  const tn_datum *weight = call->args[3];
-  if (!scores_and_label(call) || !check_share(call, 2, 1, "smoothing")) return NULL;
-  const tn_axis *last = &call->args[0]->tensor.axes[tn_datum_ndim(call->args[0]) - 1];
-  bool one_each = !weight || (weight->kind == TN_DATUM_TENSOR && tn_datum_ndim(weight) == 1 &&
-                              may_be_equal(call->s, weight->tensor.axes[0].extent, last->extent));
-  if (!one_each)
-    return tn_call_error(call, TN_E_SHAPE, "weight has one number a class, found %s",
-                         tn_datum_describe(call->s, weight)), NULL;
-  return scalar(call);
+  tn_build *b = call->b;
+  entropy e = {0};
+  int64_t ignore = 0;
+  if (!tn_scores_read(call, &e.s) || !check_share(call, 2, 1, "smoothing") || !class_weights(call, e.s.x, &e.weight))
+    return NULL;
+  if (call->args[4] && !tn_call_int(call, 4, &ignore)) return NULL;
+  if (call->args[4]) {
+    tn_value *ignored = tn_build_splat_i(b, e.s.y->type->dtype, ignore);
+    e.ignore = &ignore;
+    e.counted = tn_build_binary(b, TN_NE, e.s.y, tn_compose_repeat(b, ignored, e.s.y));
+  }
+  e.log_p = tn_scores_log_p(call, &e.s);
+  tn_value *each = tn_scores_entropy(call, &e.s, e.log_p, e.weight, e.ignore);
+  return reduced(call, 5, smoothed(call, &e, each, tn_call_float(call, 2)), label_weights(call, &e));
 }
 
-static tn_datum *make_of_scores(tn_call *call) { return scores_and_label(call) ? scalar(call) : NULL; }
-static tn_datum *make_of_score(tn_call *call) { return score_and_label(call) ? scalar(call) : NULL; }
-static tn_datum *make_of_pair(tn_call *call) { return same_dims(call) ? scalar(call) : NULL; }
-
-/* Several scores, or one with the threshold 0. */
-static bool any_scores(tn_call *call) {
-  if (!is_tensor(call, 0, "logits") || !is_tensor(call, 1, "y")) return false;
-  const tn_datum *scores = call->args[0], *label = call->args[1];
-  uint32_t n = tn_datum_ndim(scores);
-  bool one = n == tn_datum_ndim(label) || (n > 0 && tn_dim_is(scores->tensor.axes[n - 1].extent, 1));
-  return one ? score_and_label(call) : scores_and_label(call);
+/* max(0, 1 - score of the label + score) of each other class, over the number of classes. */
+static tn_datum *make_hinge(tn_call *call) {
+  tn_build *b = call->b;
+  tn_scores s;
+  int64_t axis = 1;
+  if (!tn_scores_read(call, &s)) return NULL;
+  const tn_type *type = s.x->type;
+  tn_value *class = tn_build_iota(b, type->dims, 2, 1, s.y->type->dtype);
+  tn_value *is_label = tn_build_binary(b, TN_EQ, class, tn_compose_spread(b, s.y, s.x, &axis, 1));
+  tn_value *none = tn_build_fill_like(b, s.x, 0);
+  tn_value *right = tn_compose_fold(b, "sum", tn_build_select(b, is_label, s.x, none), &axis, 1);
+  tn_value *margin = tn_build_binary_f(b, TN_ADD, tn_build_binary(b, TN_SUB, s.x, right), 1);
+  margin = tn_build_select(b, is_label, none, tn_build_binary_f(b, TN_MAX, margin, 0));
+  return reduced(call, 2, tn_compose_mean(b, margin, &axis, 1), NULL);
 }
 
-static tn_datum *make_of_any(tn_call *call) { return any_scores(call) ? scalar(call) : NULL; }
+/* --- Of one score --- */
 
-/* logits, y, k */
-static tn_datum *make_topk(tn_call *call) {
-  int64_t k;
-  if (!scores_and_label(call) || !tn_call_int(call, 2, &k)) return NULL;
-  const tn_axis *last = &call->args[0]->tensor.axes[tn_datum_ndim(call->args[0]) - 1];
-  if (k >= 1 && (!tn_dim_is_const(last->extent) || k <= tn_dim_value(last->extent))) return scalar(call);
-  return tn_call_error(call, TN_E_LANG_VALUE, "'k' is 1 to %s, found %lld", tn_dim_text(call->s, last->extent),
-                       (long long)k), NULL;
+/* log(1 + exp(x)) - x y */
+static tn_datum *make_bce(tn_call *call) {
+  tn_scores s;
+  if (!tn_score_read(call, &s)) return NULL;
+  tn_value *plus = tn_call_op(call, "softplus", &s.x, 1, NULL, 0);
+  return reduced(call, 2, tn_build_binary(call->b, TN_SUB, plus, tn_build_binary(call->b, TN_MUL, s.x, s.y)), NULL);
 }
 
-/* C x C counts. */
-static tn_datum *make_confusion(tn_call *call) {
-  if (!any_scores(call)) return NULL;
-  const tn_datum *scores = call->args[0];
-  uint32_t n = tn_datum_ndim(scores);
-  bool several = n > tn_datum_ndim(call->args[1]);
-  tn_axis classes = several && !tn_dim_is(scores->tensor.axes[n - 1].extent, 1)
-                        ? tn_axis_plain(scores->tensor.axes[n - 1].extent, call->loc)
-                        : tn_axis_number(call->s, 2, call->loc);
-  const tn_dim *dims[] = {classes.extent, classes.extent};
-  tn_axis axes[] = {classes, classes};
-  tn_value *counts = tn_build_broadcast_to(call->b, tn_build_splat_f(call->b, TN_F32, 0), dims, 2);
-  return tn_datum_tensor(call->s, counts, axes, call->loc);
+/* --- Of pairs --- */
+
+static tn_value *difference(tn_call *call) {
+  tn_value *x, *y;
+  return tn_pair_read(call, &x, &y) ? tn_build_binary(call->b, TN_SUB, x, y) : NULL;
+}
+
+static tn_datum *make_mse(tn_call *call) {
+  tn_value *d = difference(call);
+  return reduced(call, 2, tn_build_binary(call->b, TN_MUL, d, d), NULL);
+}
+
+static tn_datum *make_mae(tn_call *call) {
+  return reduced(call, 2, tn_build_unary(call->b, TN_ABS, difference(call)), NULL);
+}
+
+/* d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2). */
+static tn_datum *make_huber(tn_call *call) {
+  tn_build *b = call->b;
+  double delta = tn_call_float(call, 2);
+  if (!(delta > 0))
+    return tn_call_error(call, TN_E_LANG_VALUE, "'delta' is above 0, found %g", delta), NULL;
+  tn_value *d = difference(call), *size = tn_build_unary(b, TN_ABS, d);
+  tn_value *square = tn_build_binary_f(b, TN_MUL, tn_build_binary(b, TN_MUL, d, d), 0.5);
+  tn_value *line = tn_build_binary_f(b, TN_MUL, tn_build_binary_f(b, TN_SUB, size, delta / 2), delta);
+  return reduced(call, 3, tn_build_select(b, tn_build_binary_f(b, TN_LE, size, delta), square, line), NULL);
+}
+
+/* The sum over the last dim of q (log q - log p), 0 where q is. */
+static tn_datum *make_kl(tn_call *call) {
+  tn_build *b = call->b;
+  tn_value *log_p, *q;
+  if (!tn_pair_read(call, &log_p, &q) || !tn_call_rank(call, call->args[0], 1, TN_MAX_NDIM)) return NULL;
+  int64_t last = (int64_t)q->type->ndim - 1;
+  tn_value *is_some = tn_build_binary_f(b, TN_GT, q, 0), *zero = tn_build_fill_like(b, q, 0);
+  tn_value *log_q = tn_build_unary(b, TN_LOG, tn_build_select(b, is_some, q, tn_build_fill_like(b, q, 1)));
+  tn_value *own = tn_build_select(b, is_some, tn_build_binary(b, TN_MUL, q, log_q), zero);
+  tn_value *each = tn_build_binary(b, TN_SUB, own, tn_build_binary(b, TN_MUL, q, log_p));
+  return reduced(call, 2, tn_build_reduce(b, "sum", each, &last, 1, false), NULL);
 }
 
 #define REDUCE "reduce: mean|sum = mean"
 
 static const tn_builtin rows[] = {
     {"cross_entropy", "logits: f[], y: any, smoothing: float = 0, weight: any = none, ignore: int = none, " REDUCE,
-     "loss of scores [..S, C], never of probabilities, for a label class[..S, C] or token[..S]", make_cross_entropy,
-     NULL},
-    {"bce", "logit: f[], y: any, " REDUCE, "binary cross-entropy of one score, with the sigmoid in it",
-     make_of_score, NULL},
-    {"mse", "a: f[], b: f[], " REDUCE, "squared difference", make_of_pair, NULL},
-    {"mae", "a: f[], b: f[], " REDUCE, "absolute difference", make_of_pair, NULL},
-    {"huber", "a: f[], b: f[], delta: float = 1, " REDUCE, "squared up to delta, then linear", make_of_pair, NULL},
-    {"hinge", "score: f[], y: any, " REDUCE, "margin of 1 between the label's score and the others",
-     make_of_scores, NULL},
-    {"kl", "logp: f[], q: f[], " REDUCE, "divergence of q from the distribution with these logarithms",
-     make_of_pair, NULL},
-    {"accuracy", "logits: f[], y: any", "metric: share of right answers; of one score, threshold 0", make_of_any, NULL},
-    {"topk", "logits: f[], y: any, k: int", "metric: share of labels among the k best scores", make_topk, NULL},
-    {"precision", "logits: f[], y: any, average: macro|micro|binary = macro",
-     "metric; 0/0 counts as 0", make_of_any, NULL},
-    {"recall", "logits: f[], y: any, average: macro|micro|binary = macro",
-     "metric; 0/0 counts as 0", make_of_any, NULL},
-    {"f1", "logits: f[], y: any, average: macro|micro|binary = macro", "metric; 0/0 counts as 0", make_of_any, NULL},
-    {"macro_f1", "logits: f[], y: any", "metric: f1 with average: macro", make_of_any, NULL},
-    {"auc", "logit: f[], y: any", "metric: area under the ROC curve, exact, ties by rank", make_of_score, NULL},
-    {"confusion", "logits: f[], y: any",
-     "metric: [C, C] counts, label by answer; told, never compared", make_confusion, NULL},
-    {"rmse", "a: f[], b: f[]", "metric: root of the mean square over the split", make_of_pair, NULL},
-    {"r2", "a: f[], b: f[]", "metric: explained share of b's variance over the split", make_of_pair, NULL},
-    {"perplexity", "logits: f[], y: any", "metric: exp of the mean cross-entropy over the split", make_of_scores, NULL},
+     "loss of scores [..S, C], never of probabilities, for a label class[..S, C] or token[..S]; weight: one number a "
+     "class", make_cross_entropy, NULL},
+    {"bce", "logit: f[], y: any, " REDUCE, "binary cross-entropy of one score, with the sigmoid in it", make_bce, NULL},
+    {"mse", "a: f[], b: f[], " REDUCE, "squared difference", make_mse, NULL},
+    {"mae", "a: f[], b: f[], " REDUCE, "absolute difference", make_mae, NULL},
+    {"huber", "a: f[], b: f[], delta: float = 1, " REDUCE, "squared up to delta, then linear", make_huber, NULL},
+    {"hinge", "score: f[], y: any, " REDUCE, "margin of 1 between the label's score and the others", make_hinge, NULL},
+    {"kl", "logp: f[], q: f[], " REDUCE, "divergence of q from the distribution with these logarithms", make_kl, NULL},
 };
 
-const tn_builtin_group tn_builtins_loss = TN_BUILTINS("Losses and metrics", rows);
+const tn_builtin_group tn_builtins_loss = TN_BUILTINS("Losses", rows);
+
+size_t tn_loss_count(void) { return tn_builtins_loss.n + tn_builtins_metric.n; }
+
+const tn_builtin *tn_loss_at(size_t index) {
+  return index < tn_builtins_loss.n ? &tn_builtins_loss.rows[index]
+                                    : &tn_builtins_metric.rows[index - tn_builtins_loss.n];
+}
 
 const tn_builtin *tn_loss_find(const char *name) {
-  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++)
-    if (strcmp(rows[i].name, name) == 0) return &rows[i];
+  for (size_t i = 0; i < tn_loss_count(); i++)
+    if (strcmp(tn_loss_at(i)->name, name) == 0) return tn_loss_at(i);
   return NULL;
 }

@@ -90,7 +90,6 @@ const char *tn_frame_nearest(const tn_frame *f, const char *name) {
       TN_VEC_PUSH(arena, &names, (const char *)scope->names.entries[i].key);
   for (size_t i = 0; i < f->unit->names.n; i++) TN_VEC_PUSH(arena, &names, (const char *)f->unit->names.entries[i].key);
   for (size_t i = 0; i < tn_builtin_count(); i++) TN_VEC_PUSH(arena, &names, tn_builtin_at(i)->name);
-  for (size_t i = 0; f->sees_losses && i < tn_builtins_loss.n; i++)
-    TN_VEC_PUSH(arena, &names, tn_builtins_loss.rows[i].name);
+  for (size_t i = 0; f->sees_losses && i < tn_loss_count(); i++) TN_VEC_PUSH(arena, &names, tn_loss_at(i)->name);
   return tn_str_nearest(name, names.data, names.n);
 }

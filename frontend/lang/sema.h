@@ -10,6 +10,7 @@
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "runtime/initial.h"
+#include "runtime/training.h"
 
 #define TN_LANG_MAX_CALLS 64          /* of modules inside each other */
 #define TN_LANG_MAX_DEPTH 3000        /* of expressions, over all calls */
@@ -65,6 +66,7 @@ typedef enum tn_datum_kind {
   TN_DATUM_DTYPE,
   TN_DATUM_WORD,     /* one of the words that an argument lists */
   TN_DATUM_INSTANCE, /* sub e = M(): what a call of e applies */
+  TN_DATUM_METRIC,   /* what a batch adds to a number that is measured over a split */
   TN_N_DATUM_KINDS
 } tn_datum_kind;
 
@@ -89,6 +91,12 @@ struct tn_datum {
     tn_init init;
     tn_dtype dtype;
     tn_instance *instance;
+    struct {
+      tnrt_metric_kind kind;
+      tnrt_average average; /* of those of counts */
+      uint32_t n;
+      tn_value *statistics[2]; /* f64[count]; of TNRT_METRIC_AUC two, f32[N] each */
+    } metric;
   };
 };
 
@@ -220,6 +228,8 @@ tn_datum *tn_datum_tensor(tn_sema *s, tn_value *value, const tn_axis *axes, tn_l
 tn_datum *tn_datum_tuple(tn_sema *s, tn_datum *const *parts, uint32_t n, tn_loc loc);
 tn_datum *tn_datum_of_init(tn_sema *s, const tn_init *init, tn_loc loc);
 tn_datum *tn_datum_of_dtype(tn_sema *s, tn_dtype dtype, tn_loc loc);
+tn_datum *tn_datum_metric(tn_sema *s, tnrt_metric_kind kind, tnrt_average average, tn_value *const *statistics,
+                          uint32_t n, tn_loc loc);
 /* A copy with another place. */
 tn_datum *tn_datum_at(tn_sema *s, const tn_datum *datum, tn_loc loc);
 static inline bool tn_datum_is_scalar(const tn_datum *d) {

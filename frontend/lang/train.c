@@ -138,7 +138,6 @@ static void check_loss(const tn_block_check *c, const tn_ast_stmt *stmt) {
 }
 
 static void check_metric(const tn_block_check *c, const tn_ast_arg *arg) {
-  const char *head = tn_head_name(arg->value);
   if (!arg->name.text) {
     tn_error(c->s->ctx, arg->loc, TN_E_LANG_LOSS, "a metric has a name: (acc: accuracy(out, y))");
     return;
@@ -148,7 +147,7 @@ static void check_metric(const tn_block_check *c, const tn_ast_arg *arg) {
     return;
   }
   const tn_datum *metric = tn_eval_expr(c->frame, arg->value);
-  if (!metric || (head && strcmp(head, "confusion") == 0)) return;
+  if (!metric || metric->kind == TN_DATUM_METRIC) return;
   if (metric->kind == TN_DATUM_TENSOR && tn_datum_ndim(metric) == 0) return;
   tn_error(c->s->ctx, arg->value->loc, TN_E_LANG_LOSS, "metric '%s' is not one number, found %s", arg->name.text,
            tn_datum_describe(c->s, metric));

@@ -75,6 +75,17 @@ tn_datum *tn_datum_of_dtype(tn_sema *s, tn_dtype dtype, tn_loc loc) {
   return d;
 }
 
+tn_datum *tn_datum_metric(tn_sema *s, tnrt_metric_kind kind, tnrt_average average, tn_value *const *statistics,
+                          uint32_t n, tn_loc loc) {
+  tn_datum *d = make(s, TN_DATUM_METRIC, loc);
+  TN_ASSERT(n <= TN_ARRAY_LEN(d->metric.statistics));
+  d->metric.kind = kind;
+  d->metric.average = average;
+  d->metric.n = n;
+  for (uint32_t i = 0; i < n; i++) d->metric.statistics[i] = statistics[i];
+  return d;
+}
+
 tn_datum *tn_datum_at(tn_sema *s, const tn_datum *datum, tn_loc loc) {
   tn_datum *d = TN_NEW(s->arena, tn_datum);
   *d = *datum;
@@ -107,7 +118,8 @@ const char *tn_datum_describe(tn_sema *s, const tn_datum *datum) {
       [TN_DATUM_POISON] = "nothing",     [TN_DATUM_INT] = "an integer", [TN_DATUM_FLOAT] = "a number",
       [TN_DATUM_BOOL] = "true or false", [TN_DATUM_TEXT] = "a string",  [TN_DATUM_TENSOR] = "a tensor",
       [TN_DATUM_TUPLE] = "a tuple",      [TN_DATUM_INIT] = "an initialiser", [TN_DATUM_DTYPE] = "a type",
-      [TN_DATUM_WORD] = "a word",        [TN_DATUM_INSTANCE] = "an instance"};
+      [TN_DATUM_WORD] = "a word",        [TN_DATUM_INSTANCE] = "an instance",
+      [TN_DATUM_METRIC] = "a metric"};
   if (datum->kind == TN_DATUM_TUPLE) return tn_namef(s->ctx, "a tuple of %u", datum->tuple.n);
   if (datum->kind == TN_DATUM_INT) return tn_namef(s->ctx, "the integer %s", tn_axis_describe(s, &datum->integer));
   if (datum->kind != TN_DATUM_TENSOR) return names[datum->kind];

@@ -20,7 +20,7 @@ RULES = [
     ("frontend/", ["frontend/", "ir/"]),
     ("ir/support/", ["ir/support/", "ir/ctx.h"]),
     ("ir/", ["ir/"]),
-    ("train/", ["train/", "ir/"]),
+    ("train/", ["train/", "ir/", "runtime/training.h"]),
     ("passes/", ["passes/", "ir/", BACKEND]),
     ("backends/cpu/", ["backends/cpu/", BACKEND, "ir/", ABI]),
     ("backends/cuda/", ["backends/cuda/", BACKEND, "ir/", ABI]),
