@@ -15,6 +15,7 @@ static void copy_values(tn_tile_value **to, tn_tile_value *const *from, uint32_t
 #define MAX_UNROLLED_TAPS 16
 #define SUM_BLOCK 32 /* positions one chain of a sum adds up */
 #define PRODUCT_BLOCK 128 /* and of a product, where the tile's sums leave their registers for each block */
+#define WINDOW_BLOCK 256 /* and of a product over several axes (convolutions), whose loops are shorter */
 #define LONG_PRODUCT 2048 /* products of fewer positions have one chain */
 
 /* --- What is needed --- */
@@ -328,6 +329,28 @@ static void walk_vectors(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_ti
   gen->count[axis] = saved_count;
 }
 
+/* Positions of the walk at the levels from `level` on; extents that only a run shows count as 1. */
+static double positions_from(const tn_gen *gen, const tn_walk *walk, uint32_t level) {
+  double n = 1;
+  for (uint32_t i = level; i < gen->plan->n_fold_order; i++) {
+    uint32_t axis = gen->fold_order[i];
+    if ((walk->axes >> axis & 1) && gen->nest->axes[axis].count > 0) n *= (double)gen->nest->axes[axis].count;
+  }
+  return n;
+}
+
+/* Positions of the axis at this level that share a chain of a sum, with all those of the axes inside; 0: all of them.
+ * Of the loops of a long product one is cut, in whose steps a chain is not yet full. */
+static int64_t block_of(const tn_gen *gen, const tn_walk *walk, uint32_t level) {
+  int64_t count = gen->nest->axes[gen->fold_order[level]].count;
+  if (!is_float_sum(walk)) return 0;
+  if (walk->folds[0]->kind != TN_K_CONTRACT) return count < 0 || count > 2 * SUM_BLOCK ? SUM_BLOCK : 0;
+  double all = positions_from(gen, walk, 0), inside = positions_from(gen, walk, level + 1);
+  double block = all == (double)count ? PRODUCT_BLOCK : WINDOW_BLOCK;
+  if (all < LONG_PRODUCT || inside >= block || (double)count * inside < 2 * block) return 0;
+  return (int64_t)(block / inside);
+}
+
 static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile_value **accumulators) {
   while (level < gen->plan->n_fold_order && !(walk->axes >> gen->fold_order[level] & 1)) level++;
   if (level == gen->plan->n_fold_order) {
@@ -346,9 +369,9 @@ static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile
     return;
   }
   axis_range range = range_of(gen, walk, axis);
-  bool is_product = walk->n_folds > 0 && walk->folds[0]->kind == TN_K_CONTRACT;
-  if (is_float_sum(walk) && (is_product ? count >= LONG_PRODUCT : count < 0 || count > 2 * SUM_BLOCK))
-    walk_blocks(gen, walk, level, range.lo, range.hi, is_product ? PRODUCT_BLOCK : SUM_BLOCK, accumulators);
+  int64_t block = block_of(gen, walk, level);
+  if (block)
+    walk_blocks(gen, walk, level, range.lo, range.hi, block, accumulators);
   else
     walk_loop(gen, walk, level, range.lo, range.hi, 1, accumulators);
   for (uint32_t i = 0; i < range.n_assumed; i++) range.assumed[i]->assumed--;

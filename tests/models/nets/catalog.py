@@ -35,6 +35,10 @@ def _vision(build, narrow, broad=None, sizes=NARROW):
     return ((partial(build, **narrow), pictures(*sizes)), (partial(build, **broad or {}), pictures(*BROAD)))
 
 
+def _frames(*rows):
+    return [vision.frames(*row) for row in rows]
+
+
 def _berts(vocabulary, *shapes):
     return [transformers.bert_feed(b, t, vocabulary) for b, t in shapes]
 
@@ -57,7 +61,10 @@ NETS = {
     "mobilenet_v3": _vision(vision.mobilenet_v3, {"width": 0.5}),
     "efficientnet_b0": _vision(vision.efficientnet_b0, {"width": 0.5}),
     "unet": _vision(vision.unet, {"width": 0.25}, sizes=((1, 64, 64), (2, 48, 80))),
-    "detector": _vision(vision.detector, {"width": 0.25}, sizes=((1, 64, 64), (2, 96, 64))),
+    "detector": (
+        (partial(vision.detector, 0.25), _frames((1, 64, 64, 5, 0.5, 0.51), (2, 96, 64, 100, 0.7, 0.4),
+                                                 (3, 64, 128, 3, 0.2, 0), (1, 96, 96, 100, 0.5, 1))),
+        (vision.detector, _frames((1, 224, 224, 20, 0.5, 0.6), (2, 192, 160, 100, 0.7, 0.55)))),
     "lstm_classifier": _classifier("LSTM"),
     "gru_classifier": _classifier("GRU"),
     "bert": ((partial(transformers.bert, 128, 4, 3, 1000, 64), _berts(1000, (1, 16), (3, 7), (2, 64))),

@@ -158,9 +158,15 @@ def _boxes_of(g, x, cin, classes, stride, bins):
     return g.Mul(corners, float(stride)), g.Reshape(g.Sigmoid(scores), [0, classes, -1])
 
 
-def detector(width=0.5, classes=80, bins=16, blocks=(1, 2, 2, 1), keep=0):
-    """A one-stage detector of YOLO's kind: three levels joined downwards and upwards; with keep > 0 non-maximum
-    suppression leaves at most so many boxes of a class."""
+def frames(b, h, w, most, overlap, least):
+    """Pictures for `detector`, and what its suppression keeps."""
+    return lambda rng: {"x": rng.standard_normal((b, 3, h, w), np.float32), "most": np.array([most]),
+                        "overlap": np.array([overlap], np.float32), "least": np.array([least], np.float32)}
+
+
+def detector(width=0.5, classes=80, bins=16, blocks=(1, 2, 2, 1)):
+    """A one-stage detector of YOLO's kind: three levels joined downwards and upwards; non-maximum suppression leaves at
+    most `most` boxes of a class, which overlap by at most `overlap` and have scores above `least`."""
     g, x = _start("detector")
     c = [_scaled(n, width) for n in (32, 64, 128, 256, 512)]
     y = g.conv(x, 3, c[0], 3, 2, act="silu")
@@ -181,10 +187,13 @@ def detector(width=0.5, classes=80, bins=16, blocks=(1, 2, 2, 1), keep=0):
     found = [_boxes_of(g, v, n, classes, s, bins) for v, n, s in ((low, c[2], 8), (middle, c[3], 16), (top, c[4], 32))]
     boxes = g.Transpose(g.Concat(*[b for b, _ in found], axis=2), perm=[0, 2, 1])
     scores = g.Concat(*[s for _, s in found], axis=2)
-    if keep:
-        chosen = g.NonMaxSuppression(boxes, scores, g.const(np.array([keep])), g.const(np.array([0.5], np.float32)),
-                                     g.const(np.array([0.6], np.float32)))
-        g.output("chosen", chosen, ["N", 3], 7)
+    most, overlap, least = g.input("most", [1], 7), g.input("overlap", [1]), g.input("least", [1])
+    chosen = g.NonMaxSuppression(boxes, scores, most, overlap, least)
+    batch, klass, box = (g.Squeeze(column, [1]) for column in g.Split(chosen, [1, 1, 1], axis=1, outputs=3))
+    places = g.Transpose(g.Concat(*[g.Unsqueeze(v, [0]) for v in (batch, box)], axis=0), perm=[1, 0])
+    g.output("chosen", chosen, ["N", 3], 7)
+    g.output("chosen_boxes", g.GatherND(boxes, places), ["N", 4])
+    g.output("chosen_classes", klass, ["N"], 7)
     g.output("boxes", boxes, ["B", "A", 4])
     g.output("scores", scores, ["B", classes, "A"])
     return g.model()
