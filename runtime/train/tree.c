@@ -1,0 +1,157 @@
+/* See tree.h. */
+#include "runtime/train/tree.h"
+
+#include <string.h>
+
+void tnrt_tree_share(int64_t n_leaves, int rank, int size, int64_t *out_first, int64_t *out_end) {
+  int64_t each = n_leaves / size, more = n_leaves % size; /* the first `more` processes have one more */
+  *out_first = rank * each + (rank < more ? rank : more);
+  *out_end = *out_first + each + (rank < more);
+}
+
+static bool are_siblings(const tnrt_tree_node *a, const tnrt_tree_node *b) {
+  return a->level == b->level && a->index % 2 == 0 && b->index == a->index + 1;
+}
+
+/* A left child whose right sibling has no leaf; of the root neither has one. */
+static bool is_alone(const tnrt_tree_node *node, int64_t n_leaves) {
+  bool is_root = (INT64_C(1) << node->level) >= n_leaves;
+  return !is_root && node->index % 2 == 0 && ((node->index + 1) << node->level) >= n_leaves;
+}
+
+static void promote(tnrt_tree_node *node) {
+  node->level++;
+  node->index /= 2;
+}
+
+static void add_to(float *restrict to, const float *restrict from, size_t count) {
+  for (size_t i = 0; i < count; i++) to[i] += from[i];
+}
+
+enum { MOST = 128 }; /* subtrees of one row: two a level at most, 63 levels */
+
+/* The subtrees of a row of leaves, from the left, grow by the leaf behind them. Where two become one and adds is set,
+ * the sum of the right one is added to that of the left. Returns how many there are. */
+static uint32_t grow(tnrt_tree *t, tnrt_tree_node *nodes, uint32_t n, tnrt_tree_node leaf, bool adds) {
+  nodes[n++] = leaf;
+  for (;;) {
+    tnrt_tree_node *last = &nodes[n - 1];
+    if (is_alone(last, t->n_leaves)) {
+      promote(last);
+    } else if (n > 1 && are_siblings(last - 1, last)) {
+      n--;
+      if (adds) add_to(t->buffers[n - 1], t->buffers[n], t->count);
+      promote(last - 1);
+    } else {
+      return n;
+    }
+  }
+}
+
+static void *take(tnrt_tree *t, size_t n, size_t bytes) {
+  size_t all;
+  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
+  return t->alloc->get(t->alloc->user, all ? all : 1, 64);
+}
+
+tnrt_status tnrt_tree_open(tnrt_tree *t, tnrt_world *world, const tnrt_alloc *alloc, int64_t n_leaves, size_t count) {
+  *t = (tnrt_tree){.world = world, .alloc = alloc, .count = count, .n_leaves = n_leaves};
+  /* Subtrees of a row while it grows: one a level on its left side, one on its right; and what comes from others. */
+  for (int64_t n = n_leaves / world->size + 1; n > 0; n /= 2) t->n_buffers += 2;
+  t->n_buffers += 2;
+  t->own = take(t, MOST, sizeof *t->own);
+  t->all = take(t, (size_t)world->size * MOST, sizeof *t->all);
+  t->slots = take(t, (size_t)world->size * MOST, sizeof *t->slots);
+  t->buffers = take(t, t->n_buffers, sizeof *t->buffers);
+  if (t->buffers) memset(t->buffers, 0, t->n_buffers * sizeof *t->buffers);
+  bool ok = t->own && t->all && t->slots && t->buffers;
+  for (uint32_t i = 0; i < t->n_buffers && ok; i++) ok = (t->buffers[i] = take(t, count, sizeof(float))) != NULL;
+  if (!ok) return tnrt_fail(world->message, TNRT_NO_MEMORY, "no memory for sums of gradients");
+  tnrt_tree_start(t, n_leaves);
+  return TNRT_OK;
+}
+
+void tnrt_tree_close(tnrt_tree *t) {
+  if (!t->alloc) return;
+  for (uint32_t i = 0; t->buffers && i < t->n_buffers; i++)
+    if (t->buffers[i]) t->alloc->give(t->alloc->user, t->buffers[i]);
+  if (t->buffers) t->alloc->give(t->alloc->user, t->buffers);
+  if (t->slots) t->alloc->give(t->alloc->user, t->slots);
+  if (t->all) t->alloc->give(t->alloc->user, t->all);
+  if (t->own) t->alloc->give(t->alloc->user, t->own);
+  memset(t, 0, sizeof *t);
+}
+
+void tnrt_tree_start(tnrt_tree *t, int64_t n_leaves) {
+  t->n_leaves = n_leaves;
+  t->n_own = 0;
+  tnrt_tree_share(n_leaves, t->world->rank, t->world->size, &t->first, &t->end);
+  t->next = t->first;
+}
+
+float *tnrt_tree_leaf(tnrt_tree *t) { return t->buffers[t->n_own]; }
+
+void tnrt_tree_add(tnrt_tree *t, float scale) {
+  float *leaf = t->buffers[t->n_own];
+  if (scale != 1)
+    for (size_t i = 0; i < t->count; i++) leaf[i] *= scale;
+  t->n_own = grow(t, t->own, t->n_own, (tnrt_tree_node){0, t->world->rank, t->next++}, true);
+}
+
+/* ---- between processes ---- */
+
+/* The sum of b, which is the right sibling, comes to a's. slot: where the own subtrees' sums stand. */
+static tnrt_status merge(tnrt_tree *t, const tnrt_tree_node *a, const tnrt_tree_node *b, uint32_t a_slot,
+                         uint32_t b_slot, const char *what) {
+  int self = t->world->rank;
+  float *spare = t->buffers[t->n_buffers - 1];
+  size_t bytes = t->count * sizeof(float);
+  if (a->owner == b->owner) {
+    if (a->owner == self) add_to(t->buffers[a_slot], t->buffers[b_slot], t->count);
+    return TNRT_OK;
+  }
+  if (b->owner == self) return tnrt_world_send(t->world, t->buffers[b_slot], bytes, a->owner, what);
+  if (a->owner != self) return TNRT_OK;
+  tnrt_status status = tnrt_world_receive(t->world, spare, bytes, b->owner, what);
+  if (status == TNRT_OK) add_to(t->buffers[a_slot], spare, t->count);
+  return status;
+}
+
+/* Every process goes through the same list in the same order, so that no two wait for each other. */
+static tnrt_status merge_all(tnrt_tree *t, uint32_t n, const char *what) {
+  uint32_t *slots = t->slots;
+  while (n > 1 || is_alone(&t->all[0], t->n_leaves)) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++, kept++) {
+      t->all[kept] = t->all[i];
+      slots[kept] = slots[i];
+      if (is_alone(&t->all[kept], t->n_leaves)) {
+        promote(&t->all[kept]);
+      } else if (i + 1 < n && are_siblings(&t->all[i], &t->all[i + 1])) {
+        tnrt_status status = merge(t, &t->all[i], &t->all[i + 1], slots[i], slots[i + 1], what);
+        if (status != TNRT_OK) return status;
+        promote(&t->all[kept]);
+        i++;
+      }
+    }
+    n = kept;
+  }
+  return TNRT_OK;
+}
+
+tnrt_status tnrt_tree_finish(tnrt_tree *t, const char *what, float **out_sum) {
+  uint32_t n = 0, slot = 0;
+  *out_sum = t->buffers[0];
+  if (t->world->size == 1) return TNRT_OK;
+  for (int r = 0; r < t->world->size; r++) {
+    int64_t first, end;
+    uint32_t n_of_r = 0;
+    tnrt_tree_share(t->n_leaves, r, t->world->size, &first, &end);
+    for (int64_t i = first; i < end; i++) n_of_r = grow(t, t->all + n, n_of_r, (tnrt_tree_node){0, r, i}, false);
+    n += n_of_r;
+  }
+  for (uint32_t i = 0; i < n; i++) t->slots[i] = t->all[i].owner == t->world->rank ? slot++ : 0;
+  tnrt_status status = merge_all(t, n, what);
+  if (status != TNRT_OK) return status;
+  return tnrt_world_broadcast(t->world, *out_sum, t->count * sizeof(float), t->all[0].owner, what);
+}

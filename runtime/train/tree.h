@@ -1,0 +1,46 @@
+/* Sums over numbered leaves whose order, and so each bit of them, depends on the number of leaves alone, whoever has
+ * them. The order is that of the left-complete binary tree: node (level, index) is the sum of its children
+ * (level - 1, 2 index) and (level - 1, 2 index + 1), or the left one where the right has no leaf. Each process has a
+ * row of leaves, which is a few whole subtrees; those that are left of a node's two children keep the sum. */
+#ifndef TNRT_TRAIN_TREE_H
+#define TNRT_TRAIN_TREE_H
+
+#include "runtime/core/runtime.h"
+#include "runtime/train/world.h"
+
+typedef struct tnrt_tree_node {
+  uint32_t level;
+  int owner;
+  int64_t index;
+} tnrt_tree_node;
+
+typedef struct tnrt_tree {
+  tnrt_world *world;
+  const tnrt_alloc *alloc;
+  int64_t n_leaves, first, end; /* the leaves first .. end - 1 are this process's */
+  size_t count;                 /* elements of a leaf */
+  int64_t next;                 /* the leaf that comes next */
+  tnrt_tree_node *own;          /* n_own subtrees, from the left */
+  uint32_t n_own, n_buffers;
+  float **buffers;              /* own[i]'s sum is buffers[i]; one more is for what comes from others */
+  tnrt_tree_node *all;          /* of all processes, for finish, */
+  uint32_t *slots;              /* and which of this one's buffers each is in */
+} tnrt_tree;
+
+/* The leaves of one process: n_leaves shared out in rows as equal as can be. */
+void tnrt_tree_share(int64_t n_leaves, int rank, int size, int64_t *out_first, int64_t *out_end);
+
+/* TNRT_NO_MEMORY. Takes log2(n_leaves) + 2 times count elements at most twice. n_leaves is at least 1. */
+tnrt_status tnrt_tree_open(tnrt_tree *tree, tnrt_world *world, const tnrt_alloc *alloc, int64_t n_leaves,
+                           size_t count);
+void tnrt_tree_close(tnrt_tree *tree);
+
+/* Begins a new sum, of as many leaves as open said or fewer. */
+void tnrt_tree_start(tnrt_tree *tree, int64_t n_leaves);
+/* Where the next leaf of this process is to be written, count elements; then add takes it, each element times scale. */
+float *tnrt_tree_leaf(tnrt_tree *tree);
+void tnrt_tree_add(tnrt_tree *tree, float scale);
+/* After the last leaf, all processes: *out_sum is the sum, the same in each, until the next start. */
+tnrt_status tnrt_tree_finish(tnrt_tree *tree, const char *what, float **out_sum);
+
+#endif

@@ -1,0 +1,230 @@
+/* Loading of the message-passing library, waiting with a limit, and naming who is missing; see world.h. */
+#include "runtime/train/world.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  TAG_DATA = 1,
+  TAG_MISSING,        /* where the sender waits, once some process has waited too long */
+  GATHER_SECONDS = 3 /* for which the others' places are waited for then */
+};
+
+/* ---- who starts us ---- */
+
+typedef struct launcher {
+  const char *family, *size; /* the variable that holds the number of processes */
+} launcher;
+
+static const launcher launchers[] = {{"openmpi", "OMPI_COMM_WORLD_SIZE"}, {"mpich", "PMI_SIZE"}};
+enum { N_LAUNCHERS = sizeof launchers / sizeof launchers[0] };
+
+/* The launcher that started this process, or NULL. */
+static const launcher *find_launcher(int *out_size) {
+  for (int i = 0; i < N_LAUNCHERS; i++) {
+    const char *size = getenv(launchers[i].size);
+    if (size && (*out_size = atoi(size)) > 0) return &launchers[i];
+  }
+  *out_size = 1;
+  return NULL;
+}
+
+static bool is_family(const char *name) {
+  for (int i = 0; i < N_LAUNCHERS; i++)
+    if (strcmp(launchers[i].family, name) == 0) return true;
+  return false;
+}
+
+/* ---- the plug-in ---- */
+
+static bool try_folder(tnrt_world *w, const char *folder, const char *family, char *why, size_t why_bytes) {
+  char path[4096];
+  if (!folder || !*folder) return false;
+  int n = snprintf(path, sizeof path, "%s/tenon_mpi_%s.so", folder, family);
+  if (n < 0 || (size_t)n >= sizeof path || access(path, R_OK) != 0) return false;
+  w->library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* Open MPI loads components that refer to it */
+  const char *failed = w->library ? NULL : dlerror();
+  if (failed) snprintf(why, why_bytes, "%s", failed);
+  return w->library;
+}
+
+static tnrt_status load(tnrt_world *w, const tnrt_world_options *o, const char *family) {
+  char why[256] = "";
+  const char *named = getenv("TENON_MPI_DIR");
+  bool found = try_folder(w, o->folder, family, why, sizeof why) || try_folder(w, named, family, why, sizeof why) ||
+               try_folder(w, o->install, family, why, sizeof why);
+  if (!found && why[0]) return tnrt_fail(w->message, TNRT_IO, "the plug-in for %s cannot be loaded: %s", family, why);
+  if (!found)
+    return tnrt_fail(w->message, TNRT_IO,
+                     "there is no plug-in tenon_mpi_%s.so, neither beside the program nor in TENON_MPI_DIR (%.100s) "
+                     "nor where tenon is installed (%.100s)", family, named ? named : "not set",
+                     o->install ? o->install : "unknown");
+  w->comm = dlsym(w->library, TNRT_COMM_NAME);
+  if (!w->comm || w->comm->version != TNRT_COMM)
+    return tnrt_fail(w->message, TNRT_IO, "the plug-in for %s is one of another version of tenon", family);
+  return TNRT_OK;
+}
+
+static tnrt_status fail_of(tnrt_world *w) {
+  return tnrt_fail(w->message, TNRT_IO, "%s: %.300s", w->comm->family, w->comm->error());
+}
+
+tnrt_status tnrt_world_open(tnrt_world *w, tnrt_message *message, const tnrt_world_options *o) {
+  int expected;
+  const launcher *by = find_launcher(&expected);
+  *w = (tnrt_world){.size = 1, .message = message, .timeout = o->timeout > 0 ? o->timeout : 120,
+                    .first_timeout = o->timeout > 0 ? o->timeout : 600};
+  const char *family = o->library ? o->library : by ? by->family : "none";
+  if (strcmp(family, "none") == 0 && expected == 1) return TNRT_OK;
+  if (strcmp(family, "none") == 0)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "started as one of %d processes by the mpirun of %s, which --mpi=none "
+                     "would make %d trainings of one process", expected, by->family, expected);
+  if (!is_family(family))
+    return tnrt_fail(message, TNRT_BAD_INPUT, "--mpi=%.40s: expected openmpi, mpich or none", family);
+  if (by && strcmp(by->family, family) != 0 && expected > 1)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "the mpirun that started this program is that of %s, --mpi names %s",
+                     by->family, family);
+  tnrt_status status = load(w, o, family);
+  if (status != TNRT_OK) {
+    w->comm = NULL;
+    return status;
+  }
+  if (w->comm->start(&w->rank, &w->size)) return fail_of(w);
+  if (w->size == expected || !by) return TNRT_OK;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "%s started %d processes, of which this one sees %d: the library of its "
+                   "mpirun is another one than %s", by->family, expected, w->size, w->comm->library());
+}
+
+void tnrt_world_close(tnrt_world *w) {
+  if (w->comm) w->comm->end();
+  w->comm = NULL; /* the library stays loaded: those of MPI cannot be taken out of a process */
+}
+
+void tnrt_world_abort(tnrt_world *w, int status) {
+  if (w->is_silent) sleep(2 * GATHER_SECONDS); /* the one that speaks ends all */
+  if (w->comm && w->size > 1) w->comm->abort(status);
+}
+
+/* ---- waiting ---- */
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct place {
+  int64_t step;
+  uint64_t number;
+} place;
+
+/* Tells the others where this process waits, hears where they do, and says who is behind. Every process that waits does
+ * so at the same time, for the first one's message wakes the others. */
+static tnrt_status name_missing(tnrt_world *w, const char *what) {
+  place own = {w->step, w->number};
+  bool is_here[TNRT_COMM_RANKS] = {false};
+  int ignored, from, first = w->rank;
+  is_here[w->rank] = true;
+  w->is_lost = true;
+  for (int r = 0; r < w->size; r++)
+    if (r != w->rank) (void)w->comm->send(&own, sizeof own, r, TAG_MISSING, &ignored);
+  for (double end = now() + GATHER_SECONDS; now() < end;) {
+    place theirs = {-1, 0};
+    int request, done = 0;
+    if (w->comm->probe(TAG_MISSING, &from)) break;
+    if (from < 0) {
+      nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+      continue;
+    }
+    if (w->comm->receive(&theirs, sizeof theirs, from, TAG_MISSING, &request)) break;
+    while (!done && !w->comm->test(request, &done)) continue;
+    is_here[from] = theirs.number >= own.number;
+    if (is_here[from] && from < first) first = from;
+  }
+  char ranks[128] = "";
+  size_t n = 0;
+  for (int r = 0; r < w->size; r++)
+    if (!is_here[r] && n < sizeof ranks - 16) n += tnrt_text(ranks + n, sizeof ranks - n, n > 0 ? ", %d" : "%d", r);
+  w->is_silent = first != w->rank; /* one of those that wait speaks for all */
+  return tnrt_fail(w->message, TNRT_IO, "of %d processes these did not come to step %lld, %.200s: %s", w->size,
+                   (long long)w->step, what, ranks);
+}
+
+tnrt_status tnrt_world_test(tnrt_world *w, int request, bool *out_done) {
+  int done = 1;
+  if (w->comm && request >= 0 && w->comm->test(request, &done)) return fail_of(w);
+  *out_done = done;
+  return TNRT_OK;
+}
+
+tnrt_status tnrt_world_wait(tnrt_world *w, int request, const char *what) {
+  bool done = false;
+  double start = 0;
+  for (uint64_t round = 0;; round++) {
+    tnrt_status status = tnrt_world_test(w, request, &done);
+    if (status != TNRT_OK || done) return status;
+    if (round < 1000) continue; /* the clock is asked only when it lasts */
+    if (round == 1000) start = now();
+    int from = -1;
+    bool is_late = now() - start > (w->step > 0 ? w->timeout : w->first_timeout);
+    if (!is_late && round % 64 == 0 && w->comm->probe(TAG_MISSING, &from)) return fail_of(w);
+    if (is_late || from >= 0) return name_missing(w, what);
+    if (round > 4000) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL); /* others may need this processor */
+  }
+}
+
+/* ---- calls ---- */
+
+/* The end of a call that began a request, or failed to. */
+static tnrt_status end_of(tnrt_world *w, int failed, const int *request, const char *what) {
+  return failed ? fail_of(w) : tnrt_world_wait(w, *request, what);
+}
+
+tnrt_status tnrt_world_sum_begin(tnrt_world *w, void *buffer, size_t count, tnrt_comm_type type, int *out_request) {
+  *out_request = -1;
+  if (!w->comm) return TNRT_OK;
+  w->number++;
+  return w->comm->sum(buffer, count, type, out_request) ? fail_of(w) : TNRT_OK;
+}
+
+tnrt_status tnrt_world_sum(tnrt_world *w, void *buffer, size_t count, tnrt_comm_type type, const char *what) {
+  int request;
+  tnrt_status status = tnrt_world_sum_begin(w, buffer, count, type, &request);
+  return status == TNRT_OK ? tnrt_world_wait(w, request, what) : status;
+}
+
+tnrt_status tnrt_world_sum_parts(tnrt_world *w, void *buffer, const int *counts, tnrt_comm_type type,
+                                 const char *what) {
+  int request = -1;
+  if (!w->comm) return TNRT_OK;
+  w->number++;
+  return end_of(w, w->comm->sum_parts(buffer, counts, type, &request), &request, what);
+}
+
+tnrt_status tnrt_world_gather(tnrt_world *w, void *buffer, const int *counts, const char *what) {
+  int request = -1;
+  if (!w->comm) return TNRT_OK;
+  w->number++;
+  return end_of(w, w->comm->gather(buffer, counts, &request), &request, what);
+}
+
+tnrt_status tnrt_world_broadcast(tnrt_world *w, void *buffer, size_t bytes, int root, const char *what) {
+  int request = -1;
+  if (!w->comm) return TNRT_OK;
+  w->number++;
+  return end_of(w, w->comm->broadcast(buffer, bytes, root, &request), &request, what);
+}
+
+tnrt_status tnrt_world_send(tnrt_world *w, const void *buffer, size_t bytes, int to, const char *what) {
+  int request = -1;
+  return end_of(w, w->comm->send(buffer, bytes, to, TAG_DATA, &request), &request, what);
+}
+
+tnrt_status tnrt_world_receive(tnrt_world *w, void *buffer, size_t bytes, int from, const char *what) {
+  int request = -1;
+  return end_of(w, w->comm->receive(buffer, bytes, from, TAG_DATA, &request), &request, what);
+}
