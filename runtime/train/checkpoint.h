@@ -1,9 +1,10 @@
 /* Checkpoints: a folder of step-00000123.safetensors, each written beside, synced, verified and renamed, with LATEST
- * (the name of the newest) and BEST (the name of the best, where one is kept) made the same way, and a lock that one
+ * (the name of the newest) and BEST (the name of the best, where one is kept) made the same way, and LOCK, which one
  * training at a time holds. A file has the weights by their paths, everything else as "optimizer.*" (what
- * --weights=FILE leaves out), and in __metadata__: "format" "tenon", "digest" (the plan's, 16 hexadecimal digits),
- * "model", "producer", "step", "epoch", "cursor", "seed" in decimal, one "crc32:NAME" or the like a tensor, and the
- * texts that the caller gives. */
+ * --weights=FILE leaves out), and in __metadata__: "checksum" of the header, "sequence" (of files of the folder, in
+ * decimal), "format" "tenon", "digest" (the plan's, 16 hexadecimal digits), "model", "producer", "step", "epoch",
+ * "cursor", "seed" in decimal, "value" that decides which is the best, one "digest:NAME" (tnrt_digest of its bytes) a
+ * tensor, and the texts that the caller gives. Newest is the file of the greatest sequence, whatever its step. */
 #ifndef TNRT_TRAIN_CHECKPOINT_H
 #define TNRT_TRAIN_CHECKPOINT_H
 
@@ -38,27 +39,38 @@ typedef struct tnrt_checkpoint {
   const tnrt_saved_text *texts;
 } tnrt_checkpoint;
 
-/* A folder that a training writes to. T3 completes the record. */
+/* A folder that a training writes to. */
 typedef struct tnrt_store tnrt_store;
 
-/* Makes the folder where there is none and takes its lock; TNRT_BAD_INPUT when another process holds it (named by its
- * id where known). Allocates all that writing `contents` needs. *out is NULL after a failure. */
+/* Makes the folder where there is none (not those above it) and takes its lock; TNRT_BAD_INPUT when another process
+ * holds it (named by its id where known). Allocates all that writing `contents` needs. contents->step 0: the training
+ * begins, and what is in the folder is of another one: it goes as files of this one come; else it is resumed, and the
+ * best so far counts. *out is NULL after a failure. */
 tnrt_status tnrt_store_open(tnrt_store **out, tnrt_message *message, const tnrt_alloc *alloc, const char *folder,
                             const tnrt_checkpoint *contents);
-void tnrt_store_close(tnrt_store *store); /* gives the lock back; NULL is fine */
+void tnrt_store_close(tnrt_store *store); /* waits as tnrt_store_wait; gives the lock back; NULL is fine */
+/* From here on a thread writes, from a copy of the data for which memory is taken here. */
+tnrt_status tnrt_store_set_async(tnrt_store *store, tnrt_message *message, const tnrt_checkpoint *contents);
 
 /* What writing is to keep. */
 typedef struct tnrt_keep {
-  int64_t last;    /* how many of the newest stay, at least 1 */
-  bool has_value;  /* value was measured at this step, and is to decide which is the best; the best one stays too */
+  int64_t last;   /* how many of the newest stay, at least 1 */
+  bool has_value; /* value was measured at this step, and is to decide which is the best; the best one stays too */
   bool is_max;
   double value;
 } tnrt_keep;
 
 /* Writes one and removes what is not to be kept. Allocates nothing. TNRT_IO (disk full, say): what was there stays, the
- * message has path, bytes needed and bytes free; the caller tells it and goes on. */
+ * message has path, bytes needed and bytes free; the caller tells it and goes on. With a thread: waits until the one
+ * before is written, whose status this is, then copies and returns. */
 tnrt_status tnrt_store_write(tnrt_store *store, tnrt_message *message, const tnrt_checkpoint *contents,
                              const tnrt_keep *keep);
+/* Until all is written; the status of the last one that a thread wrote, if it was not told yet. */
+tnrt_status tnrt_store_wait(tnrt_store *store, tnrt_message *message);
+
+/* Back to the newest valid checkpoint that this store has written or found: fills the tensors of contents, and step,
+ * epoch and cursor. Allocates nothing. TNRT_BAD_INPUT when there is none; then the tensors are as they were. */
+tnrt_status tnrt_store_restore(tnrt_store *store, tnrt_message *message, tnrt_checkpoint *contents);
 
 typedef enum tnrt_which { TNRT_WHICH_LAST, TNRT_WHICH_BEST } tnrt_which;
 
@@ -78,8 +90,8 @@ const char *tnrt_reading_text(const tnrt_reading *reading, const char *key);
 int64_t tnrt_reading_integer(const tnrt_reading *reading, const char *key, int64_t otherwise);
 /* The tensor of this name as the file has it (data inside of the reading), or NULL. */
 const tnrt_saved *tnrt_reading_tensor(const tnrt_reading *reading, const char *name);
-/* Copies the tensors called as those of `tensors` into their data. TNRT_BAD_INPUT names the first that is missing or
- * has another type or shape, as "checkpoint PATH: ... , the program has ...". */
+/* Copies the tensors called as those of `tensors` into their data. Where one is missing or has another type or shape,
+ * none is copied, and TNRT_BAD_INPUT lists the differences, a line each, as far as a message goes. */
 tnrt_status tnrt_reading_fill(tnrt_message *message, const tnrt_reading *reading, tnrt_saved *tensors, uint32_t n);
 
 #endif

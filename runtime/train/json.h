@@ -11,7 +11,9 @@ typedef struct tnrt_json {
   const char *at, *end;
   const char *error; /* NULL: none so far; after an error all functions give false, 0 */
   int depth;
-  bool is_first; /* of the array or object that was just entered */
+  uint64_t objects; /* bit i: level i is an object */
+  bool is_first;    /* of the array or object that was just entered */
+  bool expects_key; /* tnrt_json_more has found a member of an object */
 } tnrt_json;
 
 static inline tnrt_json tnrt_json_over(const char *text, size_t bytes) {
@@ -26,7 +28,8 @@ bool tnrt_json_more(tnrt_json *json);
 /* A member's key, with its colon, or a string value. As tnrt_json_text, but what it gives lies in the text, still with
  * its escapes. */
 bool tnrt_json_raw(tnrt_json *json, const char **out, size_t *out_bytes);
-/* Unescaped UTF-8 into out (cut to capacity, zero-ended); *out_bytes: its whole length. Keys: call tnrt_json_key. */
+/* Unescaped UTF-8 into out (cut to capacity, zero-ended); *out_bytes: its whole length, may be NULL. out may be where
+ * the text itself stands. Keys: call tnrt_json_key. */
 bool tnrt_json_text(tnrt_json *json, char *out, size_t capacity, size_t *out_bytes);
 bool tnrt_json_key(tnrt_json *json, char *out, size_t capacity);
 bool tnrt_json_number(tnrt_json *json, double *out);
