@@ -93,6 +93,26 @@ void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value) {
   use_link(&node->operands[index], value);
 }
 
+void tn_node_add_fixed(tn_node *node, tn_value *value) {
+  uint32_t n = node->n_operands;
+  tn_use *operands = TN_NEW_N(node->block->func->module->arena, tn_use, (size_t)n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    tn_value *operand = node->operands[i].value;
+    use_unlink(&node->operands[i]);
+    operands[i] = (tn_use){.user = node, .index = i};
+    use_link(&operands[i], operand);
+  }
+  operands[n] = (tn_use){.user = node, .index = n};
+  use_link(&operands[n], value);
+  node->operands = operands;
+  node->n_operands++;
+  for (uint32_t i = 0; i < node->n_regions; i++) {
+    tn_value *param = tn_block_add_param(node->regions[i], value->type, value->name);
+    param->index = value->index;
+    param->n_index = value->n_index;
+  }
+}
+
 static void drop_param(tn_block *block, uint32_t index) {
   TN_ASSERT(block->params.data[index]->n_uses == 0);
   block->params.n--;

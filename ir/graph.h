@@ -207,6 +207,9 @@ bool tn_node_infer_types(const tn_node *node, const tn_type **out_types, uint32_
  * that exist their new types. */
 bool tn_node_set_result_types(tn_node *node, const tn_type *const *types, uint32_t n);
 void tn_node_set_operand(tn_node *node, uint32_t index, tn_value *value);
+/* One more operand at the end of a node whose regions get such operands as they are (if, loop, scan), and a parameter
+ * for it at the end of each region. */
+void tn_node_add_fixed(tn_node *node, tn_value *value);
 /* Takes operand `index` of a node with regions, and the parameter number `param` of each region, away; that parameter
  * must have no uses (asserted). */
 void tn_node_drop_operand(tn_node *node, uint32_t index, uint32_t param);

@@ -15,7 +15,7 @@
  * f32, the mean over the batch. running: the weights of role TNRT_WEIGHT_RUNNING after this batch. gradients: of the
  * trained weights in order, of the mean loss; the caller sums them over micro-batches, each times its share of the
  * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then
- * trained and states are what they were. */
+ * running, trained and states are what they were. States are zeros at first. */
 #ifndef TNRT_TRAINING_H
 #define TNRT_TRAINING_H
 

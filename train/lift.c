@@ -2,33 +2,42 @@
 #include "ir/primitives.h"
 #include "train/train.h"
 
-static void replace_constant(tn_block *block, const tn_const *constant, tn_value *param) {
-  for (tn_node *node = block->first, *next; node != NULL; node = next) {
-    next = node->next;
-    if (node->op != &tn_op_const || tn_value_const(node->results[0]) != constant) continue;
-    tn_value_replace(node->results[0], param);
-    tn_node_remove(node);
-  }
+static bool is_of(const tn_node *node, const tn_const *constant) {
+  return node->op == &tn_op_const && tn_value_const(node->results[0]) == constant;
 }
 
-/* Regions see nothing of the outside, so a constant inside one stays a constant. */
-static bool is_used_inside(const tn_block *block, const tn_const *constant) {
-  for (const tn_node *node = block->first; node != NULL; node = node->next)
+static bool is_inside(const tn_block *block, const tn_const *constant) {
+  for (const tn_node *node = block->first; node != NULL; node = node->next) {
+    if (is_of(node, constant)) return true;
     for (uint32_t i = 0; i < node->n_regions; i++)
-      for (const tn_node *inner = node->regions[i]->first; inner != NULL; inner = inner->next) {
-        if (inner->op == &tn_op_const && tn_value_const(inner->results[0]) == constant) return true;
-        if (inner->n_regions > 0 && is_used_inside(node->regions[i], constant)) return true;
-      }
+      if (is_inside(node->regions[i], constant)) return true;
+  }
   return false;
+}
+
+/* Regions see nothing of the outside: where one uses the constant, its node is given the value. */
+static void replace(tn_block *block, const tn_const *constant, tn_value *value) {
+  for (tn_node *node = block->first, *next; node != NULL; node = next) {
+    next = node->next;
+    if (is_of(node, constant)) {
+      tn_value_replace(node->results[0], value);
+      tn_node_remove(node);
+      continue;
+    }
+    bool any = false;
+    for (uint32_t i = 0; i < node->n_regions; i++) any |= is_inside(node->regions[i], constant);
+    if (any) tn_node_add_fixed(node, value);
+    for (uint32_t i = 0; any && i < node->n_regions; i++) {
+      tn_block *region = node->regions[i];
+      replace(region, constant, region->params.data[region->params.n - 1]);
+    }
+  }
 }
 
 bool tn_train_lift(tn_func *func, const tn_train_weight *weights, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
-    if (is_used_inside(func->body, weights[i].constant))
-      return tn_error(func->module->ctx, weights[i].constant->loc, TN_E_VERIFY,
-                      "weight '%s' is a constant inside a region", weights[i].path);
-    tn_value *param = tn_block_add_param(func->body, weights[i].constant->type, weights[i].path);
-    replace_constant(func->body, weights[i].constant, param);
+    const tn_const *constant = weights[i].constant;
+    replace(func->body, constant, tn_block_add_param(func->body, constant->type, weights[i].path));
   }
   return true;
 }

@@ -1,61 +1,94 @@
-/* One step of training: gradients of the loss, then what the optimiser makes of them. */
+/* The functions that one step of training is made of: gradients of the loss, and what the optimiser makes of them. */
+#include <math.h>
+
 #include "ir/gradient.h"
-#include "train/train.h"
+#include "ir/ops/compose.h"
+#include "train/optimizer.h"
 
-uint32_t tn_optimizer_states(const tn_optimizer *optimizer) {
-  if (optimizer->kind == TN_OPTIMIZER_SGD) return optimizer->momentum != 0;
-  return 2;
+/* What is known while a function is made. trained, gradients: one each; states: n_states of each. */
+typedef struct step {
+  tn_build b;
+  tn_func *func;
+  const tn_train_plan *plan;
+  uint32_t *of; /* the weight of each trained one */
+  uint32_t n_trained, n_states;
+  tn_value **trained, **gradients, **states, *rates, *norm, *is_finite;
+  tn_value **kept; /* of the function: the loss, then the next values of running weights */
+  tn_value **running; /* the weights that those are of */
+  uint32_t n_kept, n_running;
+  TN_VEC(tn_value *) results;
+} step;
+
+static step begin(tn_func *func, const tn_train_plan *plan) {
+  TN_ASSERT(plan->has_norm || !plan->has_loss_scale);
+  step s = {.func = func, .plan = plan, .n_states = tn_optimizer_states(&plan->optimizer)};
+  tn_arena *arena = func->module->arena;
+  s.of = TN_NEW_N(arena, uint32_t, plan->n_weights);
+  for (uint32_t i = 0; i < plan->n_weights; i++)
+    if (plan->weights[i].role == TNRT_WEIGHT_TRAINED) s.of[s.n_trained++] = i;
+  s.trained = TN_NEW_N(arena, tn_value *, s.n_trained);
+  s.gradients = TN_NEW_N(arena, tn_value *, s.n_trained);
+  s.states = TN_NEW_N(arena, tn_value *, (size_t)s.n_trained * s.n_states);
+  s.running = TN_NEW_N(arena, tn_value *, plan->n_weights);
+  return s;
 }
 
-typedef struct update {
-  tn_build *b;
-  const tn_optimizer *optimizer;
-  tn_value *rate, *step_size, *scale; /* scalars: of tn_train.h's rates */
-} update;
+/* --- Parameters and results --- */
 
-static tn_value *times(const update *u, tn_value *x, tn_value *scalar) {
-  return tn_build_binary(u->b, TN_MUL, x,
-                         x == NULL ? NULL : tn_build_broadcast_to(u->b, scalar, x->type->dims, x->type->ndim));
+static void add_states(step *s) {
+  for (uint32_t i = 0; i < s->n_trained; i++)
+    for (uint32_t k = 0; k < s->n_states; k++)
+      s->states[i * s->n_states + k] = tn_block_add_param(
+          s->func->body, s->trained[i]->type,
+          tn_namef(s->func->module->ctx, "optimizer.%s.%s", tn_optimizer_state_name(&s->plan->optimizer, k),
+                   s->trained[i]->name));
 }
 
-static tn_value *scaled(const update *u, tn_value *x, double by) { return tn_build_binary_f(u->b, TN_MUL, x, by); }
-
-static tn_value *sum(const update *u, tn_value *x, tn_value *y) { return tn_build_binary(u->b, TN_ADD, x, y); }
-
-/* A running mean: old * keep + now * (1 - keep). */
-static tn_value *running(const update *u, tn_value *old, tn_value *now, double keep) {
-  return sum(u, scaled(u, old, keep), scaled(u, now, 1 - keep));
+static void add_rates(step *s) {
+  tn_ctx *ctx = s->func->module->ctx;
+  const tn_dim *n = tn_dim_const(ctx, TNRT_RATES + (int64_t)s->plan->n_groups);
+  s->rates = tn_block_add_param(s->func->body, tn_type_tensor(ctx, TN_F32, 1, &n), "rates");
 }
 
-static tn_value *sgd(const update *u, tn_value *w, tn_value *g, tn_value *const *old, tn_value **out) {
-  const tn_optimizer *o = u->optimizer;
-  if (o->decay != 0) g = sum(u, g, scaled(u, w, o->decay));
-  tn_value *move = g;
-  if (o->momentum != 0) {
-    out[0] = sum(u, scaled(u, old[0], o->momentum), g);
-    move = o->nesterov ? sum(u, g, scaled(u, out[0], o->momentum)) : out[0];
+static void move_last(tn_block *block, tn_value *param) {
+  size_t n = block->params.n, at = param->def_index;
+  for (size_t i = at; i + 1 < n; i++) {
+    block->params.data[i] = block->params.data[i + 1];
+    block->params.data[i]->def_index = (uint32_t)i;
   }
-  return tn_build_binary(u->b, TN_SUB, w, times(u, move, u->rate));
+  block->params.data[n - 1] = param;
+  param->def_index = (uint32_t)(n - 1);
 }
 
-static tn_value *adam(const update *u, tn_value *w, tn_value *g, tn_value *const *old, tn_value **out) {
-  const tn_optimizer *o = u->optimizer;
-  bool decoupled = o->kind == TN_OPTIMIZER_ADAMW;
-  if (o->decay != 0 && !decoupled) g = sum(u, g, scaled(u, w, o->decay));
-  if (o->decay != 0 && decoupled)
-    w = tn_build_binary(u->b, TN_SUB, w, times(u, scaled(u, w, o->decay), u->rate));
-  out[0] = running(u, old[0], g, o->beta1);
-  out[1] = running(u, old[1], tn_build_binary(u->b, TN_MUL, g, g), o->beta2);
-  tn_value *root = times(u, tn_build_unary(u->b, TN_SQRT, out[1]), u->scale);
-  tn_value *below = tn_build_binary_f(u->b, TN_ADD, root, o->epsilon);
-  tn_value *move = tn_build_binary(u->b, TN_DIV, times(u, out[0], u->step_size), below);
-  return tn_build_binary(u->b, TN_SUB, w, move);
+/* The weights are the last parameters, but for noise. */
+static void take_weights(step *s, tn_value *noise) {
+  tn_block *body = s->func->body;
+  if (noise != NULL) move_last(body, noise);
+  size_t first = body->params.n - s->plan->n_weights - (noise != NULL);
+  for (uint32_t i = 0; i < s->n_trained; i++) s->trained[i] = body->params.data[first + s->of[i]];
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (s->plan->weights[i].role == TNRT_WEIGHT_RUNNING) s->running[s->n_running++] = body->params.data[first + i];
 }
 
-static tn_value *rate_of(tn_build *b, tn_value *rates, int64_t position) {
-  tn_value *one = tn_build_slice_axis(b, rates, 0, tn_dim_const(b->ctx, position), tn_dim_const(b->ctx, 1), 1);
-  return tn_build_reshape(b, one, NULL, 0);
+static void add_result(step *s, tn_value *value, const char *name) {
+  TN_VEC_PUSH(s->func->module->arena, &s->results, value);
+  TN_VEC_PUSH(s->func->module->arena, &s->func->result_names, name);
 }
+
+static void add_next(step *s, tn_value *value, const tn_value *of) {
+  add_result(s, value, tn_namef(s->func->module->ctx, "%s.next", of->name));
+}
+
+static bool finish(step *s) {
+  for (size_t i = 0; i < s->results.n; i++)
+    if (s->results.data[i] == NULL) return false;
+  tn_build_return(&s->b, s->results.data, (uint32_t)s->results.n);
+  return true;
+}
+
+/* --- Gradients --- */
+
+static tn_value *rate(step *s, uint32_t i) { return tn_compose_entry(&s->b, s->rates, i); }
 
 static bool check_loss(const tn_func *func, const tn_value *loss) {
   if (loss->type->ndim == 0 && loss->type->dtype == TN_F32) return true;
@@ -65,62 +98,157 @@ static bool check_loss(const tn_func *func, const tn_value *loss) {
                   "a loss is a scalar f32, found %s", text.data);
 }
 
-typedef struct parts {
-  tn_value **trained, **gradients, **states, **results;
-  uint32_t n_trained, n_states, n_results;
-} parts;
-
-static void take_params(tn_func *func, const tn_train_weight *weights, uint32_t n, const tn_optimizer *optimizer,
-                        parts *p) {
-  tn_arena *arena = func->module->arena;
-  size_t first = func->body->params.n - n;
-  p->trained = TN_NEW_N(arena, tn_value *, n);
-  for (uint32_t i = 0; i < n; i++)
-    if (weights[i].is_trained) p->trained[p->n_trained++] = func->body->params.data[first + i];
-  uint32_t each = tn_optimizer_states(optimizer);
-  p->gradients = TN_NEW_N(arena, tn_value *, p->n_trained);
-  p->states = TN_NEW_N(arena, tn_value *, p->n_trained * each);
-  for (uint32_t i = 0; i < p->n_trained; i++)
-    for (uint32_t k = 0; k < each; k++)
-      p->states[p->n_states++] = tn_block_add_param(
-          func->body, p->trained[i]->type, tn_namef(func->module->ctx, "%s.state%u", p->trained[i]->name, k));
-}
-
-static void take_results(tn_func *func, parts *p) {
-  tn_node *last = func->body->last;
-  p->results = TN_NEW_N(func->module->arena, tn_value *, last->n_operands + p->n_trained + p->n_states);
-  for (; p->n_results < last->n_operands; p->n_results++)
-    p->results[p->n_results] = last->operands[p->n_results].value;
+/* The function's terminator goes, its operands are kept. */
+static bool differentiate(step *s) {
+  tn_node *last = s->func->body->last;
+  tn_value *seed = NULL;
+  s->n_kept = last->n_operands;
+  s->kept = TN_NEW_N(s->func->module->arena, tn_value *, s->n_kept);
+  for (uint32_t i = 0; i < s->n_kept; i++) s->kept[i] = last->operands[i].value;
+  TN_ASSERT(s->n_kept == 1 + s->n_running);
   tn_node_remove(last);
+  s->func->result_names.n = 0;
+  s->b = tn_build_at_end(s->func->body);
+  if (!check_loss(s->func, s->kept[0])) return false;
+  if (s->plan->has_loss_scale && (seed = rate(s, TNRT_RATE_LOSS_SCALE)) == NULL) return false;
+  return tn_gradient(&s->b, s->kept, &seed, 1, s->trained, s->n_trained, s->gradients);
 }
 
-static void add_result(tn_func *func, parts *p, tn_value *value, const char *name) {
-  p->results[p->n_results++] = value;
-  TN_VEC_PUSH(func->module->arena, &func->result_names, name);
+/* --- Norm and clipping --- */
+
+static tn_value *square_sum(tn_build *b, tn_value *x) {
+  int64_t axes[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < TN_MAX_NDIM; i++) axes[i] = i;
+  x = tn_compose_wide(b, x);
+  x = tn_build_binary(b, TN_MUL, x, x);
+  return x == NULL ? NULL : tn_build_cast(b, tn_build_reduce(b, "sum", x, axes, x->type->ndim, false), TN_F32);
 }
 
-bool tn_train_step(tn_func *func, const tn_train_weight *weights, uint32_t n, const tn_optimizer *optimizer) {
-  tn_ctx *ctx = func->module->ctx;
-  parts p = {0};
-  take_params(func, weights, n, optimizer, &p);
-  const tn_dim *four = tn_dim_const(ctx, TN_TRAIN_RATES);
-  tn_value *rates = tn_block_add_param(func->body, tn_type_tensor(ctx, TN_F32, 1, &four), "rates");
-  take_results(func, &p);
-  tn_value *loss = p.results[0], *ones = NULL;
-  tn_build b = tn_build_at_end(func->body);
-  if (!check_loss(func, loss) || !tn_gradient(&b, &loss, &ones, 1, p.trained, p.n_trained, p.gradients)) return false;
-  update u = {&b, optimizer, rate_of(&b, rates, 0), rate_of(&b, rates, 1), rate_of(&b, rates, 2)};
-  uint32_t each = tn_optimizer_states(optimizer);
-  tn_value **made = TN_NEW_N(func->module->arena, tn_value *, p.n_states);
-  for (uint32_t i = 0; i < p.n_trained; i++) {
-    tn_value *const *old = p.states + i * each;
-    tn_value *w = optimizer->kind == TN_OPTIMIZER_SGD ? sgd(&u, p.trained[i], p.gradients[i], old, made + i * each)
-                                                      : adam(&u, p.trained[i], p.gradients[i], old, made + i * each);
-    if (w == NULL) return false;
-    add_result(func, &p, w, tn_namef(ctx, "%s.next", p.trained[i]->name));
+/* Of all gradients of the loss itself; inverse: of the loss' scale, or NULL. */
+static bool make_norm(step *s, tn_value *inverse) {
+  tn_build *b = &s->b;
+  tn_value *sum = tn_build_splat_f(b, TN_F32, 0);
+  for (uint32_t i = 0; i < s->n_trained; i++) sum = tn_build_binary(b, TN_ADD, sum, square_sum(b, s->gradients[i]));
+  s->norm = tn_build_unary(b, TN_SQRT, sum);
+  if (inverse != NULL) s->norm = tn_build_binary(b, TN_MUL, s->norm, inverse);
+  if (s->plan->has_norm) s->is_finite = tn_build_unary(b, TN_IS_FINITE, s->norm);
+  return s->norm != NULL && (s->is_finite != NULL || !s->plan->has_norm);
+}
+
+/* What all gradients are multiplied by, a scalar f32, or NULL for 1. */
+static bool make_factor(step *s, tn_value **out) {
+  tn_build *b = &s->b;
+  tn_value *inverse = NULL;
+  *out = NULL;
+  if (s->plan->has_loss_scale) {
+    tn_value *scale = rate(s, TNRT_RATE_LOSS_SCALE);
+    inverse = *out = tn_build_binary(b, TN_DIV, tn_build_splat_f(b, TN_F32, 1), scale);
+    if (inverse == NULL) return false;
   }
-  for (uint32_t i = 0; i < p.n_states; i++)
-    add_result(func, &p, made[i], tn_namef(ctx, "%s.next", p.states[i]->name));
-  tn_build_return(&b, p.results, p.n_results);
+  if ((s->plan->has_norm || s->plan->clip == TN_CLIP_NORM) && !make_norm(s, inverse)) return false;
+  if (s->plan->clip != TN_CLIP_NORM) return true;
+  tn_value *most = tn_build_splat_f(b, TN_F32, s->plan->limit);
+  tn_value *factor = tn_build_binary(b, TN_DIV, most, tn_build_binary_f(b, TN_ADD, s->norm, 1e-6));
+  factor = tn_build_binary_f(b, TN_MIN, factor, 1);
+  return (*out = inverse == NULL ? factor : tn_build_binary(b, TN_MUL, factor, inverse)) != NULL;
+}
+
+static tn_value *clipped(step *s, tn_value *g, tn_value *factor) {
+  tn_build *b = &s->b;
+  if (factor != NULL) g = tn_build_binary(b, TN_MUL, g, tn_compose_repeat(b, tn_compose_narrow(b, factor, g), g));
+  if (s->plan->clip != TN_CLIP_VALUE) return g;
+  return tn_build_binary_f(b, TN_MAX, tn_build_binary_f(b, TN_MIN, g, s->plan->limit), -s->plan->limit);
+}
+
+/* --- Update --- */
+
+static tn_value *guarded(step *s, tn_value *next, tn_value *old) {
+  if (s->is_finite == NULL) return next;
+  return tn_build_select(&s->b, tn_compose_repeat(&s->b, s->is_finite, old), next, old);
+}
+
+/* The number's scalar in the type that the weight is computed in. */
+static tn_value *rate_like(step *s, uint32_t i, const tn_value *like) {
+  return tn_compose_narrow(&s->b, rate(s, i), like);
+}
+
+/* next: room for the weight and its states. Weights below f32 are computed in f32. */
+static bool update_one(step *s, uint32_t i, tn_value *factor, tn_value **next) {
+  const tn_train_weight *weight = &s->plan->weights[s->of[i]];
+  const tn_optimizer *o = &s->plan->optimizer;
+  tn_build *b = &s->b;
+  tn_value *old = s->trained[i], *const *states = s->states + (size_t)i * s->n_states;
+  tn_update u = {.b = b, .optimizer = o, .decay = isnan(weight->decay) ? o->decay : weight->decay,
+                 .l1 = isnan(weight->l1) ? o->l1 : weight->l1, .w = tn_compose_wide(b, old)};
+  if (u.w == NULL) return false;
+  u.g = clipped(s, tn_compose_wide(b, s->gradients[i]), factor);
+  u.rate = rate_like(s, TNRT_RATES + weight->group, u.w);
+  u.bias1 = rate_like(s, TNRT_RATE_BIAS1, u.w);
+  u.bias2 = rate_like(s, TNRT_RATE_BIAS2, u.w);
+  for (uint32_t k = 0; k < s->n_states; k++) u.old[k] = tn_compose_wide(b, states[k]);
+  next[0] = guarded(s, tn_compose_narrow(b, tn_optimizer_run(&u), old), old);
+  for (uint32_t k = 0; k < s->n_states; k++)
+    next[1 + k] = guarded(s, tn_compose_narrow(b, u.next[k], states[k]), states[k]);
+  for (uint32_t k = 0; k <= s->n_states; k++)
+    if (next[k] == NULL) return false;
   return true;
+}
+
+/* [norm,] running.., trained.., states.. as results. */
+static bool update_all(step *s) {
+  uint32_t n = s->n_states + 1;
+  tn_value *factor, **next = TN_NEW_N(s->func->module->arena, tn_value *, (size_t)s->n_trained * n);
+  if (!make_factor(s, &factor)) return false;
+  if (s->plan->has_norm) add_result(s, s->norm, "norm");
+  for (uint32_t i = 0; i < s->n_running; i++) add_next(s, guarded(s, s->kept[1 + i], s->running[i]), s->running[i]);
+  for (uint32_t i = 0; i < s->n_trained; i++) {
+    if (!update_one(s, i, factor, next + (size_t)i * n)) return false;
+    add_next(s, next[(size_t)i * n], s->trained[i]);
+  }
+  for (uint32_t i = 0; i < s->n_trained; i++)
+    for (uint32_t k = 0; k < s->n_states; k++)
+      add_next(s, next[(size_t)i * n + 1 + k], s->states[(size_t)i * s->n_states + k]);
+  return true;
+}
+
+/* --- The three --- */
+
+bool tn_train_step(tn_func *func, const tn_train_plan *plan, tn_value *noise) {
+  step s = begin(func, plan);
+  take_weights(&s, noise);
+  add_states(&s);
+  add_rates(&s);
+  if (noise != NULL) move_last(func->body, noise);
+  if (!differentiate(&s)) return false;
+  add_result(&s, s.kept[0], "loss");
+  return update_all(&s) && finish(&s);
+}
+
+bool tn_train_grad(tn_func *func, const tn_train_plan *plan, tn_value *noise) {
+  step s = begin(func, plan);
+  take_weights(&s, noise);
+  add_rates(&s);
+  if (noise != NULL) move_last(func->body, noise);
+  if (!differentiate(&s)) return false;
+  add_result(&s, s.kept[0], "loss");
+  for (uint32_t i = 0; i < s.n_running; i++) add_next(&s, s.kept[1 + i], s.running[i]);
+  for (uint32_t i = 0; i < s.n_trained; i++)
+    add_result(&s, s.gradients[i], tn_namef(func->module->ctx, "gradient.%s", s.trained[i]->name));
+  return finish(&s);
+}
+
+tn_func *tn_train_update(tn_module *module, const tn_train_plan *plan) {
+  tn_func *func = tn_func_create(module, "update", true);
+  step s = begin(func, plan);
+  for (uint32_t i = 0; i < s.n_trained; i++) {
+    const tn_train_weight *weight = &plan->weights[s.of[i]];
+    s.trained[i] = tn_block_add_param(func->body, weight->constant->type, weight->path);
+  }
+  add_states(&s);
+  for (uint32_t i = 0; i < s.n_trained; i++)
+    s.gradients[i] = tn_block_add_param(func->body, s.trained[i]->type,
+                                        tn_namef(module->ctx, "gradient.%s", s.trained[i]->name));
+  add_rates(&s);
+  s.b = tn_build_at_end(func->body);
+  return update_all(&s) && finish(&s) ? func : NULL;
 }

@@ -1,39 +1,78 @@
-/* Training at graph level: from a function whose first result is a loss to the function that makes one step of an
- * optimiser. Front ends make the loss; the runtime (runtime/train) calls the steps. */
+/* Training at graph level: from a function whose first result is a loss to the functions of runtime/training.h. Front
+ * ends make the loss; the runtime (runtime/train) calls the steps.
+ *
+ *   tn_train_lift    weights, constants until then, become parameters
+ *   tn_train_step    loss, gradients and update in one function
+ *   tn_train_grad    loss and gradients; tn_train_update: what the optimiser makes of gradients
+ *
+ * Functions return false when they reported an error. */
 #ifndef TN_TRAIN_TRAIN_H
 #define TN_TRAIN_TRAIN_H
 
 #include "ir/build.h"
+#include "runtime/training.h"
 
-typedef enum tn_optimizer_kind { TN_OPTIMIZER_SGD, TN_OPTIMIZER_ADAM, TN_OPTIMIZER_ADAMW } tn_optimizer_kind;
+/* As PyTorch defines them (torch.optim); lion: Chen et al., Symbolic discovery of optimization algorithms, 2023; lamb:
+ * You et al., Large batch optimization for deep learning, 2020, whose norms are those of one weight. decay of sgd,
+ * rmsprop, adagrad and adam is added to the gradient, that of the others shrinks the weight by the learning rate times
+ * it; l1 times the sign of the weight is added to the gradient by all. */
+typedef enum tn_optimizer_kind {
+  TN_OPTIMIZER_SGD, TN_OPTIMIZER_RMSPROP, TN_OPTIMIZER_ADAGRAD, TN_OPTIMIZER_ADAM, TN_OPTIMIZER_ADAMW,
+  TN_OPTIMIZER_LION, TN_OPTIMIZER_LAMB, TN_N_OPTIMIZERS
+} tn_optimizer_kind;
 
-/* As PyTorch defines them (torch.optim): decay of sgd and adam is added to the gradient, that of adamw shrinks the
- * weight. Kingma and Ba, Adam, 2015; Loshchilov and Hutter, Decoupled weight decay, 2019. */
 typedef struct tn_optimizer {
   tn_optimizer_kind kind;
-  double lr, momentum, beta1, beta2, epsilon, decay;
-  bool nesterov;
+  double momentum;            /* sgd, rmsprop; 0: none, and no state for it */
+  bool nesterov;              /* sgd */
+  double alpha;               /* rmsprop */
+  double beta1, beta2;        /* adam, adamw, lion, lamb */
+  double epsilon;             /* all but sgd and lion */
+  double decay, l1;           /* of the weights that say nothing else */
 } tn_optimizer;
 
-/* What a step gets besides its data, as one f32[TN_TRAIN_RATES]: the learning rate, the learning rate over
- * 1 - beta1^t, and 1 / sqrt(1 - beta2^t), at step t = 1, 2, ... */
-enum { TN_TRAIN_RATES = 4 };
+/* Tensors that are kept from step to step for each trained weight, zeros at first, of its type; their names. */
+uint32_t tn_optimizer_states(const tn_optimizer *optimizer);
+const char *tn_optimizer_state_name(const tn_optimizer *optimizer, uint32_t i);
+/* "sgd", ..., as the language calls it; TN_N_OPTIMIZERS when there is none. */
+tn_optimizer_kind tn_optimizer_find(const char *name);
 
-/* A weight of the model, as a constant of the function's module. */
+/* A weight of the model, a constant of the function's module. */
 typedef struct tn_train_weight {
   const char *path;
   const tn_const *constant;
-  bool is_trained; /* else it keeps its value: statistics that were fitted, what is frozen */
+  tnrt_weight_role role;
+  uint32_t group;   /* whose learning rate it takes */
+  double decay, l1; /* NAN: the optimiser's */
 } tn_train_weight;
 
-/* Weights become parameters of func, behind those it has, in order; those that func does not use too. */
+typedef enum tn_clip_kind {
+  TN_CLIP_NONE,
+  TN_CLIP_VALUE, /* each element between -limit and limit */
+  TN_CLIP_NORM   /* all gradients together times limit / (norm + 1e-6), where that is below 1 */
+} tn_clip_kind;
+
+typedef struct tn_train_plan {
+  const tn_train_weight *weights;
+  uint32_t n_weights, n_groups;
+  tn_optimizer optimizer;
+  tn_clip_kind clip;
+  double limit;
+  bool has_norm;       /* the norm is a result, and nothing changes where it is not finite */
+  bool has_loss_scale; /* gradients are made of the loss times the scale of rates; asks for has_norm (asserted) */
+} tn_train_plan;
+
+/* Weights become parameters of func behind those it has, in order; those that func does not use too. */
 bool tn_train_lift(tn_func *func, const tn_train_weight *weights, uint32_t n);
 
-/* func(data.., weights..) -> (loss, metrics..), as lift leaves it, becomes
- * func(data.., weights.., states.., rates) -> (loss, metrics.., weights.., states..), with the trained weights in order
- * and tn_optimizer_states tensors of its type for each. The loss is a scalar (TN_E_SHAPE). False when reported:
- * TN_E_GRADIENT for each node without a derivative between a trained weight and the loss. */
-bool tn_train_step(tn_func *func, const tn_train_weight *weights, uint32_t n, const tn_optimizer *optimizer);
-uint32_t tn_optimizer_states(const tn_optimizer *optimizer);
+/* func(fields.., weights..) -> (loss, running..), as lift leaves it, running being the next values of the weights of
+ * that role in order, becomes the step or grad of runtime/training.h. noise: a parameter of func that comes last in the
+ * result, or NULL. The loss is a scalar f32 (TN_E_SHAPE). TN_E_GRADIENT for each node without a derivative between a
+ * trained weight and the loss. */
+bool tn_train_step(tn_func *func, const tn_train_plan *plan, tn_value *noise);
+bool tn_train_grad(tn_func *func, const tn_train_plan *plan, tn_value *noise);
+/* The update of runtime/training.h as an entry of module, which needs no other; NULL when reported. The constants of
+ * the plan's weights, of which only types are read, may be another module's. */
+tn_func *tn_train_update(tn_module *module, const tn_train_plan *plan);
 
 #endif

@@ -10,7 +10,7 @@ import sys
 
 from lib.common import report, sources
 
-FOLDERS = ("frontend", "ir", "passes", "backends", "runtime", "tests", "examples")
+FOLDERS = ("frontend", "ir", "train", "passes", "backends", "runtime", "tests", "examples")
 
 
 def functions(lines):
