@@ -8,7 +8,8 @@
  * move from run to run as bytes.
  *
  * A channels-last tensor whose pixels lie a multiple of 4 KB apart is padded by one cache line: the rows of a register
- * tile would otherwise fall into one set of the first-level cache. */
+ * tile would otherwise fall into one set of the first-level cache. So is what products read and others only element by
+ * element. */
 #include "passes/memory_view.h"
 #include "passes/passes.h"
 
@@ -27,14 +28,32 @@ static bool known_storage(void *user, const tn_value *value, tn_memory_view *out
   return true;
 }
 
+/* One cache line when extent is a multiple of 4 KB, else 0; in elements. */
+static int64_t padding_for(const tn_type *type, const tn_dim *extent) {
+  size_t element = tn_dtype_bytes(type->dtype);
+  if (!tn_dim_is_const(extent) || tn_dim_value(extent) <= 0) return 0;
+  return (uint64_t)tn_dim_value(extent) * element % CACHE_ALIAS_BYTES == 0 ? (int64_t)(CACHE_LINE_BYTES / element) : 0;
+}
+
+/* Row-major, padded where products read the value and no reader needs its rows to follow each other. */
+static const tn_storage *rows_for_products(tn_module *module, const tn_value *value) {
+  uint32_t ndim = value->type->ndim;
+  tn_storage storage = *tn_storage_row_major(module, ndim);
+  bool any = false;
+  for (const tn_use *use = value->uses; use; use = use->next) {
+    const tn_node *user = use->user;
+    any |= user->op == &tn_op_dot;
+    if (user->op != &tn_op_dot && user->op != &tn_op_reduce && user->op->kind != TN_OP_SCALAR) return NULL;
+  }
+  if (!any || ndim < 2) return NULL;
+  storage.pad_elements = padding_for(value->type, value->type->dims[ndim - 1]);
+  return storage.pad_elements ? tn_storage_intern(module, &storage) : NULL;
+}
+
 static const tn_storage *channels_last(tn_module *module, const tn_type *type) {
   tn_storage storage = {.ndim = type->ndim, .align_elements = 1};
   for (uint32_t k = 0; k < type->ndim; k++) storage.order[k] = (uint8_t)(k == 0 ? 0 : k + 1 < type->ndim ? k + 1 : 1);
-  size_t element = tn_dtype_bytes(type->dtype);
-  const tn_dim *channels = type->dims[1];
-  if (tn_dim_is_const(channels) && tn_dim_value(channels) > 0 &&
-      (uint64_t)tn_dim_value(channels) * element % CACHE_ALIAS_BYTES == 0)
-    storage.pad_elements = (int64_t)(CACHE_LINE_BYTES / element);
+  storage.pad_elements = padding_for(type, type->dims[1]);
   return tn_storage_intern(module, &storage);
 }
 
@@ -90,6 +109,7 @@ static const tn_storage *order_of_reduce(layout *l, const tn_group *group) {
 static const tn_storage *natural_order(layout *l, const tn_group *group) {
   const tn_node *anchor = group->anchor_node;
   const tn_value *result = group->root->results[0];
+  if (group->root->op == &tn_op_fence) return NULL; /* a copy made for its order */
   switch (group->anchor) {
     case TN_GROUP_CONTRACT:
       if (anchor->op == &tn_op_dot) return NULL;
@@ -154,6 +174,7 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
     const tn_storage *natural =
         group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
     if (group->anchor == TN_GROUP_CONCAT && !natural) natural = order_of_reader(&l, group->root->results[0]);
+    if (!natural) natural = rows_for_products(module, group->root->results[0]);
     if (natural && !feeds_region(group->root->results[0])) group->root->results[0]->storage = natural;
     for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);
   }

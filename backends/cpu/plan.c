@@ -455,6 +455,38 @@ static uint32_t bound_phases(const tn_plan *plan) {
   return axes;
 }
 
+static int64_t guess_count(const tn_nest *nest, uint32_t axes) {
+  int64_t n = 1;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    if (!has_axis(axes, i)) continue;
+    int64_t count = nest->axes[i].count < 0 ? 1024 : nest->axes[i].count;
+    n = n > 100000 ? n : n * (count ? count : 1);
+  }
+  return n;
+}
+
+/* Both operands lie along the lanes: a block of rows of one times rows of the other, whose loads are shared. The block
+ * with the fewest loads for each multiply-add whose accumulators, one side and a vector of the other fit. */
+static void plan_dots(tn_plan *plan, const tn_knode *contract, const tn_access *a, const tn_access *shared,
+                      uint32_t rows, uint32_t n_contracts) {
+  const tn_nest *nest = plan->nest;
+  uint32_t columns = shared ? shared->axes & nest->node_axes[contract->id] & ~(a ? a->axes : 0) : 0;
+  int64_t n_rows = guess_count(nest, rows), n_columns = guess_count(nest, columns), best_rows = 1, best_columns = 1;
+  int64_t registers = (int64_t)nest->target->n_vector_registers - 2;
+  double best = 1e300;
+  for (int64_t r = 1; r <= n_rows && r <= 8; r++)
+    for (int64_t c = 1; c <= n_columns && c <= 8; c++) {
+      if (r * c * n_contracts + (r < c ? r : c) > registers) break;
+      double tiles = (double)ceil_div(n_rows, r) * (double)ceil_div(n_columns, c);
+      double loads = (double)(r + c), step = (double)(r * c) > loads ? (double)(r * c) : loads;
+      double cost = tiles * ((step > 6 ? step : 6) + (double)r); /* rows come from farther away */
+      if (cost < best * 0.999) best = cost, best_rows = r, best_columns = c;
+    }
+  split_rows(plan, rows, best_rows, a);
+  split_rows(plan, columns, best_columns, shared);
+  plan->strategy = tn_arena_printf(nest->arena, "dot %dx%d", (int)best_rows, (int)best_columns);
+}
+
 static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_nest *nest = plan->nest;
   uint32_t v = (uint32_t)plan->vector;
@@ -468,20 +500,15 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_access *shared = b; /* the operand that rows share */
   if (!b && in[0] && in[1]) shared = a == operands[0] ? operands[1] : operands[0];
   uint32_t rows = row_axes(plan, contract, shared);
-  int64_t n_rows = 1;
-  for (uint32_t i = 0; i < nest->n_axes; i++) {
-    if (!has_axis(rows, i)) continue;
-    int64_t count = nest->axes[i].count < 0 ? 1024 : nest->axes[i].count;
-    n_rows = n_rows > 100000 ? n_rows : n_rows * (count ? count : 1);
-  }
+  int64_t n_rows = guess_count(nest, rows);
   uint32_t registers = nest->target->n_vector_registers;
   int64_t phases = bind_phases(plan);
   uint32_t free_rows = rows & ~bound_phases(plan), n_contracts = count_contracts(nest, contract) * (uint32_t)phases;
   if (phases > 1) n_rows = n_rows / phases > 0 ? n_rows / phases : 1;
   if (plan->vector >= 0 && has_axis(nest->node_over[contract->id], v)) {
     plan->tile[v] = 1; /* dot products along contiguous operands */
-    split_rows(plan, free_rows, n_rows < 4 ? n_rows : phases > 1 ? 1 : 4, a);
     plan->strategy = "dot";
+    if (phases == 1) plan_dots(plan, contract, a, shared, free_rows, n_contracts);
   } else if (b) {
     registers -= mask_registers(plan);
     register_tile tile = choose_tile(n_rows, most_rows(plan, a, rows), vector_count(plan), registers, n_contracts);
