@@ -1,33 +1,51 @@
-/* Counter-based random numbers; see random.h. */
+/* Random choices; see random.h. An order is a Feistel network of eight rounds over the smallest range of a power of two
+ * that holds n; what it takes out of 0 .. n-1 is taken once more until it falls inside (Black and Rogaway, Ciphers with
+ * arbitrary finite domains, 2002). So an order needs no memory and each process reads its own part of it. */
 #include "runtime/train/random.h"
 
-void tnrt_philox(uint64_t key, uint64_t high, uint64_t low, uint32_t out[4]) {
-  uint32_t c[4] = {(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
-  uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-  for (int round = 0; round < 10; round++) {
-    uint64_t p = UINT64_C(0xD2511F53) * c[0], q = UINT64_C(0xCD9E8D57) * c[2];
-    uint32_t next[4] = {(uint32_t)(q >> 32) ^ c[1] ^ k0, (uint32_t)q, (uint32_t)(p >> 32) ^ c[3] ^ k1, (uint32_t)p};
-    for (int i = 0; i < 4; i++) c[i] = next[i];
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  for (int i = 0; i < 4; i++) out[i] = c[i];
+#include <string.h>
+
+#include "runtime/initial.h"
+
+enum { ROUNDS = 8 };
+
+uint64_t tnrt_random_bits(uint64_t seed, uint32_t stream, uint64_t number, uint64_t counter) {
+  uint32_t words[4];
+  tnrt_initial_philox(tnrt_initial_mix(seed ^ tnrt_initial_mix(number ^ (uint64_t)(stream + 1) << 56)), counter, words);
+  return (uint64_t)words[1] << 32 | words[0];
 }
 
-/* Evenly below n, from 64 random bits: the high half of the product (Lemire, 2019, without the correction, whose bias
- * is below 2^-32 for tables that fit memory). */
-static int64_t below(uint64_t seed, uint64_t stream, uint64_t counter, int64_t n) {
-  uint32_t bits[4];
-  tnrt_philox(seed, stream, counter, bits);
-  uint64_t word = (uint64_t)bits[1] << 32 | bits[0];
-  return (int64_t)(((unsigned __int128)word * (uint64_t)n) >> 64);
+double tnrt_random_even(uint64_t bits) { return ((double)(bits >> 11) + 0.5) * 0x1p-53; }
+double tnrt_random_normal(uint64_t bits) { return tnrt_initial_quantile(tnrt_random_even(bits)); }
+
+tnrt_order tnrt_order_start(uint64_t seed, uint32_t stream, uint64_t number, int64_t n) {
+  tnrt_order order = {.n = n};
+  uint32_t bits = 2; /* each half has one at least */
+  while (bits < 62 && (int64_t)1 << bits < n) bits++;
+  order.low_bits = bits / 2;
+  order.high_bits = bits - bits / 2;
+  for (uint64_t i = 0; i < 4; i++) order.keys[i] = tnrt_random_bits(seed, stream, number, i);
+  return order;
 }
 
-void tnrt_shuffle(uint64_t seed, uint64_t stream, int64_t *order, int64_t n) {
-  for (int64_t i = 0; i < n; i++) order[i] = i;
-  for (int64_t i = n - 1; i > 0; i--) {
-    int64_t j = below(seed, stream, (uint64_t)i, i + 1), kept = order[i];
-    order[i] = order[j];
-    order[j] = kept;
+/* The halves change places in each round, so their widths do too. */
+static uint64_t permute(const tnrt_order *order, uint64_t x) {
+  uint32_t low_bits = order->low_bits, high_bits = order->high_bits;
+  for (uint64_t round = 0; round < ROUNDS; round++) {
+    uint64_t low = x & ((UINT64_C(1) << low_bits) - 1), high = x >> low_bits;
+    uint64_t mixed = tnrt_initial_mix(low ^ order->keys[round % 4] ^ round << 48);
+    high ^= mixed >> (64 - high_bits);
+    x = low << high_bits | high;
+    uint32_t kept = low_bits;
+    low_bits = high_bits;
+    high_bits = kept;
   }
+  return x;
+}
+
+int64_t tnrt_order_at(const tnrt_order *order, int64_t i) {
+  uint64_t x = (uint64_t)i;
+  do x = permute(order, x);
+  while (x >= (uint64_t)order->n);
+  return (int64_t)x;
 }

@@ -1,14 +1,28 @@
-/* Random numbers that are a pure function of where they are used: Philox4x32-10 (Salmon et al., Parallel random
- * numbers: as easy as 1, 2, 3, 2011) keyed by a seed and a stream. */
+/* Random choices that are a pure function of where they are used: the order of samples by position, and uniform and
+ * normal numbers by counter. */
 #ifndef TNRT_TRAIN_RANDOM_H
 #define TNRT_TRAIN_RANDOM_H
 
 #include <stdint.h>
 
-/* 128 bits for a counter. */
-void tnrt_philox(uint64_t key, uint64_t high, uint64_t low, uint32_t out[4]);
+/* A permutation of 0 .. n-1. */
+typedef struct tnrt_order {
+  uint64_t keys[4];
+  int64_t n;
+  uint32_t low_bits, high_bits;
+} tnrt_order;
 
-/* order[0 .. n-1] becomes a permutation of 0 .. n-1 (Fisher and Yates). */
-void tnrt_shuffle(uint64_t seed, uint64_t stream, int64_t *order, int64_t n);
+/* What a stream of random numbers is for; with an epoch, say, in the low bits. */
+enum { TNRT_STREAM_SPLIT, TNRT_STREAM_EPOCH, TNRT_STREAM_AUGMENT };
+
+tnrt_order tnrt_order_start(uint64_t seed, uint32_t stream, uint64_t number, int64_t n);
+/* The element at position i, 0 <= i < n. */
+int64_t tnrt_order_at(const tnrt_order *order, int64_t i);
+
+/* 64 even random bits of (seed, stream, number, counter). */
+uint64_t tnrt_random_bits(uint64_t seed, uint32_t stream, uint64_t number, uint64_t counter);
+/* The same in (0, 1), and as a standard normal number. */
+double tnrt_random_even(uint64_t bits);
+double tnrt_random_normal(uint64_t bits);
 
 #endif

@@ -1,215 +1,280 @@
-/* From the rows of a table to the fields of samples. */
+/* From the records of files to the fields of samples; see samples.h. */
 #include "runtime/train/samples.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "runtime/core/dtype.h"
-#include "runtime/train/random.h"
 
-const char *tnrt_plan_text(const tnrt_training *plan, uint32_t at) { return (const char *)plan + at; }
-const void *tnrt_plan_table(const tnrt_training *plan, uint64_t at) { return (const uint8_t *)plan + at; }
-
-typedef struct loader {
-  tnrt_message *message;
-  const tnrt_alloc *alloc;
-  const tnrt_training *plan;
-  const tnrt_field *fields;
-  tnrt_samples *out;
-  uint32_t *columns; /* of each field; n_columns for the one that takes the rest */
-  uint8_t *is_taken; /* columns with a field of their own */
-} loader;
-
-static void *take(loader *l, size_t n, size_t bytes) {
+static void *take(const tnrt_samples *s, size_t n, size_t bytes) {
   size_t all;
   if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = l->alloc->get(l->alloc->user, all ? all : 1, 64);
+  void *memory = s->alloc->get(s->alloc->user, all ? all : 1, 64);
   if (memory) memset(memory, 0, all);
   return memory;
 }
 
-static tnrt_status no_memory(loader *l) {
-  return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the samples of %.200s", l->out->table.path);
+static tnrt_status no_memory(const tnrt_samples *s) {
+  return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the samples of '%.100s'",
+                   tnrt_plan_text(s->plan, s->plan->source.name));
 }
 
-/* ---- which column is which field's ---- */
-
-static tnrt_status find_columns(loader *l) {
-  const tnrt_table *table = &l->out->table;
-  for (uint32_t i = 0; i < l->plan->n_fields; i++) {
-    l->columns[i] = table->n_columns;
-    if (!l->fields[i].column) continue;
-    const char *name = tnrt_plan_text(l->plan, l->fields[i].column);
-    l->columns[i] = tnrt_table_column(table, name);
-    if (l->columns[i] == table->n_columns)
-      return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.100s', which field '%.100s' takes",
-                       table->path, name, tnrt_plan_text(l->plan, l->fields[i].name));
-    l->is_taken[l->columns[i]] = 1;
+tnrt_status tnrt_samples_open(tnrt_samples *s, tnrt_message *message, const tnrt_alloc *alloc,
+                              const tnrt_training *plan) {
+  uint32_t n = plan->n_fields;
+  *s = (tnrt_samples){.plan = plan, .plan_fields = tnrt_plan_fields(plan), .alloc = alloc, .message = message};
+  s->value.alloc = alloc;
+  s->is_open = true;
+  s->bindings = take(s, n, sizeof *s->bindings);
+  s->chains = take(s, n, sizeof *s->chains);
+  s->fields = take(s, n, sizeof *s->fields);
+  s->bytes = take(s, n, sizeof *s->bytes);
+  if (!s->bindings || !s->chains || !s->fields || !s->bytes) return no_memory(s);
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
+    const tnrt_field *field = &s->plan_fields[i];
+    s->bytes[i] = (size_t)field->count * tnrt_dtype_find(field->dtype)->bytes;
+    status = tnrt_chain_open(&s->chains[i], message, alloc, plan, field);
+    if (status == TNRT_OK && s->chains[i].n_links < field->n_links)
+      status = tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': augmentation is not supported yet",
+                         tnrt_plan_text(plan, field->name));
   }
-  for (uint32_t i = 0; i < l->plan->n_fields; i++) {
-    int64_t n = 0;
-    if (l->fields[i].column) continue;
-    for (uint32_t c = 0; c < table->n_columns; c++) n += !l->is_taken[c];
-    if (n != l->fields[i].count)
-      return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.200s:1: field '%.100s' has %lld elements, the file has %lld "
-                       "columns for it", table->path, tnrt_plan_text(l->plan, l->fields[i].name),
-                       (long long)l->fields[i].count, (long long)n);
+  return status;
+}
+
+void tnrt_samples_close(tnrt_samples *s) {
+  if (!s->is_open) return;
+  for (uint32_t i = 0; i < s->plan->n_fields; i++) {
+    if (s->chains) tnrt_chain_close(&s->chains[i]);
+    if (s->fields && s->fields[i]) s->alloc->give(s->alloc->user, s->fields[i]);
+  }
+  if (s->bindings) tnrt_bindings_free(s->alloc, s->bindings, s->plan->n_fields);
+  void *const blocks[] = {s->bindings, s->chains, s->fields, s->bytes, s->rows};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+    if (blocks[i]) s->alloc->give(s->alloc->user, blocks[i]);
+  tnrt_records_close(&s->records);
+  tnrt_value_free(&s->value);
+  *s = (tnrt_samples){0};
+}
+
+/* ---- records that are used ---- */
+
+static void drop(tnrt_samples *s) {
+  if (s->n_dropped++ == 0) s->first_dropped = *s->message;
+}
+
+/* A record that can be read whole, whatever the functions learn. */
+static tnrt_status check_record(tnrt_samples *s, int64_t record) {
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++)
+    status = tnrt_records_value(&s->records, record, &s->chains[i], &s->bindings[i], &s->value);
+  return status;
+}
+
+/* s->rows becomes the records that can be used, in the files' order; n[split]: how many of each split's files. */
+static tnrt_status find_records(tnrt_samples *s, int64_t n[TNRT_N_SPLITS]) {
+  int64_t all = tnrt_records_count(&s->records), record = 0, used = 0;
+  s->n_dropped = s->records.n_dropped;
+  s->first_dropped = s->records.first_dropped;
+  s->rows = take(s, (size_t)all, sizeof *s->rows);
+  if (!s->rows) return no_memory(s);
+  for (int split = 0; split < TNRT_N_SPLITS; split++) {
+    n[split] = 0;
+    for (int64_t i = 0; i < s->records.n[split]; i++, record++) {
+      tnrt_status status = check_record(s, record);
+      if (status != TNRT_OK && (status != TNRT_BAD_INPUT || !s->plan->source.drops_bad)) return status;
+      if (status != TNRT_OK) {
+        drop(s);
+        continue;
+      }
+      s->rows[used++] = record;
+      n[split]++;
+    }
   }
   return TNRT_OK;
 }
 
 /* ---- splits ---- */
 
-/* The training split takes what the others' rounding leaves. */
-static tnrt_status split(loader *l) {
-  tnrt_samples *s = l->out;
-  int64_t n = s->table.n_rows, counts[TNRT_N_SPLITS] = {0}, rest = n;
-  for (int i = 1; i < TNRT_N_SPLITS; i++) {
-    counts[i] = (int64_t)((double)n * l->plan->fractions[i] + 0.5);
+static bool has_files(const tnrt_samples *s, const tnrt_data_paths *paths, int split) {
+  return paths->paths[split] || s->plan->source.n_paths[split];
+}
+
+/* How many of the n records of training go to each split: the others' shares are rounded, training takes its own or,
+ * where the shares make up the whole, what is left. */
+static void count_shares(const tnrt_samples *s, const tnrt_data_paths *paths, int64_t n,
+                         int64_t counts[TNRT_N_SPLITS]) {
+  const double *fractions = s->plan->source.fractions;
+  double sum = fractions[TNRT_SPLIT_TRAIN];
+  int64_t rest = n;
+  for (int i = TNRT_SPLIT_TRAIN + 1; i < TNRT_N_SPLITS; i++) {
+    counts[i] = 0;
+    if (has_files(s, paths, i)) continue;
+    sum += fractions[i];
+    counts[i] = (int64_t)floor((double)n * fractions[i] + 0.5);
     if (counts[i] > rest) counts[i] = rest;
     rest -= counts[i];
   }
   counts[TNRT_SPLIT_TRAIN] = rest;
-  static const char *const names[] = {"train", "valid", "test"};
-  for (int i = 0; i < TNRT_N_SPLITS; i++) {
-    s->first[i + 1] = s->first[i] + counts[i];
-    if ((i == TNRT_SPLIT_TRAIN || l->plan->fractions[i] > 0) && counts[i] == 0)
-      return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.200s: of %lld rows, split '%s' gets none", s->table.path,
-                       (long long)n, names[i]);
+  if (fractions[TNRT_SPLIT_TRAIN] > 0 && sum < 1 - 1e-9)
+    counts[TNRT_SPLIT_TRAIN] = (int64_t)floor((double)n * fractions[TNRT_SPLIT_TRAIN] + 0.5);
+  if (counts[TNRT_SPLIT_TRAIN] > rest) counts[TNRT_SPLIT_TRAIN] = rest;
+}
+
+/* rows: those of training in the order of the shuffle, parted; behind them the others' own. */
+static tnrt_status part(tnrt_samples *s, const tnrt_data_paths *paths, const int64_t n[TNRT_N_SPLITS]) {
+  int64_t counts[TNRT_N_SPLITS], all = n[0] + n[1] + n[2], at = 0, from = 0, next = n[0];
+  int64_t *rows = take(s, (size_t)all, sizeof *rows);
+  if (!rows) return no_memory(s);
+  count_shares(s, paths, n[0], counts);
+  tnrt_order order = tnrt_order_start(s->plan->source.shuffle, TNRT_STREAM_SPLIT, 0, n[0]);
+  for (int split = 0; split < TNRT_N_SPLITS; split++) {
+    for (int64_t i = 0; i < counts[split]; i++, from++)
+      rows[at++] = s->rows[s->plan->source.is_shuffled ? tnrt_order_at(&order, from) : from];
+    for (int64_t i = 0; split > 0 && i < n[split]; i++) rows[at++] = s->rows[next++];
+    s->first[split + 1] = at;
   }
-  s->n_rows = n;
-  s->rows = take(l, (size_t)n, sizeof *s->rows);
-  if (!s->rows) return no_memory(l);
-  if (l->plan->is_shuffled) tnrt_shuffle(l->plan->shuffle, 0, s->rows, n);
-  else
-    for (int64_t i = 0; i < n; i++) s->rows[i] = i;
+  s->alloc->give(s->alloc->user, s->rows);
+  s->rows = rows;
   return TNRT_OK;
 }
 
-/* ---- labels ---- */
-
-static int by_bytes(const void *p, const void *q) { return strcmp(*(const char *const *)p, *(const char *const *)q); }
-
-static int by_value(const void *p, const void *q) {
-  long long a = strtoll(*(const char *const *)p, NULL, 10), b = strtoll(*(const char *const *)q, NULL, 10);
-  return (a > b) - (a < b);
-}
-
-static int is_integer(const char *text) {
-  char *end;
-  strtoll(text, &end, 10);
-  return end != text && !*end;
-}
-
-static const char *label_at(const loader *l, int64_t row, uint32_t column) {
-  return l->out->table.cells[(size_t)row * l->out->table.n_columns + column];
-}
-
-/* The distinct labels of the training split. */
-static tnrt_status find_classes(loader *l, uint32_t field, tnrt_classes *out) {
-  const tnrt_samples *s = l->out;
-  int64_t n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
-  int integers = 1;
-  out->names = take(l, (size_t)n, sizeof *out->names);
-  if (!out->names) return no_memory(l);
-  for (int64_t i = 0; i < n; i++) {
-    out->names[i] = label_at(l, s->rows[i], l->columns[field]);
-    integers &= is_integer(out->names[i]);
+static tnrt_status check_splits(const tnrt_samples *s, const tnrt_data_paths *paths) {
+  for (int i = 0; i < TNRT_N_SPLITS; i++) {
+    bool is_wanted = i == TNRT_SPLIT_TRAIN || s->plan->source.fractions[i] > 0 || has_files(s, paths, i);
+    if (is_wanted && tnrt_samples_count(s, (uint32_t)i) == 0)
+      return tnrt_fail(s->message, TNRT_BAD_INPUT, "data '%.100s': of %lld samples, split '%s' gets none",
+                       tnrt_plan_text(s->plan, s->plan->source.name), (long long)s->first[TNRT_N_SPLITS],
+                       tnrt_split_name((uint32_t)i));
   }
-  qsort(out->names, (size_t)n, sizeof *out->names, integers ? by_value : by_bytes);
-  for (int64_t i = 0; i < n; i++)
-    if (out->n == 0 || strcmp(out->names[out->n - 1], out->names[i]) != 0) out->names[out->n++] = out->names[i];
-  if (out->n == l->fields[field].n_classes) return TNRT_OK;
-  return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.200s: label '%.100s' has %u classes in the training split, the model "
-                   "expects %u", s->table.path, s->table.names[l->columns[field]], out->n,
-                   l->fields[field].n_classes);
-}
-
-static tnrt_status read_label(loader *l, uint32_t field, int64_t row, int32_t *out) {
-  const tnrt_classes *classes = &l->out->classes[field];
-  const char *text = label_at(l, row, l->columns[field]);
-  for (uint32_t i = 0; i < classes->n; i++)
-    if (strcmp(classes->names[i], text) == 0) return *out = (int32_t)i, TNRT_OK;
-  const tnrt_table *table = &l->out->table;
-  return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.200s:%lld: column '%.100s': '%.100s' is no class of the training "
-                   "split", table->path, (long long)table->lines[row + 1], table->names[l->columns[field]], text);
+  return TNRT_OK;
 }
 
 /* ---- fields ---- */
 
-static tnrt_status read_numbers(loader *l, uint32_t field, int64_t row, float *out) {
-  const tnrt_table *table = &l->out->table;
-  bool is_rest = !l->fields[field].column;
-  for (uint32_t c = is_rest ? 0 : l->columns[field]; c < table->n_columns; c++) {
-    double value;
-    if (is_rest && l->is_taken[c]) continue;
-    tnrt_status status = tnrt_table_number(l->message, table, row, c, &value);
-    if (status != TNRT_OK) return status;
-    *out++ = (float)value;
-    if (!is_rest) break;
+/* What failed in a chain stands in the message without a place. */
+static tnrt_status at_record(const tnrt_samples *s, tnrt_status status, int64_t record, uint32_t field) {
+  char at[384];
+  tnrt_message text = *s->message;
+  if (status == TNRT_OK) return status;
+  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at);
+  return tnrt_fail(s->message, status, "%s: %s", at, text.text);
+}
+
+static tnrt_status value_of(tnrt_samples *s, int64_t record, uint32_t field, uint32_t n_links) {
+  const tnrt_chain *chain = &s->chains[field];
+  tnrt_status status = tnrt_records_value(&s->records, record, chain, &s->bindings[field], &s->value);
+  if (status != TNRT_OK) return status;
+  return at_record(s, tnrt_chain_apply(chain, s->message, n_links, &s->value), record, field);
+}
+
+static tnrt_status fit(tnrt_samples *s, uint32_t field) {
+  tnrt_chain *chain = &s->chains[field];
+  tnrt_status status = TNRT_OK;
+  for (uint32_t k = 0; k <= chain->n_links && status == TNRT_OK; k++) {
+    if (!tnrt_chain_fits(chain, k)) continue;
+    for (int64_t i = s->first[TNRT_SPLIT_TRAIN]; i < s->first[TNRT_SPLIT_TRAIN + 1] && status == TNRT_OK; i++) {
+      status = value_of(s, s->rows[i], field, k);
+      if (status == TNRT_OK) status = tnrt_chain_fit(chain, s->message, k, &s->value);
+    }
+    if (status == TNRT_OK) status = tnrt_chain_fit_end(chain, s->message, k);
+  }
+  return status;
+}
+
+/* All fields of the sample at a position. */
+static tnrt_status make_sample(tnrt_samples *s, int64_t position) {
+  tnrt_status status = TNRT_OK;
+  for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
+    if (!s->fields[f]) continue;
+    int64_t record = s->rows[position];
+    status = value_of(s, record, f, s->chains[f].n_links);
+    if (status != TNRT_OK) break;
+    status = at_record(s, tnrt_chain_store(&s->chains[f], s->message, &s->value,
+                                           s->fields[f] + (size_t)position * s->bytes[f]), record, f);
+  }
+  return status;
+}
+
+/* A sample that cannot be made (a class that training has not) goes where the plan drops bad records; those behind it
+ * move up. */
+static tnrt_status make_samples(tnrt_samples *s, bool drops) {
+  int64_t at = 0;
+  for (int split = 0; split < TNRT_N_SPLITS; split++) {
+    int64_t begin = at, from = s->first[split], end = s->first[split + 1];
+    for (; from < end; from++) {
+      s->rows[at] = s->rows[from];
+      tnrt_status status = make_sample(s, at);
+      if (status == TNRT_OK) at++;
+      else if (status != TNRT_BAD_INPUT || !drops) return status;
+      else drop(s);
+    }
+    s->first[split] = begin;
+  }
+  s->first[TNRT_N_SPLITS] = at;
+  return TNRT_OK;
+}
+
+static tnrt_status make_arrays(tnrt_samples *s, const uint8_t *is_needed) {
+  for (uint32_t i = 0; i < s->plan->n_fields; i++) {
+    if (is_needed && !is_needed[i]) continue;
+    s->fields[i] = take(s, (size_t)s->first[TNRT_N_SPLITS], s->bytes[i]);
+    if (!s->fields[i]) return no_memory(s);
   }
   return TNRT_OK;
 }
 
-static tnrt_status read_field(loader *l, uint32_t field) {
-  tnrt_samples *s = l->out;
-  const tnrt_field *f = &l->fields[field];
-  s->fields[field] = take(l, (size_t)s->n_rows * (size_t)f->count, 4);
-  if (!s->fields[field]) return no_memory(l);
-  tnrt_status status = f->n_classes ? find_classes(l, field, &s->classes[field]) : TNRT_OK;
-  for (int64_t i = 0; i < s->n_rows && status == TNRT_OK; i++) {
-    uint8_t *at = s->fields[field] + 4 * (size_t)(i * f->count);
-    status = f->n_classes ? read_label(l, field, s->rows[i], (int32_t *)(void *)at)
-                          : read_numbers(l, field, s->rows[i], (float *)(void *)at);
-  }
-  return status;
+tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, bool is_fitted) {
+  int64_t n[TNRT_N_SPLITS];
+  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, paths, false);
+  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, NULL, s->bindings);
+  if (status == TNRT_OK) status = find_records(s, n);
+  if (status == TNRT_OK) status = part(s, paths, n);
+  if (status == TNRT_OK) status = check_splits(s, paths);
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && !is_fitted; i++) status = fit(s, i);
+  if (status == TNRT_OK) status = make_arrays(s, NULL);
+  if (status == TNRT_OK) status = make_samples(s, s->plan->source.drops_bad != 0);
+  return status == TNRT_OK ? check_splits(s, paths) : status;
 }
 
-tnrt_status tnrt_samples_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training *plan,
-                              const char *path, tnrt_samples *out) {
-  memset(out, 0, sizeof *out);
-  out->plan = plan;
-  if (!path) path = tnrt_plan_text(plan, plan->path);
-  tnrt_status status = tnrt_table_read(message, alloc, path, (char)plan->separator, &out->table);
+tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8_t *is_needed) {
+  tnrt_data_paths paths = {{path}};
+  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, &paths, true);
+  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->bindings);
   if (status != TNRT_OK) return status;
-  loader l = {message, alloc, plan, tnrt_plan_table(plan, plan->fields), out, NULL, NULL};
-  l.columns = take(&l, plan->n_fields, sizeof *l.columns);
-  l.is_taken = take(&l, out->table.n_columns, 1);
-  out->fields = take(&l, plan->n_fields, sizeof *out->fields);
-  out->classes = take(&l, plan->n_fields, sizeof *out->classes);
-  status = l.columns && l.is_taken && out->fields && out->classes ? find_columns(&l) : no_memory(&l);
-  if (status == TNRT_OK) status = split(&l);
-  for (uint32_t i = 0; i < plan->n_fields && status == TNRT_OK; i++) status = read_field(&l, i);
-  if (l.columns) alloc->give(alloc->user, l.columns);
-  if (l.is_taken) alloc->give(alloc->user, l.is_taken);
-  return status;
+  int64_t n = tnrt_records_count(&s->records);
+  s->rows = take(s, (size_t)n, sizeof *s->rows);
+  if (!s->rows) return no_memory(s);
+  for (int64_t i = 0; i < n; i++) s->rows[i] = i;
+  for (int i = 1; i <= TNRT_N_SPLITS; i++) s->first[i] = n;
+  status = make_arrays(s, is_needed);
+  return status == TNRT_OK ? make_samples(s, false) : status;
 }
 
-void tnrt_samples_free(const tnrt_alloc *alloc, tnrt_samples *s) {
-  for (uint32_t i = 0; s->plan && i < s->plan->n_fields; i++) {
-    if (s->fields && s->fields[i]) alloc->give(alloc->user, s->fields[i]);
-    if (s->classes && s->classes[i].names) alloc->give(alloc->user, s->classes[i].names);
-  }
-  if (s->fields) alloc->give(alloc->user, s->fields);
-  if (s->classes) alloc->give(alloc->user, s->classes);
-  if (s->rows) alloc->give(alloc->user, s->rows);
-  tnrt_table_free(alloc, &s->table);
-  memset(s, 0, sizeof *s);
+/* ---- use ---- */
+
+void tnrt_samples_gather(const tnrt_samples *s, uint32_t field, const int64_t *positions, int64_t n, uint8_t *to) {
+  size_t bytes = s->bytes[field];
+  const uint8_t *from = s->fields[field];
+  for (int64_t i = 0; i < n; i++) memcpy(to + (size_t)i * bytes, from + (size_t)positions[i] * bytes, bytes);
 }
 
-void tnrt_samples_fit(const tnrt_samples *s, uint32_t field, float *mean, float *variance) {
-  const tnrt_field *fields = tnrt_plan_table(s->plan, s->plan->fields);
-  const float *x = (const float *)(const void *)s->fields[field];
-  int64_t n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN), count = fields[field].count;
-  for (int64_t k = 0; k < count; k++) {
+void tnrt_samples_moments(const tnrt_samples *s, uint32_t field, double *mean, double *variance) {
+  const tnrt_field *f = &s->plan_fields[field];
+  int64_t begin = s->first[TNRT_SPLIT_TRAIN], end = s->first[TNRT_SPLIT_TRAIN + 1];
+  for (int64_t k = 0; k < f->count; k++) {
     double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i * count + k];
-    double centre = sum / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-      double d = x[i * count + k] - centre;
-      squares += d * d;
+    for (int64_t i = begin; i < end; i++) sum += tnrt_element(f->dtype, s->fields[field], i * f->count + k);
+    double centre = sum / (double)(end - begin);
+    for (int64_t i = begin; i < end; i++) {
+      double away = tnrt_element(f->dtype, s->fields[field], i * f->count + k) - centre;
+      squares += away * away;
     }
-    if (mean) mean[k] = (float)centre;
-    if (variance) variance[k] = (float)(squares / (double)n);
+    if (mean) mean[k] = centre;
+    if (variance) variance[k] = squares / (double)(end - begin);
   }
+}
+
+void tnrt_samples_place(const tnrt_samples *s, int64_t position, char *out, size_t bytes) {
+  tnrt_records_place(&s->records, s->rows[position], NULL, out, bytes);
 }

@@ -1,40 +1,54 @@
-/* The samples of a training program: the fields of each row as arrays, split into training, validation and test. */
+/* The samples of a training program: the fields of each record as arrays, split into training, validation and test. */
 #ifndef TNRT_TRAIN_SAMPLES_H
 #define TNRT_TRAIN_SAMPLES_H
 
-#include "runtime/train/table.h"
-#include "runtime/training.h"
-
-/* The classes of a label field, in their order: by value when all are integers, else by bytes. */
-typedef struct tnrt_classes {
-  const char **names;
-  uint32_t n;
-} tnrt_classes;
+#include "runtime/train/random.h"
+#include "runtime/train/records.h"
 
 typedef struct tnrt_samples {
   const tnrt_training *plan;
-  tnrt_table table;
-  int64_t n_rows;
-  int64_t *rows;                  /* rows of the table in the order of the splits */
+  const tnrt_field *plan_fields;
+  const tnrt_alloc *alloc;
+  tnrt_message *message;
+  tnrt_records records;
+  tnrt_binding *bindings;           /* n_fields */
+  tnrt_chain *chains;               /* n_fields */
+  int64_t *rows;                    /* records in the order of the splits */
   int64_t first[TNRT_N_SPLITS + 1]; /* split s is first[s] .. first[s + 1] of rows */
-  uint8_t **fields;               /* n_fields arrays over all of rows, in that order */
-  tnrt_classes *classes;          /* n_fields; n 0 for numbers */
+  uint8_t **fields;                 /* n_fields arrays over all of rows, in that order; NULL: a field not asked for */
+  size_t *bytes;                    /* of a sample of each field */
+  int64_t n_dropped;
+  tnrt_message first_dropped;       /* why the first of them was */
+  tnrt_value value;
+  bool is_open;
 } tnrt_samples;
 
-/* Text at a place of the plan. */
-const char *tnrt_plan_text(const tnrt_training *plan, uint32_t at);
-const void *tnrt_plan_table(const tnrt_training *plan, uint64_t at);
+/* Empty samples with their chains, to be fitted or restored. After a failure of this and the following they are closed
+ * all the same. */
+tnrt_status tnrt_samples_open(tnrt_samples *samples, tnrt_message *message, const tnrt_alloc *alloc,
+                              const tnrt_training *plan);
+void tnrt_samples_close(tnrt_samples *samples);
 
-/* Reads the plan's file and splits it; label classes come from the training split alone, and their number must be the
- * plan's. path: NULL for the plan's own. Errors name file, line and column. */
-tnrt_status tnrt_samples_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training *plan,
-                              const char *path, tnrt_samples *out);
-void tnrt_samples_free(const tnrt_alloc *alloc, tnrt_samples *samples);
+/* Reads the data, splits it, and makes the fields. is_fitted: the chains were restored from a checkpoint; else they are
+ * fitted on the training split alone. Wrong records are dropped or refused as the plan says; errors name file, line and
+ * column. */
+tnrt_status tnrt_samples_load(tnrt_samples *samples, const tnrt_data_paths *paths, bool is_fitted);
+
+/* New records for a trained program: all of one file, none dropped, only fields that is_needed has. */
+tnrt_status tnrt_samples_load_new(tnrt_samples *samples, const char *path, const uint8_t *is_needed);
+
 static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t split) {
   return samples->first[split + 1] - samples->first[split];
 }
 
-/* Mean and mean squared difference of each element of a field over the training split, in f32. */
-void tnrt_samples_fit(const tnrt_samples *samples, uint32_t field, float *mean, float *variance);
+/* Element i of a field of the sample at a position of rows, for n positions; to: room for n samples. */
+void tnrt_samples_gather(const tnrt_samples *samples, uint32_t field, const int64_t *positions, int64_t n, uint8_t *to);
+
+/* Mean and mean squared difference of each element of a field over the training split, in double; either may be NULL.
+ */
+void tnrt_samples_moments(const tnrt_samples *samples, uint32_t field, double *mean, double *variance);
+
+/* Where a sample comes from, for messages. */
+void tnrt_samples_place(const tnrt_samples *samples, int64_t position, char *out, size_t bytes);
 
 #endif

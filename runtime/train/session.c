@@ -1,15 +1,22 @@
-/* Steps and evaluations; see session.h. Nothing is allocated after tnrt_session_open but what contexts take at their
- * first run. */
+/* Steps and evaluations; see session.h. */
 #include "runtime/train/session.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "runtime/core/dtype.h"
+#include "runtime/initial.h"
 
-static void *take(tnrt_session *s, size_t bytes) {
-  void *memory = s->alloc->get(s->alloc->user, bytes ? bytes : 1, 64);
-  if (memory) memset(memory, 0, bytes);
+/* As PyTorch's GradScaler: the loss scale doubles after so many steps without overflow. */
+enum { GROWTH_STEPS = 2000 };
+
+/* ---- memory ---- */
+
+static void *take(tnrt_session *s, size_t n, size_t bytes) {
+  size_t all;
+  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
+  void *memory = s->alloc->get(s->alloc->user, all ? all : 1, 64);
+  if (memory) memset(memory, 0, all);
   return memory;
 }
 
@@ -17,59 +24,169 @@ static tnrt_status no_memory(tnrt_session *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the weights and states");
 }
 
-static size_t sample_bytes(const tnrt_field *field) { return 4 * (size_t)field->count; }
+static uint32_t n_states(const tnrt_session *s) { return s->n_trained * s->plan->n_states; }
 
-static bool make_tables(tnrt_session *s) {
+static bool make_tables(tnrt_session *s, int64_t most) {
   const tnrt_training *p = s->plan;
-  uint32_t n_states = s->n_trained * p->n_states;
-  size_t n_in = p->n_fields + p->n_weights + n_states + 1, n_out = 1 + p->n_metrics + s->n_trained + n_states;
-  size_t batch = 0;
-  for (uint32_t i = 0; i < p->n_fields; i++)
-    batch += ((size_t)p->batch * sample_bytes(&s->fields[i]) + 63) & ~(size_t)63;
-  s->values = take(s, p->n_weights * sizeof *s->values);
-  s->others = take(s, p->n_weights * sizeof *s->others);
-  s->states = take(s, n_states * sizeof *s->states);
-  s->other_states = take(s, n_states * sizeof *s->other_states);
-  s->inputs = take(s, n_in * sizeof *s->inputs);
-  s->outputs = take(s, n_out * sizeof *s->outputs);
-  s->batch = take(s, batch);
-  return s->values && s->others && s->states && s->other_states && s->inputs && s->outputs && s->batch;
+  /* The most that any of the models takes or gives. */
+  size_t n = p->n_fields + 2 * (size_t)p->n_weights + 2 * (size_t)n_states(s) + 2 * (size_t)p->n_metrics + 8;
+  s->values = take(s, p->n_weights, sizeof *s->values);
+  s->others = take(s, p->n_weights, sizeof *s->others);
+  s->states = take(s, n_states(s), sizeof *s->states);
+  s->other_states = take(s, n_states(s), sizeof *s->other_states);
+  s->gradients = take(s, s->n_trained, sizeof *s->gradients);
+  s->sums = take(s, s->n_trained, sizeof *s->sums);
+  s->kept = take(s, p->n_weights, sizeof *s->kept);
+  s->inputs = take(s, n, sizeof *s->inputs);
+  s->outputs = take(s, n, sizeof *s->outputs);
+  s->batch = take(s, p->n_fields, sizeof *s->batch);
+  s->rates = take(s, TNRT_RATES + p->n_groups, sizeof *s->rates);
+  bool ok = s->values && s->others && s->states && s->other_states && s->gradients && s->sums && s->kept &&
+            s->inputs && s->outputs && s->batch && s->rates;
+  for (uint32_t i = 0; i < p->n_fields && ok; i++) {
+    size_t sample = (size_t)s->fields[i].count * tnrt_dtype_find(s->fields[i].dtype)->bytes;
+    s->batch[i] = take(s, (size_t)most, sample);
+    ok = s->batch[i] != NULL;
+  }
+  return ok;
 }
 
-static bool make_weights(tnrt_session *s) {
-  uint32_t state = 0;
+static bool is_stepped(const tnrt_weight *w) {
+  return w->role == TNRT_WEIGHT_TRAINED || w->role == TNRT_WEIGHT_RUNNING;
+}
+
+static bool make_weights(tnrt_session *s, tnrt_use use) {
+  uint32_t trained = 0;
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
-    s->values[i] = take(s, w->bytes);
+    s->values[i] = take(s, 1, w->bytes);
     if (!s->values[i]) return false;
-    if (w->init) memcpy(s->values[i], tnrt_plan_table(s->plan, w->init), w->bytes);
+    if (use != TNRT_USE_TRAIN || !is_stepped(w)) continue;
+    if (!(s->others[i] = take(s, 1, w->bytes))) return false;
+    bool has_parts = s->plan->micro < s->plan->batch;
+    if (w->role == TNRT_WEIGHT_RUNNING && has_parts && !(s->kept[i] = take(s, 1, w->bytes))) return false;
     if (w->role != TNRT_WEIGHT_TRAINED) continue;
-    if (!(s->others[i] = take(s, w->bytes))) return false;
-    for (uint32_t k = 0; k < s->plan->n_states; k++, state++)
-      if (!(s->states[state] = take(s, w->bytes)) || !(s->other_states[state] = take(s, w->bytes))) return false;
+    for (uint32_t k = 0; k < s->plan->n_states; k++) {
+      uint32_t at = trained * s->plan->n_states + k;
+      if (!(s->states[at] = take(s, 1, w->bytes)) || !(s->other_states[at] = take(s, 1, w->bytes))) return false;
+    }
+    if (has_parts && (!(s->gradients[trained] = take(s, 1, w->bytes)) || !(s->sums[trained] = take(s, 1, w->bytes))))
+      return false;
+    trained++;
   }
   return true;
 }
 
-static tnrt_status open_model(tnrt_session *s, tnrt_ctx **out, const tnrt_model *model, int n_threads) {
-  tnrt_status status = tnrt_ctx_create(out, model, s->alloc, NULL, 0);
+/* ---- initial weights ---- */
+
+static tnrt_status initialise(tnrt_session *s, uint32_t i) {
+  const tnrt_weight *w = &s->weights[i];
+  const tnrt_dtype_info *info = tnrt_dtype_find(w->dtype);
+  int64_t count = tnrt_count_of(w->ndim, w->extents);
+  if (w->data) {
+    memcpy(s->values[i], tnrt_plan_table(s->plan, w->data), w->bytes);
+    return TNRT_OK;
+  }
+  if (w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE) return TNRT_OK;
+  tnrt_initial numbers =
+      tnrt_initial_start(w->init, w->init_a, w->init_b, s->seed, tnrt_plan_text(s->plan, w->name));
+  double *all = take(s, (size_t)count, sizeof *all);
+  if (!all) return no_memory(s);
+  for (int64_t k = 0; k < count; k++) all[k] = tnrt_initial_next(&numbers);
+  if (w->init == TNRT_INITIAL_ORTHOGONAL)
+    tnrt_initial_orthogonalise(all, (size_t)count, w->ndim ? (size_t)w->extents[w->ndim - 1] : 1);
+  for (int64_t k = 0; k < count; k++) tnrt_element_store(w->dtype, all[k], s->values[i] + (size_t)k * info->bytes);
+  s->alloc->give(s->alloc->user, all);
+  return TNRT_OK;
+}
+
+tnrt_status tnrt_session_fit(tnrt_session *s, const tnrt_samples *samples) {
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
+    const tnrt_weight *w = &s->weights[i];
+    if (w->role != TNRT_WEIGHT_MEAN && w->role != TNRT_WEIGHT_VARIANCE) continue;
+    int64_t count = s->fields[w->field].count;
+    if (count != tnrt_count_of(w->ndim, w->extents))
+      return tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' has not the elements of its field",
+                       tnrt_plan_text(s->plan, w->name));
+    double *all = take(s, (size_t)count, sizeof *all);
+    if (!all) return no_memory(s);
+    bool is_mean = w->role == TNRT_WEIGHT_MEAN;
+    tnrt_samples_moments(samples, w->field, is_mean ? all : NULL, is_mean ? NULL : all);
+    size_t bytes = tnrt_dtype_find(w->dtype)->bytes;
+    for (int64_t k = 0; k < count; k++) tnrt_element_store(w->dtype, all[k], s->values[i] + (size_t)k * bytes);
+    s->alloc->give(s->alloc->user, all);
+  }
+  return TNRT_OK;
+}
+
+/* ---- contexts ---- */
+
+/* An arena that serves every number of samples up to most, so that no later run allocates. */
+static size_t arena_bytes(const tnrt_model *model, int64_t most) {
+  size_t largest = 0;
+  for (int64_t n = most; n >= 1; n--) {
+    size_t bytes = tnrt_ctx_arena_bytes(model, &n);
+    if (bytes > largest) largest = bytes;
+    if (model->n_symbols == 0) break;
+  }
+  return largest;
+}
+
+static tnrt_status open_model(tnrt_session *s, tnrt_ctx **out, const tnrt_training_model *which, int64_t most,
+                              int n_threads) {
+  if (!which->model) return TNRT_OK;
+  size_t bytes = arena_bytes(which->model, most);
+  uint8_t *arena = s->arenas[s->n_arenas] = take(s, 1, bytes);
+  if (!arena) return no_memory(s);
+  s->n_arenas++;
+  tnrt_status status = tnrt_ctx_create(out, which->model, s->alloc, arena, bytes);
   if (status == TNRT_OK && n_threads > 1) status = tnrt_ctx_set_threads(*out, n_threads);
   return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(*out));
 }
 
+static tnrt_status check_program(tnrt_session *s, tnrt_use use) {
+  const tnrt_training_program *p = s->program;
+  const tnrt_training_model *needed[TNRT_N_USES][4] = {
+      [TNRT_USE_TRAIN] = {&p->step, &p->eval}, [TNRT_USE_EVAL] = {&p->eval}, [TNRT_USE_PREDICT] = {&p->predict}};
+  if (s->plan->version != TNRT_TRAINING || s->plan->size != sizeof *s->plan)
+    return tnrt_fail(s->message, TNRT_BAD_INPUT, "the program was built for version %u of the training runtime, this "
+                     "is %u", s->plan->version, TNRT_TRAINING);
+  if (s->plan->micro < s->plan->batch) {
+    needed[TNRT_USE_TRAIN][0] = &p->grad;
+    needed[TNRT_USE_TRAIN][2] = &p->update;
+  }
+  for (int i = 0; i < 4; i++)
+    if (needed[use][i] && !needed[use][i]->model)
+      return tnrt_fail(s->message, TNRT_BAD_INPUT, "the program lacks a model that it needs");
+  return TNRT_OK;
+}
+
+static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int n_threads) {
+  const tnrt_training_program *p = s->program;
+  tnrt_status status = TNRT_OK;
+  if (use == TNRT_USE_PREDICT) return open_model(s, &s->predict, &p->predict, most, n_threads);
+  if (use == TNRT_USE_TRAIN && s->plan->micro == s->plan->batch)
+    status = open_model(s, &s->step, &p->step, most, n_threads);
+  if (use == TNRT_USE_TRAIN && s->plan->micro < s->plan->batch) {
+    status = open_model(s, &s->grad, &p->grad, s->plan->micro, n_threads);
+    if (status == TNRT_OK) status = open_model(s, &s->update, &p->update, 1, n_threads);
+  }
+  return status == TNRT_OK ? open_model(s, &s->eval, &p->eval, most, n_threads) : status;
+}
+
 tnrt_status tnrt_session_open(tnrt_session *s, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training *plan, const tnrt_model *step, const tnrt_model *eval,
+                              const tnrt_training_program *program, tnrt_use use, uint64_t seed, int64_t most,
                               int n_threads) {
-  memset(s, 0, sizeof *s);
-  s->plan = plan;
-  s->fields = tnrt_plan_table(plan, plan->fields);
-  s->weights = tnrt_plan_table(plan, plan->weights);
-  s->alloc = alloc;
-  s->message = message;
+  const tnrt_training *plan = program->plan;
+  *s = (tnrt_session){.program = program, .plan = plan, .fields = tnrt_plan_fields(plan),
+                      .weights = tnrt_plan_weights(plan), .alloc = alloc, .message = message, .seed = seed,
+                      .loss_scale = plan->loss_scale > 0 ? plan->loss_scale : 1, .norm = NAN};
+  tnrt_status status = check_program(s, use);
+  if (status != TNRT_OK) return status;
   for (uint32_t i = 0; i < plan->n_weights; i++) s->n_trained += s->weights[i].role == TNRT_WEIGHT_TRAINED;
-  if (!make_tables(s) || !make_weights(s)) return no_memory(s);
-  tnrt_status status = open_model(s, &s->step, step, n_threads);
-  return status == TNRT_OK ? open_model(s, &s->eval, eval, n_threads) : status;
+  if (!make_tables(s, most) || !make_weights(s, use)) return no_memory(s);
+  for (uint32_t i = 0; i < plan->n_weights && status == TNRT_OK; i++) status = initialise(s, i);
+  return status == TNRT_OK ? open_models(s, use, most, n_threads) : status;
 }
 
 static void give_all(tnrt_session *s, uint8_t **buffers, uint32_t n) {
@@ -80,87 +197,248 @@ static void give_all(tnrt_session *s, uint8_t **buffers, uint32_t n) {
 
 void tnrt_session_close(tnrt_session *s) {
   if (!s->plan) return;
-  tnrt_ctx_destroy(s->step);
-  tnrt_ctx_destroy(s->eval);
+  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->eval, s->predict};
+  for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) tnrt_ctx_destroy(contexts[i]);
+  for (uint32_t i = 0; i < s->n_arenas; i++) s->alloc->give(s->alloc->user, s->arenas[i]);
   give_all(s, s->values, s->plan->n_weights);
   give_all(s, s->others, s->plan->n_weights);
-  give_all(s, s->states, s->n_trained * s->plan->n_states);
-  give_all(s, s->other_states, s->n_trained * s->plan->n_states);
+  give_all(s, s->states, n_states(s));
+  give_all(s, s->other_states, n_states(s));
+  give_all(s, s->gradients, s->n_trained);
+  give_all(s, s->sums, s->n_trained);
+  give_all(s, s->kept, s->plan->n_weights);
+  give_all(s, s->batch, s->plan->n_fields);
   if (s->inputs) s->alloc->give(s->alloc->user, s->inputs);
   if (s->outputs) s->alloc->give(s->alloc->user, s->outputs);
-  if (s->batch) s->alloc->give(s->alloc->user, s->batch);
-  memset(s, 0, sizeof *s);
+  if (s->rates) s->alloc->give(s->alloc->user, s->rates);
+  tnrt_tally_close(&s->tally);
+  *s = (tnrt_session){0};
 }
 
-void tnrt_session_fit(tnrt_session *s, const tnrt_samples *samples) {
-  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
-    float *to = (float *)(void *)s->values[i];
-    if (s->weights[i].role == TNRT_WEIGHT_MEAN) tnrt_samples_fit(samples, s->weights[i].field, to, NULL);
-    if (s->weights[i].role == TNRT_WEIGHT_VARIANCE) tnrt_samples_fit(samples, s->weights[i].field, NULL, to);
-  }
-}
+/* ---- tensors of the models ---- */
 
-/* The fields of n samples; order NULL: consecutive ones from `first`, which need no copy. */
-static void bind_fields(tnrt_session *s, const tnrt_samples *samples, const int64_t *order, int64_t first, int64_t n) {
-  uint8_t *to = s->batch;
+static bool has(const uint8_t *mask, uint32_t i) { return !mask || mask[i]; }
+
+/* The fields of n samples; positions NULL: consecutive ones from `first`, which need no copy. */
+static uint32_t bind_fields(tnrt_session *s, const tnrt_training_model *model, const tnrt_samples *samples,
+                            const int64_t *positions, int64_t first, int64_t n) {
+  uint32_t in = 0;
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
-    size_t bytes = sample_bytes(&s->fields[i]);
-    const uint8_t *from = samples->fields[i];
-    s->inputs[i] = order ? to : from + (size_t)first * bytes;
-    for (int64_t k = 0; order && k < n; k++) memcpy(to + (size_t)k * bytes, from + (size_t)order[k] * bytes, bytes);
-    to += ((size_t)s->plan->batch * bytes + 63) & ~(size_t)63;
+    if (!has(model->fields, i)) continue;
+    if (positions) tnrt_samples_gather(samples, i, positions, n, s->batch[i]);
+    s->inputs[in++] = positions ? s->batch[i] : samples->fields[i] + (size_t)first * samples->bytes[i];
   }
+  return in;
 }
 
-static uint32_t bind_measures(tnrt_session *s) {
-  uint32_t n = 1 + s->plan->n_metrics;
-  for (uint32_t i = 0; i < n; i++) s->outputs[i] = &s->measures[i];
-  return n;
+static uint32_t bind_weights(tnrt_session *s, const tnrt_training_model *model, uint32_t in) {
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (has(model->weights, i)) s->inputs[in++] = s->values[i];
+  return in;
 }
 
-tnrt_status tnrt_session_step(tnrt_session *s, const tnrt_samples *samples, const int64_t *order, int64_t n,
-                              double lr) {
-  const tnrt_training *p = s->plan;
-  double t = (double)(s->n_steps + 1);
-  float rates[4] = {(float)lr, (float)(lr / (1 - pow(p->beta1, t))), (float)(1 / sqrt(1 - pow(p->beta2, t))), 0};
-  uint32_t in = p->n_fields, out = bind_measures(s), n_states = s->n_trained * p->n_states;
-  bind_fields(s, samples, order, 0, n);
-  for (uint32_t i = 0; i < p->n_weights; i++) {
-    s->inputs[in++] = s->values[i];
-    if (s->others[i]) s->outputs[out++] = s->others[i];
-  }
-  for (uint32_t i = 0; i < n_states; i++) {
-    s->inputs[in++] = s->states[i];
-    s->outputs[out++] = s->other_states[i];
-  }
-  s->inputs[in] = rates;
-  tnrt_status status = tnrt_ctx_run_sized(s->step, &n, s->inputs, s->outputs);
-  if (status != TNRT_OK) return tnrt_fail(s->message, status, "%s", tnrt_ctx_message(s->step));
-  for (uint32_t i = 0; i < p->n_weights; i++) {
-    if (!s->others[i]) continue;
+static uint32_t bind_others(tnrt_session *s, uint32_t role, uint32_t out) {
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (s->weights[i].role == role) s->outputs[out++] = s->others[i];
+  return out;
+}
+
+static uint32_t bind_states(tnrt_session *s, uint32_t in) {
+  for (uint32_t i = 0; i < n_states(s); i++) s->inputs[in++] = s->states[i];
+  return in;
+}
+
+static void bind_rates(tnrt_session *s, uint32_t in) {
+  s->inputs[in++] = s->rates;
+  if (s->plan->has_noise) s->inputs[in] = s->noise;
+}
+
+/* The buffers of weights with this role change places: what a model wrote is what holds. */
+static void swap_weights(tnrt_session *s, uint32_t role) {
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
+    if (s->weights[i].role != role) continue;
     uint8_t *kept = s->values[i];
     s->values[i] = s->others[i];
     s->others[i] = kept;
   }
+}
+
+static void swap_states(tnrt_session *s) {
   uint8_t **kept = s->states;
   s->states = s->other_states;
   s->other_states = kept;
-  s->n_steps++;
+}
+
+static tnrt_status run(tnrt_session *s, tnrt_ctx *ctx, int64_t n) {
+  tnrt_status status = tnrt_ctx_run_sized(ctx, &n, s->inputs, s->outputs);
+  return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(ctx));
+}
+
+/* ---- a step ---- */
+
+static void set_rates(tnrt_session *s, const double *lrs) {
+  const tnrt_training *p = s->plan;
+  double t = (double)(s->n_updates + 1);
+  s->rates[TNRT_RATE_BIAS1] = (float)(p->beta1 > 0 ? 1 / (1 - pow(p->beta1, t)) : 1);
+  s->rates[TNRT_RATE_BIAS2] = (float)(p->beta2 > 0 ? 1 / sqrt(1 - pow(p->beta2, t)) : 1);
+  s->rates[TNRT_RATE_LOSS_SCALE] = (float)s->loss_scale;
+  for (uint32_t i = 0; i < p->n_groups; i++) s->rates[TNRT_RATES + i] = (float)lrs[i];
+}
+
+/* Results of step and update: [norm,] [running..,] trained.., states.. */
+static void bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_running) {
+  if (s->plan->has_norm) s->outputs[out++] = norm;
+  if (has_running) out = bind_others(s, TNRT_WEIGHT_RUNNING, out);
+  out = bind_others(s, TNRT_WEIGHT_TRAINED, out);
+  for (uint32_t i = 0; i < n_states(s); i++) s->outputs[out++] = s->other_states[i];
+}
+
+static tnrt_status step_whole(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+                              float *loss, float *norm) {
+  const tnrt_training_model *model = &s->program->step;
+  uint32_t in = bind_fields(s, model, samples, positions, 0, n);
+  bind_rates(s, bind_states(s, bind_weights(s, model, in)));
+  s->outputs[0] = loss;
+  bind_updated(s, 1, norm, true);
+  return run(s, s->step, n);
+}
+
+/* sums += share * gradients; the first part sets them. */
+static tnrt_status add_gradients(tnrt_session *s, double share, bool is_first) {
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
+    const tnrt_weight *w = &s->weights[i];
+    if (w->role != TNRT_WEIGHT_TRAINED) continue;
+    int64_t count = tnrt_count_of(w->ndim, w->extents);
+    float *sum = (float *)(void *)s->sums[at];
+    const float *part = (const float *)(const void *)s->gradients[at++];
+    if (w->dtype != TNRT_F32)
+      return tnrt_fail(s->message, TNRT_BAD_INPUT, "gradients of '%.200s' are %s: only f32 is summed over parts of a "
+                       "batch", tnrt_plan_text(s->plan, w->name), tnrt_dtype_name(w->dtype));
+    for (int64_t k = 0; k < count; k++) sum[k] = (is_first ? 0 : sum[k]) + (float)share * part[k];
+  }
   return TNRT_OK;
 }
 
-tnrt_status tnrt_session_evaluate(tnrt_session *s, const tnrt_samples *samples, uint32_t split, double *out) {
-  const tnrt_training *p = s->plan;
-  uint32_t n_measures = bind_measures(s);
-  int64_t end = samples->first[split + 1], all = tnrt_samples_count(samples, split);
-  for (uint32_t i = 0; i < n_measures; i++) out[i] = 0;
-  for (int64_t at = samples->first[split]; at < end; at += p->batch) {
-    int64_t n = end - at < p->batch ? end - at : p->batch;
-    bind_fields(s, samples, NULL, at, n);
-    for (uint32_t i = 0; i < p->n_weights; i++) s->inputs[p->n_fields + i] = s->values[i];
-    tnrt_status status = tnrt_ctx_run_sized(s->eval, &n, s->inputs, s->outputs);
-    if (status != TNRT_OK) return tnrt_fail(s->message, status, "%s", tnrt_ctx_message(s->eval));
-    for (uint32_t i = 0; i < n_measures; i++) out[i] += (double)s->measures[i] * (double)n / (double)all;
+/* One part after the other; running weights go from each to the next. */
+static tnrt_status step_parts(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+                              float *loss, float *norm) {
+  const tnrt_training_model *model = &s->program->grad;
+  double mean = 0;
+  tnrt_status status = TNRT_OK;
+  for (int64_t from = 0; from < n && status == TNRT_OK; from += s->plan->micro) {
+    int64_t part = n - from < s->plan->micro ? n - from : s->plan->micro;
+    double share = (double)part / (double)n;
+    bind_rates(s, bind_weights(s, model, bind_fields(s, model, samples, positions + from, 0, part)));
+    s->outputs[0] = loss;
+    uint32_t out = bind_others(s, TNRT_WEIGHT_RUNNING, 1);
+    for (uint32_t i = 0; i < s->n_trained; i++) s->outputs[out++] = s->gradients[i];
+    status = run(s, s->grad, part);
+    if (status == TNRT_OK) status = add_gradients(s, share, from == 0);
+    mean += share * (double)*loss;
+    swap_weights(s, TNRT_WEIGHT_RUNNING);
+    s->noise[1]++;
   }
+  *loss = (float)mean;
+  if (status != TNRT_OK) return status;
+  uint32_t in = 0;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
+  in = bind_states(s, in);
+  for (uint32_t i = 0; i < s->n_trained; i++) s->inputs[in++] = s->sums[i];
+  s->inputs[in] = s->rates;
+  bind_updated(s, 0, norm, false);
+  return run(s, s->update, 1);
+}
+
+/* What a step with parts has made of running weights is kept aside, or comes back. */
+static void keep_running(tnrt_session *s, bool back) {
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (s->kept[i]) memcpy(back ? s->values[i] : s->kept[i], back ? s->kept[i] : s->values[i], s->weights[i].bytes);
+}
+
+/* A static scale stays; a dynamic one halves at once and doubles after a while. */
+static void adapt_scale(tnrt_session *s, bool has_overflow) {
+  if (!s->plan->is_scale_dynamic) return;
+  s->good_steps = has_overflow ? 0 : s->good_steps + 1;
+  if (has_overflow && s->loss_scale > 1) s->loss_scale /= 2;
+  if (s->good_steps < GROWTH_STEPS) return;
+  s->good_steps = 0;
+  if (s->loss_scale < 0x1p30) s->loss_scale *= 2;
+}
+
+tnrt_status tnrt_session_step(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+                              int64_t step, const double *lrs, tnrt_step_result *out) {
+  float loss = NAN, norm = NAN;
+  bool is_whole = s->step != NULL;
+  int64_t parts = is_whole ? 1 : s->plan->batch / s->plan->micro;
+  set_rates(s, lrs);
+  s->noise[0] = s->seed;
+  s->noise[1] = (uint64_t)(step * parts);
+  keep_running(s, false);
+  tnrt_status status = is_whole ? step_whole(s, samples, positions, n, &loss, &norm)
+                                : step_parts(s, samples, positions, n, &loss, &norm);
+  if (status != TNRT_OK) return status;
+  s->loss = (double)loss;
+  s->norm = (double)norm;
+  bool has_overflow = s->plan->has_norm && !isfinite(norm);
+  *out = !isfinite(loss) ? TNRT_STEP_NAN : !has_overflow ? TNRT_STEP_DONE
+         : s->plan->is_scale_dynamic && s->loss_scale > 1 ? TNRT_STEP_OVERFLOW : TNRT_STEP_NAN;
+  adapt_scale(s, *out == TNRT_STEP_OVERFLOW);
+  if (*out != TNRT_STEP_DONE) return keep_running(s, true), TNRT_OK;
+  if (is_whole) swap_weights(s, TNRT_WEIGHT_RUNNING);
+  swap_weights(s, TNRT_WEIGHT_TRAINED);
+  swap_states(s);
+  s->n_updates++;
   return TNRT_OK;
+}
+
+/* ---- evaluation and prediction ---- */
+
+tnrt_status tnrt_session_measure(tnrt_session *s, const tnrt_samples *samples) {
+  int64_t most = 0;
+  for (uint32_t i = 0; i < TNRT_N_SPLITS; i++)
+    if (tnrt_samples_count(samples, i) > most) most = tnrt_samples_count(samples, i);
+  return tnrt_tally_open(&s->tally, s->message, s->alloc, s->plan, most, s->plan->micro);
+}
+
+tnrt_status tnrt_session_evaluate(tnrt_session *s, const tnrt_samples *samples, uint32_t split, int64_t n_batches,
+                                  double *out) {
+  const tnrt_training_model *model = &s->program->eval;
+  int64_t end = samples->first[split + 1], batch = s->plan->micro;
+  tnrt_tally_start(&s->tally);
+  for (int64_t at = samples->first[split], i = 0; at < end && (n_batches == 0 || i < n_batches); at += batch, i++) {
+    int64_t n = end - at < batch ? end - at : batch;
+    float loss;
+    bind_weights(s, model, bind_fields(s, model, samples, NULL, at, n));
+    s->outputs[0] = &loss;
+    tnrt_tally_bind(&s->tally, s->outputs + 1);
+    tnrt_status status = run(s, s->eval, n);
+    if (status != TNRT_OK) return status;
+    tnrt_tally_add(&s->tally, (double)loss, n);
+  }
+  tnrt_tally_finish(&s->tally, out);
+  return TNRT_OK;
+}
+
+uint32_t tnrt_session_n_inputs(const tnrt_session *s) {
+  uint32_t n = s->program->predict.model->n_inputs;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) n -= has(s->program->predict.weights, i);
+  return n;
+}
+
+uint32_t tnrt_session_input_field(const tnrt_session *s, uint32_t input) {
+  uint32_t i = 0;
+  while (i < s->plan->n_fields &&
+         strcmp(tnrt_plan_text(s->plan, s->fields[i].name), s->program->predict.model->inputs[input].name) != 0)
+    i++;
+  return i;
+}
+
+tnrt_status tnrt_session_predict(tnrt_session *s, const void *const *inputs, int64_t n, void *const *outputs) {
+  uint32_t n_inputs = tnrt_session_n_inputs(s);
+  for (uint32_t i = 0; i < n_inputs; i++) s->inputs[i] = inputs[i];
+  bind_weights(s, &s->program->predict, n_inputs);
+  tnrt_status status = tnrt_ctx_run_sized(s->predict, &n, s->inputs, outputs);
+  return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(s->predict));
 }

@@ -1,44 +1,75 @@
-/* A training in progress: weights, the optimiser's states, and the two models that work on them. */
+/* A training in progress: weights, the optimiser's states, and the models that work on them. */
 #ifndef TNRT_TRAIN_SESSION_H
 #define TNRT_TRAIN_SESSION_H
 
+#include "runtime/train/measures.h"
 #include "runtime/train/samples.h"
 
-enum { TNRT_MAX_MEASURES = 64 }; /* the loss and the metrics */
+typedef enum tnrt_use { TNRT_USE_TRAIN, TNRT_USE_EVAL, TNRT_USE_PREDICT, TNRT_N_USES } tnrt_use;
 
 typedef struct tnrt_session {
+  const tnrt_training_program *program;
   const tnrt_training *plan;
   const tnrt_field *fields;
   const tnrt_weight *weights;
   const tnrt_alloc *alloc;
   tnrt_message *message;
-  tnrt_ctx *step, *eval;
-  /* Each weight's elements. Those that are trained, and states, have a second buffer: a step reads one and writes the
-   * other, then they change places. */
+  tnrt_ctx *step, *grad, *update, *eval, *predict; /* NULL: not opened */
+  uint8_t *arenas[5]; /* what they work in */
+  uint32_t n_arenas;
+  /* Each weight's elements. Those that are trained or running, and states, have a second buffer: a step reads one and
+   * writes the other, then they change places. */
   uint8_t **values, **others;       /* n_weights */
   uint8_t **states, **other_states; /* n_trained * n_states */
+  uint8_t **gradients, **sums;      /* n_trained, where the parts of a batch are summed */
+  uint8_t **kept;                   /* n_weights: running ones as they were before the parts */
   uint32_t n_trained;
   const void **inputs;
   void **outputs;
-  uint8_t *batch; /* one batch of all fields */
-  float measures[TNRT_MAX_MEASURES];
-  int64_t n_steps; /* so far */
+  uint8_t **batch; /* n_fields: room for one batch */
+  float *rates;
+  uint64_t seed;
+  uint64_t noise[2];
+  double loss_scale;
+  int64_t n_updates; /* of weights: what the bias corrections count */
+  int64_t good_steps; /* in a row without overflow, since the loss scale last changed */
+  double loss, norm; /* of the last step; norm NaN where it is not measured */
+  tnrt_tally tally;  /* opened by tnrt_session_measure */
 } tnrt_session;
 
-/* Weights are what the plan gives; states are zero. After a failure the session is closed all the same. */
+
+/* Contexts for what the use needs (training evaluates too), with working memory for batches of `most` samples at most:
+ * nothing is allocated after this. Weights are what they are before training (MEAN and VARIANCE zero); states are zero.
+ * After a failure the session is closed all the same. */
 tnrt_status tnrt_session_open(tnrt_session *session, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training *plan, const tnrt_model *step, const tnrt_model *eval,
+                              const tnrt_training_program *program, tnrt_use use, uint64_t seed, int64_t most,
                               int n_threads);
 void tnrt_session_close(tnrt_session *session);
 
 /* Weights that are statistics of a field take them from the training split. */
-void tnrt_session_fit(tnrt_session *session, const tnrt_samples *samples);
+tnrt_status tnrt_session_fit(tnrt_session *session, const tnrt_samples *samples);
 
-/* One step on the samples at `order` (n of them, positions in samples->rows); session->measures are the batch's. */
-tnrt_status tnrt_session_step(tnrt_session *session, const tnrt_samples *samples, const int64_t *order, int64_t n,
-                              double lr);
+typedef enum tnrt_step_result {
+  TNRT_STEP_DONE,
+  TNRT_STEP_OVERFLOW, /* gradients left the range of their type: nothing changed but the loss scale */
+  TNRT_STEP_NAN       /* the loss or a gradient is no number: nothing changed */
+} tnrt_step_result;
 
-/* Means over a whole split: the loss and each metric. */
-tnrt_status tnrt_session_evaluate(tnrt_session *session, const tnrt_samples *samples, uint32_t split, double *out);
+/* One step, which is number `step` (from 0), on the samples at positions (n of them, at most plan->batch), in parts of
+ * plan->micro. lrs: n_groups learning rates. */
+tnrt_status tnrt_session_step(tnrt_session *session, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+                              int64_t step, const double *lrs, tnrt_step_result *out);
+
+/* Room for measuring these samples; before the first evaluation. */
+tnrt_status tnrt_session_measure(tnrt_session *session, const tnrt_samples *samples);
+/* The loss and each metric over the first n_batches (0: all) of a split: out[1 + n_metrics]. */
+tnrt_status tnrt_session_evaluate(tnrt_session *session, const tnrt_samples *samples, uint32_t split,
+                                  int64_t n_batches, double *out);
+
+/* The model's outputs for n samples. inputs: of the model in its order; outputs: dense buffers of the caller's. */
+tnrt_status tnrt_session_predict(tnrt_session *session, const void *const *inputs, int64_t n, void *const *outputs);
+/* Which field the model's i-th input is; n_fields: none. */
+uint32_t tnrt_session_input_field(const tnrt_session *session, uint32_t input);
+uint32_t tnrt_session_n_inputs(const tnrt_session *session); /* of the model, without weights */
 
 #endif

@@ -1,0 +1,179 @@
+/* What the functions of a chain learn from the training split. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/train/chain.h"
+
+static tnrt_status no_memory(tnrt_message *message) {
+  return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to fit the data");
+}
+
+bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
+  if (k == chain->n_links) return chain->field->n_classes != 0;
+  uint32_t kind = chain->links[k].kind;
+  return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
+         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT;
+}
+
+bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k) {
+  return k < chain->n_links && chain->links[k].kind == TNRT_LINK_ONE_HOT;
+}
+
+/* ---- records ---- */
+
+static tnrt_status add_texts(tnrt_dictionary *words, tnrt_message *message, const tnrt_value *value) {
+  for (int64_t i = 0; i < value->count; i++) {
+    char text[32];
+    const char *at = text;
+    if (value->kind == TNRT_VALUE_TEXTS) at = value->texts[i];
+    else snprintf(text, sizeof text, "%.17g", value->numbers[i]);
+    if (tnrt_dictionary_add(words, at, strlen(at)) < 0) return no_memory(message);
+  }
+  return TNRT_OK;
+}
+
+static bool is_median(const tnrt_chain *chain, uint32_t k) {
+  const tnrt_link *link = &chain->links[k];
+  return link->kind == TNRT_LINK_IMPUTE && link->text &&
+         strcmp(tnrt_plan_text(chain->plan, link->text), "median") == 0;
+}
+
+static bool is_zero(const tnrt_chain *chain, uint32_t k) {
+  const tnrt_link *link = &chain->links[k];
+  return link->kind == TNRT_LINK_IMPUTE && link->text && strcmp(tnrt_plan_text(chain->plan, link->text), "zero") == 0;
+}
+
+/* All values are needed; else sums of each element: count, mean, sum of squared differences (Welford), least, greatest.
+ */
+static bool keeps_all(const tnrt_chain *chain, uint32_t k) {
+  return chain->links[k].kind == TNRT_LINK_BINS || is_median(chain, k);
+}
+
+enum { COUNT, MEAN, SQUARES, LEAST, GREATEST, N_SUMS };
+
+static bool make_room(const tnrt_chain *chain, tnrt_fitted *fitted, int64_t count) {
+  if (fitted->n_seen + count <= fitted->seen_room) return true;
+  int64_t room = 2 * fitted->seen_room + count;
+  double *seen = chain->alloc->get(chain->alloc->user, (size_t)room * sizeof *seen, 64);
+  if (!seen) return false;
+  if (fitted->n_seen) memcpy(seen, fitted->seen, (size_t)fitted->n_seen * sizeof *seen);
+  if (fitted->seen) chain->alloc->give(chain->alloc->user, fitted->seen);
+  fitted->seen = seen;
+  fitted->seen_room = room;
+  return true;
+}
+
+static void add_sums(double *sums, double x) {
+  if (isnan(x)) return;
+  double difference = x - sums[MEAN];
+  sums[LEAST] = sums[COUNT] == 0 || x < sums[LEAST] ? x : sums[LEAST];
+  sums[GREATEST] = sums[COUNT] == 0 || x > sums[GREATEST] ? x : sums[GREATEST];
+  sums[COUNT]++;
+  sums[MEAN] += difference / sums[COUNT];
+  sums[SQUARES] += difference * (x - sums[MEAN]);
+}
+
+tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value) {
+  if (k == chain->n_links) return add_texts(&chain->labels, message, value);
+  tnrt_fitted *fitted = &chain->fitted[k];
+  if (chain->links[k].kind == TNRT_LINK_ONE_HOT) {
+    if (value->count == 1) return add_texts(&fitted->words, message, value);
+    return tnrt_fail(message, TNRT_BAD_INPUT, "one_hot takes one value, found %lld", (long long)value->count);
+  }
+  bool all = keeps_all(chain, k);
+  int64_t more = all ? value->count : fitted->n_seen ? 0 : N_SUMS * value->count;
+  if (!make_room(chain, fitted, more)) return no_memory(message);
+  if (all) {
+    memcpy(fitted->seen + fitted->n_seen, value->numbers, (size_t)more * sizeof *fitted->seen);
+  } else {
+    memset(fitted->seen + fitted->n_seen, 0, (size_t)more * sizeof *fitted->seen);
+    for (int64_t i = 0; i < value->count; i++) add_sums(fitted->seen + N_SUMS * i, value->numbers[i]);
+  }
+  fitted->n_seen += more;
+  fitted->n_records++;
+  return TNRT_OK;
+}
+
+/* ---- what was learned ---- */
+
+static int by_value(const void *p, const void *q) {
+  double a = *(const double *)p, b = *(const double *)q;
+  return (a > b) - (a < b);
+}
+
+/* The values of element i of `count`, sorted, into the front of out; those that are none are left out. */
+static int64_t sorted_values(const tnrt_fitted *fitted, int64_t i, int64_t count, double *out) {
+  int64_t n = 0;
+  for (int64_t r = 0; r < fitted->n_records; r++)
+    if (!isnan(fitted->seen[r * count + i])) out[n++] = fitted->seen[r * count + i];
+  qsort(out, (size_t)n, sizeof *out, by_value);
+  return n;
+}
+
+static double median(const double *sorted, int64_t n) {
+  if (n == 0) return 0;
+  return n % 2 ? sorted[n / 2] : sorted[n / 2 - 1] + (sorted[n / 2] - sorted[n / 2 - 1]) / 2;
+}
+
+/* Limits k / n of the way through the sorted values. */
+static void learn_sorted(const tnrt_chain *chain, uint32_t k, int64_t count, double *sorted) {
+  tnrt_fitted *fitted = &chain->fitted[k];
+  int64_t limits = chain->links[k].integers[0] - 1;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t n = sorted_values(fitted, i, count, sorted);
+    if (is_median(chain, k)) fitted->numbers[i] = median(sorted, n);
+    else
+      for (int64_t at = 0; at < limits; at++)
+        fitted->numbers[i * limits + at] = n ? sorted[(at + 1) * n / (limits + 1)] : 0;
+  }
+}
+
+static void learn_sums(const tnrt_chain *chain, uint32_t k, int64_t i) {
+  tnrt_fitted *fitted = &chain->fitted[k];
+  const double *sums = fitted->seen + N_SUMS * i;
+  double *pair = fitted->numbers + 2 * i;
+  double away = chain->links[k].numbers[0] * sqrt(sums[COUNT] > 0 ? sums[SQUARES] / sums[COUNT] : 0);
+  switch (chain->links[k].kind) {
+    case TNRT_LINK_MINMAX: pair[0] = sums[LEAST], pair[1] = sums[GREATEST] - sums[LEAST]; break;
+    case TNRT_LINK_CLIP_OUTLIERS: pair[0] = sums[MEAN] - away, pair[1] = sums[MEAN] + away; break;
+    default: fitted->numbers[i] = is_zero(chain, k) ? 0 : sums[MEAN];
+  }
+}
+
+static tnrt_status end_classes(tnrt_chain *chain, tnrt_message *message) {
+  tnrt_dictionary_sort(&chain->labels, TNRT_SORT_CLASSES, UINT32_MAX);
+  if (chain->labels.n == chain->field->n_classes) return TNRT_OK;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %u classes in the training split, the program was made "
+                   "for %u", tnrt_plan_text(chain->plan, chain->field->name), chain->labels.n,
+                   chain->field->n_classes);
+}
+
+static tnrt_status end_one_hot(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  tnrt_dictionary *words = &chain->fitted[k].words;
+  tnrt_dictionary_sort(words, TNRT_SORT_CLASSES, UINT32_MAX);
+  if ((int64_t)words->n <= chain->links[k].integers[0]) return TNRT_OK;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': one_hot has %lld places, the training split %u values",
+                   tnrt_plan_text(chain->plan, chain->field->name), (long long)chain->links[k].integers[0], words->n);
+}
+
+tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  if (k == chain->n_links) return end_classes(chain, message);
+  if (chain->links[k].kind == TNRT_LINK_ONE_HOT) return end_one_hot(chain, message, k);
+  tnrt_fitted *fitted = &chain->fitted[k];
+  bool all = keeps_all(chain, k);
+  int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->n_seen / N_SUMS;
+  uint32_t kind = chain->links[k].kind;
+  fitted->n_numbers = count * (kind == TNRT_LINK_BINS ? chain->links[k].integers[0] - 1
+                                                      : kind == TNRT_LINK_IMPUTE ? 1 : 2);
+  fitted->numbers = chain->alloc->get(chain->alloc->user, (size_t)fitted->n_numbers * sizeof(double), 64);
+  double *sorted = all ? chain->alloc->get(chain->alloc->user, (size_t)fitted->n_records * sizeof(double), 64) : NULL;
+  if (!fitted->numbers || (all && !sorted)) return no_memory(message);
+  if (all) learn_sorted(chain, k, count, sorted);
+  for (int64_t i = 0; i < count && !all; i++) learn_sums(chain, k, i);
+  if (sorted) chain->alloc->give(chain->alloc->user, sorted);
+  if (fitted->seen) chain->alloc->give(chain->alloc->user, fitted->seen);
+  fitted->seen = NULL;
+  return TNRT_OK;
+}

@@ -1,0 +1,230 @@
+/* Events, conditions, what is done about steps without a number, and requirements. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/train/loop_parts.h"
+
+enum { MAX_NANS = 100 }; /* steps in a row without a number: it will not get better */
+
+tnrt_report tnrt_loop_report(const tnrt_loop *l) {
+  return (tnrt_report){
+      .step = l->step,
+      .epoch = l->epoch + (l->cursor > 0 || l->step == 0),
+      .n_steps = l->n_steps,
+      .n_epochs = l->end_epochs,
+      .epoch_step = (l->cursor + l->plan->batch - 1) / l->plan->batch,
+      .epoch_steps = l->per_epoch,
+      .n_samples = l->trained,
+      .loss = l->session.loss,
+      .norm = l->session.norm,
+      .loss_scale = l->session.loss_scale,
+      .rates = l->lrs,
+      .measures = l->measures,
+  };
+}
+
+/* ---- checkpoints ---- */
+
+void tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
+  tnrt_message message;
+  tnrt_loop_pack(l);
+  tnrt_status status = tnrt_store_write(l->store, &message, &l->state.contents, keep);
+  if (status == TNRT_OK) l->saved_at = l->step;
+  else tnrt_logs_note(l->logs, "step %lld: no checkpoint: %s", (long long)l->step, message.text);
+}
+
+static void save_as(tnrt_loop *l, const tnrt_action *action) {
+  double value = action->has_best ? tnrt_measured(l->plan, l->measures, action->best) : NAN;
+  l->keep = (tnrt_keep){.last = action->n > 0 ? action->n : 1, .is_max = action->is_max != 0, .value = value};
+  l->keep.has_value = action->has_best && l->measured_at[action->best.split] == l->step && !isnan(value);
+  tnrt_loop_save(l, &l->keep);
+}
+
+/* ---- measuring ---- */
+
+tnrt_status tnrt_loop_measure(tnrt_loop *l, uint32_t split, int64_t n_batches) {
+  const tnrt_training *p = l->plan;
+  double *values = l->measures + split * (1 + p->n_metrics);
+  if (tnrt_samples_count(&l->samples, split) == 0)
+    return tnrt_fail(l->message, TNRT_BAD_INPUT, "the data has no split '%s' to measure", tnrt_split_name(split));
+  return tnrt_session_evaluate(&l->session, &l->samples, split, n_batches, values);
+}
+
+/* New measures of a split are there: schedules and conditions that watch it. */
+static void watch(tnrt_loop *l, uint32_t split) {
+  const tnrt_training *p = l->plan;
+  const tnrt_schedule *schedules = tnrt_plan_table(p, p->schedules);
+  l->measured_at[split] = l->step;
+  tnrt_conditions_watch(p, p->stops, p->n_stops, l->measures, split, l->stalls);
+  for (uint32_t i = 0; i < p->n_groups; i++)
+    if (schedules[i].kind == TNRT_SCHEDULE_PLATEAU && schedules[i].watch.split == split)
+      tnrt_schedule_watch(&schedules[i], &l->plateaus[i], tnrt_measured(p, l->measures, schedules[i].watch));
+}
+
+static tnrt_status evaluate(tnrt_loop *l, const tnrt_action *action) {
+  tnrt_status status = tnrt_loop_measure(l, action->split, action->n);
+  if (status != TNRT_OK) return status;
+  watch(l, action->split);
+  tnrt_report report = tnrt_loop_report(l);
+  tnrt_logs_eval(l->logs, &report, action->split);
+  return TNRT_OK;
+}
+
+/* ---- events ---- */
+
+static tnrt_status act(tnrt_loop *l, const tnrt_action *action) {
+  tnrt_report report = tnrt_loop_report(l);
+  switch (action->kind) {
+    case TNRT_ACTION_EVAL: return evaluate(l, action);
+    case TNRT_ACTION_CHECKPOINT: return save_as(l, action), TNRT_OK;
+    case TNRT_ACTION_LOG: return tnrt_logs_write(l->logs, action, &report), TNRT_OK;
+    default: return TNRT_OK;
+  }
+}
+
+/* The mean loss of the epoch's steps is what the training split measures at its end. */
+static void end_epoch(tnrt_loop *l) {
+  double *loss = &l->measures[TNRT_SPLIT_TRAIN * (1 + l->plan->n_metrics)];
+  *loss = l->own->loss_weight > 0 ? l->own->loss_sum / l->own->loss_weight : NAN;
+  l->own->loss_sum = l->own->loss_weight = 0;
+  watch(l, TNRT_SPLIT_TRAIN);
+  tnrt_report report = tnrt_loop_report(l);
+  tnrt_logs_epoch(l->logs, &report);
+}
+
+tnrt_status tnrt_loop_events(tnrt_loop *l, uint32_t unit) {
+  const tnrt_event *events = tnrt_plan_table(l->plan, l->plan->events);
+  int64_t now = unit == TNRT_EVERY_STEPS ? l->step : l->epoch;
+  tnrt_status status = TNRT_OK;
+  if (unit == TNRT_EVERY_EPOCHS) end_epoch(l);
+  for (uint32_t i = 0; i < l->plan->n_events && status == TNRT_OK; i++) {
+    const tnrt_action *actions = tnrt_plan_table(l->plan, events[i].actions);
+    if (events[i].unit != unit || now % events[i].every != 0) continue;
+    for (uint32_t k = 0; k < events[i].n_actions && status == TNRT_OK; k++) status = act(l, &actions[k]);
+  }
+  return status;
+}
+
+tnrt_status tnrt_loop_stops(tnrt_loop *l, bool *out) {
+  const tnrt_condition *stops = tnrt_plan_table(l->plan, l->plan->stops);
+  const tnrt_stall *stalls = l->stalls;
+  tnrt_status status = TNRT_OK;
+  *out = false;
+  for (uint32_t i = 0; i < l->plan->n_stops && status == TNRT_OK && !*out; i++) {
+    status = tnrt_condition_holds(l->plan, l->message, &stops[i], l->measures, stalls, out);
+    stalls += tnrt_condition_stalls(l->plan, &stops[i]);
+    if (*out)
+      tnrt_logs_note(l->logs, "step %lld: stops: %s", (long long)l->step, tnrt_plan_text(l->plan, stops[i].text));
+  }
+  return status;
+}
+
+/* ---- steps without a number ---- */
+
+/* "iris.csv:7, iris.csv:12, ..." */
+static void batch_places(const tnrt_loop *l, int64_t n, char *out, size_t bytes) {
+  size_t used = 0;
+  *out = 0;
+  for (int64_t i = 0; i < n; i++) {
+    char at[300];
+    if (bytes - used < sizeof at + 8) {
+      snprintf(out + used, bytes - used, ", ...");
+      return;
+    }
+    tnrt_samples_place(&l->samples, l->positions[i], at, sizeof at);
+    used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? ", " : "", at);
+  }
+}
+
+static tnrt_status fail_nan(const tnrt_loop *l, int64_t n, const char *why) {
+  char places[420];
+  batch_places(l, n, places, sizeof places);
+  const char *what = isfinite(l->session.loss) ? "gradient" : "loss";
+  return tnrt_fail(l->message, TNRT_BAD_INPUT, "step %lld, epoch %lld: the %s is not a number%s; its batch of %lld: %s",
+                   (long long)l->step + 1, (long long)l->epoch + 1, what, why, (long long)n, places);
+}
+
+static tnrt_status roll_back(tnrt_loop *l) {
+  tnrt_message message;
+  double factor = l->own->lr_factor;
+  tnrt_loop_pack(l);
+  tnrt_status status = tnrt_store_restore(l->store, &message, &l->state.contents);
+  if (status != TNRT_OK) return tnrt_fail(l->message, TNRT_BAD_INPUT, "no way back: %.400s", message.text);
+  tnrt_loop_unpack(l);
+  l->own->lr_factor = factor; /* what was scaled stays scaled */
+  return TNRT_OK;
+}
+
+tnrt_status tnrt_loop_nan(tnrt_loop *l, int64_t n, bool *out_again) {
+  const tnrt_action *actions = tnrt_plan_table(l->plan, l->plan->on_nan);
+  bool rolls = false, scales = false, skips = false;
+  double factor = 1;
+  int64_t step = l->step;
+  for (uint32_t i = 0; i < l->plan->n_on_nan; i++) {
+    rolls |= actions[i].kind == TNRT_ACTION_ROLLBACK;
+    skips |= actions[i].kind == TNRT_ACTION_SKIP_BATCH;
+    scales |= actions[i].kind == TNRT_ACTION_SCALE_LR;
+    if (actions[i].kind == TNRT_ACTION_SCALE_LR) factor *= actions[i].factor;
+  }
+  *out_again = !skips;
+  if (l->plan->n_on_nan == 0) return fail_nan(l, n, "");
+  if (++l->n_nans > MAX_NANS) return fail_nan(l, n, ", as in the hundred times before");
+  if (rolls && !scales && !skips && step == l->nan_step) return fail_nan(l, n, " once more after going back");
+  l->nan_step = step;
+  if (rolls && skips) {
+    if (l->n_skipped == TNRT_MAX_SKIPPED) return fail_nan(l, n, ", after 64 batches were left out");
+    l->skipped[l->n_skipped++] = step;
+    *out_again = true;
+  }
+  tnrt_status status = rolls ? roll_back(l) : TNRT_OK;
+  l->own->lr_factor *= factor;
+  if (status == TNRT_OK)
+    tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number:%s%s%s", (long long)step + 1,
+                   rolls ? " back to the last checkpoint" : "", scales ? " smaller learning rate" : "",
+                   skips ? " batch left out" : "");
+  return status;
+}
+
+/* ---- requirements ---- */
+
+/* What run, eval and export will use is what is judged: the best checkpoint where one is kept. */
+static tnrt_status take_best(tnrt_loop *l) {
+  tnrt_reading *reading = NULL;
+  if (!tnrt_plan_action(l->plan, TNRT_ACTION_CHECKPOINT, true)) return TNRT_OK;
+  tnrt_status status = tnrt_store_wait(l->store, l->message);
+  if (status != TNRT_OK) return status;
+  status = tnrt_checkpoint_open(l->message, l->alloc, l->plan, l->command, &reading);
+  tnrt_state_bind(&l->state);
+  if (status == TNRT_OK)
+    status = tnrt_reading_fill(l->message, reading, l->state.contents.tensors, l->plan->n_weights);
+  tnrt_reading_close(reading);
+  return status;
+}
+
+static tnrt_status check_requirement(tnrt_loop *l, const tnrt_condition *condition) {
+  char values[256];
+  bool holds = false;
+  tnrt_status status = tnrt_condition_holds(l->plan, l->message, condition, l->measures, NULL, &holds);
+  if (status != TNRT_OK || holds) return status;
+  tnrt_condition_values(l->plan, condition, l->measures, values, sizeof values);
+  return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.60s:%u: required: %.100s; measured: %s",
+                   tnrt_plan_text(l->plan, l->plan->source_text), condition->line,
+                   tnrt_plan_text(l->plan, condition->text), values);
+}
+
+tnrt_status tnrt_loop_require(tnrt_loop *l) {
+  const tnrt_condition *requires = tnrt_plan_table(l->plan, l->plan->requires);
+  tnrt_status status = l->plan->n_requires ? take_best(l) : TNRT_OK;
+  for (uint32_t split = 0; split < TNRT_N_SPLITS && status == TNRT_OK; split++) {
+    bool needed = false;
+    for (uint32_t i = 0; i < l->plan->n_requires; i++)
+      needed |= tnrt_condition_needs(l->plan, &requires[i], split);
+    if (!needed) continue;
+    status = tnrt_loop_measure(l, split, 0);
+    tnrt_report report = tnrt_loop_report(l);
+    if (status == TNRT_OK) tnrt_logs_eval(l->logs, &report, split);
+  }
+  for (uint32_t i = 0; i < l->plan->n_requires && status == TNRT_OK; i++) status = check_requirement(l, &requires[i]);
+  return status;
+}

@@ -1,0 +1,90 @@
+/* The loop of training; see loop.h. Nothing is allocated in it. */
+#include <math.h>
+
+#include "runtime/train/loop_parts.h"
+
+static bool is_skipped(const tnrt_loop *l) {
+  for (uint32_t i = 0; i < l->n_skipped; i++)
+    if (l->skipped[i] == l->step) return true;
+  return false;
+}
+
+/* The positions of the batch at the cursor; returns their number. */
+static int64_t choose_batch(tnrt_loop *l) {
+  int64_t left = l->n_samples - l->cursor, n = left < l->plan->batch ? left : l->plan->batch;
+  if (l->order_epoch != l->epoch) {
+    l->order = tnrt_order_start(l->session.seed, TNRT_STREAM_EPOCH, (uint64_t)l->epoch, l->n_samples);
+    l->order_epoch = l->epoch;
+  }
+  for (int64_t i = 0; i < n; i++)
+    l->positions[i] = l->samples.first[TNRT_SPLIT_TRAIN] + tnrt_order_at(&l->order, l->cursor + i);
+  return n;
+}
+
+static void set_rates(tnrt_loop *l) {
+  const tnrt_schedule *schedules = tnrt_plan_table(l->plan, l->plan->schedules);
+  for (uint32_t i = 0; i < l->plan->n_groups; i++)
+    l->lrs[i] = l->own->lr_factor * tnrt_schedule_rate(&schedules[i], &l->plateaus[i], l->step, l->n_steps);
+}
+
+/* One step, and what follows from it. *out_stop: a condition holds. */
+static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
+  int64_t n = choose_batch(l);
+  tnrt_step_result result = TNRT_STEP_DONE;
+  bool again = false, skipped = is_skipped(l);
+  set_rates(l);
+  tnrt_status status = skipped ? TNRT_OK : tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs,
+                                                             &result);
+  if (status == TNRT_OK && result == TNRT_STEP_NAN) status = tnrt_loop_nan(l, n, &again);
+  if (status != TNRT_OK || again) return status;
+  l->step++;
+  l->cursor += n;
+  if (result == TNRT_STEP_DONE && !skipped) {
+    l->n_nans = 0;
+    l->trained += n;
+    l->own->loss_sum += l->session.loss * (double)n;
+    l->own->loss_weight += (double)n;
+  }
+  if (l->n_samples - l->cursor < (l->plan->drops_last ? l->plan->batch : 1)) {
+    l->epoch++;
+    l->cursor = 0;
+  }
+  tnrt_report report = tnrt_loop_report(l);
+  tnrt_logs_step(l->logs, &report);
+  status = tnrt_loop_events(l, TNRT_EVERY_STEPS);
+  if (status == TNRT_OK && l->cursor == 0) status = tnrt_loop_events(l, TNRT_EVERY_EPOCHS);
+  return status == TNRT_OK ? tnrt_loop_stops(l, out_stop) : status;
+}
+
+static bool is_over(const tnrt_loop *l) {
+  return (l->end_steps && l->step >= l->end_steps) || (l->end_epochs && l->epoch >= l->end_epochs);
+}
+
+static bool is_asked_to_stop(tnrt_loop *l) {
+  int number = tnrt_signals_pending(l->signals);
+  l->is_stopped = number || (l->command->stop_at && l->step >= l->command->stop_at);
+  if (l->is_stopped)
+    tnrt_logs_note(l->logs, "%s: stops after step %lld (--resume goes on)",
+                   number ? tnrt_signal_name(number) : "--stop-at", (long long)l->step);
+  return l->is_stopped;
+}
+
+static tnrt_status train(tnrt_loop *l) {
+  bool stop = false;
+  tnrt_status status = TNRT_OK;
+  while (status == TNRT_OK && !stop && !is_over(l) && !is_asked_to_stop(l)) status = make_step(l, &stop);
+  if (status != TNRT_OK) return status;
+  l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
+  if (l->saved_at != l->step) tnrt_loop_save(l, &l->keep);
+  return l->is_stopped ? tnrt_store_wait(l->store, l->message) : tnrt_loop_require(l);
+}
+
+tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,
+                            const tnrt_command *command, bool *out_stopped) {
+  tnrt_loop l = {.program = program, .plan = program->plan, .alloc = alloc, .message = message, .command = command};
+  tnrt_status status = tnrt_loop_open(&l);
+  if (status == TNRT_OK) status = train(&l);
+  *out_stopped = l.is_stopped;
+  tnrt_loop_close(&l);
+  return status;
+}

@@ -1,0 +1,187 @@
+/* What the loop needs before its first step: samples, session, checkpoints, logs; and where it begins. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/train/loop_parts.h"
+
+static void *take(tnrt_loop *l, size_t n, size_t bytes) {
+  size_t all;
+  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
+  void *memory = l->alloc->get(l->alloc->user, all ? all : 1, 64);
+  if (memory) memset(memory, 0, all);
+  return memory;
+}
+
+/* ---- numbers ---- */
+
+static tnrt_status open_numbers(tnrt_loop *l) {
+  const tnrt_training *p = l->plan;
+  size_t own = sizeof *l->own / sizeof(double), plateau = sizeof *l->plateaus / sizeof(double);
+  size_t stall = sizeof *l->stalls / sizeof(double), n_stalls = tnrt_conditions_stalls(p, p->stops, p->n_stops);
+  size_t n_measures = (size_t)TNRT_N_SPLITS * (1 + p->n_metrics);
+  size_t n = own + plateau * p->n_groups + stall * n_stalls + n_measures;
+  l->numbers = take(l, n, sizeof *l->numbers);
+  l->lrs = take(l, p->n_groups, sizeof *l->lrs);
+  l->positions = take(l, (size_t)p->batch, sizeof *l->positions);
+  if (!l->numbers || !l->lrs || !l->positions)
+    return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the loop of training");
+  l->n_numbers = (int64_t)n;
+  l->own = (tnrt_loop_numbers *)(void *)l->numbers;
+  l->plateaus = (tnrt_plateau *)(void *)(l->numbers + own);
+  l->stalls = (tnrt_stall *)(void *)(l->numbers + own + plateau * p->n_groups);
+  l->measures = l->numbers + n - n_measures;
+  l->own->lr_factor = 1;
+  for (uint32_t i = 0; i < p->n_groups; i++) l->plateaus[i] = tnrt_plateau_start();
+  for (size_t i = 0; i < n_measures; i++) l->measures[i] = NAN;
+  return TNRT_OK;
+}
+
+void tnrt_loop_pack(tnrt_loop *l) {
+  l->own->n_updates = (double)l->session.n_updates;
+  l->own->good_steps = (double)l->session.good_steps;
+  l->own->loss_scale = l->session.loss_scale;
+  l->state.contents.step = l->step;
+  l->state.contents.epoch = l->epoch;
+  l->state.contents.cursor = l->cursor;
+  tnrt_state_bind(&l->state);
+}
+
+void tnrt_loop_unpack(tnrt_loop *l) {
+  l->session.n_updates = (int64_t)l->own->n_updates;
+  l->session.good_steps = (int64_t)l->own->good_steps;
+  l->session.loss_scale = l->own->loss_scale;
+  l->step = l->state.contents.step;
+  l->epoch = l->state.contents.epoch;
+  l->cursor = l->state.contents.cursor;
+}
+
+/* ---- where it ends ---- */
+
+static tnrt_status find_end(tnrt_loop *l) {
+  const tnrt_training *p = l->plan;
+  const tnrt_schedule *schedules = tnrt_plan_table(p, p->schedules);
+  tnrt_status status = TNRT_OK;
+  l->n_samples = tnrt_samples_count(&l->samples, TNRT_SPLIT_TRAIN);
+  l->per_epoch = p->drops_last ? l->n_samples / p->batch : (l->n_samples + p->batch - 1) / p->batch;
+  l->end_steps = l->command->steps ? l->command->steps : p->steps;
+  l->end_epochs = l->command->epochs ? l->command->epochs : p->epochs;
+  if (l->per_epoch == 0)
+    return tnrt_fail(l->message, TNRT_BAD_INPUT, "the training split has %lld samples, not one full batch of %lld "
+                     "(last = drop)", (long long)l->n_samples, (long long)p->batch);
+  int64_t by_epochs;
+  if (__builtin_mul_overflow(l->end_epochs, l->per_epoch, &by_epochs)) by_epochs = INT64_MAX;
+  l->n_steps = by_epochs && (!l->end_steps || by_epochs < l->end_steps) ? by_epochs : l->end_steps;
+  for (uint32_t i = 0; i < p->n_groups && status == TNRT_OK; i++)
+    status = tnrt_schedule_check(l->message, &schedules[i], l->n_steps);
+  return status;
+}
+
+static tnrt_status check_actions(tnrt_loop *l) {
+  if (!tnrt_plan_action(l->plan, TNRT_ACTION_SAMPLE, false)) return TNRT_OK;
+  return tnrt_fail(l->message, TNRT_BAD_INPUT, "sample(...) is not supported yet");
+}
+
+/* ---- resuming ---- */
+
+/* The checkpoint to go on from; *out NULL: there is none. */
+static tnrt_status open_resumed(tnrt_loop *l, tnrt_reading **out) {
+  char path[2048];
+  *out = NULL;
+  if (!l->command->resume) return TNRT_OK;
+  tnrt_message notes = {{0}};
+  tnrt_status status =
+      tnrt_checkpoint_find(l->message, l->alloc, l->folder, TNRT_WHICH_LAST, path, sizeof path, &notes);
+  if (notes.text[0]) tnrt_logs_note(l->logs, "%s", notes.text);
+  return status == TNRT_OK ? tnrt_reading_open(out, l->message, l->alloc, path) : status;
+}
+
+static tnrt_status resume(tnrt_loop *l, const tnrt_reading *reading) {
+  tnrt_state_bind(&l->state);
+  tnrt_status status =
+      tnrt_reading_fill(l->message, reading, l->state.contents.tensors, l->state.contents.n_tensors);
+  if (status != TNRT_OK) return status;
+  l->state.contents.step = tnrt_reading_integer(reading, "step", 0);
+  l->state.contents.epoch = tnrt_reading_integer(reading, "epoch", 0);
+  l->state.contents.cursor = tnrt_reading_integer(reading, "cursor", 0);
+  tnrt_loop_unpack(l);
+  l->saved_at = l->step;
+  if (l->step < 0 || l->epoch < 0 || l->cursor < 0 || l->cursor >= l->n_samples)
+    return tnrt_fail(l->message, TNRT_BAD_INPUT, "the checkpoint is at sample %lld of an epoch, the training split has "
+                     "%lld samples: is this the same data?", (long long)l->cursor, (long long)l->n_samples);
+  tnrt_logs_note(l->logs, "resumed at step %lld", (long long)l->step);
+  return TNRT_OK;
+}
+
+/* ---- the whole ---- */
+
+static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
+  tnrt_status status = tnrt_samples_open(&l->samples, l->message, l->alloc, l->plan);
+  if (status == TNRT_OK && reading) status = tnrt_state_restore_samples(&l->samples, reading);
+  if (status == TNRT_OK) status = tnrt_samples_load(&l->samples, &l->command->data, reading != NULL);
+  if (status == TNRT_OK && l->samples.n_dropped)
+    tnrt_logs_note(l->logs, "%lld wrong records of '%s' are left out; the first: %s", (long long)l->samples.n_dropped,
+                   tnrt_plan_text(l->plan, l->plan->source.name), l->samples.first_dropped.text);
+  return status;
+}
+
+static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
+  uint64_t seed = l->command->has_seed ? l->command->seed : l->plan->seed;
+  if (reading) seed = (uint64_t)tnrt_reading_integer(reading, "seed", (int64_t)seed);
+  tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, TNRT_USE_TRAIN, seed,
+                                         l->plan->batch, l->command->threads);
+  if (status == TNRT_OK) status = tnrt_session_fit(&l->session, &l->samples);
+  return status == TNRT_OK ? tnrt_session_measure(&l->session, &l->samples) : status;
+}
+
+static bool rolls_back(const tnrt_training *plan) {
+  const tnrt_action *actions = tnrt_plan_table(plan, plan->on_nan);
+  for (uint32_t i = 0; i < plan->n_on_nan; i++)
+    if (actions[i].kind == TNRT_ACTION_ROLLBACK) return true;
+  return false;
+}
+
+static tnrt_status open_store(tnrt_loop *l) {
+  const tnrt_action *action = tnrt_plan_action(l->plan, TNRT_ACTION_CHECKPOINT, false);
+  l->keep.last = action && action->n > 0 ? action->n : 1;
+  tnrt_loop_pack(l);
+  tnrt_status status = tnrt_store_open(&l->store, l->message, l->alloc, l->folder, &l->state.contents);
+  if (status == TNRT_OK && action && action->is_async)
+    status = tnrt_store_set_async(l->store, l->message, &l->state.contents);
+  /* What a rollback goes back to before the first checkpoint. */
+  if (status == TNRT_OK && l->step == 0 && rolls_back(l->plan)) tnrt_loop_save(l, &l->keep);
+  return status;
+}
+
+tnrt_status tnrt_loop_open(tnrt_loop *l) {
+  tnrt_reading *reading = NULL;
+  tnrt_log_options logs = l->command->logs;
+  logs.appends = l->command->resume;
+  for (int i = 0; i < TNRT_N_SPLITS; i++) l->measured_at[i] = -1;
+  l->saved_at = l->order_epoch = l->nan_step = -1;
+  l->rate_factor = 1;
+  tnrt_checkpoint_folder(l->plan, l->command, l->folder, sizeof l->folder);
+  tnrt_status status = tnrt_signals_open(&l->signals, l->message);
+  if (status == TNRT_OK) status = check_actions(l);
+  if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
+  if (status == TNRT_OK) status = open_resumed(l, &reading);
+  if (status == TNRT_OK) status = open_samples(l, reading);
+  if (status == TNRT_OK) status = find_end(l);
+  if (status == TNRT_OK) status = open_session(l, reading);
+  if (status == TNRT_OK) status = open_numbers(l);
+  if (status == TNRT_OK) status = tnrt_state_open(&l->state, &l->session, &l->samples, l->numbers, l->n_numbers);
+  if (status == TNRT_OK && reading) status = resume(l, reading);
+  tnrt_reading_close(reading);
+  return status == TNRT_OK ? open_store(l) : status;
+}
+
+void tnrt_loop_close(tnrt_loop *l) {
+  tnrt_store_close(l->store);
+  tnrt_logs_close(l->logs);
+  tnrt_state_close(&l->state);
+  tnrt_session_close(&l->session);
+  tnrt_samples_close(&l->samples);
+  tnrt_signals_close(l->signals);
+  void *const blocks[] = {l->numbers, l->lrs, l->positions};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+    if (blocks[i]) l->alloc->give(l->alloc->user, blocks[i]);
+}

@@ -1,0 +1,86 @@
+/* The program around a compiled training: `EXE train`, `eval`, `run`, `export`, `info`. It knows the training only by
+ * its record, so one archive serves every executable. Exit status: 0 done; 1 an option, the data or a requirement is
+ * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved. */
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/train/verbs.h"
+
+typedef struct verb {
+  const char *name;
+  const char *doc;
+} verb;
+
+static const verb verbs[] = {
+    {"train", "trains, and writes checkpoints"},
+    {"eval", "measures the loss and the metrics of a checkpoint"},
+    {"run", "predicts with a checkpoint"},
+    {"export", "writes a checkpoint's weights for other programs"},
+    {"info", "prints what is trained, and on what"},
+};
+enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
+
+enum { EXIT_STOPPED = 75 };
+
+static void print_help(const char *program) {
+  const tnrt_training *plan = tnrt_main_training.plan;
+  printf("%s: the training of '%s', compiled by %s\n\nusage: %s VERB [OPTION]...\n", program,
+         tnrt_plan_text(plan, plan->name), tnrt_plan_text(plan, plan->producer), program);
+  for (int i = 0; i < N_VERBS; i++) {
+    printf("\n  %s  %s\n", verbs[i].name, verbs[i].doc);
+    tnrt_command_describe(verbs[i].name);
+  }
+  printf(
+      "\nExit status: 0 done, 1 an option, the data or a requirement is wrong, 71 a resource gave out, 75 stopped on\n"
+      "request with a checkpoint saved.\n");
+}
+
+static int exit_status(tnrt_status status) {
+  switch (status) {
+    case TNRT_OK:
+      return 0;
+    case TNRT_NO_MEMORY:
+    case TNRT_IO:
+    case TNRT_CPU:
+      return 71;
+    case TNRT_BAD_SHAPE:
+    case TNRT_BAD_INPUT:
+    case TNRT_INDEX:
+      return 1;
+  }
+  return 71;
+}
+
+static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *message) {
+  tnrt_trained trained;
+  bool is_run = strcmp(command->verb, "run") == 0, is_eval = strcmp(command->verb, "eval") == 0;
+  tnrt_status status = tnrt_trained_open(&trained, message, &tnrt_alloc_libc, &tnrt_main_training, command,
+                                         is_eval ? TNRT_USE_EVAL : TNRT_USE_PREDICT);
+  if (status == TNRT_OK)
+    status = is_eval  ? tnrt_verb_eval_training(&trained)
+             : is_run ? tnrt_verb_run_training(&trained)
+                      : tnrt_verb_export_training(&trained);
+  tnrt_trained_close(&trained);
+  return status;
+}
+
+static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, bool *out_stopped) {
+  if (strcmp(command->verb, "train") == 0)
+    return tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, out_stopped);
+  if (strcmp(command->verb, "info") != 0) return use_checkpoint(command, message);
+  tnrt_verb_info_training(&tnrt_main_training, command);
+  return TNRT_OK;
+}
+
+int main(int argc, char **argv) {
+  tnrt_command command;
+  tnrt_message message;
+  bool stopped = false;
+  tnrt_status status = tnrt_command_parse(&message, argc, argv, &command);
+  if (status == TNRT_OK && command.help) print_help(command.program);
+  else if (status == TNRT_OK) status = run_verb(&command, &message, &stopped);
+  if (status == TNRT_OK && fflush(stdout) != 0)
+    status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");
+  if (status != TNRT_OK) fprintf(stderr, "%s: error: %s\n", command.program, message.text);
+  return status == TNRT_OK && stopped ? EXIT_STOPPED : exit_status(status);
+}

@@ -1,0 +1,168 @@
+/* The command line of a training program; see options.h. */
+#include "runtime/train/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct option_row {
+  const char *name;
+  const char *value; /* how the help calls its value; NULL: takes none */
+  const char *verbs; /* " train eval ": where it is allowed */
+  const char *doc;
+} option_row;
+
+enum {
+  SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT, OUTPUT, LOG_JSON,
+  LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, JSON, QUIET, HELP, N_OPTIONS
+};
+
+static const option_row rows[N_OPTIONS] = {
+    [SEED] = {"--seed", "N", " train ", "of initial weights, order and noise, instead of the file's"},
+    [EPOCHS] = {"--epochs", "N", " train ", "how often to go through the training split, instead of the file's"},
+    [STEPS] = {"--steps", "N", " train ", "how many steps to make, instead of the file's"},
+    [STOP_AT] = {"--stop-at", "N", " train ", "stop after step N with a checkpoint, as a signal does"},
+    [DATA] = {"--data", "FILE", " train eval run ", "the data, instead of the file's own; run: the records to predict"},
+    [VALID] = {"--valid", "FILE", " train eval ", "data of the split valid"},
+    [TEST] = {"--test", "FILE", " train eval ", "data of the split test"},
+    [RESUME] = {"--resume", NULL, " train ", "go on from the newest checkpoint"},
+    [CHECKPOINT_DIR] = {"--checkpoint-dir", "DIR", " train eval run export info ",
+                        "folder of checkpoints (PROGRAM.checkpoints)"},
+    [CHECKPOINT] = {"--checkpoint", "FILE", " eval run export info ",
+                    "a checkpoint, or 'best' or 'last' (best where the model's file asks for it)"},
+    [SPLIT] = {"--split", "NAME", " eval ", "train, valid or test alone"},
+    [INPUT] = {"--input", "NAME=FILE", " run ", "an input of the model as .npy, by name or position"},
+    [OUTPUT] = {"--output", "FILE", " run ",
+                "where predictions go: .csv (standard output), .npy, or a folder with one .npy an output"},
+    [LOG_JSON] = {"--log-json", "FILE", " train ", "every evaluation and epoch as a line of JSON"},
+    [LOG_CSV] = {"--log-csv", "FILE", " train ", "the same as a table"},
+    [TENSORBOARD] = {"--tensorboard", "DIR", " train ", "the same as events for TensorBoard"},
+    [METRICS_PORT] = {"--metrics-port", "N", " train ", "a port on this machine that tells them to Prometheus"},
+    [PLOT] = {"--plot", NULL, " train ", "draw the curves at the end"},
+    [PLOT_PNG] = {"--plot-png", "FILE", " train ", "draw them into a picture (by gnuplot)"},
+    [ONNX] = {"--onnx", "FILE", " export ", "the model with its weights as ONNX"},
+    [SAFETENSORS] = {"--safetensors", "FILE", " export ", "the weights as safetensors"},
+    [NPZ] = {"--npz", "FILE", " export ", "the weights as .npz"},
+    [THREADS] = {"--threads", "N", " train eval run ", "threads that compute (1)"},
+    [JSON] = {"--json", NULL, " eval info ", "print JSON"},
+    [QUIET] = {"--quiet", NULL, " train ", "tell only what went wrong"},
+    [HELP] = {"--help", NULL, " train eval run export info ", "print this text"},
+};
+
+static bool allowed(const option_row *row, const char *verb) {
+  char key[32];
+  snprintf(key, sizeof key, " %s ", verb);
+  return strstr(row->verbs, key) != NULL;
+}
+
+void tnrt_command_describe(const char *verb) {
+  for (int i = 0; i < N_OPTIONS; i++) {
+    char left[64];
+    if (!allowed(&rows[i], verb)) continue;
+    snprintf(left, sizeof left, "%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+    printf("    %-22s %s\n", left, rows[i].doc);
+  }
+}
+
+static tnrt_status take_integer(tnrt_message *message, const char *name, const char *text, int64_t lo, int64_t hi,
+                                int64_t *out) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (errno || end == text || *end || value < lo || value > hi)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "%s: expected a whole number from %lld to %lld, found '%.100s'", name,
+                     (long long)lo, (long long)hi, text);
+  *out = value;
+  return TNRT_OK;
+}
+
+static tnrt_status take_number(tnrt_message *message, int which, const char *value, tnrt_command *out) {
+  int64_t number = 0, most = which == THREADS ? 1024 : which == METRICS_PORT ? 65535 : INT64_MAX;
+  tnrt_status status = take_integer(message, rows[which].name, value, which == SEED ? 0 : 1, most, &number);
+  if (which == SEED) out->seed = (uint64_t)number;
+  if (which == SEED) out->has_seed = true;
+  if (which == EPOCHS) out->epochs = number;
+  if (which == STEPS) out->steps = number;
+  if (which == STOP_AT) out->stop_at = number;
+  if (which == THREADS) out->threads = (int)number;
+  if (which == METRICS_PORT) out->logs.port = (int)number;
+  return status;
+}
+
+static tnrt_status take_input(tnrt_message *message, const char *value, tnrt_command *out) {
+  const char *equals = strrchr(value, '=');
+  if (out->n_inputs == TNRT_MAX_GIVEN)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "--input: more than %d of them", TNRT_MAX_GIVEN);
+  out->inputs[out->n_inputs++] = equals ? (tnrt_given_input){value, (size_t)(equals - value), equals + 1}
+                                        : (tnrt_given_input){NULL, 0, value};
+  return TNRT_OK;
+}
+
+static tnrt_status take_split(tnrt_message *message, const char *value, tnrt_command *out) {
+  for (uint32_t i = 0; i < TNRT_N_SPLITS; i++)
+    if (strcmp(value, tnrt_split_name(i)) == 0) return out->split = value, TNRT_OK;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "--split: '%.100s' is none of train, valid, test", value);
+}
+
+static tnrt_status take(tnrt_message *message, int which, const char *value, tnrt_command *out) {
+  const char **const texts[N_OPTIONS] = {
+      [DATA] = &out->data.paths[TNRT_SPLIT_TRAIN], [VALID] = &out->data.paths[TNRT_SPLIT_VALID],
+      [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
+      [OUTPUT] = &out->output, [LOG_JSON] = &out->logs.json, [LOG_CSV] = &out->logs.csv,
+      [TENSORBOARD] = &out->logs.tensorboard, [PLOT_PNG] = &out->logs.plot_png, [ONNX] = &out->targets.onnx,
+      [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz};
+  bool *const flags[N_OPTIONS] = {[RESUME] = &out->resume, [PLOT] = &out->logs.plot, [JSON] = &out->json,
+                                  [QUIET] = &out->logs.is_quiet, [HELP] = &out->help};
+  if (texts[which]) *texts[which] = value;
+  else if (flags[which]) *flags[which] = true;
+  else if (which == INPUT) return take_input(message, value, out);
+  else if (which == SPLIT) return take_split(message, value, out);
+  else return take_number(message, which, value, out);
+  return TNRT_OK;
+}
+
+static int find(const char *text, const char **out_value) {
+  for (int i = 0; i < N_OPTIONS; i++) {
+    size_t n = strlen(rows[i].name);
+    if (strncmp(text, rows[i].name, n) != 0) continue;
+    *out_value = text[n] == '=' ? text + n + 1 : NULL;
+    if (!text[n] || (text[n] == '=' && rows[i].value)) return i;
+  }
+  return strcmp(text, "-h") == 0 ? HELP : -1;
+}
+
+static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt_command *out) {
+  tnrt_status status = TNRT_OK;
+  for (int i = 0; i < argc && status == TNRT_OK; i++) {
+    const char *value = NULL;
+    int which = find(argv[i], &value);
+    if (which < 0)
+      return tnrt_fail(message, TNRT_BAD_INPUT, "unknown %s '%.100s' (see --help)",
+                       argv[i][0] == '-' ? "option" : "argument", argv[i]);
+    if (!allowed(&rows[which], out->verb))
+      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' has no meaning for '%s' (see --help)", rows[which].name,
+                       out->verb);
+    if (rows[which].value && !value) {
+      if (i + 1 == argc) return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' needs a value", argv[i]);
+      value = argv[++i];
+    }
+    status = take(message, which, value, out);
+  }
+  return status;
+}
+
+tnrt_status tnrt_command_parse(tnrt_message *message, int argc, char **argv, tnrt_command *out) {
+  static const char *const verbs[] = {"train", "eval", "run", "export", "info"};
+  const char *slash = argc ? strrchr(argv[0], '/') : NULL, *first = argc > 1 ? argv[1] : "--help";
+  *out = (tnrt_command){.program = slash ? slash + 1 : argc ? argv[0] : "model", .threads = 1};
+  if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+    out->help = true;
+    return TNRT_OK;
+  }
+  for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+    if (strcmp(first, verbs[i]) == 0) out->verb = verbs[i];
+  if (!out->verb)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' is none of train, eval, run, export, info (see --help)", first);
+  return parse_rest(message, argc - 2, argv + 2, out);
+}

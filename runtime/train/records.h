@@ -1,0 +1,54 @@
+/* The records of a data block's files as they stand there: rows of tables, elements of arrays, images, lines. */
+#ifndef TNRT_TRAIN_RECORDS_H
+#define TNRT_TRAIN_RECORDS_H
+
+#include "runtime/train/chain.h"
+#include "runtime/train/table.h"
+
+/* Files that the command line names instead of the plan's; NULL: the plan's. */
+typedef struct tnrt_data_paths {
+  const char *paths[TNRT_N_SPLITS];
+} tnrt_data_paths;
+
+typedef struct tnrt_records {
+  const tnrt_training *plan;
+  const tnrt_alloc *alloc;
+  tnrt_message *message;
+  tnrt_table *tables;
+  int64_t *ends;               /* records up to the end of each file */
+  uint32_t n_files;
+  const char **names;          /* of columns */
+  uint32_t n_columns;
+  int64_t n[TNRT_N_SPLITS];    /* records of each split's own files, one after the other */
+  int64_t n_dropped;
+  tnrt_message first_dropped;
+} tnrt_records;
+
+/* The columns that a field takes. */
+typedef struct tnrt_binding {
+  uint32_t *columns;
+  uint32_t n;
+} tnrt_binding;
+
+/* Reads the files: of all splits, or only `paths->paths[TNRT_SPLIT_TRAIN]` where is_new (records that a trained program
+ * is given). After a failure the records are closed all the same. */
+tnrt_status tnrt_records_open(tnrt_records *records, tnrt_message *message, const tnrt_alloc *alloc,
+                              const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new);
+void tnrt_records_close(tnrt_records *records);
+int64_t tnrt_records_count(const tnrt_records *records);
+
+/* Finds each field's columns; those that is_needed leaves out (NULL: none) get none and may be missing in the files.
+ * bindings: n_fields, given back by tnrt_bindings_free. */
+tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_binding *bindings);
+void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_t n);
+
+/* What stands in a record for a field: texts, or numbers where the chain takes those. TNRT_BAD_INPUT: a cell that is no
+ * number, or empty where the chain takes no missing ones; the message has file, line and column. */
+tnrt_status tnrt_records_value(const tnrt_records *records, int64_t record, const tnrt_chain *chain,
+                               const tnrt_binding *binding, tnrt_value *out);
+
+/* "iris.csv:7: column 'species'" or the like. */
+void tnrt_records_place(const tnrt_records *records, int64_t record, const tnrt_binding *binding, char *out,
+                        size_t bytes);
+
+#endif

@@ -1,0 +1,36 @@
+/* A training as a checkpoint holds it: weights, optimiser states, what the data's functions learned, and the numbers of
+ * the loop. */
+#ifndef TNRT_TRAIN_STATE_H
+#define TNRT_TRAIN_STATE_H
+
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/session.h"
+
+typedef struct tnrt_state {
+  tnrt_checkpoint contents; /* tensors: the weights first, in order */
+  tnrt_session *session;
+  tnrt_samples *samples;
+  const tnrt_alloc *alloc;
+  tnrt_message *message;
+  tnrt_saved_text *texts;
+  char **names; /* of tensors, keys and texts that were made */
+  int64_t *extents;
+  uint32_t n_names, n_extents;
+} tnrt_state;
+
+/* numbers: n_numbers doubles of the loop, kept as "optimizer.loop"; NULL: weights alone (no states, nothing learned).
+ * The samples are fitted by now. After a failure the state is closed all the same. */
+tnrt_status tnrt_state_open(tnrt_state *state, tnrt_session *session, tnrt_samples *samples, double *numbers,
+                            int64_t n_numbers);
+void tnrt_state_close(tnrt_state *state);
+
+/* Points the tensors at the buffers that hold now: before each write and after each read. */
+void tnrt_state_bind(tnrt_state *state);
+
+/* Restores the chains of unfitted samples from a checkpoint. TNRT_BAD_INPUT: it lacks something. */
+tnrt_status tnrt_state_restore_samples(tnrt_samples *samples, const tnrt_reading *reading);
+
+/* Label tables as entries of a checkpoint, of fitted samples: "labels.FIELD". */
+#define TNRT_LABELS_KEY "labels."
+
+#endif
