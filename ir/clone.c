@@ -14,6 +14,8 @@ static bool clone_into(tn_build *b, copy *c, const tn_block *block, tn_value *co
 static bool clone_region(copy *c, tn_node *node, const tn_block *from, uint32_t region) {
   tn_build in = tn_build_region(node, region);
   tn_block *block = node->regions[region];
+  for (size_t i = 0; i < from->guards.n; i++)
+    TN_VEC_PUSH(block->func->module->arena, &block->guards, from->guards.data[i]);
   if (!clone_into(&in, c, from, block->params.data)) return false;
   uint32_t n = from->last->n_operands;
   tn_value **yields = TN_NEW_N(c->arena, tn_value *, n);
@@ -62,8 +64,10 @@ tn_value **tn_build_expansion(tn_build *b, const tn_node *node) {
   tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, node->n_operands);
   tn_value **results = TN_NEW_N(b->module->arena, tn_value *, node->n_results + 1);
   for (uint32_t i = 0; i < node->n_operands; i++) operands[i] = node->operands[i].value;
+  tn_block *around = tn_func_enter(b->func, b->block);
   tn_loc_push(b->ctx, node->loc);
   bool ok = node->op->expand(b, node, operands, results);
   tn_loc_pop(b->ctx);
+  tn_func_leave(b->func, around);
   return ok ? results : NULL;
 }

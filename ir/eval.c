@@ -58,10 +58,10 @@ bool tn_eval_dim(tn_eval *eval, const tn_dim *dim, int64_t *out) {
 }
 
 /* Guards whose symbols all have values are checked; the others wait for them. */
-static bool check_guards(tn_eval *eval, const tn_func *func) {
+static bool check_guards(tn_eval *eval, const tn_guard_list *guards) {
   bool ok = true;
-  for (size_t i = 0; i < func->guards.n; i++) {
-    const tn_guard *guard = &func->guards.data[i];
+  for (size_t i = 0; i < guards->n; i++) {
+    const tn_guard *guard = &guards->data[i];
     int64_t p, q;
     if (!tn_dim_evaluate(guard->p, bind_symbol, eval, &p) || !tn_dim_evaluate(guard->q, bind_symbol, eval, &q))
       continue;
@@ -223,7 +223,7 @@ static bool eval_composite(tn_eval *eval, const tn_node *node) {
   for (uint32_t i = 0; ok && i < node->n_operands; i++)
     if (node->operands[i].value != NULL) ok = (args[n_args++] = tn_eval_operand(eval, node, i)) != NULL;
   sub.func = func;
-  ok = ok && check_guards(&sub, func) && tn_eval_block(&sub, func->body, args, n_args, results);
+  ok = ok && check_guards(&sub, &func->guards) && tn_eval_block(&sub, func->body, args, n_args, results);
   for (uint32_t i = 0; ok && i < node->n_results; i++) ok = copy_result(eval, node, i, results[i]);
   tn_eval_end(&sub);
   tn_module_destroy(module);
@@ -277,6 +277,7 @@ bool tn_eval_block(tn_eval *eval, const tn_block *block, const tn_tensor *const 
                    const tn_tensor **out) {
   TN_ASSERT(block->params.n == n_args);
   for (uint32_t i = 0; i < n_args; i++) set_tensor(eval, block->params.data[i], (tn_tensor *)(uintptr_t)args[i]);
+  if (!check_guards(eval, &block->guards)) return false;
   for (const tn_node *node = block->first; node != NULL; node = node->next) {
     if (node->op->kind == TN_OP_TERMINATOR) {
       for (uint32_t i = 0; i < node->n_operands; i++)
@@ -286,7 +287,9 @@ bool tn_eval_block(tn_eval *eval, const tn_block *block, const tn_tensor *const 
     size_t n_symbols = eval->symbols.n;
     for (uint32_t i = 0; i < node->n_results; i++) count_uses(eval, node->results[i]);
     if (!tn_eval_node(eval, node)) return false;
-    if (eval->symbols.n != n_symbols && eval->func != NULL && !check_guards(eval, eval->func)) return false;
+    bool is_new = eval->symbols.n != n_symbols;
+    if (is_new && eval->func != NULL && !check_guards(eval, &eval->func->guards)) return false;
+    if (is_new && !check_guards(eval, &block->guards)) return false;
     release(eval, node);
   }
   return tn_error(eval->ctx, TN_LOC_NONE, TN_E_VERIFY, "a block has no terminator");
@@ -346,7 +349,7 @@ bool tn_eval_func(tn_ctx *ctx, tn_arena *arena, const tn_func *func, tn_eval_mod
   const tn_node *last = func->body->last;
   uint32_t n_results = last == NULL ? 0 : last->n_operands;
   const tn_tensor **results = TN_NEW_N(scratch, const tn_tensor *, n_results + 1);
-  bool ok = bind_inputs(&eval, func, inputs, n_inputs) && check_guards(&eval, func) &&
+  bool ok = bind_inputs(&eval, func, inputs, n_inputs) && check_guards(&eval, &func->guards) &&
             tn_eval_block(&eval, func->body, inputs, n_inputs, results);
   for (uint32_t i = 0; ok && i < n_results; i++) {
     outputs[i] = tn_tensor_create(arena, results[i]->dtype, results[i]->ndim, results[i]->extents);

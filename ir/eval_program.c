@@ -137,6 +137,12 @@ static bool guard_holds(const run *r, const tn_guard *guard) {
   return guard->kind == TN_GUARD_EQ ? p == q : p <= q;
 }
 
+static bool guards_hold(const run *r, const tn_completion *news) {
+  for (size_t i = 0; i < news->guards.n; i++)
+    if (!guard_holds(r, &r->program->guards.data[news->guards.data[i]])) return false;
+  return true;
+}
+
 /* Values live as long as the iteration around; so do the memories they size. */
 static bool run_read(run *r, const tn_step *step, uint32_t number) {
   memory m;
@@ -151,8 +157,7 @@ static bool run_read(run *r, const tn_step *step, uint32_t number) {
     if (*value < symbol->lo || *value > symbol->hi || *value > most) return false;
     tn_map_set(&r->values, symbol, value);
   }
-  for (size_t i = 0; i < news->guards.n; i++)
-    if (!guard_holds(r, &r->program->guards.data[news->guards.data[i]])) return false;
+  if (!guards_hold(r, news)) return false;
   for (size_t i = 0; i < news->buffers.n; i++)
     if (!make_memory(r, news->buffers.data[i])) return false;
   return true;
@@ -217,6 +222,7 @@ static bool run_step(run *r, const tn_step *step, uint32_t number, bool wide) {
     case TN_STEP_WHILE: return run_while(r, step, &next, wide);
     case TN_STEP_IF: return run_if(r, step, &next, wide);
     case TN_STEP_READ: return run_read(r, step, number);
+    case TN_STEP_CHECK: return guards_hold(r, &r->completions[number]);
   }
   return false;
 }

@@ -266,6 +266,7 @@ tn_node *tn_block_splice(tn_block *into, tn_node *before, tn_block *from, tn_val
     node_unlink(node);
     node_link(node, into, before);
   }
+  tn_block_move_guards(into, from);
   return last;
 }
 

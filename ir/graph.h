@@ -94,20 +94,23 @@ struct tn_node {
   void *data;    /* scratch for passes */
 };
 
+typedef struct tn_guard {
+  enum { TN_GUARD_EQ, TN_GUARD_LE } kind; /* p == q, p <= q */
+  const tn_dim *p, *q;
+  const char *text; /* what it protects, e.g. "input 'x' axis 1" */
+  tn_loc loc;
+  bool is_inner; /* of a program: checked by a CHECK step */
+} tn_guard;
+typedef TN_VEC(tn_guard) tn_guard_list;
+
 /* A list of nodes that ends in a terminator (op "return" or "yield"), whose operands are the block's results. */
 struct tn_block {
   tn_func *func;
   tn_node *owner; /* node whose region this is, or NULL */
   TN_VEC(tn_value *) params;
   tn_node *first, *last;
+  tn_guard_list guards; /* of a branch of an `if`: checked when it is taken */
 };
-
-typedef struct tn_guard {
-  enum { TN_GUARD_EQ, TN_GUARD_LE } kind; /* p == q, p <= q */
-  const tn_dim *p, *q;
-  const char *text; /* what it protects, e.g. "input 'x' axis 1" */
-  tn_loc loc;
-} tn_guard;
 
 struct tn_func {
   tn_module *module;
@@ -117,7 +120,8 @@ struct tn_func {
   TN_VEC(const char *) result_names; /* of the entry's results */
   const char *doc;                   /* what its source says of it, for the C header; NULL: nothing. Not in text */
   TN_VEC(const char *) param_docs;   /* the same of the parameters, NULL entries too; empty: nothing */
-  TN_VEC(tn_guard) guards;
+  tn_guard_list guards; /* checked when the function is entered */
+  tn_block *branch;     /* where guards belong at present (tn_func_enter); NULL: to the function */
   uint32_t next_value_id;
 };
 
@@ -228,6 +232,18 @@ bool tn_func_require_eq(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
 bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc loc, const char *format, ...)
     TN_PRINTF(5, 6);
 bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q);
+/* Guards belong to the branch of an `if` in which what needs them stands, else to the function; those of the branches
+ * around and of the function are known there. What follows stands in block until tn_func_leave, which takes what enter
+ * gave. A block that is in no region yet is taken to belong where the one entered last does. Infer does this itself;
+ * importers and expansions need not care. */
+tn_block *tn_func_enter(tn_func *func, tn_block *block);
+void tn_func_leave(tn_func *func, tn_block *around);
+/* Where a guard that is found now is recorded. */
+tn_guard_list *tn_func_guards_here(tn_func *func);
+/* All that are known in block, those of the function first. */
+tn_guard_list tn_block_known_guards(const tn_block *block, tn_arena *arena);
+/* The guards of a block whose nodes have become `into`'s (tn_block_splice) are checked there. */
+void tn_block_move_guards(tn_block *into, tn_block *from);
 /* dim in terms of what the guards equate: a guard with a lone symbol (or floordiv, min, ...) on one side replaces it by
  * the other side, so dims that such guards make equal become one pointer. */
 const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim);

@@ -1,8 +1,55 @@
-/* Guards: what a rule needs of extents and cannot prove is recorded in the function and checked when it is entered
- * (ir/IR.md section 2). */
+/* Guards: what a rule needs of extents and cannot prove is recorded in the function, or in the branch of an `if`, and
+ * checked when that is entered (ir/IR.md section 2). */
 #include <stdarg.h>
 
 #include "ir/graph.h"
+#include "ir/primitives.h"
+
+/* The innermost branch of an `if` that block is or lies in, else NULL; *out_is_detached: it lies in no function's body
+ * yet. */
+static tn_block *branch_of(tn_block *block, bool *out_is_detached) {
+  for (; block; block = block->owner->block) {
+    if (block->owner && block->owner->op == &tn_op_if) break;
+    *out_is_detached = block != block->func->body && !block->owner;
+    if (!block->owner) return NULL;
+  }
+  return block;
+}
+
+tn_block *tn_func_enter(tn_func *func, tn_block *block) {
+  tn_block *around = func->branch;
+  bool is_detached = false;
+  tn_block *branch = branch_of(block, &is_detached);
+  if (!is_detached) func->branch = branch;
+  return around;
+}
+
+void tn_func_leave(tn_func *func, tn_block *around) { func->branch = around; }
+
+tn_guard_list *tn_func_guards_here(tn_func *func) { return func->branch ? &func->branch->guards : &func->guards; }
+
+/* The branch around a branch. */
+static tn_block *outer_branch(const tn_block *branch) {
+  bool is_detached = false;
+  return branch_of(branch->owner->block, &is_detached);
+}
+
+static const tn_guard_list *guards_of(const tn_func *func, const tn_block *branch) {
+  return branch ? &branch->guards : &func->guards;
+}
+
+static void append_known(const tn_func *func, const tn_block *branch, tn_arena *arena, tn_guard_list *out) {
+  if (branch) append_known(func, outer_branch(branch), arena, out);
+  const tn_guard_list *own = guards_of(func, branch);
+  for (size_t i = 0; i < own->n; i++) TN_VEC_PUSH(arena, out, own->data[i]);
+}
+
+tn_guard_list tn_block_known_guards(const tn_block *block, tn_arena *arena) {
+  tn_guard_list all = {0};
+  bool is_detached = false;
+  append_known(block->func, branch_of((tn_block *)block, &is_detached), arena, &all);
+  return all;
+}
 
 static bool uses_atom(const tn_dim *dim, const tn_atom *atom) {
   for (uint32_t i = 0; i < dim->n_terms; i++)
@@ -69,18 +116,26 @@ const tn_dim *tn_guards_reduce(tn_ctx *ctx, const tn_guard *guards, size_t n, co
   return dim;
 }
 
-bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q) {
-  tn_ctx *ctx = func->module->ctx;
-  if (p == q || tn_dim_compare(ctx, p, q) == TN_DIM_EQUAL) return true;
-  if (func->guards.n == 0) return false;
-  for (size_t i = 0; i < func->guards.n; i++) {
-    const tn_guard *guard = &func->guards.data[i];
+static bool equate(tn_ctx *ctx, const tn_guard_list *guards, const tn_dim *p, const tn_dim *q) {
+  for (size_t i = 0; i < guards->n; i++) {
+    const tn_guard *guard = &guards->data[i];
     if (guard->kind == TN_GUARD_EQ && ((guard->p == p && guard->q == q) || (guard->p == q && guard->q == p)))
       return true;
   }
-  const tn_dim *reduced_p = tn_guards_reduce(ctx, func->guards.data, func->guards.n, p);
-  const tn_dim *reduced_q = tn_guards_reduce(ctx, func->guards.data, func->guards.n, q);
+  const tn_dim *reduced_p = tn_guards_reduce(ctx, guards->data, guards->n, p);
+  const tn_dim *reduced_q = tn_guards_reduce(ctx, guards->data, guards->n, q);
   return reduced_p == reduced_q || tn_dim_compare(ctx, reduced_p, reduced_q) == TN_DIM_EQUAL;
+}
+
+bool tn_func_dims_equal(const tn_func *func, const tn_dim *p, const tn_dim *q) {
+  tn_ctx *ctx = func->module->ctx;
+  if (p == q || tn_dim_compare(ctx, p, q) == TN_DIM_EQUAL) return true;
+  if (!func->branch) return func->guards.n > 0 && equate(ctx, &func->guards, p, q);
+  tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
+  tn_guard_list known = tn_block_known_guards(func->branch, scratch);
+  bool equal = known.n > 0 && equate(ctx, &known, p, q);
+  tn_arena_destroy(scratch);
+  return equal;
 }
 
 static const char *dim_text(tn_ctx *ctx, const tn_dim *dim) {
@@ -97,7 +152,30 @@ static const char *guard_text(tn_func *func, const char *format, va_list args) {
 
 static void record(tn_func *func, int kind, const tn_dim *p, const tn_dim *q, const char *text, tn_loc loc) {
   tn_guard guard = {.kind = kind, .p = p, .q = q, .text = text, .loc = loc};
-  TN_VEC_PUSH(func->module->arena, &func->guards, guard);
+  TN_VEC_PUSH(func->module->arena, tn_func_guards_here(func), guard);
+}
+
+/* Whether a guard p <= q is known where guards belong at present. */
+static bool has_le(const tn_func *func, const tn_dim *p, const tn_dim *q) {
+  for (const tn_block *branch = func->branch;; branch = outer_branch(branch)) {
+    const tn_guard_list *guards = guards_of(func, branch);
+    for (size_t i = 0; i < guards->n; i++)
+      if (guards->data[i].kind == TN_GUARD_LE && guards->data[i].p == p && guards->data[i].q == q) return true;
+    if (!branch) return false;
+  }
+}
+
+void tn_block_move_guards(tn_block *into, tn_block *from) {
+  tn_func *func = into->func;
+  tn_block *around = tn_func_enter(func, into);
+  for (size_t i = 0; i < from->guards.n; i++) {
+    const tn_guard *guard = &from->guards.data[i];
+    bool known = guard->kind == TN_GUARD_EQ ? tn_func_dims_equal(func, guard->p, guard->q)
+                                            : has_le(func, guard->p, guard->q);
+    if (!known) record(func, guard->kind, guard->p, guard->q, guard->text, guard->loc);
+  }
+  from->guards.n = 0;
+  tn_func_leave(func, around);
 }
 
 bool tn_func_require_eq(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc loc, const char *format, ...) {
@@ -116,10 +194,7 @@ bool tn_func_require_eq(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
 bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc loc, const char *format, ...) {
   tn_ctx *ctx = func->module->ctx;
   if (tn_dim_proves_le(ctx, p, q) || tn_func_dims_equal(func, p, q)) return true;
-  for (size_t i = 0; i < func->guards.n; i++) {
-    const tn_guard *guard = &func->guards.data[i];
-    if (guard->kind == TN_GUARD_LE && guard->p == p && guard->q == q) return true;
-  }
+  if (has_le(func, p, q)) return true;
   va_list args;
   va_start(args, format);
   const char *text = guard_text(func, format, args);

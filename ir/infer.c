@@ -179,7 +179,9 @@ bool tn_node_infer_types(const tn_node *node, const tn_type **out_types, uint32_
   size_t n_errors = tn_diag_n_errors(in.ctx);
   bool ok = check_counts(&in, op) && check_dtypes(&in, op);
   ok = check_attrs(&in, op, node->attrs) && ok;
+  tn_block *around = tn_func_enter(func, node->block);
   ok = ok && (op->infer ? op->infer(&in) : infer_elementwise(&in, op));
+  tn_func_leave(func, around);
   tn_loc_pop(in.ctx);
   *out_n = in.n_results;
   return ok && tn_diag_n_errors(in.ctx) == n_errors;

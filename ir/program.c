@@ -68,6 +68,7 @@ const char *tn_step_name(const tn_step *step) {
     case TN_STEP_WHILE: return "while";
     case TN_STEP_IF: return "if";
     case TN_STEP_READ: return "read";
+    case TN_STEP_CHECK: return "check";
   }
   return "";
 }

@@ -42,8 +42,9 @@ typedef enum tn_step_kind {
   TN_STEP_LOOP,  /* `body` once for each value of `symbol`, 0 .. extent - 1 in order */
   TN_STEP_WHILE, /* `body` as long as args[0], bool[], holds; looked at before each run */
   TN_STEP_IF,    /* `body` when args[0], bool[], holds, else `otherwise` */
-  TN_STEP_READ   /* `reads` become the elements of args[0], integers: their ranges are checked, then the guards that can
+  TN_STEP_READ,  /* `reads` become the elements of args[0], integers: their ranges are checked, then the guards that can
                     be decided from here on; slots grow to hold the buffers whose sizes become known */
+  TN_STEP_CHECK  /* `guards`, which hold in the steps behind it in its list: those of a branch that is taken */
 } tn_step_kind;
 
 typedef TN_VEC(struct tn_step *) tn_steps;
@@ -62,6 +63,7 @@ typedef struct tn_step {
   tn_steps body;               /* LOOP, WHILE, IF */
   tn_steps otherwise;          /* IF */
   tn_symbols reads;            /* READ: each the symbol of this step alone */
+  TN_VEC(uint32_t) guards;     /* CHECK: positions in the program's */
 } tn_step;
 
 /* How an entry's size symbols are found: symbol = extent of axis of input. */
@@ -77,8 +79,8 @@ struct tn_program {
   const char *target; /* "x86-64-v4"; NULL before a target was chosen */
   TN_VEC(tn_binding) bindings; /* the position of a symbol here is its run-time slot */
   tn_symbols late;             /* those that steps read, whose slots follow: bindings.n + position here */
-  TN_VEC(tn_guard) guards;     /* checked after binding, before anything runs; those with late symbols as soon as all of
-                                  these are known */
+  tn_guard_list guards;        /* checked after binding, before anything runs, those that are inner by a CHECK step;
+                                  those with late symbols as soon as all of these are known, too */
   TN_VEC(tn_buffer *) buffers;
   tn_map buffer_names;         /* ever given */
   tn_map buffer_suffixes;      /* tn_name_fresh */
@@ -98,6 +100,8 @@ bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program);
 tn_step *tn_step_add(tn_program *program, tn_steps *steps, tn_step_kind kind, tn_loc loc);
 /* A view of owner at position `at` of its axis 0. */
 tn_buffer *tn_program_add_view(tn_program *program, tn_buffer *owner, const tn_dim *at);
+/* A guard of a CHECK step. */
+void tn_step_add_guard(tn_program *program, tn_step *step, const tn_guard *guard);
 /* Lets a READ step, with its argument, read one more symbol. */
 void tn_step_add_read(tn_program *program, tn_step *step, const tn_symbol *symbol);
 /* True where an extent is found while running. */
@@ -105,7 +109,8 @@ bool tn_type_is_late(const tn_type *type);
 /* True for what the plan places: ARENA, and results with late extents. */
 bool tn_buffer_is_planned(const tn_buffer *buffer);
 
-/* What a READ step makes known: positions of guards, and the buffers whose types have a late symbol of it, all late
+/* What a READ step makes known: positions of guards (of a CHECK step: those of its guards that can be decided there,
+ * the others by READ steps behind it), and the buffers whose types have a late symbol of it, all late
  * symbols of which have values now. One a step (tn_program_all_steps). */
 typedef struct tn_completion {
   TN_VEC(uint32_t) guards;
@@ -114,7 +119,7 @@ typedef struct tn_completion {
 tn_completion *tn_program_completions(const tn_program *program, tn_arena *arena);
 /* True for steps whose body may run several times. */
 bool tn_step_is_loop(const tn_step *step);
-/* "loop", "while", "if", "read", "copy", or the kernel's name. */
+/* "loop", "while", "if", "read", "check", "copy", or the kernel's name. */
 const char *tn_step_name(const tn_step *step);
 /* All steps, those inside others behind them: a step's place here is its number, in texts, lives and profiles. */
 tn_steps tn_program_all_steps(const tn_program *program, tn_arena *arena);

@@ -70,6 +70,13 @@ bool tn_program_check_sizes(tn_ctx *ctx, const tn_program *program) {
   return s.ok;
 }
 
+void tn_step_add_guard(tn_program *program, tn_step *step, const tn_guard *guard) {
+  TN_ASSERT(step->kind == TN_STEP_CHECK);
+  TN_VEC_PUSH(program->module->arena, &step->guards, (uint32_t)program->guards.n);
+  TN_VEC_PUSH(program->module->arena, &program->guards, *guard);
+  program->guards.data[program->guards.n - 1].is_inner = true;
+}
+
 /* Late symbols. */
 
 void tn_step_add_read(tn_program *program, tn_step *step, const tn_symbol *symbol) {
@@ -97,6 +104,7 @@ typedef struct walk {
   tn_map known;            /* symbols with a value here */
   const tn_symbols *news;  /* of the step looked at */
   bool is_new, is_missing; /* of the dims looked at so far */
+  bool *waits;             /* by guard: an inner one whose CHECK step could not decide it */
 } walk;
 
 static void look_late(void *user, const tn_symbol *symbol) {
@@ -113,13 +121,27 @@ static bool completes(walk *w, const tn_dim *const *dims, uint32_t n) {
   return w->is_new && !w->is_missing;
 }
 
+static bool guard_completes(walk *w, size_t i) {
+  const tn_dim *sides[2] = {w->program->guards.data[i].p, w->program->guards.data[i].q};
+  return completes(w, sides, 2);
+}
+
+static void complete_check(walk *w, const tn_step *step, tn_completion *out) {
+  w->news = &step->reads; /* none */
+  for (size_t i = 0; i < step->guards.n; i++) {
+    uint32_t number = step->guards.data[i];
+    guard_completes(w, number);
+    w->waits[number] = w->is_missing;
+    if (!w->is_missing) TN_VEC_PUSH(w->arena, &out->guards, number);
+  }
+}
+
 static void complete_read(walk *w, const tn_step *step, tn_completion *out) {
   w->news = &step->reads;
   for (size_t i = 0; i < step->reads.n; i++) tn_map_set(&w->known, step->reads.data[i], (void *)step);
-  for (size_t i = 0; i < w->program->guards.n; i++) {
-    const tn_dim *sides[2] = {w->program->guards.data[i].p, w->program->guards.data[i].q};
-    if (completes(w, sides, 2)) TN_VEC_PUSH(w->arena, &out->guards, (uint32_t)i);
-  }
+  for (size_t i = 0; i < w->program->guards.n; i++)
+    if ((w->waits[i] || !w->program->guards.data[i].is_inner) && guard_completes(w, i))
+      TN_VEC_PUSH(w->arena, &out->guards, (uint32_t)i);
   for (size_t i = 0; i < w->program->buffers.n; i++) {
     tn_buffer *buffer = w->program->buffers.data[i];
     if (buffer->kind != TN_BUFFER_VIEW && completes(w, buffer->type->dims, buffer->type->ndim))
@@ -133,16 +155,23 @@ static void walk_steps(walk *w, const tn_steps *steps, bool is_inner) {
     const tn_step *step = steps->data[i];
     tn_completion *here = &w->all[w->next++];
     if (step->kind == TN_STEP_READ) complete_read(w, step, here);
+    if (step->kind == TN_STEP_CHECK) complete_check(w, step, here);
     walk_steps(w, &step->body, true);
     walk_steps(w, &step->otherwise, true);
   }
-  for (size_t i = 0; i < steps->n && is_inner; i++)
-    for (size_t k = 0; k < steps->data[i]->reads.n; k++) tn_map_set(&w->known, steps->data[i]->reads.data[k], NULL);
+  for (size_t i = 0; i < steps->n && is_inner; i++) {
+    const tn_step *step = steps->data[i];
+    for (size_t k = 0; k < step->reads.n; k++) tn_map_set(&w->known, step->reads.data[k], NULL);
+    for (size_t k = 0; k < step->guards.n; k++) w->waits[step->guards.data[k]] = false;
+  }
 }
 
 tn_completion *tn_program_completions(const tn_program *program, tn_arena *arena) {
   walk w = {.program = program, .arena = arena, .known = tn_map_create(arena)};
   w.all = TN_NEW_N(arena, tn_completion, tn_program_all_steps(program, arena).n + 1);
-  if (program->late.n > 0) walk_steps(&w, &program->steps, false);
+  w.waits = TN_NEW_N(arena, bool, program->guards.n);
+  bool has_inner = false;
+  for (size_t i = 0; i < program->guards.n; i++) has_inner |= program->guards.data[i].is_inner;
+  if (program->late.n > 0 || has_inner) walk_steps(&w, &program->steps, false);
   return w.all;
 }

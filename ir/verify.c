@@ -115,26 +115,34 @@ static void check_value(verifier *v, const tn_value *value, const char *what) {
   if (value->index && (value->type->ndim > 1 || value->n_index > 64)) breach(v, "%s cannot have index contents", what);
 }
 
-/* Whether what the guard says follows from the function's first n. */
-static bool guard_follows(const verifier *v, const tn_guard *guard, size_t n) {
-  tn_guards given = {v->func->guards.data, n};
+static bool guard_follows(const verifier *v, const tn_guard *guard, tn_guards given) {
   if (guard->kind == TN_GUARD_EQ) return tn_verify_equal(v->ctx, given, guard->p, guard->q);
   return tn_verify_le(v->ctx, given, guard->p, guard->q);
 }
 
+/* What infer has added behind the first n must follow from the others; it is taken away again. */
+static void check_new_guards(verifier *v, const tn_node *node, tn_guard_list *here, size_t n) {
+  size_t n_new = here->n;
+  if (n_new == n) return;
+  here->n = n;
+  tn_guard_list known = tn_block_known_guards(node->block, v->scratch);
+  for (size_t i = n; i < n_new; i++)
+    if (!guard_follows(v, &here->data[i], (tn_guards){known.data, known.n}))
+      breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, here->data[i].text);
+}
+
+/* With the guards that are known where node stands. */
 static void check_types(verifier *v, const tn_node *node) {
   tn_func *func = (tn_func *)v->func;
   const tn_type *types[TN_MAX_RESULTS];
   uint32_t n = 0;
-  size_t n_guards = func->guards.n;
+  tn_guard_list *here = tn_func_guards_here(func);
+  size_t n_guards = here->n;
   if (!tn_node_infer_types(node, types, &n)) {
     v->ok = false;
     return;
   }
-  for (size_t i = n_guards; i < func->guards.n; i++)
-    if (!guard_follows(v, &func->guards.data[i], n_guards))
-      breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, func->guards.data[i].text);
-  func->guards.n = n_guards;
+  check_new_guards(v, node, here, n_guards);
   if (n != node->n_results) {
     breach(v, "'%s' has %u results, expected %u", node->op->name, node->n_results, n);
     return;
@@ -183,7 +191,9 @@ static void check_node(verifier *v, const tn_node *node, tn_map *defined) {
     check_block(v, node->regions[i]);
     v->loc = node->loc;
   }
+  tn_block *around = tn_func_enter((tn_func *)v->func, node->block);
   if (v->ok) check_types(v, node);
+  tn_func_leave((tn_func *)v->func, around);
   check_node_symbols(v, node);
   for (uint32_t i = 0; i < node->n_results; i++) {
     tn_value *result = node->results[i];
@@ -191,6 +201,14 @@ static void check_node(verifier *v, const tn_node *node, tn_map *defined) {
       breach(v, "result %u of '%s' has another definition", i, node->op->name);
     check_value(v, result, "a result");
     tn_map_set(defined, result, result);
+  }
+}
+
+static void check_guards(verifier *v, const tn_guard_list *guards) {
+  for (size_t i = 0; i < guards->n; i++) {
+    v->loc = guards->data[i].loc;
+    check_dims(v, &guards->data[i].p, 1);
+    check_dims(v, &guards->data[i].q, 1);
   }
 }
 
@@ -211,6 +229,9 @@ static void check_block(verifier *v, const tn_block *block) {
     }
     check_node(v, node, &defined);
   }
+  check_guards(v, &block->guards);
+  if (block->guards.n > 0 && (!block->owner || block->owner->op != &tn_op_if))
+    breach(v, "a block that is no branch of 'if' has guards");
   if (block->last != previous) breach(v, "a block's last node is not its last");
   if (!previous || previous->op->kind != TN_OP_TERMINATOR) breach(v, "a block ends without 'return' or 'yield'");
 }
@@ -245,11 +266,7 @@ bool tn_verify_func(const tn_func *func) {
   bring_inputs_in_scope(&v);
   check_block(&v, func->body);
   for (size_t i = 0; i < v.symbols.n; i++) check_listed(&v, v.symbols.entries[i].value);
-  for (size_t i = 0; i < func->guards.n; i++) {
-    v.loc = func->guards.data[i].loc;
-    check_dims(&v, &func->guards.data[i].p, 1);
-    check_dims(&v, &func->guards.data[i].q, 1);
-  }
+  check_guards(&v, &func->guards);
   const tn_node *last = func->body->last;
   if (func->is_entry && last && last->op == &tn_op_return && func->result_names.n != last->n_operands)
     breach(&v, "%zu names for %u results", func->result_names.n, last->n_operands);

@@ -359,18 +359,33 @@ bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guar
   return v.ok;
 }
 
-static bool uses_kernel(const tn_steps *steps, const tn_kernel *kernel) {
-  for (size_t i = 0; i < steps->n; i++)
-    if (steps->data[i]->kernel == kernel || uses_kernel(&steps->data[i]->body, kernel) ||
-        uses_kernel(&steps->data[i]->otherwise, kernel))
+/* Whether one of steps uses kernel; out: the inner guards that hold there as well. */
+static bool uses_kernel(const tn_program *program, const tn_steps *steps, const tn_kernel *kernel,
+                        tn_guard_list *out) {
+  size_t n = out->n;
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    for (size_t k = 0; k < step->guards.n; k++)
+      TN_VEC_PUSH(program->module->arena, out, program->guards.data[step->guards.data[k]]);
+    if (step->kernel == kernel || uses_kernel(program, &step->body, kernel, out) ||
+        uses_kernel(program, &step->otherwise, kernel, out))
       return true;
+  }
+  out->n = n;
   return false;
 }
 
 tn_guards tn_verify_guards_of(const tn_module *module, const tn_kernel *kernel) {
   for (size_t i = 0; i < module->programs.n; i++) {
     const tn_program *program = module->programs.data[i];
-    if (uses_kernel(&program->steps, kernel)) return (tn_guards){program->guards.data, program->guards.n};
+    tn_guard_list inner = {0};
+    if (!uses_kernel(program, &program->steps, kernel, &inner)) continue;
+    tn_guard_list all = {0};
+    for (size_t k = 0; k < program->guards.n; k++)
+      if (!program->guards.data[k].is_inner) TN_VEC_PUSH(module->arena, &all, program->guards.data[k]);
+    if (all.n == program->guards.n) return (tn_guards){program->guards.data, all.n};
+    for (size_t k = 0; k < inner.n; k++) TN_VEC_PUSH(module->arena, &all, inner.data[k]);
+    return (tn_guards){all.data, all.n};
   }
   return (tn_guards){0};
 }

@@ -26,6 +26,7 @@ typedef struct verifier {
   uint32_t n_steps;                  /* numbered so far */
   TN_VEC(const tn_symbol *) open;    /* of the loops around the present step, and those read so far */
   TN_VEC(loop_range) loops;          /* inner ones before those around them */
+  tn_guard_list known;               /* what `guards` are: those that hold at the present step */
   tn_loc loc;
   bool ok;
 } verifier;
@@ -94,7 +95,7 @@ static void check_guards(verifier *v) {
     check_dim_anywhere(v, guard->p);
     check_dim_anywhere(v, guard->q);
     bool late = tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
-    if (late && !checked[i]) breach(v, "the guard of %s is never decided", guard->text);
+    if ((late || guard->is_inner) && !checked[i]) breach(v, "the guard of %s is never decided", guard->text);
   }
 }
 
@@ -475,6 +476,20 @@ static void check_read_step(verifier *v, const tn_step *step, uint32_t number) {
   }
 }
 
+static void know_guards(verifier *v, size_t n) {
+  v->known.n = n;
+  v->guards = (tn_guards){v->known.data, n};
+}
+
+static void check_check_step(verifier *v, const tn_step *step) {
+  for (size_t i = 0; i < step->guards.n; i++) {
+    const tn_guard *guard = &v->program->guards.data[step->guards.data[i]];
+    if (!guard->is_inner) breach(v, "the guard of %s is checked twice", guard->text);
+    TN_VEC_PUSH(v->scratch, &v->known, *guard);
+  }
+  know_guards(v, v->known.n);
+}
+
 static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
   size_t n = v->program->buffers.n;
   if (!step->symbol || step->symbol->kind != TN_SYM_LOOP || !step->symbol->extent) {
@@ -535,6 +550,7 @@ static void check_step(verifier *v, const tn_step *step) {
     case TN_STEP_WHILE: check_while_step(v, step, number); break;
     case TN_STEP_IF: check_if_step(v, step, number); break;
     case TN_STEP_READ: check_read_step(v, step, number); break;
+    case TN_STEP_CHECK: check_check_step(v, step); break;
   }
   v->loc = step->loc;
   check_dim(v, step->scratch_bytes);
@@ -547,9 +563,11 @@ static void check_step(verifier *v, const tn_step *step) {
 }
 
 static void check_steps(verifier *v, const tn_steps *steps) {
-  size_t n_open = v->open.n;
+  size_t n_open = v->open.n, n_known = v->known.n;
   for (size_t i = 0; i < steps->n && v->ok; i++) check_step(v, steps->data[i]);
-  if (steps != &v->program->steps) v->open.n = n_open;
+  if (steps == &v->program->steps) return;
+  v->open.n = n_open;
+  know_guards(v, n_known);
 }
 
 static void check_outputs(verifier *v) {
@@ -577,8 +595,10 @@ static const tn_life *lives_of(verifier *v) {
 }
 
 bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
-  verifier v = {.ctx = ctx, .program = program, .guards = {program->guards.data, program->guards.n}, .ok = true,
-                .scratch = tn_arena_create_scratch(ctx->arena)};
+  verifier v = {.ctx = ctx, .program = program, .ok = true, .scratch = tn_arena_create_scratch(ctx->arena)};
+  for (size_t i = 0; i < program->guards.n; i++)
+    if (!program->guards.data[i].is_inner) TN_VEC_PUSH(v.scratch, &v.known, program->guards.data[i]);
+  know_guards(&v, v.known.n);
   v.loc = program->func && program->func->body->last ? program->func->body->last->loc
           : program->steps.n > 0                     ? program->steps.data[0]->loc
                                                      : TN_LOC_NONE;

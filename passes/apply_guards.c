@@ -88,6 +88,14 @@ static void apply_to_attrs(tn_module *module, const substitutions *all, tn_node 
   }
 }
 
+static void apply_to_guards(tn_ctx *ctx, tn_guard_list *guards, const substitutions *all) {
+  for (size_t i = 0; i < guards->n; i++) {
+    guards->data[i].p = apply(ctx, all, guards->data[i].p);
+    guards->data[i].q = apply(ctx, all, guards->data[i].q);
+  }
+}
+
+/* The guards of branches only hold there: they are read with the others and not applied. */
 static bool apply_to_block(tn_block *block, const substitutions *all) {
   tn_module *module = block->func->module;
   bool ok = true;
@@ -96,21 +104,15 @@ static bool apply_to_block(tn_block *block, const substitutions *all) {
   for (tn_node *node = block->first; node; node = node->next) {
     if (node->op->kind == TN_OP_TERMINATOR) continue;
     apply_to_attrs(module, all, node);
-    for (uint32_t i = 0; i < node->n_regions; i++) ok &= apply_to_block(tn_node_region(node, i), all);
+    for (uint32_t i = 0; i < node->n_regions; i++) {
+      apply_to_guards(module->ctx, &tn_node_region(node, i)->guards, all);
+      ok &= apply_to_block(node->regions[i], all);
+    }
     ok &= tn_node_infer(node);
     for (uint32_t i = 0; i < node->n_results; i++)
       node->results[i]->type = apply_to_type(module->ctx, all, node->results[i]->type);
   }
   return ok;
-}
-
-/* A symbol that is gone from the arguments cannot stand in a guard either. */
-static void apply_to_guards(tn_func *func, const substitution *s) {
-  const substitutions one = {(substitution *)s, 1};
-  for (size_t i = 0; i < func->guards.n; i++) {
-    func->guards.data[i].p = apply(func->module->ctx, &one, func->guards.data[i].p);
-    func->guards.data[i].q = apply(func->module->ctx, &one, func->guards.data[i].q);
-  }
 }
 
 /* Guards are taken in order; each is read with what those before it said. */
@@ -124,8 +126,9 @@ bool tn_pass_apply_guards(tn_pass_context *context) {
     guard.p = apply(ctx, &all, guard.p);
     guard.q = apply(ctx, &all, guard.q);
     if (guard.kind != TN_GUARD_EQ || !solve(context->module, &guard, &all.data[all.n])) continue;
-    const tn_atom *atom = all.data[all.n].atom;
-    if (atom->kind == TN_ATOM_SYMBOL && !is_late_atom(atom)) apply_to_guards(func, &all.data[all.n]);
+    const tn_atom *atom = all.data[all.n].atom; /* a symbol that is gone from the arguments goes from guards, too */
+    if (atom->kind == TN_ATOM_SYMBOL && !is_late_atom(atom))
+      apply_to_guards(ctx, &func->guards, &(substitutions){&all.data[all.n], 1});
     all.n++;
   }
   bool ok = all.n == 0 || apply_to_block(func->body, &all);

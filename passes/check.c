@@ -29,13 +29,22 @@ static bool size_of(const void *user, const tn_symbol *symbol, int64_t *out) {
   return symbol->kind == TN_SYM_INPUT;
 }
 
-static bool guards_hold(const tn_func *func, const sizes *s) {
-  for (size_t i = 0; i < func->guards.n; i++) {
-    const tn_guard *guard = &func->guards.data[i];
+static bool guards_hold(const tn_guard_list *guards, const sizes *s) {
+  for (size_t i = 0; i < guards->n; i++) {
+    const tn_guard *guard = &guards->data[i];
     int64_t p, q;
     if (!tn_dim_evaluate(guard->p, size_of, s, &p) || !tn_dim_evaluate(guard->q, size_of, s, &q)) return false;
     if (guard->kind == TN_GUARD_EQ ? p != q : p > q) return false;
   }
+  return true;
+}
+
+/* Those of all branches: which one runs is not known. */
+static bool inner_guards_hold(const tn_block *block, const sizes *s) {
+  if (!guards_hold(&block->guards, s)) return false;
+  for (const tn_node *node = block->first; node; node = node->next)
+    for (uint32_t i = 0; i < node->n_regions; i++)
+      if (!inner_guards_hold(node->regions[i], s)) return false;
   return true;
 }
 
@@ -70,7 +79,7 @@ static bool choose_sizes(const tn_func *func, sizes *out) {
   static const int64_t candidates[] = {3, 2, 4, 5, 8, 1, 16, 32, 48, 64, 96, 128, 224, 7, 6};
   for (size_t i = 0; i < TN_ARRAY_LEN(candidates); i++) {
     *out = (sizes){candidates[i]};
-    if (guards_hold(func, out) && fits_budget(func, out)) return true;
+    if (guards_hold(&func->guards, out) && inner_guards_hold(func->body, out) && fits_budget(func, out)) return true;
   }
   return false;
 }

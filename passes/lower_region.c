@@ -191,6 +191,10 @@ static bool lower_branch(tn_lowering *l, const tn_node *node, uint32_t number, t
     if (region->params.data[i]->n_uses > 0)
       place_fixed(l, node->operands[1 + i].value, region->params.data[i]);
   tn_lowering around = enter(l, region, steps);
+  if (region->guards.n > 0) {
+    tn_step *check = tn_step_add(l->program, l->steps, TN_STEP_CHECK, node->loc);
+    for (size_t i = 0; i < region->guards.n; i++) tn_step_add_guard(l->program, check, &region->guards.data[i]);
+  }
   for (uint32_t k = 0; k < node->n_results; k++) {
     const tn_value *value = region->last->operands[k].value;
     bool in_place = value->def && !tn_value_const(value) && !tn_lower_is_carried(value) &&

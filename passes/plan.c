@@ -39,6 +39,8 @@ typedef struct plan {
   block *growing; /* in slots */
   size_t n_growing;
   bool is_static;
+  bool has_inner; /* guards that only some steps need: what these compute may have negative extents where they do not
+                     run */
   tn_steps steps; /* all */
 } plan;
 
@@ -112,6 +114,8 @@ static bool size_buffer(plan *p, tn_buffer *buffer) {
   const tn_dim *bytes = tn_dim_mul_i(p->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
   buffer->bytes = tn_dim_mul_i(p->ctx, tn_dim_ceildiv(p->ctx, bytes, ALIGN_BYTES), ALIGN_BYTES);
   bool in_arena = lies_in_arena(p, buffer);
+  if (p->has_inner && buffer->bytes->lo < 0)
+    buffer->bytes = tn_dim_max(p->ctx, buffer->bytes, tn_dim_const(p->ctx, 0));
   block *b = in_arena ? &p->blocks[p->n++] : &p->growing[p->n_growing++];
   *b = (block){buffer, 0, -1};
   if (in_arena && !tn_dim_is_const(buffer->bytes)) p->is_static = false;
@@ -322,6 +326,7 @@ bool tn_pass_plan(tn_pass_context *context) {
   plan p = {.context = context, .ctx = context->ctx, .program = context->program, .is_static = true,
             .scratch = tn_arena_create_scratch(context->ctx->arena)};
   p.steps = tn_program_all_steps(p.program, p.scratch);
+  for (size_t i = 0; i < p.program->guards.n; i++) p.has_inner |= p.program->guards.data[i].is_inner;
   find_lives(&p);
   p.blocks = TN_NEW_N(p.scratch, block, p.program->buffers.n);
   p.growing = TN_NEW_N(p.scratch, block, p.program->buffers.n);

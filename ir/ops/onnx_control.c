@@ -29,7 +29,10 @@ static tn_block *import_body(tn_foreign_node *node, void *graph, const tn_foreig
     param->index = like->index;
     param->n_index = like->n_index;
   }
-  return node->import_graph(node, graph, block) && block->last ? block : NULL;
+  tn_block *around = tn_func_enter(block->func, block);
+  bool ok = node->import_graph(node, graph, block) && block->last;
+  tn_func_leave(block->func, around);
+  return ok ? block : NULL;
 }
 
 static bool set_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t n) {
@@ -107,19 +110,17 @@ static bool compares_extents(const tn_value *condition, const tn_dim **p, const 
 
 /* The branches in blocks of their own; with *out_is_equal the result's rank depends on whether the extents are equal
  * that the condition compares (a squeeze of PyTorch's, written as "where the extent is 1"). No value has two ranks, so
- * the model is compiled for equal ones; a guard refuses others, and what else the other branch needs is forgotten. */
+ * the model is compiled for equal ones; a guard refuses others. */
 static bool import_branches(tn_foreign_node *node, void *const *graphs, const tn_foreign_graph *about, tn_node *made,
                             tn_block **blocks, bool *out_is_equal) {
-  tn_func *func = node->build->func;
   const tn_dim *p, *q;
   blocks[0] = import_body(node, graphs[0], &about[0], made, NULL);
-  size_t n_guards = func->guards.n;
   blocks[1] = import_body(node, graphs[1], &about[1], made, NULL);
   if (!blocks[0] || !blocks[1]) return false;
   *out_is_equal = ranks_differ(blocks[0], blocks[1]) && compares_extents(node->inputs[0], &p, &q);
   if (!*out_is_equal) return true;
-  func->guards.n = n_guards;
-  return tn_func_require_eq(func, p, q, node->loc, "the condition of If, whose branches give different ranks");
+  return tn_func_require_eq(node->build->func, p, q, node->loc,
+                            "the condition of If, whose branches give different ranks");
 }
 
 bool tn_import_if(tn_foreign_node *node) {

@@ -287,8 +287,8 @@ bool tn_parse_symbol(tn_parser *p, const tn_token *start) {
 }
 
 bool tn_parse_guard(tn_parser *p, const tn_token *start, tn_guard *out) {
+  *out = (tn_guard){.kind = TN_GUARD_EQ};
   if (!tn_parse_dim(p, &out->p)) return false;
-  out->kind = TN_GUARD_EQ;
   if (tn_parse_take_char(p, '<')) out->kind = TN_GUARD_LE;
   else if (!tn_parse_need_char(p, '=')) return false;
   return tn_parse_need_char(p, '=') && tn_parse_dim(p, &out->q) &&

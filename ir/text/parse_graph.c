@@ -253,12 +253,24 @@ static bool parse_params(tn_parser *p, scope *s) {
   return tn_parse_need_char(p, ')');
 }
 
+static bool parse_guards(tn_parser *p, tn_guard_list *guards) {
+  while (tn_token_is(tn_parse_peek(p), "guard")) {
+    const tn_token *start = tn_parse_next(p);
+    tn_guard guard;
+    if (!tn_parse_guard(p, start, &guard)) return false;
+    TN_VEC_PUSH(p->module->arena, guards, guard);
+  }
+  return true;
+}
+
 static bool parse_region(tn_parser *p, tn_node *node) {
   if (!tn_parse_need_char(p, '{') || !tn_parse_need_char(p, '^')) return false;
   scope inner = scope_create(p, tn_node_add_region(node));
-  if (!parse_params(p, &inner)) return false;
+  if (!parse_params(p, &inner) || !parse_guards(p, &inner.block->guards)) return false;
   if (!tn_parse_enter(p)) return false;
+  tn_block *around = tn_func_enter(node->block->func, inner.block);
   bool ok = parse_block(p, &inner);
+  tn_func_leave(node->block->func, around);
   tn_parse_leave(p);
   return ok;
 }
@@ -379,16 +391,6 @@ static bool check_signature(tn_parser *p, const tn_token *start, const tn_func *
   return true;
 }
 
-static bool parse_guards(tn_parser *p, tn_func *func) {
-  while (tn_token_is(tn_parse_peek(p), "guard")) {
-    const tn_token *start = tn_parse_next(p);
-    tn_guard guard;
-    if (!tn_parse_guard(p, start, &guard)) return false;
-    TN_VEC_PUSH(p->module->arena, &func->guards, guard);
-  }
-  return true;
-}
-
 bool tn_parse_func(tn_parser *p, const tn_token *start) {
   const char *name;
   if (!tn_parse_named(p, TN_TOKEN_GLOBAL, "a function's name", &name)) return false;
@@ -398,7 +400,7 @@ bool tn_parse_func(tn_parser *p, const tn_token *start) {
   scope s = scope_create(p, func->body);
   result_texts results = {0};
   if (!parse_params(p, &s) || !parse_signature_results(p, func, &results) || !tn_parse_need_char(p, '{') ||
-      !parse_guards(p, func))
+      !parse_guards(p, &func->guards))
     return false;
   bool ok = parse_block(p, &s);
   return ok && check_signature(p, start, func, &results);

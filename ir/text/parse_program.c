@@ -184,6 +184,19 @@ static bool parse_read(tn_parser *p, program_text *text, tn_step *step) {
   return true;
 }
 
+/* "check", then its guards. */
+static bool parse_check(tn_parser *p, program_text *text, tn_step *step, const tn_token *start) {
+  step->kind = TN_STEP_CHECK;
+  if (!tn_parse_loc_ref(p, start, &step->loc)) return false;
+  while (tn_token_is(tn_parse_peek(p), "guard")) {
+    const tn_token *at = tn_parse_next(p);
+    tn_guard guard;
+    if (!tn_parse_guard(p, at, &guard)) return false;
+    tn_step_add_guard(text->program, step, &guard);
+  }
+  return true;
+}
+
 static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) {
   uint64_t number;
   tn_step *step = tn_step_add(text->program, text->steps, TN_STEP_COPY, TN_LOC_NONE);
@@ -197,6 +210,7 @@ static bool parse_step(tn_parser *p, program_text *text, const tn_token *start) 
   if (tn_parse_take_name(p, "if"))
     return parse_conditional(p, text, step, TN_STEP_IF) && tn_parse_loc_ref(p, start, &step->loc);
   if (tn_parse_take_name(p, "read")) return parse_read(p, text, step) && tn_parse_loc_ref(p, start, &step->loc);
+  if (tn_parse_take_name(p, "check")) return parse_check(p, text, step, start);
   if (tn_parse_take_name(p, "kernel")) {
     step->kind = TN_STEP_KERNEL;
     if (!parse_step_kernel(p, step)) return false;

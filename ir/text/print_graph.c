@@ -208,6 +208,7 @@ static void print_region(tn_printer *p, const tn_block *region) {
   }
   tn_buf_puts(p->out, ")\n");
   p->indent++;
+  for (size_t i = 0; i < region->guards.n; i++) tn_print_guard(p, &region->guards.data[i]);
   print_block(p, region);
   p->indent--;
   tn_print_indent(p);

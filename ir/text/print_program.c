@@ -39,19 +39,19 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
   tn_buf_putc(p->out, '\n');
 }
 
-static void print_steps(tn_printer *p, const tn_steps *steps, uint32_t *number);
+static void print_steps(tn_printer *p, const tn_program *program, const tn_steps *steps, uint32_t *number);
 
 /* A step with others inside. */
-static void print_outer_step(tn_printer *p, const tn_step *step, uint32_t *number) {
+static void print_outer_step(tn_printer *p, const tn_program *program, const tn_step *step, uint32_t *number) {
   tn_buf_printf(p->out, "%s ", tn_step_name(step));
   if (step->kind == TN_STEP_LOOP) tn_buf_puts(p->out, step->symbol->name);
   else tn_print_name(p, '%', step->args.data[0]->name);
   tn_buf_puts(p->out, " {\n");
-  print_steps(p, &step->body, number);
+  print_steps(p, program, &step->body, number);
   tn_print_indent(p);
   if (step->kind == TN_STEP_IF) {
     tn_buf_puts(p->out, "} else {\n");
-    print_steps(p, &step->otherwise, number);
+    print_steps(p, program, &step->otherwise, number);
     tn_print_indent(p);
   }
   tn_buf_putc(p->out, '}');
@@ -68,15 +68,28 @@ static void print_read_step(tn_printer *p, const tn_step *step) {
   tn_buf_putc(p->out, '\n');
 }
 
-static void print_step(tn_printer *p, const tn_step *step, uint32_t *number) {
+static void print_check_step(tn_printer *p, const tn_program *program, const tn_step *step) {
+  tn_buf_puts(p->out, "check");
+  tn_print_loc_ref(p, step->loc);
+  tn_buf_putc(p->out, '\n');
+  p->indent++;
+  for (size_t i = 0; i < step->guards.n; i++) tn_print_guard(p, &program->guards.data[step->guards.data[i]]);
+  p->indent--;
+}
+
+static void print_step(tn_printer *p, const tn_program *program, const tn_step *step, uint32_t *number) {
   tn_print_indent(p);
   tn_buf_printf(p->out, "step %u ", (*number)++);
+  if (step->kind == TN_STEP_CHECK) {
+    print_check_step(p, program, step);
+    return;
+  }
   if (step->kind == TN_STEP_READ) {
     print_read_step(p, step);
     return;
   }
   if (step->kind != TN_STEP_KERNEL && step->kind != TN_STEP_COPY) {
-    print_outer_step(p, step, number);
+    print_outer_step(p, program, step, number);
     return;
   }
   if (step->kind == TN_STEP_COPY) tn_buf_puts(p->out, "copy");
@@ -100,9 +113,9 @@ static void print_step(tn_printer *p, const tn_step *step, uint32_t *number) {
   tn_buf_putc(p->out, '\n');
 }
 
-static void print_steps(tn_printer *p, const tn_steps *steps, uint32_t *number) {
+static void print_steps(tn_printer *p, const tn_program *program, const tn_steps *steps, uint32_t *number) {
   p->indent++;
-  for (size_t i = 0; i < steps->n; i++) print_step(p, steps->data[i], number);
+  for (size_t i = 0; i < steps->n; i++) print_step(p, program, steps->data[i], number);
   p->indent--;
 }
 
@@ -123,7 +136,8 @@ void tn_print_program(tn_printer *p, const tn_program *program) {
     tn_buf_printf(p->out, "  bind %s = extent(in %u, %u)\n", binding->symbol->name, binding->input, binding->axis);
   }
   p->indent++;
-  for (size_t i = 0; i < program->guards.n; i++) tn_print_guard(p, &program->guards.data[i]);
+  for (size_t i = 0; i < program->guards.n; i++)
+    if (!program->guards.data[i].is_inner) tn_print_guard(p, &program->guards.data[i]);
   p->indent--;
   for (size_t i = 0; i < program->buffers.n; i++) print_buffer(p, program->buffers.data[i]);
   if (program->arena_bytes || program->arena_lower_bound || program->weights_bytes) {
@@ -133,6 +147,6 @@ void tn_print_program(tn_printer *p, const tn_program *program) {
     tn_buf_putc(p->out, '\n');
   }
   uint32_t number = 0;
-  print_steps(p, &program->steps, &number);
+  print_steps(p, program, &program->steps, &number);
   tn_buf_puts(p->out, "}\n");
 }

@@ -41,7 +41,7 @@ def sequence(n):
 
 
 VOICES = {
-    "silero_vad": [heard(2, 288, 8000), heard(1, 300, 16000)],  # sizes that the branches of both rates take
+    "silero_vad": [heard(2, 288, 8000), heard(1, 576, 16000), heard(3, 300, 16000)],
     "silero_vad_half": [heard(1, 576), heard(3, 576)],
     "silero_vad_16k_op15": [heard(1, 576, 16000), heard(3, 576, 16000)],
     "silero_vad_16k_sequence": [sequence(1), sequence(7)],

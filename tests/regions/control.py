@@ -179,6 +179,22 @@ def if_squeezes(rng, t, b):
     return {"x": f32(rng, b, 1, 4)}
 
 
+# What a branch needs of sizes is checked where it is taken: 9 in the first, a multiple of 4 in the second.
+@model("""m (float[B,1,T] x, bool c, bool d) => (float[B] y) {
+  z = Constant<value_ints: ints = [1, 2]>()
+  y = If (c) <
+    then_branch = yes () => (float[B] p) { h = AveragePool<kernel_shape = [5]>(x)  g = Mul(h, h)
+                                           p = ReduceSum<keepdims = 0>(g, z) },
+    else_branch = no () => (float[B] q) {
+      q = If (d) <
+        then_branch = ny () => (float[B] u) { s = Constant<value_ints: ints = [0, 4, -1]>()  r = Reshape(x, s)
+                                              o = Softmax<axis = 1>(r)  n = Exp(o)  u = ReduceSum<keepdims = 0>(n, z) },
+        else_branch = nn () => (float[B] v) { a = Abs(x)  v = ReduceSum<keepdims = 0>(a, z) }> }>
+}""")
+def if_of_other_sizes(rng, t, b):
+    return {"x": f32(rng, b, 1, t), "c": np.array(t == 9), "d": np.array(t == 4)}
+
+
 def compare_model(text, make):
     return lambda tenon, rng: check(tenon, onnx.parser.parse_model(text), [make(rng, t, b) for t, b in SIZES])
 

@@ -322,6 +322,17 @@ def split_that_does_not_fit():
     pass
 
 
+@hostile("""m (float[T] x, bool c) => (float y) {
+  y = If (c) <
+    then_branch = yes () => (float p) { s = Constant<value_ints: ints = [4, -1]>()  r = Reshape(x, s)
+                                        e = Exp(r)  p = ReduceSum<keepdims = 0>(e) },
+    else_branch = no () => (float q) { q = ReduceMax<keepdims = 0>(x) }>
+}""", ({"x": np.zeros(6, np.float32), "c": np.array(True)},
+       "expected T = 6, found 4; needed by m.onnx: in 'yes': node 1"))
+def branch_that_does_not_fit():
+    pass
+
+
 def refusals(tenon, text, feeds):
     """None when each of the inputs is refused with its words and status 1 or 71, and good ones still are run."""
     with tempfile.TemporaryDirectory() as folder:

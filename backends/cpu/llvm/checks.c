@@ -57,7 +57,7 @@ static void add_extents(tn_entry *e, uint32_t input) {
 
 static void add_guard(tn_entry *e, const tn_guard *guard) {
   tn_entry_check check = {.kind = guard->kind == TN_GUARD_EQ ? TN_CHECK_EQ : TN_CHECK_LE, .p = guard->p, .q = guard->q};
-  check.is_late = tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
+  check.is_late = guard->is_inner || tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
   const char *relation = guard->kind == TN_GUARD_EQ ? "" : "at most ";
   check.text = tn_arena_printf(e->l->arena, "%s: %s, expected %s%s", guard->text, dim_text(e, guard->p), relation,
                                dim_text(e, guard->q));

@@ -13,7 +13,7 @@ typedef struct tn_entry_check {
   int64_t bound;
   const tn_dim *p, *q;  /* EQ, LE; EXTENT: q is what is expected */
   const char *text, *place;
-  bool is_late;         /* decided by a READ step, not by bind */
+  bool is_late;         /* decided by a READ or CHECK step, not by bind */
 } tn_entry_check;
 
 typedef struct tn_entry {

@@ -1,4 +1,5 @@
-/* Steps that read sizes: integers of a buffer are checked and become values of the code behind them. */
+/* Steps that read sizes: integers of a buffer are checked and become values of the code behind them; and steps that
+ * check what a branch needs of sizes. */
 #include <stddef.h>
 
 #include "backends/cpu/llvm/run.h"
@@ -104,18 +105,33 @@ static void grow_slots(const reading *r, const tn_dim_code *checked) {
   }
 }
 
+/* Checks keep overflow in mind and values of their own: code behind them does without. */
+static tn_dim_code code_of_checks(const tn_run_part *p) {
+  tn_dim_code checked = tn_dim_code_inside(&p->code, NULL, NULL);
+  checked.is_checked = true;
+  checked.outer = NULL;
+  return checked;
+}
+
+static void check_guards(const reading *r, tn_dim_code *checked) {
+  const tn_completion *news = &r->p->e->news[r->number];
+  for (size_t i = 0; i < news->guards.n; i++) check(r, r->p->e->first_guard + news->guards.data[i], checked);
+}
+
+void tn_run_check_step(tn_run_part *p, const tn_step *step, uint32_t number) {
+  const reading r = {p, step, number};
+  tn_dim_code checked = code_of_checks(p);
+  check_guards(&r, &checked);
+}
+
 void tn_run_read_step(tn_run_part *p, const tn_step *step, uint32_t number) {
   const tn_program *program = p->e->program;
   const reading r = {p, step, number};
   for (uint32_t i = 0; i < step->reads.n; i++)
     p->code.symbols[program->bindings.n + late_number(program, step->reads.data[i])] = element(&r, i);
-  /* Checks keep overflow in mind and values of their own: code behind them does without. */
-  tn_dim_code checked = tn_dim_code_inside(&p->code, NULL, NULL);
-  checked.is_checked = true;
-  checked.outer = NULL;
+  tn_dim_code checked = code_of_checks(p);
   check_ranges(&r, &checked);
-  const tn_completion *news = &p->e->news[number];
-  for (size_t i = 0; i < news->guards.n; i++) check(&r, p->e->first_guard + news->guards.data[i], &checked);
+  check_guards(&r, &checked);
   grow_slots(&r, &checked);
   for (uint32_t i = 0; i < step->reads.n; i++) {
     uint64_t slot = program->bindings.n + late_number(program, step->reads.data[i]);

@@ -261,6 +261,7 @@ static void emit_step(part *p, const tn_step *step) {
     case TN_STEP_WHILE: while_step(p, step); break;
     case TN_STEP_IF: if_step(p, step); break;
     case TN_STEP_READ: tn_run_read_step(p, step, index); break;
+    case TN_STEP_CHECK: tn_run_check_step(p, step, index); break;
     case TN_STEP_KERNEL:
       fill_frame(p, step);
       call_kernel(p, step, index);

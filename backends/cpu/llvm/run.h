@@ -19,6 +19,8 @@ LLVMValueRef tn_run_buffer_address(tn_run_part *p, const tn_buffer *buffer);
 /* A READ step (reads.c): stores its symbols, unless a range or a guard fails; grows slots. When it fails the call says
  * why, and the function returns true. */
 void tn_run_read_step(tn_run_part *p, const tn_step *step, uint32_t number);
+/* A CHECK step, which fails in the same way. */
+void tn_run_check_step(tn_run_part *p, const tn_step *step, uint32_t number);
 /* Sets call->outputs where the memory is the model's; symbols are those of `code`. */
 void tn_run_late_outputs(tn_run_part *p);
 
