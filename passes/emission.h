@@ -15,7 +15,7 @@ typedef struct emission {
   tn_arena *scratch;
   const tn_groups *groups;
   tn_kernel *kernel;
-  const tn_node *root; /* computed here, although kept in memory; NULL for a copy */
+  const tn_group *group; /* whose nodes are computed here, those kept in memory too; NULL for a copy */
   tn_map memo;
   TN_VEC(const tn_const *) constants; /* behind arguments that are constants */
   TN_VEC(const tn_value *) arg_values; /* one an argument: the kept value it reads, NULL for a constant's or output */

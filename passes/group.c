@@ -4,7 +4,8 @@
  * element would be computed twice, and the group's anchor allows it; else it becomes the root of a new group, and its
  * result is kept in memory. This gives: elementwise chains in one loop, epilogues on contractions and pooling, softmax
  * and norms in one kernel (their reductions are over the group's own space), concat as parts that producers write.
- * Views stay outside groups and are absorbed by every reader. The classes follow Chen et al., "TVM" (OSDI 2018),
+ * Views stay outside groups and are absorbed by every reader. Then elementwise groups become kernels of several results
+ * where that saves reads (merge.c). The classes follow Chen et al., "TVM" (OSDI 2018),
  * section 3. */
 #include "passes/groups.h"
 #include "passes/passes.h"
@@ -54,7 +55,7 @@ static void collect_consumers(grouping *g, const tn_value *value, path so_far) {
 
 static int32_t new_group(grouping *g, tn_node *root) {
   tn_group_anchor anchor = tn_node_anchor(root);
-  tn_group group = {root, anchor == TN_GROUP_MAP ? NULL : root, anchor, 1, NULL};
+  tn_group group = {.root = root, .anchor_node = anchor == TN_GROUP_MAP ? NULL : root, .anchor = anchor, .n_nodes = 1};
   TN_VEC_PUSH(g->scratch, &g->groups, group);
   root->group = (int32_t)g->groups.n - 1;
   return root->group;
@@ -223,6 +224,7 @@ static void group_block(tn_block *block, const tn_arena *memory) {
     if (!joins(&g, node)) new_group(&g, node);
   }
   renumber(&g);
+  tn_groups_merge(block, g.scratch);
   tn_arena_destroy(g.scratch);
 }
 

@@ -33,6 +33,34 @@ bool tn_use_is_by_region(const tn_use *use) {
   return true;
 }
 
+uint32_t tn_groups_first_use(const tn_value *value, int32_t but, bool *out_ends) {
+  uint32_t first = UINT32_MAX;
+  for (const tn_use *use = value->uses; use; use = use->next) {
+    const tn_node *user = use->user;
+    bool is_absorbed = user->group < 0 && tn_node_is_view(user);
+    uint32_t at = is_absorbed ? tn_groups_first_use(user->results[0], but, out_ends) : UINT32_MAX;
+    if (!is_absorbed && user->group < 0) *out_ends = true;
+    if (user->group >= 0 && user->group != but) at = (uint32_t)user->group;
+    if (at < first) first = at;
+  }
+  return first;
+}
+
+static bool is_kept(const tn_group *group, const tn_value *value) {
+  bool ends = false;
+  return value->def == group->root || tn_groups_first_use(value, value->def->group, &ends) != UINT32_MAX || ends;
+}
+
+void tn_group_find_kept(tn_group *group, tn_arena *arena) {
+  uint32_t n = 0;
+  group->n_kept = 0;
+  for (uint32_t i = 0; i < group->n_nodes; i++) n += group->nodes[i]->n_results;
+  group->kept = TN_NEW_N(arena, tn_value *, n);
+  for (uint32_t i = 0; i < group->n_nodes; i++)
+    for (uint32_t k = 0; k < group->nodes[i]->n_results; k++)
+      if (is_kept(group, group->nodes[i]->results[k])) group->kept[group->n_kept++] = group->nodes[i]->results[k];
+}
+
 tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
   tn_groups groups = {0};
   for (const tn_node *node = block->first; node; node = node->next)
@@ -54,6 +82,8 @@ tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
     group->anchor_node = node;
     group->anchor = anchor;
   }
+  for (uint32_t i = 0; i < groups.n; i++)
+    if (groups.groups[i].n_nodes > 0) tn_group_find_kept(&groups.groups[i], arena);
   return groups;
 }
 
@@ -61,5 +91,9 @@ bool tn_groups_materialised(const tn_groups *groups, const tn_value *value) {
   const tn_node *def = value->def;
   if (!def) return true;
   if (def->op == &tn_op_const) return tn_type_static_count(value->type) != 1;
-  return def->group >= 0 && groups->groups[def->group].root == def;
+  if (def->group < 0) return false;
+  const tn_group *group = &groups->groups[def->group];
+  for (uint32_t i = group->n_kept; i-- > 0;)
+    if (group->kept[i] == value) return true;
+  return false;
 }

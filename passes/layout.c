@@ -167,15 +167,17 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
   layout l = {module, tn_groups_of(block, scratch)};
   for (uint32_t i = 0; i < l.groups.n; i++) {
     tn_group *group = &l.groups.groups[i];
-    for (uint32_t k = 0; k < group->root->n_results; k++) {
-      tn_value *value = group->root->results[k];
-      value->storage = tn_storage_row_major(module, value->type->ndim);
-    }
+    for (uint32_t k = 0; k < group->n_kept; k++)
+      group->kept[k]->storage = tn_storage_row_major(module, group->kept[k]->type->ndim);
     const tn_storage *natural =
         group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
     if (group->anchor == TN_GROUP_CONCAT && !natural) natural = order_of_reader(&l, group->root->results[0]);
-    if (!natural) natural = rows_for_products(module, group->root->results[0]);
-    if (natural && !feeds_region(group->root->results[0])) group->root->results[0]->storage = natural;
+    for (uint32_t k = 0; k < group->n_kept; k++) {
+      tn_value *kept = group->kept[k];
+      if (kept->def_index > 0 || feeds_region(kept)) continue;
+      const tn_storage *storage = natural ? natural : rows_for_products(module, kept);
+      if (storage) kept->storage = storage;
+    }
     for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);
   }
   const tn_node *end = block->last;

@@ -101,7 +101,8 @@ static void add_write(tn_lowering *l, emission *e, const tn_placement *to, const
   tn_kernel_write(e->kernel, arg, at, node);
 }
 
-static void add_step(tn_lowering *l, emission *e, const tn_placement *to, tn_loc loc) {
+/* to: where the kernel's results go, in the order of its arguments. */
+static void add_step(tn_lowering *l, emission *e, const tn_placement *const *to, uint32_t n, tn_loc loc) {
   tn_step *step = tn_step_add(l->program, l->steps, TN_STEP_KERNEL, loc);
   step->kernel = e->kernel;
   step->parts = 1;
@@ -116,12 +117,12 @@ static void add_step(tn_lowering *l, emission *e, const tn_placement *to, tn_loc
     }
     TN_VEC_PUSH(l->module->arena, &step->args, buffer);
   }
-  TN_VEC_PUSH(l->module->arena, &step->args, to->buffer);
+  for (uint32_t i = 0; i < n; i++) TN_VEC_PUSH(l->module->arena, &step->args, to[i]->buffer);
 }
 
 static emission start_emission(tn_lowering *l, const tn_group *group, const char *name, tn_loc loc) {
   emission e = {.module = l->module, .ctx = l->ctx, .scratch = l->scratch, .groups = &l->groups,
-                .root = group ? group->root : NULL, .memo = tn_map_create(l->scratch), .base = find_base,
+                .group = group, .memo = tn_map_create(l->scratch), .base = find_base,
                 .base_user = l};
   e.kernel = tn_kernel_create(l->module, name);
   e.kernel->loc = loc;
@@ -134,6 +135,37 @@ static tn_loc group_loc(tn_lowering *l, const tn_group *group) {
   return loc;
 }
 
+/* What one kernel writes. */
+typedef struct written {
+  uint32_t n;
+  const tn_value **values;
+  const tn_placement **to;
+  tn_knode **nodes;
+} written;
+
+static void emit_one(emission *e, const tn_value *value, const tn_placement *to, const tn_dim *const *index,
+                     written *all) {
+  tn_knode *node = tn_emit(e, value, index);
+  if (!node) e->failed = true;
+  all->values[all->n] = value;
+  all->to[all->n] = to;
+  all->nodes[all->n++] = node;
+}
+
+/* value, and what else its group keeps, which has the same dims, at the same coordinates. */
+static void emit_kept(tn_lowering *l, emission *e, const tn_group *group, const tn_value *value,
+                      const tn_placement *to, const tn_dim *const *index, written *all) {
+  uint32_t n = group ? group->n_kept : 0;
+  all->values = TN_NEW_N(l->scratch, const tn_value *, (size_t)n + 1);
+  all->to = TN_NEW_N(l->scratch, const tn_placement *, (size_t)n + 1);
+  all->nodes = TN_NEW_N(l->scratch, tn_knode *, (size_t)n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    const tn_value *other = group->kept[i];
+    if (other->def != group->root) emit_one(e, other, tn_map_get(&l->placements, other), index, all);
+  }
+  emit_one(e, value, to, index, all);
+}
+
 bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value, const tn_placement *to) {
   const tn_node *end = l->block->last;
   tn_loc loc = group ? group_loc(l, group) : value->def ? value->def->loc : end->loc;
@@ -141,16 +173,17 @@ bool tn_lower_value(tn_lowering *l, const tn_group *group, const tn_value *value
   tn_loc_push(l->ctx, loc);
   const tn_dim *index[TN_MAX_NDIM];
   tn_emit_space(&e, group, value, index);
-  tn_knode *node = tn_emit(&e, value, index);
-  if (node && !e.failed) {
-    add_write(l, &e, to, value, index, node);
+  written all = {0};
+  emit_kept(l, &e, group, value, to, index, &all);
+  for (uint32_t i = 0; i < all.n && !e.failed; i++) add_write(l, &e, all.to[i], all.values[i], index, all.nodes[i]);
+  if (!e.failed) {
     tn_kernel_finish(e.kernel);
     mark_rows(e.kernel);
     tn_kernel_finish(e.kernel); /* the anchor depends on which axes are rows */
-    add_step(l, &e, to, loc);
+    add_step(l, &e, all.to, all.n, loc);
   }
   tn_loc_pop(l->ctx);
-  return node && !e.failed;
+  return !e.failed;
 }
 
 /* An update of `to`, which holds x already, at each point of u. */
@@ -187,7 +220,7 @@ static bool lower_scatter(tn_lowering *l, const tn_group *group) {
   emission e = start_emission(l, group, kernel_name(l, node->results[0], loc), loc);
   tn_loc_push(l->ctx, loc);
   bool ok = emit_scatter(&e, node, to);
-  if (ok) add_step(l, &e, to, loc);
+  if (ok) add_step(l, &e, &to, 1, loc);
   tn_loc_pop(l->ctx);
   return ok;
 }
@@ -309,15 +342,16 @@ static void place_arguments(tn_lowering *l) {
 
 void tn_lower_place_roots(tn_lowering *l) {
   for (uint32_t i = l->groups.n; i-- > 0;) {
-    const tn_node *root = l->groups.groups[i].root;
-    for (uint32_t k = 0; k < root->n_results; k++) {
-      const tn_value *value = root->results[k];
-      if (tn_map_has(&l->placements, value) || (root->op == &tn_op_dim_read && value->n_uses == 0)) continue;
+    const tn_group *group = &l->groups.groups[i];
+    for (uint32_t k = 0; k < group->n_kept; k++) {
+      const tn_value *value = group->kept[k];
+      bool is_unread = group->root->op == &tn_op_dim_read && value->n_uses == 0;
+      if (tn_map_has(&l->placements, value) || is_unread) continue;
       const char *name = value->name && *value->name ? value->name : tn_namef(l->ctx, "v%u", i);
       tn_buffer *buffer = tn_program_add_buffer(l->program, TN_BUFFER_ARENA, name, value->type, storage_of(l, value));
       tn_lower_place(l, value, buffer);
     }
-    if (is_concat_root(l, root)) place_parts(l, root);
+    if (is_concat_root(l, group->root)) place_parts(l, group->root);
   }
 }
 

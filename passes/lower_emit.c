@@ -110,14 +110,19 @@ static const tn_type *retyped(emission *e, const tn_type *type, tn_dtype dtype) 
   return type->dtype == dtype ? type : tn_type_tensor(e->ctx, dtype, type->ndim, type->dims);
 }
 
+/* Computed by this kernel, although it may be kept in memory. */
+static bool is_own(const emission *e, const tn_node *def) {
+  return def && e->group && def->group == e->group->root->group;
+}
+
 /* A read of memory that value is, directly or through reshapes and transposes; NULL when it is not such memory. */
 static tn_knode *read_memory(emission *e, const tn_value *value, const tn_dim *const *index, tn_knode *outside) {
   tn_memory_view view;
-  if (value->def && value->def == e->root) return NULL;
+  if (is_own(e, value->def)) return NULL;
   tn_const *constant = tn_value_const(value);
   if (constant) return read_constant(e, constant, index, outside);
   if (!tn_memory_view_find(e->module, e->groups, value, e->base, e->base_user, &view)) return NULL;
-  if (e->root && view.base->def == e->root) return NULL;
+  if (is_own(e, view.base->def)) return NULL;
   const tn_dim *at[TN_MAX_NDIM];
   /* Outside the part along its own axis is not outside the buffer. */
   for (uint32_t i = 0; i < view.type->ndim && view.is_part && outside; i++) {
