@@ -40,6 +40,24 @@ typedef struct tn_object_request {
 typedef struct tn_object tn_object;
 /* Reads and lays out; the parts must stay as long as the object is used. NULL when reported. */
 tn_object *tn_object_merge(tn_ctx *ctx, const tn_object_request *request, tn_arena *arena);
+/* A part that is no code: read-only bytes, and a record of addresses under a name of its own, for tables that point at
+ * what other parts define. */
+typedef struct tn_object_address {
+  enum { TN_ADDRESS_NULL, TN_ADDRESS_BYTES, TN_ADDRESS_SYMBOL } kind;
+  uint64_t offset;    /* into the bytes */
+  const char *symbol; /* of another part */
+} tn_object_address;
+typedef struct tn_object_record {
+  const char *symbol; /* of the record, hidden */
+  const void *data;
+  uint64_t bytes;     /* aligned to 64 */
+  const tn_object_address *addresses;
+  uint32_t n_addresses;
+} tn_object_record;
+/* TN_E_TARGET for machines that are not known. */
+bool tn_object_make_record(tn_ctx *ctx, const char *triple, const tn_object_record *record, tn_arena *arena,
+                           tn_object_part *out);
+
 /* Size of the whole file, known before any data is streamed. */
 uint64_t tn_object_bytes(const tn_object *object);
 bool tn_object_stream(const tn_object *object, tn_sink sink);

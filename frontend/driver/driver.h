@@ -154,7 +154,10 @@ typedef struct tn_driver {
   tn_program *program;
   tn_debug_source *debug; /* -g, once made (debug.c) */
   const char *march; /* as given */
-  TN_VEC(struct tn_driver *) variants; /* several -march: the compile of each but the best, which is this one */
+  /* The other programs of the output. Several -march: the compile of each but the best, which is this one; of a
+   * training program the models but the step, which is this one. */
+  TN_VEC(struct tn_driver *) variants;
+  struct tn_driver_training *training; /* training.c; NULL: the output is no training program */
   TN_VEC(tn_placed_constant) constants; /* in the order of their offsets */
   uint64_t constants_bytes;
   tn_external_weights external; /* name NULL: the constants are part of the output */
@@ -193,6 +196,16 @@ bool tn_driver_load(tn_driver *driver, tn_input *input);
 tn_module *tn_driver_load_tn(tn_driver *driver, tn_input *input);
 bool tn_driver_check(tn_driver *driver, tn_input *input);
 bool tn_driver_write_safetensors(tn_driver *driver);
+/* The options of a model in the language; false when there are others (reported). */
+bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out);
+/* training.c: whether the input becomes a program that trains a model; *ok false: that was refused or the file cannot
+ * be read (reported). */
+bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok);
+/* Its models: the step as driver->module, the others as variants. */
+bool tn_driver_load_training(tn_driver *driver, tn_input *input);
+/* The objects of all its models and the record that stands for them. Sets stack_bytes. */
+bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                             tn_object_part **out_parts, uint32_t *out_n_parts);
 /* Adds a file to those that were read. */
 void tn_driver_add_file(tn_driver *driver, const char *path);
 /* The format of an input without a suffix, by its first bytes; TN_E_FORMAT. */
@@ -289,7 +302,8 @@ tn_output *tn_driver_open(tn_driver *driver, const char *path, unsigned mode);
 bool tn_driver_commit(tn_output *output);
 void tn_driver_discard(tn_output *output);
 volatile sig_atomic_t *tn_driver_running_linker(void);
-/* embedded.c: the runtime's archive for a machine, part of this program; no bytes: there is none. */
-tn_object_part tn_driver_runtime(const char *triple);
+/* embedded.c: an archive of the runtime for a machine, "core" or "train", part of this program; no bytes: there is
+ * none. */
+tn_object_part tn_driver_runtime(const char *triple, const char *archive);
 
 #endif

@@ -12,6 +12,12 @@ tn_embedded_\name\()_end:
 #ifdef TENON_RUNTIME_x86_64
   embed x86_64, TEXT(TENON_RUNTIME_x86_64)
 #endif
+#ifdef TENON_TRAIN_x86_64
+  embed train_x86_64, TEXT(TENON_TRAIN_x86_64)
+#endif
+#ifdef TENON_TRAIN_aarch64
+  embed train_aarch64, TEXT(TENON_TRAIN_aarch64)
+#endif
 #ifdef TENON_RUNTIME_aarch64
   embed aarch64, TEXT(TENON_RUNTIME_aarch64)
 #endif

@@ -29,9 +29,15 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
 
 /* --- The object --- */
 
-static bool find_runtime(tn_driver *driver, tn_object_part *out) {
-  *out = tn_driver_runtime(driver->machine.triple);
-  if (out->bytes > 0) return true;
+/* One archive, of a training program two. */
+static bool find_runtime(tn_driver *driver, tn_object_part *out, uint32_t *n) {
+  *n = 0;
+  if (driver->training) out[(*n)++] = tn_driver_runtime(driver->machine.triple, "train");
+  out[(*n)++] = tn_driver_runtime(driver->machine.triple, "core");
+  if (out[0].bytes > 0 && out[*n - 1].bytes > 0) return true;
+  if (out[*n - 1].bytes > 0)
+    return tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon makes no training programs for '%s'",
+                    driver->machine.triple);
   tn_error(driver->ctx, TN_LOC_NONE, TN_E_TARGET, "this tenon has no runtime for '%s'", driver->machine.triple);
   if (strncmp(driver->machine.triple, "aarch64", 7) == 0)
     tn_note(driver->ctx, TN_LOC_NONE,
@@ -42,6 +48,7 @@ static bool find_runtime(tn_driver *driver, tn_object_part *out) {
 
 bool tn_driver_emit_parts(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                           tn_object_part **out_parts, uint32_t *out_n_parts) {
+  if (driver->training) return tn_driver_emit_training(driver, options, arena, out_parts, out_n_parts);
   if (driver->variants.n > 0) return tn_driver_emit_variants(driver, options, arena, out_parts, out_n_parts);
   bool ok = driver->backend->emit(driver->ctx, &driver->machine, driver->program, options, arena, out_parts,
                                   out_n_parts);
@@ -52,12 +59,12 @@ bool tn_driver_emit_parts(tn_driver *driver, const tn_emit_options *options, tn_
 static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_object_request *request = TN_NEW(arena, tn_object_request);
-  tn_object_part *parts = NULL, *runtime = TN_NEW(arena, tn_object_part);
-  if (!find_runtime(driver, runtime) || (!options.with_main && !options.checked_create)) return NULL;
+  tn_object_part *parts = NULL, *runtime = TN_NEW_N(arena, tn_object_part, 2);
+  if (!find_runtime(driver, runtime, &request->n_archives)) return NULL;
+  if (!options.with_main && !options.checked_create) return NULL;
   if (!tn_driver_emit_parts(driver, &options, arena, &parts, &request->n_parts)) return NULL;
   request->parts = parts;
   request->archives = runtime;
-  request->n_archives = 1;
   request->data = tn_driver_object_data(driver, arena);
   request->n_data = request->data ? 1 : 0;
   const char **globals = TN_NEW_N(arena, const char *, TN_HEADER_SYMBOLS);

@@ -150,7 +150,10 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->constants.n = 0;
   driver->constants_bytes = 0;
   driver->external = (tn_external_weights){0};
-  if (!tn_driver_know_language(driver, input)) return false;
+  driver->training = NULL;
+  bool ok = tn_driver_know_language(driver, input);
+  if (ok && tn_driver_is_training(driver, input, &ok)) return tn_driver_load_training(driver, input);
+  if (!ok) return false;
   driver->module = input->language == LANGUAGE_ONNX ? load_onnx(driver, input)
                    : input->language == LANGUAGE_TN ? tn_driver_load_tn(driver, input)
                                                     : load_text(driver, input);

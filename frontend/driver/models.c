@@ -6,7 +6,7 @@
 
 static void add_file(void *user, const char *path) { tn_driver_add_file(user, path); }
 
-static bool read_options(tn_driver *driver, tn_lang_options *out) {
+bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out) {
   const tn_driver_options *o = &driver->options;
   if (o->shapes.n || o->outputs.n)
     return tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION,
@@ -25,7 +25,8 @@ static bool read_options(tn_driver *driver, tn_lang_options *out) {
 tn_module *tn_driver_load_tn(tn_driver *driver, tn_input *input) {
   tn_lang_options options;
   driver->weights = (tn_lang_weights){0};
-  return read_options(driver, &options) ? tn_lang_load(driver->ctx, input->path, &options, &driver->weights) : NULL;
+  if (!tn_driver_lang_options(driver, &options)) return NULL;
+  return tn_lang_load(driver->ctx, input->path, &options, &driver->weights);
 }
 
 bool tn_driver_check(tn_driver *driver, tn_input *input) {
@@ -34,7 +35,7 @@ bool tn_driver_check(tn_driver *driver, tn_input *input) {
   if (input->language != LANGUAGE_TN && input->language != LANGUAGE_BY_NAME)
     return tn_error(driver->ctx, TN_LOC_NONE, TN_E_FORMAT, "check reads files of the language (.tn), found '%s'",
                     input->path);
-  return read_options(driver, &options) && tn_lang_check(driver->ctx, input->path, &options);
+  return tn_driver_lang_options(driver, &options) && tn_lang_check(driver->ctx, input->path, &options);
 }
 
 /* --- --emit=safetensors --- */

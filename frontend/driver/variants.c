@@ -73,6 +73,12 @@ static bool take_errors(tn_driver *driver, const tn_driver *variant) {
 
 bool tn_driver_compile_variants(tn_driver *driver) {
   const tn_words *march = &driver->options.march;
+  for (size_t i = 0; i < driver->variants.n && driver->training; i++) {
+    tn_driver *part = driver->variants.data[i];
+    bool ok = tn_driver_compile(part);
+    driver->fault |= part->fault;
+    if (!ok) return false;
+  }
   for (size_t i = 1; i < march->n && driver->march == march->data[0]; i++) {
     tn_driver *variant = TN_NEW(driver->ctx->arena, tn_driver);
     tn_driver_start(variant, driver->argc, driver->argv);
@@ -91,7 +97,7 @@ void tn_driver_end_variants(tn_driver *driver) {
   for (size_t i = 0; i < driver->variants.n; i++) {
     tn_driver *variant = driver->variants.data[i];
     if (variant->module) tn_module_destroy(variant->module);
-    tn_ctx_destroy(variant->ctx);
+    if (variant->ctx != driver->ctx) tn_ctx_destroy(variant->ctx);
   }
   driver->variants.n = 0;
 }

@@ -78,9 +78,37 @@ const char *tn_head_name(const tn_ast_expr *e);
 /* The source form of an expression, cut where it is long. */
 const char *tn_expr_text(tn_sema *s, const tn_ast_expr *e);
 
+/* --- arguments.c: what a block's function is called with, once the call was checked --- */
+typedef struct tn_block_call {
+  const tn_block_check *c;
+  const tn_block_function *function;
+  const tn_ast_args *args;
+  uint32_t n_piped;
+  tn_loc loc;
+} tn_block_call;
+/* A call of a function of the groups, or its bare name; false: e is another expression. */
+bool tn_block_call_read(const tn_block_check *c, const char *groups, const tn_ast_expr *e, uint32_t n_piped,
+                        tn_block_call *out);
+/* The function called name without arguments. */
+tn_block_call tn_block_call_of(const tn_block_check *c, const char *group, const char *name, tn_loc loc);
+bool tn_block_call_has(const tn_block_call *call, const char *name); /* such a parameter */
+/* What is given for a parameter; NULL: nothing, or none or all. */
+const tn_ast_expr *tn_block_call_get(const tn_block_call *call, const char *name);
+/* The same as a number, a pair of numbers, a word, a string, true or false, or the default; 0 and NULL where that is
+ * none. */
+double tn_block_call_number(const tn_block_call *call, const char *name);
+void tn_block_call_pair(const tn_block_call *call, const char *name, double out[2]);
+const char *tn_block_call_word(const tn_block_call *call, const char *name);
+const char *tn_block_call_text(const tn_block_call *call, const char *name);
+bool tn_block_call_bool(const tn_block_call *call, const char *name);
+/* A setting of a train or params block as a number, or what fallback says. */
+double tn_setting_number(const tn_block_check *c, const tn_ast_body *body, const char *name, double fallback);
+
 /* --- globs.c: patterns of weights --- */
 /* NAME, "a.*.b", "linear[-1]": matches the path of a weight or of an instance. */
 bool tn_glob_check(const tn_block_check *c, const char *glob, tn_loc loc);
+/* Whether the pattern means the weight of this path. */
+bool tn_glob_means(const tn_block_check *c, const char *glob, const char *path);
 
 /* --- measures.c: measured numbers --- */
 /* The training behind a model or what was compressed from it. */
@@ -101,5 +129,9 @@ const tn_ast_stmt *tn_setting_of(const tn_ast_body *body, const char *name);
 /* test.c: its lets and requires, which are run. */
 void tn_test_check(tn_block_check *c, const tn_ast_item *item);
 void tn_train_check(tn_block_check *c, const tn_ast_item *item);
+/* The names of the loss in c's frame: out, and the fields that no input bears, as inputs of the session's function. */
+void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields);
+/* A field as an input of the session's function: its shape with the batch in front. */
+tn_datum *tn_field_value(tn_sema *s, const char *name, const tn_shape *shape, const tn_dim *batch, tn_loc loc);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "frontend/lang/sema.h"
 
-static tn_sema *create(tn_ctx *ctx, const tn_lang_options *options) {
+tn_sema *tn_sema_create(tn_ctx *ctx, const tn_lang_options *options) {
   static const tn_lang_options no_options;
   tn_module *module = tn_module_create(ctx);
   tn_sema *s = TN_NEW(module->arena, tn_sema);
@@ -18,48 +18,47 @@ static bool is_model(const tn_decl *decl, const tn_unit *unit) {
   return decl->unit == unit && tn_decl_is(decl, TN_AST_MODEL);
 }
 
-static bool no_such_entry(tn_sema *s, const char *wanted) {
+static void no_such_entry(tn_sema *s, const char *wanted) {
   tn_error(s->ctx, TN_LOC_NONE, TN_E_OPTION, "--entry: '%s' has no entry called '%s'", s->main->path, wanted);
   for (size_t i = 0; i < s->main->names.n; i++) {
     const tn_decl *decl = s->main->names.entries[i].value;
     if (is_model(decl, s->main)) tn_note(s->ctx, TN_LOC_NONE, "it has '%s'", decl->name);
   }
-  return false;
 }
 
-/* The entry that is asked for, else the only model, else the last. */
-static bool find_entry(tn_sema *s, tn_decl **out) {
+tn_decl *tn_entry_find(tn_sema *s, bool warns) {
   const char *wanted = s->options->entry;
+  tn_decl *found = NULL;
   size_t n = 0;
-  *out = NULL;
   for (size_t i = 0; i < s->main->names.n; i++) {
     tn_decl *decl = s->main->names.entries[i].value;
     if (!is_model(decl, s->main)) continue;
-    if (!wanted || strcmp(decl->name, wanted) == 0) *out = decl;
+    if (!wanted || strcmp(decl->name, wanted) == 0) found = decl;
     n++;
   }
-  if (*out && !wanted && n > 1)
-    tn_warning(s->ctx, (*out)->loc, TN_W_LANG_ENTRY, "'%s' is built, the last of %zu models; --entry=NAME chooses",
-               (*out)->name, n);
-  if (*out) return true;
+  if (found && !wanted && n > 1 && warns)
+    tn_warning(s->ctx, found->loc, TN_W_LANG_ENTRY, "'%s' is built, the last of %zu models; --entry=NAME chooses",
+               found->name, n);
+  if (found) return found;
   const tn_decl *block = wanted ? tn_unit_find(s->main, tn_name(s->ctx, wanted)) : NULL;
   if (block && (tn_decl_is(block, TN_AST_COMPRESS) || tn_decl_is(block, TN_AST_DEPLOY)))
-    return tn_error(s->ctx, block->loc, TN_E_LANG_NOT_YET, "building '%s', a %s block, is not there yet", wanted,
-                    tn_ast_item_kind_text(block->item->kind));
-  if (wanted) return no_such_entry(s, wanted);
-  return tn_error(s->ctx, s->main->ast->loc, TN_E_LANG_NOT_YET, "'%s' has no model to build", s->main->path);
+    tn_error(s->ctx, block->loc, TN_E_LANG_NOT_YET, "building '%s', a %s block, is not there yet", wanted,
+             tn_ast_item_kind_text(block->item->kind));
+  else if (wanted) no_such_entry(s, wanted);
+  else tn_error(s->ctx, s->main->ast->loc, TN_E_LANG_NOT_YET, "'%s' has no model to build", s->main->path);
+  return NULL;
 }
 
-static bool load(tn_sema *s, const char *path) {
+bool tn_sema_load(tn_sema *s, const char *path) {
   s->main = tn_unit_load(s, path, TN_LOC_NONE, NULL);
   if (s->main) s->main->is_main = true;
   return s->main != NULL;
 }
 
 static void build_entry(tn_sema *s) {
-  tn_decl *entry;
+  tn_decl *entry = tn_entry_find(s, true);
   s->weights_needed = true;
-  if (!find_entry(s, &entry)) return;
+  if (!entry) return;
   if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
   if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
 }
@@ -77,11 +76,11 @@ static bool is_trained(const tn_unit *unit, const tn_decl *model) {
 /* is_again: the texts are those that the session keeps. */
 static bool check(tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_again) {
   size_t before = ctx->n_errors;
-  tn_sema *s = create(ctx, options);
+  tn_sema *s = tn_sema_create(ctx, options);
   s->is_again = is_again;
   s->func = tn_func_create(s->module, "values", false); /* of the file's dims and lets */
   s->build = tn_build_at_end(s->func->body);
-  if (load(s, path)) {
+  if (tn_sema_load(s, path)) {
     for (size_t i = 0; i < s->main->names.n; i++) {
       tn_decl *decl = s->main->names.entries[i].value;
       if (decl->unit == s->main && (decl->kind == TN_DECL_DIM || tn_decl_is(decl, TN_AST_LET_ITEM)))
@@ -109,15 +108,13 @@ static bool has_blocks(const tn_unit *unit) {
 /* What the entry does not need is checked too. That makes all models, so it is done on a module of its own, from the
  * texts that were read already. */
 static void check_rest(tn_sema *s, const char *path) {
-  tn_lang_options options = *s->options;
-  options.add_file = NULL;
-  if (has_blocks(s->main)) check(s->ctx, path, &options, true);
+  if (has_blocks(s->main)) tn_lang_check_again(s->ctx, path, s->options);
 }
 
 tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
   size_t before = ctx->n_errors;
-  tn_sema *s = create(ctx, options);
-  if (load(s, path) && ctx->n_errors == before) build_entry(s);
+  tn_sema *s = tn_sema_create(ctx, options);
+  if (tn_sema_load(s, path) && ctx->n_errors == before) build_entry(s);
   if (ctx->n_errors == before) check_rest(s, path);
   for (size_t i = 0; i < s->weights.n && out_weights; i++) {
     tn_lang_weight weight = {s->weights.data[i]->path, s->weights.data[i]->constant};
@@ -127,6 +124,12 @@ tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *op
   if (ctx->n_errors == before) return s->module;
   tn_module_destroy(s->module);
   return NULL;
+}
+
+bool tn_lang_check_again(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
+  tn_lang_options same = *options;
+  same.add_file = NULL;
+  return check(ctx, path, &same, true);
 }
 
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options) {

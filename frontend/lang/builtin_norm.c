@@ -22,6 +22,21 @@ static tn_datum *make_layernorm(tn_call *call) {
   return tn_call_like(call, tn_call_op(call, call->builtin->op, operands, !affine ? 1 : rms ? 2 : 3, attrs, 2), x);
 }
 
+/* Normalised by the batch; the running statistics after it are results of the step. */
+static tn_datum *train_batchnorm(tn_call *call, const tn_datum *x, tn_value *const *operands) {
+  tn_named_attr attrs[] = {{"epsilon", tn_attr_float(tn_call_float(call, 1))},
+                           {"momentum", tn_attr_float(tn_call_float(call, 2))}};
+  tn_sema *s = call->s;
+  if (s->scan_depth)
+    return tn_call_error(call, TN_E_LANG_NOT_YET, "training batchnorm inside a scan is not there yet"), NULL;
+  tn_node *node = tn_call_node(call, "batch_norm_training", operands, 5, attrs, 2);
+  for (uint32_t i = 0; node && i < 2; i++) {
+    tn_running row = {tn_value_const(operands[3 + i]), node->results[1 + i]};
+    TN_VEC_PUSH(s->arena, &s->training->running, row);
+  }
+  return node ? tn_call_like(call, node->results[0], x) : NULL;
+}
+
 static tn_datum *make_batchnorm(tn_call *call) {
   static const char *const names[] = {"weight", "bias", "mean", "var"};
   static const double values[] = {1, 0, 0, 1};
@@ -35,6 +50,7 @@ static tn_datum *make_batchnorm(tn_call *call) {
     operands[i + 1] = w->tensor.value;
   }
   tn_named_attr epsilon = {"epsilon", tn_attr_float(tn_call_float(call, 1))};
+  if (call->s->training) return train_batchnorm(call, x, operands);
   return tn_call_like(call, tn_call_op(call, "batch_norm", operands, 5, &epsilon, 1), x);
 }
 
@@ -66,11 +82,12 @@ static tn_datum *make_softmax(tn_call *call) {
 static tn_datum *make_standardize(tn_call *call) {
   tn_datum *x = tn_call_tensor(call, 0);
   tn_build *b = call->b;
-  tn_init fitted = {.kind = TN_INIT_FITTED};
   if (!x || !tn_call_rank(call, x, 1, TN_MAX_NDIM)) return NULL;
+  tn_init fitted = {.kind = TN_INIT_FITTED, .of = x->tensor.value, .loc = call->loc};
   uint32_t n = tn_datum_ndim(x);
   const tn_axis *axes = x->tensor.axes + 1;
   tn_datum *mean = tn_call_weight(call, "mean", tn_datum_dtype(x), axes, n - 1, &fitted, 1, 1, true);
+  fitted.is_variance = true;
   tn_datum *var = tn_call_weight(call, "var", tn_datum_dtype(x), axes, n - 1, &fitted, 1, 1, true);
   if (!mean || !var) return NULL;
   const tn_dim *const *dims = x->tensor.value->type->dims;

@@ -34,8 +34,8 @@ static void add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner
     const char *path = plain_name(s, owner->path, row->name);
     if (tn_map_has(&owner->weights, path)) continue;
     tn_weight *weight = TN_NEW(s->arena, tn_weight);
-    *weight = (tn_weight){.path = path, .constant = row->constant, .type = row->constant->type, .init = TN_INIT_FROM,
-                          .loc = loc};
+    *weight = (tn_weight){.path = path, .constant = row->constant, .type = row->constant->type,
+                          .init = {.kind = TN_INIT_FROM}, .loc = loc};
     weight->axes = TN_NEW_N(s->arena, tn_axis, weight->type->ndim);
     for (uint32_t k = 0; k < weight->type->ndim; k++) weight->axes[k] = tn_axis_plain(weight->type->dims[k], loc);
     tn_map_set(&owner->weights, path, weight);

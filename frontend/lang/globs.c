@@ -37,8 +37,8 @@ static bool parse_index(tn_sema *s, const char *glob, const char **base, int64_t
   return true;
 }
 
-/* How many instances the pattern matches without their numbers. */
-static int64_t count_instances(const tn_block_check *c, const char *base) {
+/* How many instances the pattern matches without their numbers; wanted: the name of that one, or NULL. */
+static int64_t find_instances(const tn_block_check *c, const char *base, int64_t wanted, const char **out) {
   tn_map seen = tn_map_create(c->s->arena);
   for (size_t i = 0; i < c->weights->n_weights; i++) {
     const char *path = c->s->weights.data[c->weights->first_weight + i]->path;
@@ -48,17 +48,32 @@ static int64_t count_instances(const tn_block_check *c, const char *base) {
         tn_map_set(&seen, tn_namef(c->s->ctx, "%.*s", (int)n, path), c->s);
     }
   }
+  if (wanted < 0) wanted += (int64_t)seen.n;
+  bool found = out && wanted >= 0 && wanted < (int64_t)seen.n;
+  if (found) *out = (const char *)seen.entries[wanted].key;
   return (int64_t)seen.n;
 }
 
-static bool matches_one(const tn_block_check *c, const char *glob) {
-  for (size_t i = 0; i < c->weights->n_weights; i++) {
-    const char *path = c->s->weights.data[c->weights->first_weight + i]->path;
-    if (matches(glob, path, strlen(path))) return true;
-    for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.'))
-      if (matches(glob, path, (size_t)(dot - path))) return true;
-  }
+static bool means(const char *glob, const char *path) {
+  if (matches(glob, path, strlen(path))) return true;
+  for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.'))
+    if (matches(glob, path, (size_t)(dot - path))) return true;
   return false;
+}
+
+static bool matches_one(const tn_block_check *c, const char *glob) {
+  for (size_t i = 0; i < c->weights->n_weights; i++)
+    if (means(glob, c->s->weights.data[c->weights->first_weight + i]->path)) return true;
+  return false;
+}
+
+bool tn_glob_means(const tn_block_check *c, const char *glob, const char *path) {
+  const char *base, *instance = NULL;
+  int64_t index;
+  if (!parse_index(c->s, glob, &base, &index)) return means(glob, path);
+  find_instances(c, base, index, &instance);
+  size_t n = instance ? strlen(instance) : 0;
+  return instance && strncmp(path, instance, n) == 0 && path[n] == '.';
 }
 
 bool tn_glob_check(const tn_block_check *c, const char *glob, tn_loc loc) {
@@ -67,7 +82,7 @@ bool tn_glob_check(const tn_block_check *c, const char *glob, tn_loc loc) {
   if (!c->weights || !c->weights->n_weights) return true;
   const tn_weight *first = c->s->weights.data[c->weights->first_weight];
   if (parse_index(c->s, glob, &base, &index)) {
-    int64_t n = count_instances(c, base);
+    int64_t n = find_instances(c, base, 0, NULL);
     if (index >= -n && index < n) return true;
     tn_error(c->s->ctx, loc, TN_E_LANG_SETTING, "'%s': %s has %lld instances of '%s'", glob, c->weights->name,
              (long long)n, base);

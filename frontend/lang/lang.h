@@ -61,6 +61,28 @@ typedef struct tn_lang_options {
 /* A model of the file as the entry of a module. out_weights: its weights and buffers in order of creation, or NULL.
  * NULL when an error was reported. */
 tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights);
+/* The models of a training program, in the order of runtime/training.h. */
+typedef enum tn_lang_part {
+  TN_LANG_STEP, TN_LANG_GRAD, TN_LANG_UPDATE, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_N_PARTS
+} tn_lang_part;
+
+/* A training program before it is compiled. */
+typedef struct tn_lang_training {
+  const char *name; /* of the model */
+  tn_module *modules[TN_LANG_N_PARTS]; /* of one entry each */
+  /* Which fields and weights of the plan are among the inputs, a byte each; NULL: all. */
+  const uint8_t *fields[TN_LANG_N_PARTS], *weights[TN_LANG_N_PARTS];
+  uint32_t n_fields, n_weights;
+  const void *plan; /* runtime/training.h */
+  size_t plan_bytes;
+} tn_lang_training;
+
+/* Whether the entry that options mean has a train block and nothing gives its weights, so that it is built as a program
+ * that trains it. False, too, when the file cannot be read (reported). */
+bool tn_lang_is_trained(tn_ctx *ctx, const char *path, const tn_lang_options *options);
+/* Its models and its plan. producer: "tenon 0.1.0". False when an error was reported. */
+bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
+                   tn_lang_training *out);
 /* Parses and checks everything in the file: dims, imports, each model, which is instantiated, and the blocks by their
  * own rules. Weights need no values. */
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options);

@@ -204,6 +204,8 @@ static const tn_lang_bounds *bounds_option(const tn_sema *s, const char *name) {
 static bool input_extent(tn_sema *s, const char *name, tn_loc loc, const tn_dim **out) {
   const tn_lang_setting *define = dim_option(s, name);
   const tn_lang_bounds *range = bounds_option(s, name);
+  const tn_dim *fixed_dim = s->input_dims ? tn_map_get(s->input_dims, tn_name(s->ctx, name)) : NULL;
+  if (fixed_dim) return *out = fixed_dim, true;
   if (define) {
     tn_datum *value = tn_define_value(s, define);
     int64_t fixed;

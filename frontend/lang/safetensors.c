@@ -107,6 +107,12 @@ static bool check_overlaps(const reader *r) {
   return true;
 }
 
+/* A checkpoint of a training program holds the optimiser's states too (runtime/train/checkpoint.h). */
+static bool is_state(const json_t *root, const char *name) {
+  const char *format = json_string_value(json_object_get(json_object_get(root, "__metadata__"), "format"));
+  return format && strcmp(format, "tenon") == 0 && strncmp(name, "optimizer.", 10) == 0;
+}
+
 bool tn_safetensors_read(tn_sema *s, tn_store *store, const uint8_t *data, size_t bytes, tn_loc loc) {
   reader r = {.s = s, .store = store, .loc = loc};
   uint64_t header = 0;
@@ -125,7 +131,7 @@ bool tn_safetensors_read(tn_sema *s, tn_store *store, const uint8_t *data, size_
   json_t *entry;
   json_object_foreach(root, name, entry) {
     if (!ok) break;
-    if (strcmp(name, "__metadata__") != 0) ok = add_tensor(&r, name, entry);
+    if (strcmp(name, "__metadata__") != 0 && !is_state(root, name)) ok = add_tensor(&r, name, entry);
   }
   json_decref(root);
   return ok && check_overlaps(&r);

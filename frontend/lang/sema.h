@@ -49,6 +49,8 @@ typedef enum tn_init_kind {
 typedef struct tn_init {
   tn_init_kind kind;
   double a, b;               /* CONST: a; NORMAL: std a, mean b; UNIFORM: a to b; TRUNC_NORMAL: std a */
+  const tn_value *of;        /* FITTED: what it is a statistic of: */
+  bool is_variance;          /* else the mean */
   const char *path, *tensor; /* FROM; tensor NULL: a .npy file */
   tn_loc loc;
 } tn_init;
@@ -150,7 +152,7 @@ typedef struct tn_weight {
   tn_axis *axes;  /* with the labels of the body that declares it */
   tn_axis *outer; /* with those of its caller; NULL: the same */
   bool is_buffer, is_missing;
-  tn_init_kind init;    /* how it gets its elements; FROM where a file gave them */
+  tn_init init;         /* how it gets its elements; FROM where a file gave them */
   tnrt_initial initial; /* of the kinds that compute them */
   tn_loc loc;
 } tn_weight;
@@ -193,6 +195,17 @@ typedef struct tn_axis_list {
   const tn_axis *axes;
 } tn_axis_list;
 
+/* What a model has besides where it is built for a step of training. */
+typedef struct tn_running {
+  const tn_const *weight; /* the statistic */
+  tn_value *next;         /* after this batch */
+} tn_running;
+typedef struct tn_training_mode {
+  tn_value *noise;  /* the state of random operators, a parameter of the function; NULL before the first use */
+  int64_t n_streams;
+  TN_VEC(tn_running) running;
+} tn_training_mode;
+
 struct tn_sema {
   tn_ctx *ctx;
   tn_arena *arena;
@@ -211,6 +224,8 @@ struct tn_sema {
   struct tn_scan *scan; /* the innermost one whose body runs */
   tn_map used_defines;  /* interned names of -D that had a use */
   uint64_t n_steps, weight_bytes;
+  tn_training_mode *training; /* NULL: models are built as they run */
+  const tn_map *input_dims;   /* interned name -> tn_dim: what dims of inputs are fixed to; NULL: nothing is */
   bool is_again;       /* the file was read before, for another purpose */
   bool weights_needed; /* else weights are zeros: check */
   bool is_over;        /* a limit was passed, and reported */
@@ -420,6 +435,15 @@ size_t tn_store_count(const tn_store *store);
 tn_stored *tn_store_at(tn_store *store, size_t index);
 const char *tn_store_path(const tn_store *store);
 const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name);
+
+/* --- build.c: sessions --- */
+tn_sema *tn_sema_create(tn_ctx *ctx, const tn_lang_options *options);
+/* The file and what it imports; false when it cannot be read. */
+bool tn_sema_load(tn_sema *s, const char *path);
+/* The entry that is asked for, else the only model, else the last. NULL when reported; warns: of a choice. */
+tn_decl *tn_entry_find(tn_sema *s, bool warns);
+/* Everything in the file is checked, by a session of its own. is_again: the texts are those that ctx keeps. */
+bool tn_lang_check_again(tn_ctx *ctx, const char *path, const tn_lang_options *options);
 
 /* --- blocks.c: data, train, compress, deploy, test --- */
 void tn_blocks_check(tn_sema *s, tn_unit *unit);

@@ -21,18 +21,16 @@ static tn_datum *as_input(tn_sema *s, const tn_datum *d, const char *name) {
 }
 
 /* A field with the batch in front. */
-static tn_datum *field_value(tn_block_check *c, const tn_data_field *field, const tn_dim *batch) {
-  tn_sema *s = c->s;
+tn_datum *tn_field_value(tn_sema *s, const char *name, const tn_shape *shape, const tn_dim *batch, tn_loc loc) {
   const tn_dim *dims[TN_MAX_NDIM];
   tn_axis axes[TN_MAX_NDIM];
-  if (!field->is_typed || field->shape.n + 1 > TN_MAX_NDIM) return tn_datum_poison(s, field->name.loc);
-  axes[0] = (tn_axis){.extent = batch, .label = s->batch, .loc = field->name.loc};
-  for (uint32_t i = 0; i < field->shape.n; i++) axes[i + 1] = field->shape.axes[i];
-  for (uint32_t i = 0; i <= field->shape.n; i++) dims[i] = axes[i].extent;
-  const tn_type *type = tn_type_tensor(s->ctx, field->shape.dtype, field->shape.n + 1, dims);
-  tn_datum *value = tn_datum_tensor(s, tn_block_add_param(s->func->body, type, field->name.text), axes,
-                                    field->name.loc);
-  value->tensor.classes = field->shape.classes;
+  if (shape->n + 1 > TN_MAX_NDIM) return tn_datum_poison(s, loc);
+  axes[0] = (tn_axis){.extent = batch, .label = s->batch, .loc = loc};
+  for (uint32_t i = 0; i < shape->n; i++) axes[i + 1] = shape->axes[i];
+  for (uint32_t i = 0; i <= shape->n; i++) dims[i] = axes[i].extent;
+  const tn_type *type = tn_type_tensor(s->ctx, shape->dtype, shape->n + 1, dims);
+  tn_datum *value = tn_datum_tensor(s, tn_block_add_param(s->func->body, type, name), axes, loc);
+  value->tensor.classes = shape->classes;
   return value;
 }
 
@@ -48,7 +46,7 @@ static tn_value *input_of(const tn_decl *model, const char *name) {
   return NULL;
 }
 
-static void declare_names(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields) {
+void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields) {
   tn_sema *s = c->s;
   const tn_dim *batch = batch_dim(s);
   tn_datum *out = model && model->result ? as_input(s, model->result, "out") : tn_datum_poison(s, TN_LOC_NONE);
@@ -56,7 +54,9 @@ static void declare_names(tn_block_check *c, const tn_decl *model, const tn_data
   for (size_t i = 0; fields && i < fields->rows.n; i++) {
     const tn_data_field *field = &fields->rows.data[i];
     if (model && input_of(model, field->name.text)) continue;
-    tn_frame_declare(c->frame, field->name.text, TN_NAME_LET, field_value(c, field, batch), field->name.loc);
+    tn_datum *value = field->is_typed ? tn_field_value(s, field->name.text, &field->shape, batch, field->name.loc)
+                                      : tn_datum_poison(s, field->name.loc);
+    tn_frame_declare(c->frame, field->name.text, TN_NAME_LET, value, field->name.loc);
   }
 }
 
@@ -239,7 +239,7 @@ void tn_train_check(tn_block_check *c, const tn_ast_item *item) {
   c->frame = tn_frame_create(s, c->unit, NULL, item->loc);
   tn_body_check(c, item->body);
   c->frame->sees_losses = true;
-  declare_names(c, model, fields);
+  tn_train_declare(c, model, fields);
   check_expressions(c, item->body);
   if (!tn_setting_of(item->body, "loss"))
     tn_error(s->ctx, item->name.loc, TN_E_LANG_SETTING, "training of %s has no loss", item->name.text);

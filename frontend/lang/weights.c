@@ -135,7 +135,7 @@ tn_datum *tn_weight_use(tn_frame *f, tn_instance *owner, const char *name, tn_dt
     weight = TN_NEW(s->arena, tn_weight);
     *weight = (tn_weight){.path = path, .type = type, .axes = tn_arena_copy(s->arena, axes, n * sizeof(*axes)),
                           .is_buffer = is_buffer, .loc = loc};
-    weight->init = init->kind;
+    weight->init = *init;
     weight->initial = tn_init_resolve(init, type, fan_in, fan_out);
     tn_loc_push(s->ctx, loc);
     weight->constant = make_constant(s, weight, init);

@@ -1,0 +1,152 @@
+/* Training programs: a model of the language that has a train block and no weights yet becomes an executable of several
+ * models (runtime/training.h), compiled one after the other in this session, with the plan of the training and the main
+ * of libtnrt_train.a. */
+#include <string.h>
+
+#include "frontend/driver/driver.h"
+#include "ir/verify.h"
+#include "runtime/training.h"
+
+struct tn_driver_training {
+  tn_lang_training made;
+  tn_driver *parts[TN_LANG_N_PARTS];
+};
+
+static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict"};
+
+/* --- Whether --- */
+
+static bool refuse(tn_driver *driver, const char *what) {
+  tn_error(driver->ctx, TN_LOC_NONE, TN_E_OPTION, "'%s' has a train block and no weights, so that it becomes a program "
+           "that trains: %s", driver->input->path, what);
+  tn_help(driver->ctx, "--weights=FILE makes a model of what was trained, --init=SEED one with random weights");
+  return false;
+}
+
+static bool check_options(tn_driver *driver) {
+  const tn_driver_options *o = &driver->options;
+  if (o->make != TN_MAKE_EXECUTABLE || o->with_main) return refuse(driver, "it is an executable, no library or object");
+  if (o->march.n > 1) return refuse(driver, "one -march only");
+  if (o->debug) return refuse(driver, "-g leads to the text of one model's code");
+  if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
+  if (o->save_temps) return refuse(driver, "--save-temps keeps the text of one model's code");
+  if (o->stop_after || o->only.n || o->skip.n) return refuse(driver, "all passes run");
+  if (strcmp(o->target, "cpu") != 0) return refuse(driver, "--target=cpu only");
+  return true;
+}
+
+bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok) {
+  const tn_driver_options *o = &driver->options;
+  tn_lang_options options;
+  bool makes = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_OBJECT || o->make == TN_MAKE_SHARED ||
+               o->make == TN_MAKE_ARCHIVE;
+  if (input->language != LANGUAGE_TN || !makes || o->weights || o->has_init) return false;
+  size_t before = driver->ctx->n_errors;
+  *ok = tn_driver_lang_options(driver, &options);
+  bool is_training = *ok && tn_lang_is_trained(driver->ctx, input->path, &options);
+  *ok = driver->ctx->n_errors == before && (!is_training || check_options(driver));
+  return is_training && *ok;
+}
+
+/* --- Loading --- */
+
+static tn_func *entry_of(const tn_module *module) {
+  for (size_t i = 0; i < module->funcs.n; i++)
+    if (module->funcs.data[i]->is_entry) return module->funcs.data[i];
+  return NULL;
+}
+
+/* The step is compiled by the driver itself, so that what is told of the compile is told of it. */
+static tn_driver *make_part(tn_driver *driver, tn_module *module, bool is_first) {
+  tn_driver *part = driver;
+  if (!is_first) {
+    part = TN_NEW(driver->ctx->arena, tn_driver);
+    *part = (tn_driver){.ctx = driver->ctx, .argc = driver->argc, .argv = driver->argv, .options = driver->options,
+                        .input = driver->input, .march = driver->march};
+    TN_VEC_PUSH(driver->ctx->arena, &driver->variants, part);
+  }
+  part->module = module;
+  part->entry = entry_of(module);
+  return part;
+}
+
+bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
+  tn_lang_options options;
+  struct tn_driver_training *t = TN_NEW(driver->ctx->arena, struct tn_driver_training);
+  if (!tn_driver_lang_options(driver, &options) ||
+      !tn_lang_train(driver->ctx, input->path, &options, TENON_PRODUCER, &t->made))
+    return false;
+  driver->training = t;
+  bool ok = true;
+  for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
+    if (!t->made.modules[i]) continue;
+    t->parts[i] = make_part(driver, t->made.modules[i], i == TN_LANG_STEP);
+    ok = tn_verify(t->made.modules[i]) && ok;
+  }
+  driver->fault = !ok; /* what is built here must be right */
+  return ok;
+}
+
+/* --- Code --- */
+
+static bool emit_part(tn_driver *driver, const tn_emit_options *options, uint32_t i, tn_arena *arena,
+                      tn_object_part **out_parts, uint32_t *out_n_parts) {
+  const tn_driver *part = driver->training->parts[i];
+  tn_emit_options each = *options;
+  each.prefix = tn_namef(driver->ctx, "%s_%s", options->prefix, part_names[i]);
+  each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
+  each.with_main = false;
+  each.is_variant = true;
+  if (!part->backend->emit(driver->ctx, &part->machine, part->program, &each, arena, out_parts, out_n_parts))
+    return false;
+  uint64_t stack_bytes = tn_emit_stack_bytes(*out_parts, *out_n_parts);
+  if (stack_bytes > driver->stack_bytes) driver->stack_bytes = stack_bytes;
+  return true;
+}
+
+/* A mask behind the plan; all ones need none. */
+static tn_object_address put_mask(tn_buf *bytes, const uint8_t *mask, uint32_t n) {
+  uint32_t ones = 0;
+  for (uint32_t i = 0; mask && i < n; i++) ones += mask[i];
+  if (!mask || ones == n) return (tn_object_address){.kind = TN_ADDRESS_NULL};
+  tn_object_address address = {.kind = TN_ADDRESS_BYTES, .offset = bytes->n};
+  tn_buf_append(bytes, (const char *)mask, n);
+  return address;
+}
+
+/* The plan, the masks, and tnrt_main_training. */
+static bool make_record(tn_driver *driver, const char *prefix, tn_arena *arena, tn_object_part *out) {
+  const struct tn_driver_training *t = driver->training;
+  enum { EACH = sizeof(tnrt_training_model) / 8, N_ADDRESSES = sizeof(tnrt_training_program) / 8 };
+  tn_object_address addresses[N_ADDRESSES] = {{.kind = TN_ADDRESS_BYTES}};
+  tn_buf bytes = tn_buf_create(arena);
+  tn_buf_append(&bytes, t->made.plan, t->made.plan_bytes);
+  for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
+    tn_object_address *at = &addresses[1 + EACH * i];
+    if (!t->parts[i]) continue;
+    at[0].kind = TN_ADDRESS_SYMBOL;
+    at[0].symbol = tn_namef(driver->ctx, "%s_%s_descriptor", prefix, part_names[i]);
+    at[1] = put_mask(&bytes, t->made.fields[i], t->made.n_fields);
+    at[2] = put_mask(&bytes, t->made.weights[i], t->made.n_weights);
+  }
+  tn_object_record record = {"tnrt_main_training", bytes.data, bytes.n, addresses, N_ADDRESSES};
+  return tn_object_make_record(driver->ctx, driver->machine.triple, &record, arena, out);
+}
+
+bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                             tn_object_part **out_parts, uint32_t *out_n_parts) {
+  TN_VEC(tn_object_part) all = {0};
+  for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
+    tn_object_part *parts;
+    uint32_t n_parts;
+    if (!driver->training->parts[i]) continue;
+    if (!emit_part(driver, options, i, arena, &parts, &n_parts)) return false;
+    for (uint32_t k = 0; k < n_parts; k++) TN_VEC_PUSH(arena, &all, parts[k]);
+  }
+  tn_object_part record;
+  if (!make_record(driver, options->prefix, arena, &record)) return false;
+  TN_VEC_PUSH(arena, &all, record);
+  *out_parts = all.data;
+  *out_n_parts = (uint32_t)all.n;
+  return true;
+}

@@ -1,0 +1,62 @@
+/* The session of one model of a training program; see job.h. */
+#include "frontend/lang/job.h"
+
+#include <string.h>
+
+bool tn_job_not_yet(const tn_job *job, tn_loc loc, const char *format, ...) {
+  tn_buf text = tn_buf_create(job->s->arena);
+  va_list args;
+  va_start(args, format);
+  tn_buf_vprintf(&text, format, args);
+  va_end(args);
+  return tn_error(job->s->ctx, loc, TN_E_LANG_NOT_YET, "%s, is not there yet", text.data);
+}
+
+static void find_blocks(tn_job *job) {
+  tn_training training = tn_training_of(job->s->main, job->model->name);
+  job->train = training.train;
+  job->data = training.data;
+  job->c = (tn_block_check){.s = job->s, .unit = job->s->main, .block = "train", .training = training,
+                            .weights = job->model, .fields = TN_NEW(job->s->arena, tn_map)};
+  *job->c.fields = tn_map_create(job->s->arena);
+  job->c.frame = tn_frame_create(job->s, job->s->main, NULL, job->train->loc);
+}
+
+/* The functions in which types of fields are evaluated are none of the module's. */
+static void drop_functions(tn_job *job) { job->s->module->funcs.n = 0; }
+
+static bool check_batch(const tn_job *job) {
+  const tn_block *body = job->s->func->body;
+  tn_ctx *ctx = job->s->ctx;
+  const tn_dim *batch = job->n_inputs && body->params.data[0]->type->ndim ? body->params.data[0]->type->dims[0] : NULL;
+  if (!job->n_inputs)
+    return tn_error(ctx, job->model->loc, TN_E_LANG_FIELD, "%s has no input: there is nothing to train it on",
+                    job->model->name);
+  for (uint32_t i = 0; i < job->n_inputs; i++) {
+    const tn_value *input = body->params.data[i];
+    if (batch && !tn_dim_is_const(batch) && input->type->ndim && input->type->dims[0] == batch) continue;
+    tn_error(ctx, job->train->name.loc, TN_E_LANG_FIELD, "the first dim of each input is the batch, which training "
+             "chooses; that of '%s' is another", input->name);
+    tn_note(ctx, job->model->loc, "%s is declared here", job->model->name);
+    return false;
+  }
+  return true;
+}
+
+bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step) {
+  size_t before = ctx->n_errors;
+  *job = (tn_job){.s = tn_sema_create(ctx, options)};
+  tn_sema *s = job->s;
+  s->is_again = true;
+  if (is_step) s->training = &job->mode;
+  if (!tn_sema_load(s, path) || !(job->model = tn_entry_find(s, false))) return false;
+  find_blocks(job);
+  if (!tn_job_find_fields(job)) return false;
+  drop_functions(job);
+  job->model->first_weight = s->weights.n;
+  if (!tn_model_build(s, job->model)) return false;
+  job->model->n_weights = s->weights.n - job->model->first_weight;
+  job->n_inputs = (uint32_t)s->func->body->params.n;
+  if (job->mode.noise) job->n_inputs--;
+  return check_batch(job) && tn_job_type_fields(job) && tn_job_find_weights(job) && ctx->n_errors == before;
+}

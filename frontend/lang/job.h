@@ -1,0 +1,84 @@
+/* A training program being made: what its models and its plan are made from. A job is one session over the file; each
+ * of the program's models has one of its own, for they are modules of their own. What blocks.h checks was checked
+ * before. Functions return false when they reported an error. */
+#ifndef TN_FRONTEND_LANG_JOB_H
+#define TN_FRONTEND_LANG_JOB_H
+
+#include "frontend/lang/blocks.h"
+#include "frontend/lang/tables.h"
+#include "train/train.h"
+
+/* A field of the data with the type it has, given or found (fields.c). */
+typedef struct tn_job_field {
+  const char *name;
+  tn_loc loc;
+  const tn_ast_stmt *stmt; /* NULL: of data without a body */
+  tn_shape shape;          /* of one sample; extents are known */
+  bool is_input, is_used;  /* by the model; by it or by the train block */
+} tn_job_field;
+
+/* A weight in the order of the plan. */
+typedef struct tn_job_weight {
+  const tn_weight *weight;
+  tnrt_weight_role role;
+  uint32_t field; /* of MEAN and VARIANCE */
+  uint32_t group;
+  double decay;   /* NAN: the optimiser's */
+} tn_job_weight;
+
+/* Weights of one learning rate. */
+typedef struct tn_job_group {
+  const tn_ast_expr *lr; /* a number or a schedule; NULL: the optimiser's default */
+} tn_job_group;
+
+typedef struct tn_job {
+  tn_sema *s;
+  tn_block_check c; /* of the train block */
+  tn_decl *model;
+  const tn_ast_item *train, *data;
+  tn_training_mode mode;
+  TN_VEC(tn_job_field) fields; /* the model's inputs first, in their order */
+  uint32_t n_inputs;
+  TN_VEC(tn_job_weight) weights;
+  TN_VEC(tn_job_group) groups; /* the first: of all that no params block has */
+} tn_job;
+
+/* job.c: the file is read and the model is built as func of the session, in a module of its own. is_step: dropout
+ * drops, batch norm takes the batch's statistics. */
+bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step);
+/* "... is not there yet" at a place. */
+bool tn_job_not_yet(const tn_job *job, tn_loc loc, const char *format, ...) TN_PRINTF(3, 4);
+
+/* job_fields.c */
+bool tn_job_find_fields(tn_job *job);  /* before the model is built: those whose type the file says */
+bool tn_job_type_fields(tn_job *job);  /* after it: the others */
+/* Columns, chain and type of each, and where they come from. */
+bool tn_job_plan_fields(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_source.c */
+bool tn_job_plan_source(const tn_job *job, tn_tables *plan, tnrt_source *out);
+/* job_chain.c: the functions of a field's chain. */
+bool tn_job_plan_chain(const tn_job *job, tn_tables *plan, const tn_job_field *field, tnrt_field *out);
+/* job_weights.c: roles, groups */
+bool tn_job_find_weights(tn_job *job);
+void tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_rates.c */
+/* Optimiser and clipping; the weights are left out. */
+bool tn_job_train_plan(const tn_job *job, tn_train_plan *out);
+bool tn_job_plan_rates(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_terms.c: SPLIT.NAME; a condition. */
+bool tn_job_watch(const tn_job *job, const tn_ast_expr *e, tnrt_watch *out);
+bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, tnrt_condition *out);
+uint32_t tn_job_split(const char *name);
+/* job_events.c: every, on, stop when, require */
+bool tn_job_plan_events(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_limits.c: settings that this version knows and cannot do are errors. */
+bool tn_job_check_limits(const tn_job *job);
+/* job_graph.c: the session's function becomes one of the program's models. */
+bool tn_job_make_predict(tn_job *job);
+/* head: its metrics are filled in. */
+bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head);
+bool tn_job_make_step(tn_job *job, bool only_gradients);
+/* In a module of its own; NULL when reported. */
+tn_module *tn_job_make_update(tn_job *job);
+
+#endif

@@ -1,0 +1,38 @@
+/* What this version knows of and cannot do: said where it is asked for, never left out. */
+#include <string.h>
+
+#include "frontend/lang/job.h"
+
+static bool is_word(const tn_ast_expr *e, const char *word) {
+  return e->kind == TN_AST_NAME && strcmp(e->name, word) == 0;
+}
+
+/* Settings of the train block that only have the values named here so far. */
+static bool check_settings(const tn_job *job) {
+  static const struct {
+    const char *setting, *can;
+  } rows[] = {{"precision", "f32"}, {"mesh", "none"}, {"parallel", "none"}, {"remat", "none"}};
+  bool ok = true;
+  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
+    const tn_ast_stmt *stmt = tn_setting_of(job->train->body, rows[i].setting);
+    if (stmt && !is_word(stmt->value, rows[i].can))
+      ok = tn_job_not_yet(job, stmt->value->loc, "'%s' other than %s", rows[i].setting, rows[i].can);
+  }
+  const tn_ast_stmt *reproducible = tn_setting_of(job->train->body, "reproducible");
+  if (reproducible && is_word(reproducible->value, "world"))
+    ok = tn_job_not_yet(job, reproducible->value->loc, "'reproducible = world'");
+  return ok;
+}
+
+/* Sources and functions of fields that the runtime reads. */
+static bool check_data(const tn_job *job) {
+  static const char sources[] = "csv tsv";
+  const char *source = tn_head_name(job->data->value);
+  if (tn_words_have(sources, source)) return true;
+  return tn_job_not_yet(job, job->data->value->loc, "training on data of %s", source);
+}
+
+bool tn_job_check_limits(const tn_job *job) {
+  bool settings = check_settings(job);
+  return check_data(job) && settings;
+}

@@ -1,0 +1,151 @@
+/* A file with a train block becomes the models and the plan of a training program. */
+#include <string.h>
+
+#include "frontend/lang/job.h"
+
+bool tn_lang_is_trained(tn_ctx *ctx, const char *path, const tn_lang_options *options) {
+  if (options->weights || options->has_init) return false;
+  tn_sema *s = tn_sema_create(ctx, options);
+  size_t before = ctx->n_errors;
+  bool is_trained = false;
+  if (tn_sema_load(s, path) && ctx->n_errors == before) {
+    const tn_decl *entry = tn_entry_find(s, false);
+    is_trained = entry && tn_training_of(s->main, entry->name).train;
+  }
+  tn_module_destroy(s->module);
+  return is_trained;
+}
+
+/* --- The plan --- */
+
+/* Of what a checkpoint has to agree with. */
+static uint64_t digest_of(const tn_job *job, const tnrt_training *head, const tn_tables *plan) {
+  uint64_t hash = tn_hash_bytes(0, &head->n_states, sizeof(head->n_states));
+  const uint32_t *states = (const uint32_t *)(const void *)(plan->bytes.data + head->state_names);
+  for (uint32_t i = 0; i < head->n_states; i++) {
+    const char *name = plan->bytes.data + states[i];
+    hash = tn_hash_bytes(hash, name, strlen(name) + 1);
+  }
+  for (size_t i = 0; i < job->weights.n; i++) {
+    const tn_weight *weight = job->weights.data[i].weight;
+    hash = tn_hash_bytes(hash, weight->path, strlen(weight->path) + 1);
+    hash = tn_hash_bytes(hash, &weight->type->dtype, sizeof(weight->type->dtype));
+    for (uint32_t k = 0; k < weight->type->ndim; k++) {
+      int64_t extent = tn_dim_value(weight->type->dims[k]);
+      hash = tn_hash_bytes(hash, &extent, sizeof(extent));
+    }
+  }
+  return hash;
+}
+
+static bool read_int(const tn_job *job, const char *name, int64_t otherwise, int64_t *out) {
+  const tn_ast_stmt *stmt = tn_setting_of(job->train->body, name);
+  *out = otherwise;
+  return !stmt || tn_eval_static_int(job->c.frame, stmt->value, name, out);
+}
+
+static bool plan_settings(const tn_job *job, tnrt_training *head) {
+  int64_t seed;
+  const tn_ast_body *body = job->train->body;
+  const tn_ast_stmt *last = tn_setting_of(body, "last"), *bits = tn_setting_of(body, "reproducible");
+  const char *word = bits && bits->value->kind == TN_AST_NAME ? bits->value->name : "run";
+  head->drops_last = last && last->value->kind == TN_AST_NAME && strcmp(last->value->name, "drop") == 0;
+  head->reproducible = strcmp(word, "none") == 0    ? TNRT_REPRODUCIBLE_NONE
+                       : strcmp(word, "world") == 0 ? TNRT_REPRODUCIBLE_WORLD
+                                                    : TNRT_REPRODUCIBLE_RUN;
+  head->bucket_bytes = UINT64_C(25) << 20;
+  if (!read_int(job, "seed", 0, &seed) || !read_int(job, "batch", 32, &head->batch) ||
+      !read_int(job, "micro", head->batch, &head->micro) || !read_int(job, "steps", 0, &head->steps) ||
+      !read_int(job, "epochs", 0, &head->epochs))
+    return false;
+  head->seed = (uint64_t)seed;
+  return true;
+}
+
+static const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* All but the metrics, which come with their graph. */
+static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
+  tn_ctx *ctx = job->s->ctx;
+  head->name = tn_tables_text(plan, job->model->name);
+  head->source_text = tn_tables_text(plan, tn_name(ctx, file_name(job->s->main->path)));
+  tn_job_plan_weights(job, plan, head);
+  bool ok = tn_job_check_limits(job);
+  ok = tn_job_plan_fields(job, plan, head) && ok;
+  ok = tn_job_plan_source(job, plan, &head->source) && ok;
+  ok = tn_job_plan_rates(job, plan, head) && ok;
+  ok = tn_job_plan_events(job, plan, head) && ok;
+  return plan_settings(job, head) && ok;
+}
+
+/* --- The models --- */
+
+/* Fields that a model has: the model's inputs, and those that the train block names where it computes the loss. */
+static const uint8_t *mask_of(const tn_job *job, tn_arena *arena, tn_lang_part part) {
+  uint8_t *mask = TN_NEW_N(arena, uint8_t, job->fields.n + 1);
+  for (size_t i = 0; i < job->fields.n && part != TN_LANG_UPDATE; i++)
+    mask[i] = part != TN_LANG_PREDICT ? job->fields.data[i].is_used : job->fields.data[i].is_input;
+  return mask;
+}
+
+typedef struct program {
+  tn_ctx *ctx;
+  const char *path;
+  const tn_lang_options *options;
+  const char *producer;
+  tn_tables plan;
+  tnrt_training head;
+  tn_lang_training *out;
+} program;
+
+static bool make_part(program *p, tn_lang_part part) {
+  tn_job job;
+  bool is_step = part == TN_LANG_STEP || part == TN_LANG_GRAD, ok = true;
+  if (!tn_job_open(&job, p->ctx, p->path, p->options, is_step)) return false;
+  tn_module *module = job.s->module;
+  module->source = p->path;
+  if (part == TN_LANG_STEP) { /* the session that knows which statistics run */
+    p->out->name = job.model->name;
+    p->out->n_fields = (uint32_t)job.fields.n;
+    p->out->n_weights = (uint32_t)job.weights.n;
+    p->head.producer = tn_tables_text(&p->plan, tn_name(p->ctx, p->producer));
+    ok = make_plan(&job, &p->plan, &p->head);
+    if (ok) p->head.digest = digest_of(&job, &p->head, &p->plan);
+    p->head.has_noise = job.mode.noise != NULL;
+  }
+  switch (part) {
+    case TN_LANG_STEP:
+    case TN_LANG_GRAD: ok = ok && tn_job_make_step(&job, part == TN_LANG_GRAD); break;
+    case TN_LANG_EVAL: ok = ok && tn_job_make_eval(&job, &p->plan, &p->head); break;
+    case TN_LANG_PREDICT: ok = ok && tn_job_make_predict(&job); break;
+    default: module = ok ? tn_job_make_update(&job) : NULL; ok = module != NULL; break;
+  }
+  p->out->fields[part] = mask_of(&job, p->ctx->arena, part);
+  p->out->modules[part] = ok ? module : NULL;
+  if (!ok || part == TN_LANG_UPDATE) tn_module_destroy(job.s->module);
+  return ok;
+}
+
+bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
+                   tn_lang_training *out) {
+  static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE};
+  tn_lang_options quiet = *options;
+  quiet.add_file = NULL;
+  program p = {.ctx = ctx, .path = path, .options = &quiet, .producer = producer,
+               .plan = tn_tables_create(ctx->arena), .out = out};
+  *out = (tn_lang_training){0};
+  size_t before = ctx->n_errors;
+  bool ok = tn_lang_check_again(ctx, path, options);
+  for (size_t i = 0; i < TN_ARRAY_LEN(order) && ok; i++) ok = make_part(&p, order[i]) && ctx->n_errors == before;
+  if (ok && !tn_tables_finish(&p.plan, &p.head))
+    ok = tn_error(ctx, TN_LOC_NONE, TN_E_LIMIT, "the plan of the training is longer than 4 GB");
+  if (!ok)
+    for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++)
+      if (out->modules[i]) tn_module_destroy(out->modules[i]);
+  out->plan = p.plan.bytes.data;
+  out->plan_bytes = p.plan.bytes.n;
+  return ok;
+}
