@@ -30,7 +30,8 @@ enum {
   TNRT_RATE_LOSS_SCALE, /* the gradients of grad are of the loss times it; update and step divide by it */
   TNRT_RATES            /* then the learning rate of each group */
 };
-/* noise: u64[2], the seed of the run and the number of the step. */
+/* noise: u64[3], the seed of the run, the number of the step, and the number of the first sample at hand among those of
+ * the step (ir/ops/random.h). */
 
 typedef enum tnrt_split { TNRT_SPLIT_TRAIN, TNRT_SPLIT_VALID, TNRT_SPLIT_TEST, TNRT_N_SPLITS } tnrt_split;
 
@@ -70,7 +71,7 @@ typedef enum tnrt_link_kind {
 typedef struct tnrt_link {
   uint32_t kind;       /* tnrt_link_kind */
   uint32_t splits;     /* one bit a split in which it is done: 7, all */
-  int64_t integers[4]; /* sizes, vocab, T, k, n, pad */
+  int64_t integers[4]; /* vocab, k, n; T and pad of PAD_OR_CUT; height and width of RANDOM_CROP */
   double numbers[4];   /* std, sigma, the other operand */
   uint32_t text;       /* file, or the word of `with` */
   uint32_t field;      /* of LENGTH: the field that is measured */

@@ -329,6 +329,7 @@ static tnrt_status step_parts(tnrt_session *s, const tnrt_samples *samples, cons
   for (int64_t from = 0; from < n && status == TNRT_OK; from += s->plan->micro) {
     int64_t part = n - from < s->plan->micro ? n - from : s->plan->micro;
     double share = (double)part / (double)n;
+    s->noise[2] = (uint64_t)from;
     bind_rates(s, bind_weights(s, model, bind_fields(s, model, samples, positions + from, 0, part)));
     s->outputs[0] = loss;
     uint32_t out = bind_others(s, TNRT_WEIGHT_RUNNING, 1);
@@ -337,7 +338,6 @@ static tnrt_status step_parts(tnrt_session *s, const tnrt_samples *samples, cons
     if (status == TNRT_OK) status = add_gradients(s, share, from == 0);
     mean += share * (double)*loss;
     swap_weights(s, TNRT_WEIGHT_RUNNING);
-    s->noise[1]++;
   }
   *loss = (float)mean;
   if (status != TNRT_OK) return status;
@@ -371,10 +371,10 @@ tnrt_status tnrt_session_step(tnrt_session *s, const tnrt_samples *samples, cons
                               int64_t step, const double *lrs, tnrt_step_result *out) {
   float loss = NAN, norm = NAN;
   bool is_whole = s->step != NULL;
-  int64_t parts = is_whole ? 1 : s->plan->batch / s->plan->micro;
   set_rates(s, lrs);
   s->noise[0] = s->seed;
-  s->noise[1] = (uint64_t)(step * parts);
+  s->noise[1] = (uint64_t)step;
+  s->noise[2] = 0;
   keep_running(s, false);
   tnrt_status status = is_whole ? step_whole(s, samples, positions, n, &loss, &norm)
                                 : step_parts(s, samples, positions, n, &loss, &norm);

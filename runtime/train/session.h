@@ -29,7 +29,7 @@ typedef struct tnrt_session {
   uint8_t **batch; /* n_fields: room for one batch */
   float *rates;
   uint64_t seed;
-  uint64_t noise[2];
+  uint64_t noise[3];
   double loss_scale;
   int64_t n_updates; /* of weights: what the bias corrections count */
   int64_t good_steps; /* in a row without overflow, since the loss scale last changed */
