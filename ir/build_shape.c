@@ -61,11 +61,12 @@ static bool is_remainder(const tn_dim *dim) {
   return atom && atom->kind == TN_ATOM_FLOORDIV && !tn_dim_is_const(atom->q);
 }
 
-/* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves. One
- * that the model computes otherwise (of a strided convolution, a resize) is taken to be meant as it stands: two such
- * must be equal, or the sizes are refused. */
-static bool may_be_one(const tn_dim *dim) {
-  return (tn_dim_lone_symbol(dim) || is_remainder(dim)) && dim->lo <= 1 && dim->hi >= 1;
+/* An extent that an input brings may turn out to be 1, and then is broadcast, and so may what a reshape leaves and what
+ * is never more than 1 (a slice [k:k+1] of an axis that may end before). One that the model computes otherwise (of a
+ * strided convolution, a resize) is taken to be meant as it stands: two such must be equal, or are refused. */
+static bool may_be_one(tn_ctx *ctx, const tn_dim *dim) {
+  if (dim->lo > 1 || dim->hi < 1) return false;
+  return tn_dim_lone_symbol(dim) || is_remainder(dim) || tn_dim_proves_le(ctx, dim, tn_dim_const(ctx, 1));
 }
 
 /* The extent two operands of one elementwise operation share on an axis; NULL when they never agree (reported). Where
@@ -74,7 +75,7 @@ static const tn_dim *common_extent(tn_build *b, const tn_dim *p, const tn_dim *q
   if (tn_dim_is(q, 1) || tn_func_dims_equal(b->func, p, q)) return p;
   if (tn_dim_is(p, 1)) return q;
   tn_loc loc = tn_loc_current(b->ctx);
-  bool p_may_be_1 = may_be_one(p), q_may_be_1 = may_be_one(q);
+  bool p_may_be_1 = may_be_one(b->ctx, p), q_may_be_1 = may_be_one(b->ctx, q);
   if (!p_may_be_1 && !q_may_be_1)
     return tn_func_require_eq(b->func, q, p, loc, "extents of one broadcast") ? p : NULL;
   const tn_dim *either = tn_dim_sub(b->ctx, p, q);

@@ -43,14 +43,16 @@ static const tn_dim *bound_of_atom(tn_ctx *ctx, const tn_atom *atom) {
   return NULL;
 }
 
-/* A product of atoms that are not negative, of which those that are known stay; NULL when it has no bound. */
+/* A product of atoms that are not negative, of which those that are known stay, or a multiple of one atom; NULL when it
+ * has no bound. */
 static const tn_dim *bound_of_term(tn_ctx *ctx, const tn_term *term) {
   const tn_dim *product = tn_dim_const(ctx, term->coefficient);
   for (uint32_t k = 0; k < term->n_atoms; k++) {
     const tn_atom *atom = term->atoms[k];
     const tn_dim *one = tn_dim_of_atom(ctx, atom->kind, atom->symbol, atom->p, atom->q);
     const tn_dim *bound = tn_dim_is_late(one) ? bound_of_atom(ctx, atom) : one;
-    if (!bound || atom->lo < 0) return NULL;
+    bool one_grows = term->n_atoms == 1 && term->coefficient > 0;
+    if (!bound || (atom->lo < 0 && !one_grows)) return NULL;
     product = tn_dim_mul(ctx, product, bound);
   }
   return product;

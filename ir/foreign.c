@@ -132,6 +132,15 @@ bool tn_foreign_const_float(const tn_foreign_node *node, uint32_t index, double 
   return true;
 }
 
+const tn_dim *tn_foreign_quotient(const tn_foreign_node *node, const tn_dim *p, const tn_dim *q, const char *what) {
+  tn_build *b = node->build;
+  const tn_dim *quotient;
+  if (tn_dim_divide_exact(b->ctx, p, q, &quotient)) return quotient;
+  quotient = tn_dim_floordiv(b->ctx, p, q);
+  const tn_dim *product = tn_dim_mul(b->ctx, quotient, q);
+  return tn_func_require_eq(b->func, p, product, node->loc, "'%s': %s", node->op, what) ? quotient : NULL;
+}
+
 bool tn_foreign_unsupported(const tn_foreign_node *node, const char *format, ...) {
   tn_buf buf = tn_buf_create(node->build->ctx->arena);
   va_list args;

@@ -85,6 +85,9 @@ bool tn_foreign_const_ints(const tn_foreign_node *node, uint32_t index, const in
                            bool *out_known);
 /* Like it for a scalar or one-element float constant. */
 bool tn_foreign_const_float(const tn_foreign_node *node, uint32_t index, double *out, bool *out_known);
+/* p / q exactly; what the extents do not show becomes a guard, with the operator's name and `what`. NULL: q never
+ * divides p (reported). */
+const tn_dim *tn_foreign_quotient(const tn_foreign_node *node, const tn_dim *p, const tn_dim *q, const char *what);
 /* The error for something the operator allows and tenon does not do yet: TN_E_ONNX_UNSUPPORTED with node's place. */
 bool tn_foreign_unsupported(const tn_foreign_node *node, const char *format, ...) TN_PRINTF(2, 3);
 

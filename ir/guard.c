@@ -94,12 +94,29 @@ static bool is_rule(const tn_dim *left, const tn_dim *right, const tn_atom **out
   return *out_atom && !uses_atom(right, *out_atom);
 }
 
+/* Else the guard is solved for a symbol: c * symbol + rest == 0 where c divides the rest. */
+static bool is_solved(tn_ctx *ctx, const tn_guard *guard, const tn_atom **out_atom, const tn_dim **out_by) {
+  const tn_dim *difference = tn_dim_sub(ctx, guard->p, guard->q);
+  for (uint32_t i = 0; i < difference->n_terms; i++) {
+    const tn_term *term = &difference->terms[i];
+    if (term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_SYMBOL) continue;
+    const tn_dim *symbol = tn_dim_symbol(ctx, term->atoms[0]->symbol);
+    const tn_dim *rest = tn_dim_sub(ctx, tn_dim_mul_i(ctx, symbol, term->coefficient), difference);
+    *out_atom = term->atoms[0];
+    if (!uses_atom(rest, *out_atom) && tn_dim_divide_exact(ctx, rest, tn_dim_const(ctx, term->coefficient), out_by))
+      return true;
+  }
+  return false;
+}
+
 static const tn_dim *reduce_once(tn_ctx *ctx, const tn_guard *guards, size_t n, const tn_dim *dim) {
   for (size_t i = 0; i < n; i++) {
     const tn_atom *atom;
     const tn_dim *by;
     if (guards[i].kind != TN_GUARD_EQ) continue;
-    if (!is_rule(guards[i].p, guards[i].q, &atom, &by) && !is_rule(guards[i].q, guards[i].p, &atom, &by)) continue;
+    if (!is_rule(guards[i].p, guards[i].q, &atom, &by) && !is_rule(guards[i].q, guards[i].p, &atom, &by) &&
+        !is_solved(ctx, &guards[i], &atom, &by))
+      continue;
     dim = replace_atom(ctx, dim, atom, by);
   }
   return dim;

@@ -191,7 +191,17 @@ static bool place_digits(tn_ctx *ctx, tn_guards guards, const tn_dim *extent, co
   return true;
 }
 
-bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out) {
+tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type) {
+  tn_box box;
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    box.lo[i] = tn_dim_const(ctx, 0);
+    box.hi[i] = type->dims[i];
+  }
+  return box;
+}
+
+static bool box_of_coordinates(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write,
+                               tn_box *out) {
   uint32_t taken = 0;
   digit digits[TN_KERNEL_MAX_AXES][TN_MAX_NDIM];
   uint32_t n_digits[TN_KERNEL_MAX_AXES] = {0};
@@ -218,6 +228,43 @@ bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel,
     taken |= (uint32_t)1 << k;
   }
   return (write->in[0]->axes & ~taken) == 0;
+}
+
+/* p with c*q*floordiv(x, q) + c*mod(x, q) as c*x, wherever both are there. */
+static const tn_dim *rejoined(tn_ctx *ctx, const tn_dim *p) {
+  for (uint32_t i = 0; i < p->n_terms; i++) {
+    const tn_term *term = &p->terms[i];
+    const tn_atom *atom = term->n_atoms == 1 ? term->atoms[0] : NULL;
+    if (!atom || atom->kind != TN_ATOM_MOD) continue;
+    const tn_dim *quotient = tn_dim_floordiv(ctx, atom->p, atom->q);
+    const tn_dim *part = tn_dim_sub(ctx, atom->p, tn_dim_mul(ctx, quotient, atom->q));
+    part = tn_dim_sub(ctx, part, tn_dim_mod(ctx, atom->p, atom->q));
+    const tn_dim *joined = tn_dim_add(ctx, p, tn_dim_mul_i(ctx, part, term->coefficient));
+    if (joined->n_terms < p->n_terms) return rejoined(ctx, joined);
+  }
+  return p;
+}
+
+/* Coordinates that are digits of a sum of axes (a reshape that no axis follows): all of the result when the flat
+ * position takes each value once. That each coordinate lies in its extent is proved with the rest of the kernel. */
+static bool writes_all(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out) {
+  const tn_type *type = kernel->args.data[write->arg].type;
+  const tn_dim *flat = tn_dim_const(ctx, 0), *width;
+  for (uint32_t i = 0; i < write->n_index; i++) {
+    if (tn_dim_uses_kind(write->index[i], TN_SYM_VALUE)) return false;
+    flat = tn_dim_add(ctx, tn_dim_mul(ctx, flat, type->dims[i]), write->index[i]);
+  }
+  flat = rejoined(ctx, flat);
+  uint32_t axes = tn_kernel_index_axes(kernel, &flat, 1);
+  if ((write->in[0]->axes & ~axes) != 0 || !coordinate_width(ctx, guards, kernel, axes, &flat, &width)) return false;
+  if (!tn_dim_is(flat, 0) || !tn_verify_equal(ctx, guards, width, tn_dim_product(ctx, type->dims, type->ndim)))
+    return false;
+  *out = tn_verify_whole(ctx, type);
+  return true;
+}
+
+bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel, const tn_knode *write, tn_box *out) {
+  return box_of_coordinates(ctx, guards, kernel, write, out) || writes_all(ctx, guards, kernel, write, out);
 }
 
 /* The ends of coordinate i of a read over all points of the space; false when it is not affine. */
@@ -252,15 +299,6 @@ void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *re
     if (index->lo > 0) out->lo[i] = tn_dim_const(ctx, index->lo);
     if (index->hi >= 0 && tn_dim_proves_le(ctx, end, extent)) out->hi[i] = end;
   }
-}
-
-tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type) {
-  tn_box box;
-  for (uint32_t i = 0; i < type->ndim; i++) {
-    box.lo[i] = tn_dim_const(ctx, 0);
-    box.hi[i] = type->dims[i];
-  }
-  return box;
 }
 
 bool tn_verify_box_inside(tn_ctx *ctx, tn_guards guards, const tn_box *box, const tn_box *whole, uint32_t ndim) {

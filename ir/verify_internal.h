@@ -48,6 +48,9 @@ typedef struct tn_life {
   uint32_t first, last; /* first TN_NEVER: no step touches it */
 } tn_life;
 #define TN_NEVER UINT32_MAX
+/* Rounded up to whole cache lines, once or for several workers, a size is at least itself, which the rounding's
+ * quotients need not show. */
+bool tn_verify_is_rounded_up(tn_ctx *ctx, const tn_dim *bytes, const tn_dim *whole);
 /* The memory of a program; lives: one a buffer. Before planning there are no places, and nothing to check. */
 bool tn_verify_memory(tn_ctx *ctx, const tn_program *program, tn_guards guards, const tn_life *lives, tn_loc loc);
 

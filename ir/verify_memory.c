@@ -74,8 +74,8 @@ static const tn_dim *without_sizes(memory *v, const tn_dim *room) {
 }
 
 static bool ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
-  const tn_dim *room = without_sizes(v, tn_dim_sub(v->ctx, start, end));
-  if (tn_dim_is_const(room)) return room->lo >= 0;
+  const tn_dim *whole = tn_dim_sub(v->ctx, start, end), *room = without_sizes(v, whole);
+  if (tn_dim_is_const(whole) || whole->lo >= 0 || room->lo >= 0) return whole->lo >= 0 || room->lo >= 0;
   return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
          tn_verify_le(v->ctx, v->guards, end, start);
 }
@@ -91,10 +91,10 @@ static bool alive_together(const tn_life *a, const tn_life *b) {
   return a->first != TN_NEVER && b->first != TN_NEVER && a->first <= b->last && b->first <= a->last;
 }
 
-/* Rounded up to whole lines a size is at least itself, which the rounding's quotients need not show. */
-static bool is_rounded_up(memory *v, const tn_dim *bytes, const tn_dim *whole) {
+bool tn_verify_is_rounded_up(tn_ctx *ctx, const tn_dim *bytes, const tn_dim *whole) {
   const int64_t line = 64;
-  return tn_dim_mul_i(v->ctx, tn_dim_ceildiv(v->ctx, bytes, line), line) == whole;
+  const tn_dim *lines = tn_dim_mul_i(ctx, tn_dim_ceildiv(ctx, bytes, line), line), *times;
+  return tn_dim_divide_exact(ctx, whole, lines, &times) && tn_dim_is_const(times) && times->lo >= 1;
 }
 
 static void check_size(memory *v, const tn_buffer *buffer) {
@@ -103,7 +103,7 @@ static void check_size(memory *v, const tn_buffer *buffer) {
   const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
   const tn_dim *bound = buffer->slot == TN_NO_SLOT ? tn_dim_bound(v->ctx, bytes) : NULL;
   if (bound) bytes = bound; /* what is found while running is never more */
-  if (!buffer->format && !is_rounded_up(v, bytes, buffer->bytes) &&
+  if (!buffer->format && !tn_verify_is_rounded_up(v->ctx, bytes, buffer->bytes) &&
       !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
     breach(v, "'%s' is smaller than its type needs", buffer->name);
   if (buffer->offset && !tn_verify_le(v->ctx, v->guards, zero, buffer->offset))

@@ -557,8 +557,11 @@ static void check_step(verifier *v, const tn_step *step) {
   if (!step->scratch) return;
   touch(v, step->scratch, number);
   if (step->scratch->kind != TN_BUFFER_ARENA) breach(v, "step %u: its scratch is not in the arena", number);
-  if (step->scratch_bytes && step->scratch->bytes &&
-      !tn_verify_le(v->ctx, v->guards, step->scratch_bytes, step->scratch->bytes))
+  const tn_dim *needed = step->scratch_bytes, *bound = NULL;
+  if (needed && step->scratch->slot == TN_NO_SLOT) bound = tn_dim_bound(v->ctx, needed);
+  if (bound) needed = bound; /* what is found while running is never more */
+  if (needed && step->scratch->bytes && !tn_verify_is_rounded_up(v->ctx, needed, step->scratch->bytes) &&
+      !tn_verify_le(v->ctx, v->guards, needed, step->scratch->bytes))
     breach(v, "step %u: its scratch is smaller than it needs", number);
 }
 

@@ -143,6 +143,7 @@ static bool replace_shape_value(tn_pass_context *context, tn_node *node) {
   tn_value *value = node->results[0];
   if (node->op->traits & TN_TRAIT_EFFECT) return false; /* a dim_read binds its symbols */
   if (value->type->ndim > 1 || (node->op->kind == TN_OP_TERMINATOR) || value->n_index == 0) return false;
+  if (!tn_type_is_static(value->type)) return false; /* its extent is known by a guard alone */
   if (index_is_constant(value)) {
     tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
     int64_t extent = value->n_index;

@@ -191,10 +191,11 @@ static void renumber(grouping *g) {
     if (node->group >= 0) node->group = numbers[node->group];
 }
 
-/* A view whose elements are not all in memory: a border, positions, extents, a constant seen larger. */
-static bool is_computed_view(const tn_value *value) {
+/* A view of which memory has no rows, elements at one distance: a border, positions, extents, a constant seen larger,
+ * axes that are repeated, split or joined. */
+static bool lacks_rows(const tn_value *value) {
   for (; value->def && tn_node_is_view(value->def); value = value->def->operands[0].value)
-    if (value->def->op == &tn_op_pad || value->def->n_operands == 0) return true;
+    if (value->def->op != &tn_op_transpose && value->def->op != &tn_op_slice) return true;
   return false;
 }
 
@@ -215,7 +216,7 @@ static void group_block(tn_block *block, const tn_arena *memory) {
     for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
       if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
     bool from_memory = node->op == &tn_op_bitcast || node->op == &tn_op_dim_read ||
-                       (node->op == &tn_op_argsort && is_computed_view(node->operands[0].value));
+                       (node->op == &tn_op_argsort && lacks_rows(node->operands[0].value));
     if (from_memory) keep_operand(&g, &node->operands[0]);
   }
   cut_view_chains(&g);

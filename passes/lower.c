@@ -286,6 +286,25 @@ static bool readers_stay_inside(const tn_lowering *l, const tn_value *value, tn_
   return true;
 }
 
+typedef struct early {
+  const tn_type *part;
+  bool ok;
+} early;
+
+static void find_later(void *user, const tn_symbol *symbol) {
+  early *e = user;
+  bool found = !tn_symbol_is_late(symbol);
+  for (uint32_t i = 0; i < e->part->ndim && !found; i++) found = tn_dim_uses(e->part->dims[i], symbol);
+  e->ok &= found;
+}
+
+/* Whether the whole's extents are known when the part is written: what is found while running has its part too. */
+static bool is_known_with(const tn_type *part, const tn_type *whole) {
+  early e = {part, true};
+  for (uint32_t i = 0; i < whole->ndim; i++) tn_dim_symbols(whole->dims[i], find_later, &e);
+  return e.ok;
+}
+
 /* Concat operands that their producers may write in place; inner concats come after outer ones (reverse order). */
 static void place_parts(tn_lowering *l, const tn_node *concat) {
   const tn_placement *whole = tn_map_get(&l->placements, concat->results[0]);
@@ -297,7 +316,8 @@ static void place_parts(tn_lowering *l, const tn_node *concat) {
     bool in_place = operand->def && !tn_value_const(operand) && operand->def->op != &tn_op_scatter &&
                     tn_groups_materialised(&l->groups, operand) &&
                     !tn_map_has(&l->placements, operand) && !needs_own_buffer(operand) &&
-                    readers_stay_inside(l, operand, &seen) && operand->type->dtype == concat->results[0]->type->dtype;
+                    is_known_with(operand->type, whole->buffer->type) && readers_stay_inside(l, operand, &seen) &&
+                    operand->type->dtype == concat->results[0]->type->dtype;
     if (in_place) {
       tn_placement *part = tn_lower_place(l, operand, whole->buffer);
       memcpy(part->shift, whole->shift, sizeof(part->shift));

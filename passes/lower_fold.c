@@ -229,6 +229,14 @@ static tn_knode *emit_window(emission *e, const tn_node *node, const tn_dim *con
   return tn_emit_cast(e, value, node->results[0]->type->dtype);
 }
 
+/* A row of memory along the axis: each coordinate moves with it by a fixed step. */
+static bool reads_a_row(tn_ctx *ctx, const tn_knode *read, const tn_dim *axis) {
+  const tn_dim *step, *rest;
+  for (uint32_t i = 0; i < read->n_index; i++)
+    if (!tn_dim_linear(ctx, read->index[i], tn_dim_lone_symbol(axis), &step, &rest)) return false;
+  return true;
+}
+
 static tn_knode *emit_argsort(emission *e, const tn_node *node, const tn_dim *const *index) {
   const tn_value *x = node->operands[0].value;
   int64_t axis = tn_node_attr(node, "axis")->u.i;
@@ -238,8 +246,8 @@ static tn_knode *emit_argsort(emission *e, const tn_node *node, const tn_dim *co
   at[axis] = k;
   tn_knode *value = tn_emit(e, x, at);
   if (!value) return NULL;
-  if (value->kind != TN_K_READ || value->n_in > 0) {
-    tn_error(e->ctx, node->loc, TN_E_LOWER, "'argsort' of a constant or a padded value has no kernel form yet");
+  if (value->kind != TN_K_READ || value->n_in > 0 || !reads_a_row(e->ctx, value, k)) {
+    tn_error(e->ctx, node->loc, TN_E_LOWER, "'argsort' of what lies in no rows of memory has no kernel form yet");
     e->failed = true;
     return NULL;
   }

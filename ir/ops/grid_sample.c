@@ -20,6 +20,8 @@ static const char *const paddings[] = {"zeros", "border", "reflection", NULL};
 static bool infer_grid_sample(tn_infer *infer) {
   const tn_type *x = infer->operands[0]->type, *grid = infer->operands[1]->type;
   const tn_dim *dims[TN_MAX_NDIM];
+  if (!tn_dtype_is_float(x->dtype) && infer->attrs[MODE].u.i != NEAREST)
+    return tn_infer_error(infer, TN_E_ATTR, "interpolation between elements that are no floats");
   if (!tn_infer_min_rank(infer, 0, 3) || !tn_infer_rank(infer, 1, x->ndim)) return false;
   uint32_t n = x->ndim - 2;
   if (n > MAX_SPATIAL) return tn_infer_error(infer, TN_E_RANK, "at most %d spatial axes, found %u", MAX_SPATIAL, n);
@@ -165,7 +167,7 @@ static bool expand_grid_sample(tn_build *b, const tn_node *node, tn_value *const
   return out[0] != NULL;
 }
 
-/* "bilinear" and "bicubic" are what opset 16 called the modes. */
+/* "bilinear" and "bicubic" are what opset 16 called the modes. Between integers it is interpolated in f64. */
 static bool import_grid_sample(tn_foreign_node *node) {
   tn_value *operands[] = {tn_foreign_need(node, 0), tn_foreign_need(node, 1)};
   const char *mode, *padding;
@@ -179,7 +181,12 @@ static bool import_grid_sample(tn_foreign_node *node) {
   if (modes[mode_at] == NULL || paddings[padding_at] == NULL)
     return tn_foreign_error(node, TN_E_ATTR, "unknown mode '%s' or padding_mode '%s'", mode, padding);
   tn_attr attrs[N_ATTRS] = {tn_attr_int(mode_at), tn_attr_int(padding_at), tn_attr_bool(align != 0)};
-  return tn_foreign_build(node, &tn_op_grid_sample, operands, 2, attrs);
+  tn_dtype dtype = operands[0]->type->dtype;
+  if (tn_dtype_is_float(dtype) || mode_at == NEAREST)
+    return tn_foreign_build(node, &tn_op_grid_sample, operands, 2, attrs);
+  operands[0] = tn_build_cast(node->build, operands[0], TN_F64);
+  tn_value *y = operands[0] ? tn_build_op(node->build, &tn_op_grid_sample, operands, 2, attrs) : NULL;
+  return tn_foreign_set(node, 0, y ? tn_build_cast(node->build, y, dtype) : NULL);
 }
 
 static bool export_grid_sample(tn_export *x, const tn_node *node) {
@@ -191,7 +198,7 @@ static bool export_grid_sample(tn_export *x, const tn_node *node) {
   return true;
 }
 
-static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0},
+static const tn_operand_def operand_defs[] = {{"x", TN_ONE, TN_SET_ANY, TN_ROLE_DATA, NULL, 0},
                                               {"grid", TN_ONE, TN_SET_FLOAT, TN_ROLE_DATA, NULL, 0}};
 static const tn_attr_def attr_defs[] = {{.name = "mode", .kind = TN_ATTR_NAME, .names = modes},
                                         {.name = "padding", .kind = TN_ATTR_NAME, .names = paddings},
@@ -203,6 +210,8 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[1,1,2,3,4]", "f32[1,2,2,2,3]"), "{padding=border, align_corners=true}", -1.5, 1.5,
      "f32[1,1,2,2,2]"},
     {TN_TYPES("f16[1,1,4]", "f32[1,5,1]"), "{mode=nearest}", -1.5, 1.5, "f16[1,1,5]"},
+    {TN_TYPES("i32[1,1,4]", "f32[1,5,1]"), "{mode=nearest}", -1.5, 1.5, "i32[1,1,5]"},
+    {TN_TYPES("i32[1,1,4]", "f32[1,5,1]"), NULL, 0, 0, NULL},
     {TN_TYPES("f32[1,2,4,5]", "f32[1,3,2,3]"), NULL, 0, 0, NULL},
     {TN_TYPES("f32[1,2,4,5]", "f32[1,3,2]"), NULL, 0, 0, NULL},
 };
@@ -212,7 +221,8 @@ const tn_opdef tn_op_grid_sample = {
     .kind = TN_OP_COMPOSITE,
     .doc =
         "x[N,C,S..] read at grid[N,O..,k], positions in [-1, 1] with the last axis' first: result [N,C,O..]. -1 and 1 "
-        "are the centres of the outer elements with align_corners, else their outer edges.",
+        "are the centres of the outer elements with align_corners, else their outer edges. Elements that are no "
+        "floats are taken nearest only.",
     TN_OPERANDS(operand_defs),
     .n_results = 1,
     TN_ATTRS(attr_defs),

@@ -16,19 +16,18 @@ typedef struct heads {
   double scale, softcap, masked; /* masked: what is added where a mask forbids */
 } heads;
 
-static bool fail_heads(heads *h, const char *what) {
-  return tn_foreign_error(h->node, TN_E_ATTR, "%s: the heads do not divide the last extent", what);
-}
+static const char of_heads[] = "the last extent, a multiple of num_heads";
 
 /* [B,S,H*D] as [B,H,S,D]. */
 static tn_value *split_heads(heads *h, tn_value *x, int64_t n, const char *what) {
   tn_build *b = h->node->build;
-  const tn_dim *size;
   if (x == NULL) return NULL;
-  if (x->type->ndim != 3 || !tn_dim_divide_exact(b->ctx, x->type->dims[2], tn_dim_const(b->ctx, n), &size)) {
-    fail_heads(h, what);
+  if (x->type->ndim != 3) {
+    tn_foreign_error(h->node, TN_E_RANK, "%s: expected 3 dimensions, found %u", what, x->type->ndim);
     return NULL;
   }
+  const tn_dim *size = tn_foreign_quotient(h->node, x->type->dims[2], tn_dim_const(b->ctx, n), what);
+  if (size == NULL) return NULL;
   const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], tn_dim_const(b->ctx, n), size};
   return tn_build_transpose(b, tn_build_reshape(b, x, dims, 4), (int64_t[]){0, 2, 1, 3});
 }
@@ -204,7 +203,7 @@ bool tn_import_ms_attention(tn_foreign_node *node) {
   if (all != NULL && bias != NULL)
     all = tn_build_binary(b, TN_ADD, all, tn_build_broadcast_to(b, bias, all->type->dims, 3));
   for (uint32_t i = 0; i < 3; i++) {
-    parts[i] = split_heads(&h, cut(b, all, start, sizes[i]), h.n_heads, "num_heads");
+    parts[i] = split_heads(&h, cut(b, all, start, sizes[i]), h.n_heads, of_heads);
     if (parts[i] == NULL) return false;
     start = tn_dim_add(b->ctx, start, sizes[i]);
   }
@@ -252,7 +251,7 @@ static bool multi_heads(heads *h) {
     return h->q != NULL && h->k != NULL && h->v != NULL;
   }
   const tn_dim *hidden = q->type->ndim == 3 ? q->type->dims[2] : tn_dim_const(b->ctx, 0);
-  h->q = split_heads(h, with_part(b, q, bias, tn_dim_const(b->ctx, 0)), h->n_heads, "num_heads");
+  h->q = split_heads(h, with_part(b, q, bias, tn_dim_const(b->ctx, 0)), h->n_heads, of_heads);
   if (packed) {
     h->k = packed_part(b, k, 0);
     h->v = packed_part(b, k, 1);
@@ -261,8 +260,8 @@ static bool multi_heads(heads *h) {
     h->v = tn_foreign_need(node, 2);
   } else {
     if (tn_foreign_need(node, 1) == NULL || tn_foreign_need(node, 2) == NULL) return false;
-    h->k = split_heads(h, with_part(b, k, bias, hidden), h->n_heads, "num_heads");
-    h->v = split_heads(h, with_part(b, v, bias, tn_dim_mul_i(b->ctx, hidden, 2)), h->n_heads, "num_heads");
+    h->k = split_heads(h, with_part(b, k, bias, hidden), h->n_heads, of_heads);
+    h->v = split_heads(h, with_part(b, v, bias, tn_dim_mul_i(b->ctx, hidden, 2)), h->n_heads, of_heads);
   }
   return h->q != NULL && h->k != NULL && h->v != NULL;
 }
@@ -316,7 +315,7 @@ bool tn_import_ms_rotary_embedding(tn_foreign_node *node) {
       return tn_foreign_unsupported(node, "a number of heads that is not fixed");
     h.n_heads = tn_dim_value(n);
   }
-  if (flat) x = split_heads(&h, x, h.n_heads, "num_heads");
+  if (flat) x = split_heads(&h, x, h.n_heads, of_heads);
   if (x == NULL) return false;
   const tn_dim *dims[] = {x->type->dims[0], x->type->dims[2]};
   if (at->type->ndim < 2) { /* where the first token stands */
@@ -368,16 +367,17 @@ static bool group_heads(group_query *g) {
   tn_value *v = tn_foreign_input(h->node, GQA_V);
   if (q == NULL) return false;
   if (k == NULL && q->type->ndim == 3) {
-    const tn_dim *size, *all = tn_dim_const(b->ctx, h->n_heads + 2 * h->n_kv_heads);
-    if (!tn_dim_divide_exact(b->ctx, q->type->dims[2], all, &size)) return fail_heads(h, "packed");
+    const tn_dim *all = tn_dim_const(b->ctx, h->n_heads + 2 * h->n_kv_heads);
+    const tn_dim *size = tn_foreign_quotient(h->node, q->type->dims[2], all, "the last extent, of all heads packed");
+    if (size == NULL) return false;
     const tn_dim *n_q = tn_dim_mul_i(b->ctx, size, h->n_heads), *n_k = tn_dim_mul_i(b->ctx, size, h->n_kv_heads);
     k = cut(b, q, n_q, n_k);
     v = cut(b, q, tn_dim_add(b->ctx, n_q, n_k), n_k);
     q = cut(b, q, tn_dim_const(b->ctx, 0), n_q);
   }
-  h->q = split_heads(h, q, h->n_heads, "num_heads");
-  h->k = split_heads(h, k, h->n_kv_heads, "kv_num_heads");
-  h->v = split_heads(h, v, h->n_kv_heads, "kv_num_heads");
+  h->q = split_heads(h, q, h->n_heads, of_heads);
+  h->k = split_heads(h, k, h->n_kv_heads, "the last extent, a multiple of kv_num_heads");
+  h->v = split_heads(h, v, h->n_kv_heads, "the last extent, a multiple of kv_num_heads");
   return h->q != NULL && h->k != NULL && h->v != NULL;
 }
 

@@ -14,7 +14,6 @@ typedef struct flex {
 
 static bool read_flex(flex *f) {
   tn_foreign_node *node = f->node;
-  tn_ctx *ctx = node->build->ctx;
   int64_t precision;
   if (f->q->type->ndim != 4 || f->k->type->ndim != 4 || f->v->type->ndim != 4)
     return tn_foreign_error(node, TN_E_RANK, "q, k and v must have 4 dimensions");
@@ -28,9 +27,8 @@ static bool read_flex(flex *f) {
   f->dtype = precision != 0 ? tn_dtype_of_onnx(precision) : f->q->type->dtype == TN_F64 ? TN_F64 : TN_F32;
   if (f->dtype == TN_N_DTYPES || !tn_dtype_is_float(f->dtype))
     return tn_foreign_error(node, TN_E_ATTR, "softmax_precision: %lld", (long long)precision);
-  if (!tn_dim_divide_exact(ctx, f->q->type->dims[1], heads, &f->group))
-    return tn_foreign_error(node, TN_E_SHAPE, "the heads of q are no multiple of those of k");
-  return true;
+  f->group = tn_foreign_quotient(node, f->q->type->dims[1], heads, "the heads of q, a multiple of those of k");
+  return f->group != NULL;
 }
 
 /* The named graph on x, when there is one. */

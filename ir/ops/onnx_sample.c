@@ -117,11 +117,10 @@ static tn_value *deform_product(tn_build *b, const deform *d, tn_value *samples)
 
 static bool deform_dims(tn_foreign_node *node, deform *d) {
   tn_ctx *ctx = node->build->ctx;
-  const tn_dim *const *x = d->x->type->dims, *const *w = d->w->type->dims, *per_group;
+  const tn_dim *const *x = d->x->type->dims, *const *w = d->w->type->dims;
   const tn_dim *groups = tn_dim_const(ctx, d->offset_groups);
-  if (!tn_dim_divide_exact(ctx, x[1], groups, &per_group))
-    return tn_foreign_error(node, TN_E_ATTR, "offset_group: %lld does not divide the channels",
-                            (long long)d->offset_groups);
+  const tn_dim *per_group = tn_foreign_quotient(node, x[1], groups, "channels, a multiple of offset_group");
+  if (per_group == NULL) return false;
   const tn_dim *dims[] = {x[0], groups, per_group, w[2], w[3], d->offset->type->dims[2], d->offset->type->dims[3]};
   memcpy(d->dims, dims, sizeof dims);
   for (uint32_t i = 0; i < 2; i++) {
@@ -284,11 +283,9 @@ bool tn_import_col2im(tn_foreign_node *node) {
       !tn_pooling_list(node, "pads", 2 * n, 0, pads))
     return false;
   const tn_dim *count = tn_dim_product(ctx, block, n), *patches[TN_MAX_NDIM], *result[TN_MAX_NDIM];
-  if (tn_dim_is_const(count) && (!tn_dim_divide_exact(ctx, x->type->dims[1], count, &channels) ||
-                                 !tn_dim_is_const(channels) || tn_dim_is(channels, 0)))
-    return tn_foreign_unsupported(node, "a number of channels that is not fixed, or no multiple of the block's "
-                                  "elements");
-  if (!tn_dim_is_const(count)) channels = tn_dim_floordiv(ctx, x->type->dims[1], count);
+  channels = tn_foreign_quotient(node, x->type->dims[1], count, "channels, a multiple of the block's elements");
+  if (channels == NULL) return false;
+  if (tn_dim_is(channels, 0)) return tn_foreign_unsupported(node, "no channels");
   int64_t groups = tn_dim_is_const(channels) ? tn_dim_value(channels) : 1;
   /* channels are groups, or images of their own */
   patches[0] = tn_dim_is_const(channels) ? x->type->dims[0] : tn_dim_mul(ctx, x->type->dims[0], channels);

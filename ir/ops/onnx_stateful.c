@@ -47,11 +47,9 @@ static tn_value *by_heads(linear_attention *a, uint32_t index, int64_t heads, co
     tn_foreign_error(a->node, TN_E_RANK, "input %u: expected 3 dimensions, found %u", index, x->type->ndim);
     return NULL;
   }
-  if (!tn_dim_divide_exact(b->ctx, x->type->dims[2], tn_dim_const(b->ctx, heads), out_size)) {
-    tn_foreign_error(a->node, TN_E_SHAPE, "input %u: %lld heads do not divide the last extent", index,
-                     (long long)heads);
-    return NULL;
-  }
+  *out_size = tn_foreign_quotient(a->node, x->type->dims[2], tn_dim_const(b->ctx, heads),
+                                  "the last extent, a multiple of the heads");
+  if (*out_size == NULL) return NULL;
   const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], tn_dim_const(b->ctx, heads), *out_size};
   return tn_build_reshape(b, x, dims, 4);
 }

@@ -114,6 +114,13 @@ static void test_bounds_are_bounds(void **state) {
   assert_ptr_equal(tn_dim_bound(ctx, known), known);
   assert_null(tn_dim_bound(ctx, any));
   assert_ptr_equal(tn_dim_bound(ctx, tn_dim_min(ctx, any, known)), known);
+  /* the extent of a slice whose ends are data: max(0, -max(0, min(any, known)) + max(0, min(any, known))) */
+  const tn_symbol *signed_symbol = tn_symbol_create(ctx, TN_SYM_READ, "?2", NULL, -1000, TN_DIM_INF);
+  const tn_dim *zero = tn_dim_const(ctx, 0), *last = tn_dim_min(ctx, tn_dim_symbol(ctx, signed_symbol), known);
+  const tn_dim *start = tn_dim_max(ctx, zero, tn_dim_min(ctx, any, known)), *end = tn_dim_max(ctx, zero, last);
+  assert_ptr_equal(tn_dim_bound(ctx, end), known);
+  assert_ptr_equal(tn_dim_bound(ctx, tn_dim_sub(ctx, end, start)), known);
+  assert_ptr_equal(tn_dim_bound(ctx, tn_dim_max(ctx, zero, tn_dim_sub(ctx, end, start))), known);
   tn_ctx_destroy(ctx);
 }
 
