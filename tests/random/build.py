@@ -5,7 +5,7 @@ import numpy as np
 import onnx.defs
 
 import oracle
-from graph import Graph, Node
+from graph import Graph, Node, version_of
 from number import FLOATS, FORMATS, INTEGERS, NUMBERS, TYPES, bits, is_float, name_of
 
 EXTENTS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 17, 20, 33]
@@ -13,7 +13,6 @@ CHANCES = np.array([7, 9, 9, 8, 7, 5, 5, 5, 3, 2, 2, 2, 2, 1, 1], float)
 CHANCES /= CHANCES.sum()
 MOST = 700  # elements
 LARGEST = {"f16": 2000.0, "bf16": 1e8, "f32": 1e8, "f64": 1e12}
-MOVES = False
 
 
 class Reject(Exception):
@@ -21,7 +20,7 @@ class Reject(Exception):
 
 
 def schema_of(op, domain, opset):
-    return onnx.defs.get_schema(op, 1 if domain else opset, domain)
+    return onnx.defs.get_schema(op, version_of(domain, opset), domain)
 
 
 def allowed(op, domain, opset, port, is_output=False):
@@ -128,6 +127,15 @@ class Builder:
 
     def scalar(self, value, dtype="i64"):
         return self.const(np.array(value).astype(TYPES[dtype]))
+
+    def given(self, array):
+        """An input or a constant that is this array."""
+        if self.outer is not None or self.chance(0.4):
+            return self.const(array)
+        name = self.name("x")
+        self.graph.inputs[name] = self.values[name] = np.asarray(array)
+        self.pool.append(name)
+        return name
 
     def new(self, shape, dtype, lo=-3.0, hi=3.0, constant=None):
         x = self.data(shape, dtype, lo, hi)

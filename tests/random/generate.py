@@ -1,7 +1,7 @@
 """A graph from a seed and a number."""
 import numpy as np
 
-import specs_shapes  # noqa: F401  (adds its rows)
+import specs_cases  # noqa: F401  (adds its rows, and those of specs_shapes)
 import oracle
 from build import Builder, Reject
 from graph import Graph

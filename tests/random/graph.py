@@ -61,6 +61,10 @@ class Graph:
 
 # ---- as ONNX
 
+def version_of(domain, opset):
+    return opset if domain == "" else 5 if domain == "ai.onnx.ml" else 1
+
+
 def tensor(x, name=""):
     return helper.make_tensor(name, onnx_type(name_of(x)), x.shape, pack(x), raw=True) if x.dtype.itemsize and \
         name_of(x) in ("i4", "u4") else numpy_helper.from_array(np.ascontiguousarray(x).reshape(x.shape), name)
@@ -123,7 +127,7 @@ def model_of(nodes, inputs, outputs, constants, opset, domains=("",)):
     """outputs: [(name, dtype)]."""
     results = [helper.make_tensor_value_info(n, onnx_type(t), None) for n, t in outputs]
     graph = helper.make_graph(nodes, "random", inputs, results, constants)
-    imports = [helper.make_opsetid(d, 1 if d else opset) for d in sorted(set(domains) | {""})]
+    imports = [helper.make_opsetid(d, version_of(d, opset)) for d in sorted(set(domains) | {""})]
     return helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 

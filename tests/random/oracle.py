@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from graph import Graph, model_of, node_proto, parts, all_nodes, domains_of
+from graph import Graph, model_of, node_proto, parts, all_nodes, domains_of, version_of
 from judged import distrusted
 from number import TYPES, is_float, name_of, onnx_type
 from program import execute, load, save
@@ -37,7 +37,7 @@ def single(node, values, opset):
     graph = helper.make_graph([node_proto(node)], "one", inputs, results)
     domains = {node.domain, ""} | {n.domain for n in all_nodes([node])}
     model = helper.make_model(graph, ir_version=10, opset_imports=[
-        helper.make_opsetid(d, 1 if d else opset) for d in sorted(domains)])
+        helper.make_opsetid(d, version_of(d, opset)) for d in sorted(domains)])
     return model, {n: values[n] for n in names}
 
 

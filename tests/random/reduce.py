@@ -55,9 +55,9 @@ class Reducer:
             yield cut.pruned()
         for i, node in enumerate(graph.nodes):  # a node passed by
             for use in node.inputs:
-                if use and len([o for o in node.outputs if o]) == 1 and node.op != "Identity" and \
-                        values[use].dtype == values[node.outputs[0]].dtype and \
-                        values[use].shape == values[node.outputs[0]].shape and node.outputs[0] not in graph.outputs:
+                out = node.outputs[0] if len(node.outputs) == 1 else ""
+                if use and out and node.op != "Identity" and values[use].dtype == values[out].dtype and \
+                        values[use].shape == values[out].shape and out not in graph.outputs:
                     yield without(graph, i, use)
         if graph.dims:
             cut = copied(graph)
@@ -84,6 +84,8 @@ class Reducer:
                         for other, y in cut.inputs.items():
                             if axis < y.ndim and y.shape[axis] == n and y.ndim == x.ndim:
                                 cut.inputs[other] = np.take(y, range(less), axis)
+                                if other in cut.dims and isinstance(cut.dims[other][axis], int):
+                                    cut.dims[other][axis] = less
                         yield cut.pruned()
 
     def run(self, graph):

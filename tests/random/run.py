@@ -1,8 +1,8 @@
 """Random valid typed graphs: compiled for AVX-512 and AVX2, and in the reference, against onnxruntime and the ONNX
 reference evaluator.
 
-  run.py BUILD [-j N] [--seed S] [--count N] [--first N] [--only OP[,OP...]] [--replay FILE...] [--kept] [--table]
-         [--no-reduce] [--save DIR]
+  run.py BUILD [-j N] [--seed S | --rotate] [--count N] [--first N] [--only OP[,OP...]] [--replay FILE...] [--kept]
+         [--no-reduce] [--save DIR] [--tally FILE] [--table]
 
 The same seed and number give the same graph. What differs is reduced and printed; --save keeps it as a file that
 --replay runs again."""
@@ -10,6 +10,7 @@ import argparse
 import collections
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -17,13 +18,18 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "numerics"))
 
+import coverage  # noqa: E402
 import generate  # noqa: E402
 import graph as graphs  # noqa: E402
 import oracle  # noqa: E402
+import tally  # noqa: E402
 from compare import Batch  # noqa: E402
 from reduce import reduce  # noqa: E402
 
 BATCH = 25
+ROTATION = (31,)  # seeds whose first thousand graphs have been judged
+REFUSED = 0.03  # the share of graphs that documented limits may refuse
+TALLY = os.path.join(HERE, "tally.json")
 LEVELS = [[], [], ["-O1"], [], ["-O3"], [], [], ["-O0"], ["-Os"], []]
 
 
@@ -71,45 +77,46 @@ def replay(args, files):
     return passed, failed
 
 
-def print_table(done, missed):
-    types = ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool")
-    allowed = set(p for o in (28, 9, 10) for p in generate.pairs_of(o))
-    print(f"{'operator':28}" + "".join(f"{t:>6}" for t in types))
-    for name in sorted({p[0] for p in allowed}):
-        cells = [f"{done[name, t]:6d}" if (name, t) in allowed or done[name, t] else "     ." for t in types]
-        print(f"{name:28}" + "".join(cells))
-    few = [p for p in sorted(allowed) if done[p] < 10]
-    print(f"{len(allowed)} pairs, {len(few)} of them fewer than ten times: " +
-          ", ".join(f"{n} {t} ({done[n, t]}, {missed[n, t]} missed)" for n, t in few))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("-j", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rotate", action="store_true", help="the seed by the number of commits, of those in ROTATION")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", default="")
     parser.add_argument("--replay", nargs="+", default=[])
     parser.add_argument("--kept", action="store_true", help="the kept graphs first")
-    parser.add_argument("--table", action="store_true", help="how often each operator had each type")
+    parser.add_argument("--tally", help="a file to which this run's counts of operators and types are added")
+    parser.add_argument("--table", action="store_true", help="prints those counts; fails where a pair is rare")
     parser.add_argument("--no-reduce", action="store_true")
     parser.add_argument("--save")
     parser.add_argument("--tenon")
     args = parser.parse_args()
     args.tenon = os.path.abspath(args.tenon or os.path.join(args.build, "bin", "tenon"))
     args.only = tuple(o for o in args.only.split(",") if o)
+    if args.rotate:
+        args.seed = ROTATION[commits() % len(ROTATION)]
     start, passed, failed, skipped = time.monotonic(), 0, 0, 0
     if args.replay or args.kept:
         kept = os.path.join(HERE, "kept")
         passed, failed = replay(args, args.replay or sorted(os.path.join(kept, f) for f in os.listdir(kept)))
-    if not args.replay:
+    if not args.replay and args.count:
         p, f, skipped = random_graphs(args)
         passed, failed = passed + p, failed + f
+    if args.table:
+        runs, pairs = tally.load(args.tally or TALLY)
+        few = tally.show(list(runs.values()), pairs)
+        passed, failed = passed + len(tally.allowed_pairs()) - len(few), failed + len(few)
     print(f"in {time.monotonic() - start:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
+
+
+def commits():
+    counted = subprocess.run(["git", "-C", HERE, "rev-list", "--count", "HEAD"], capture_output=True, text=True)
+    return int(counted.stdout or 0)
 
 
 def random_graphs(args):
@@ -131,9 +138,16 @@ def random_graphs(args):
     print(f"{total} graphs, {sizes} of them with other sizes too, {limited} refused by a documented limit; "
           f"{sum(done.values())} nodes of {len(done)} pairs of operator and type; " +
           ", ".join(f"{k} {n}" for k, n in kinds.items()))
-    if args.table:
-        print_table(done, missed)
-    return total - len(wrong) - limited, len(wrong), limited
+    if args.tally and not args.only:
+        tally.add(args.tally, {"seed": args.seed, "first": args.first, "graphs": total, "failed": len(wrong),
+                               "limited": limited, "sizes": sizes}, done)
+    missing = coverage.uncovered(args.tenon)
+    for name in missing:
+        print(f"FAILED coverage: {name} has no row in the tables of operators, and no reason")
+    too_many = total >= 100 and limited > REFUSED * total
+    if too_many:
+        print(f"FAILED limits: {limited} of {total} graphs refused, more than {REFUSED:.0%}")
+    return total - len(wrong) - limited + (not missing), len(wrong) + len(missing) + too_many, limited
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Callable
 from build import FLOATS, NUMBERS, Reject, allowed, onnx_type_of, schema_of
 from number import TYPES, is_float
 
+TABLE = NUMBERS + ("bool",)  # the columns; two of four bits beside them, for casts and quantisation
 ROWS = {}
 LEFT_OUT = {}  # operator of tenon -> why it has no row
 
@@ -19,28 +20,32 @@ class Row:
     port: int           # whose type counts
     of_output: bool
     only: tuple         # types beyond which the row does not go
+    why: str            # what is left out by that, and why
     first: int          # opset
     last: int
     smooth: bool        # fit for bodies of loops: one result of the operand's type and shape
 
     def dtypes(self, opset):
+        return [t for t in self.schema_types(opset) if t in (self.only or TABLE)]
+
+    def schema_types(self, opset):
+        """Element types that ONNX allows; of onnxruntime's own operators, which have no schema here, the row's."""
         if not self.first <= opset <= self.last:
             return []
+        if self.domain == "com.microsoft":
+            return list(self.only)
         try:
             schema = schema_of(self.op, self.domain, opset)
         except Exception:  # onnx raises SchemaError, which it does not export
             return []
-        if schema.deprecated:
-            return []
-        found = allowed(self.op, self.domain, opset, self.port, self.of_output)
-        return [t for t in found if t in (self.only or NUMBERS + ("bool",))]
+        return [] if schema.deprecated else allowed(self.op, self.domain, opset, self.port, self.of_output)
 
 
-def row(op, name=None, domain="", port=0, of_output=False, only=None, first=7, last=99, smooth=False):
+def row(op, name=None, domain="", port=0, of_output=False, only=None, why="", first=7, last=99, smooth=False):
     def add(make):
         key = name or ((domain + "." if domain else "") + op)
         assert key not in ROWS, key
-        ROWS[key] = Row(key, op, domain, make, port, of_output, only, first, last, smooth)
+        ROWS[key] = Row(key, op, domain, make, port, of_output, only, why, first, last, smooth)
         return make
     return add
 
@@ -278,10 +283,11 @@ def reduce(kind):
     return make
 
 
-# nobody says how quotients, roots and logarithms of integers round
 ROUNDED = ("Mean", "L2", "LogSum", "LogSumExp")
+WHY_ROUNDED = "nobody says how quotients, roots and logarithms of integers round"
 for _kind in REDUCE:
-    row("Reduce" + _kind, only=FLOATS if _kind in ROUNDED else None)(reduce(_kind))
+    row("Reduce" + _kind, only=FLOATS if _kind in ROUNDED else None,
+        why=WHY_ROUNDED if _kind in ROUNDED else "")(reduce(_kind))
 
 
 def arg_reduce(op):

@@ -287,7 +287,8 @@ def window_function(op):
 
 
 for _op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
-    row(_op, first=17, of_output=True, only=FLOATS)(window_function(_op))
+    row(_op, first=17, of_output=True, only=FLOATS,
+        why="as integers a window's fractions are 0, and its largest, 1, is by chance")(window_function(_op))
 
 
 @row("ConstantOfShape", first=9, of_output=True)
@@ -353,14 +354,18 @@ def upsample(b, dtype):
     return b.add("Upsample", [x, scales], {"mode": mode}, mixes=(0,) if mode == "linear" else None)
 
 
-@row("GridSample", first=16, only=FLOATS)
+@row("GridSample", first=16)
 def grid_sample(b, dtype):
     n, c = b.int(1, 2), b.int(1, 3)
     x = b.value(dtype, shape=[n, c, b.int(1, 6), b.int(1, 6)])
-    grid = b.value(dtype, shape=[n, b.int(1, 4), b.int(1, 4), 2], domain=(-1.2, 1.2), fresh=0.7)
+    shape = [n, b.int(1, 4), b.int(1, 4), 2]
     names = ("linear", "nearest", "cubic") if b.opset >= 20 else ("bilinear", "nearest", "bicubic")
-    return b.add("GridSample", [x, grid], {"mode": b.pick(*names), "align_corners": b.int(0, 1),
-                                           "padding_mode": b.pick("zeros", "border", "reflection")}, mixes=(0, 1))
+    attributes = {"align_corners": b.int(0, 1), "padding_mode": b.pick("zeros", "border", "reflection")}
+    if not is_float(dtype):  # nobody says how interpolated integers round
+        grid = b.new(shape, "f32", -1.2, 1.2)
+        return b.add("GridSample", [x, grid], {"mode": "nearest", **attributes}, rounds=False)
+    grid = b.value(dtype, shape=shape, domain=(-1.2, 1.2), fresh=0.7)
+    return b.add("GridSample", [x, grid], {"mode": b.pick(*names), **attributes}, mixes=(0, 1))
 
 
 @row("AffineGrid", first=20)
@@ -382,15 +387,25 @@ def scale_of(b, shape, dtype="f32", lo=0.02, hi=0.3):
     return b.const(np.asarray(b.rng.uniform(lo, hi, shape)).astype(TYPES[dtype]))
 
 
-@row("QuantizeLinear", first=10, only=FLOATS)
-def quantize_linear(b, dtype):
-    to = b.pick("u8", "i8") if b.opset < 21 else b.pick("u8", "i8", "u16", "i16")
-    x = b.value(dtype, 0 if b.opset < 13 else 1, 4)
+def quantized(b, x, to):
+    kind = b.dtype_of(x) if is_float(b.dtype_of(x)) else "f32"
+    mixes = (0,) if is_float(b.dtype_of(x)) else ()
     if b.opset >= 13 and b.chance(0.4):
         axis, written = b.axis(len(b.shape_of(x)))
         n = [b.shape_of(x)[axis]]
-        return b.add("QuantizeLinear", [x, scale_of(b, n, dtype), zero_point(b, n, to)], {"axis": written}, mixes=(0,))
-    return b.add("QuantizeLinear", [x, scale_of(b, [], dtype), zero_point(b, [], to)], mixes=(0,))
+        return b.add("QuantizeLinear", [x, scale_of(b, n, kind), zero_point(b, n, to)], {"axis": written}, mixes=mixes)
+    return b.add("QuantizeLinear", [x, scale_of(b, [], kind), zero_point(b, [], to)], mixes=mixes)
+
+
+@row("QuantizeLinear", first=10, only=FLOATS + ("i32",))
+def quantize_linear(b, dtype):
+    to = b.pick("u8", "i8") if b.opset < 21 else b.pick("u8", "i8", "u16", "i16")
+    return quantized(b, b.value(dtype, 0 if b.opset < 13 else 1, 4), to)
+
+
+@row("QuantizeLinear", name="QuantizeLinear.to", first=10, of_output=True, only=("u8", "i8", "u16", "i16"))
+def quantize_linear_to(b, dtype):
+    return quantized(b, b.value("f32", 0 if b.opset < 13 else 1, 4), dtype)
 
 
 @row("DequantizeLinear", first=10)
