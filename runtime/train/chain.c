@@ -115,8 +115,11 @@ static tnrt_status apply_numbers(const tnrt_link *link, tnrt_message *message, t
   for (int64_t i = 0; i < value->count; i++) {
     double x = value->numbers[i], y = arithmetic(link, x);
     value->numbers[i] = y;
-    if (!isfinite(y) && isfinite(x))
-      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' of %g is no number", link_name(link->kind), x);
+    if (!isfinite(y) && isfinite(x)) {
+      char text[32];
+      snprintf(text, sizeof text, "%.9g", x);
+      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' of %s is no number", link_name(link->kind), text);
+    }
   }
   return TNRT_OK;
 }
@@ -217,11 +220,12 @@ static bool store_integer(double value, double lo, double hi, int bytes, void *o
 bool tnrt_element_store(uint32_t dtype, double value, void *out) {
   float f32 = (float)value;
   uint32_t bits;
+  bool fits = !isfinite(value);
   switch (dtype) {
     case TNRT_F64: memcpy(out, &value, 8); return true;
-    case TNRT_F32: memcpy(out, &f32, 4); return true;
-    case TNRT_F16: bits = round_float(value, 5, 10); memcpy(out, &bits, 2); return true;
-    case TNRT_BF16: bits = round_float(value, 8, 7); memcpy(out, &bits, 2); return true;
+    case TNRT_F32: memcpy(out, &f32, 4); return fits || isfinite(f32);
+    case TNRT_F16: bits = round_float(value, 5, 10); memcpy(out, &bits, 2); return fits || (bits & 0x7c00) != 0x7c00;
+    case TNRT_BF16: bits = round_float(value, 8, 7); memcpy(out, &bits, 2); return fits || (bits & 0x7f80) != 0x7f80;
     case TNRT_I64: return store_integer(value, -0x1p63, 0x1p63 - 1024, 8, out);
     case TNRT_I32: return store_integer(value, INT32_MIN, INT32_MAX, 4, out);
     case TNRT_I16: return store_integer(value, INT16_MIN, INT16_MAX, 2, out);
@@ -262,9 +266,12 @@ tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, con
       status = store_label(chain, message, value, i, to);
     else if (isnan(value->numbers[i]))
       status = tnrt_fail(message, TNRT_BAD_INPUT, "there is no value");
-    else if (!tnrt_element_store(field->dtype, value->numbers[i], to))
-      status = tnrt_fail(message, TNRT_BAD_INPUT, "%g does not fit into %s of field '%.100s'", value->numbers[i],
+    else if (!tnrt_element_store(field->dtype, value->numbers[i], to)) {
+      char text[32];
+      snprintf(text, sizeof text, "%.9g", value->numbers[i]);
+      status = tnrt_fail(message, TNRT_BAD_INPUT, "%s does not fit into %s of field '%.100s'", text,
                          tnrt_dtype_name(field->dtype), name);
+    }
   }
   return status;
 }

@@ -180,9 +180,9 @@ tnrt_status tnrt_loop_nan(tnrt_loop *l, int64_t n, bool *out_again) {
   tnrt_status status = rolls ? roll_back(l) : TNRT_OK;
   l->own->lr_factor *= factor;
   if (status == TNRT_OK)
-    tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number:%s%s%s", (long long)step + 1,
-                   rolls ? " back to the last checkpoint" : "", scales ? " smaller learning rate" : "",
-                   skips ? " batch left out" : "");
+    tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number%s%s%s", (long long)step + 1,
+                   rolls ? ", back to the last checkpoint" : "", scales ? ", smaller learning rate" : "",
+                   skips ? ", batch left out" : "");
   return status;
 }
 

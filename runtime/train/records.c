@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/core/dtype.h"
+#include "runtime/train/json.h"
+#include "runtime/train/jsonl.h"
+
 static void *take(const tnrt_alloc *alloc, size_t n, size_t bytes) {
   size_t all;
   if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
@@ -27,71 +31,121 @@ static const char *path_of(const tnrt_records *r, const tnrt_data_paths *paths, 
   return paths->paths[split] ? paths->paths[split] : tnrt_plan_item(r->plan, r->plan->source.paths[split], i);
 }
 
+static const char *file_name(const tnrt_records *r) {
+  return r->tables ? r->tables[0].path : tnrt_plan_text(r->plan, r->plan->source.name);
+}
+
+static uint32_t n_columns(const tnrt_records *r, uint32_t file) {
+  return r->tables ? r->tables[file].n_columns : r->arrays[file].n;
+}
+
+static const char *column_name(const tnrt_records *r, uint32_t file, uint32_t i) {
+  return r->tables ? r->tables[file].names[i] : r->arrays[file].columns[i].name;
+}
+
 /* Names that the plan gives take the place of the file's. */
 static tnrt_status name_columns(tnrt_records *r) {
-  const tnrt_table *first = &r->tables[0];
   const tnrt_source *source = &r->plan->source;
-  r->n_columns = first->n_columns;
+  r->n_columns = n_columns(r, 0);
   r->names = take(r->alloc, r->n_columns, sizeof *r->names);
   if (!r->names) return no_memory(r);
   if (source->n_columns && source->n_columns != r->n_columns)
-    return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s has %u columns, the file of the model names %u", first->path,
+    return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s has %u columns, the file of the model names %u", file_name(r),
                      r->n_columns, source->n_columns);
   for (uint32_t i = 0; i < r->n_columns; i++)
-    r->names[i] = source->n_columns ? tnrt_plan_item(r->plan, source->columns, i) : first->names[i];
+    r->names[i] = source->n_columns ? tnrt_plan_item(r->plan, source->columns, i) : column_name(r, 0, i);
   return TNRT_OK;
 }
 
 /* All files have the columns of the first. */
-static tnrt_status check_columns(const tnrt_records *r, const tnrt_table *table) {
-  const tnrt_table *first = &r->tables[0];
-  if (table->n_columns != first->n_columns)
-    return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s has %u columns, %.200s has %u", table->path, table->n_columns,
-                     first->path, first->n_columns);
-  for (uint32_t i = 0; i < first->n_columns; i++)
-    if (strcmp(table->names[i], first->names[i]) != 0)
-      return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: column %u is '%.100s', in %.200s it is '%.100s'",
-                       table->path, i + 1, table->names[i], first->path, first->names[i]);
+static tnrt_status check_columns(const tnrt_records *r, uint32_t file, const char *path) {
+  if (n_columns(r, file) != n_columns(r, 0))
+    return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s has %u columns, %.200s has %u", path, n_columns(r, file),
+                     file_name(r), n_columns(r, 0));
+  for (uint32_t i = 0; i < n_columns(r, 0); i++)
+    if (strcmp(column_name(r, file, i), column_name(r, 0, i)) != 0)
+      return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: column %u is '%.100s', in %.200s it is '%.100s'", path,
+                       i + 1, column_name(r, file, i), file_name(r), column_name(r, 0, i));
   return TNRT_OK;
 }
 
-static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *path) {
+static tnrt_status read_table(tnrt_records *r, const char *path, tnrt_table *table) {
   const tnrt_source *source = &r->plan->source;
-  tnrt_table *table = &r->tables[r->n_files];
   tnrt_table_format format = {(char)source->separator, source->has_header != 0, source->drops_bad != 0};
-  int64_t before = r->n_files ? r->ends[r->n_files - 1] : 0;
-  tnrt_status status = tnrt_table_read(r->message, r->alloc, path, &format, table);
-  r->n_files++; /* so that it is freed */
-  if (status == TNRT_OK) status = r->n_files == 1 ? name_columns(r) : check_columns(r, table);
-  r->n[split] += table->n_rows;
-  if (table->n_dropped && r->n_dropped == 0) r->first_dropped = *r->message;
-  r->n_dropped += table->n_dropped;
-  r->ends[r->n_files - 1] = before + table->n_rows;
+  tnrt_status status = source->kind == TNRT_SOURCE_JSONL
+                           ? tnrt_jsonl_read(r->message, r->alloc, path, source->drops_bad != 0, table)
+                           : tnrt_table_read(r->message, r->alloc, path, &format, table);
+  if (status == TNRT_OK && table->n_dropped && r->n_dropped == 0) r->first_dropped = *r->message;
+  if (status == TNRT_OK) r->n_dropped += table->n_dropped;
   return status;
+}
+
+/* A file of a split, or the n files of its arrays. */
+static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const *paths, uint32_t n) {
+  uint32_t file = r->n_files++; /* counted, so that it is freed */
+  int64_t before = file ? r->ends[file - 1] : 0;
+  tnrt_status status = r->tables ? read_table(r, paths[0], &r->tables[file])
+                                 : tnrt_columns_read(r->message, r->alloc, r->plan->source.kind, paths, n,
+                                                     &r->arrays[file]);
+  r->ends[file] = before;
+  if (status == TNRT_OK) status = file == 0 ? name_columns(r) : check_columns(r, file, paths[0]);
+  if (status != TNRT_OK) return status;
+  int64_t more = r->tables ? r->tables[file].n_rows : r->arrays[file].columns[0].n;
+  r->n[split] += more;
+  r->ends[file] = before + more;
+  return TNRT_OK;
+}
+
+static bool is_text(uint32_t kind) { return kind == TNRT_SOURCE_TABLE || kind == TNRT_SOURCE_JSONL; }
+
+/* Files that belong together: the pair of npy and of idx. */
+static tnrt_status read_split(tnrt_records *r, const tnrt_data_paths *paths, uint32_t split) {
+  const char *list[2] = {NULL, NULL};
+  bool is_pair = r->plan->source.kind == TNRT_SOURCE_NPY || r->plan->source.kind == TNRT_SOURCE_IDX;
+  uint32_t n = n_paths(r, paths, split), step = is_pair ? n : 1;
+  tnrt_status status = TNRT_OK;
+  if (is_pair && n > 2)
+    return tnrt_fail(r->message, TNRT_BAD_INPUT, "split '%s' has %u files, two at most are taken",
+                     tnrt_split_name(split), n);
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i += step) {
+    for (uint32_t k = 0; k < step; k++) list[k] = path_of(r, paths, split, i + k);
+    status = read_file(r, split, list, step);
+  }
+  return status;
+}
+
+static tnrt_status check_kind(const tnrt_records *r) {
+  uint32_t kind = r->plan->source.kind;
+  if (is_text(kind) || kind <= TNRT_SOURCE_IMAGES) return TNRT_OK;
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "data '%.100s': this kind of source is not supported yet",
+                   tnrt_plan_text(r->plan, r->plan->source.name));
 }
 
 tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new) {
   *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message};
   uint32_t n = 0, n_splits = is_new ? 1 : TNRT_N_SPLITS;
-  if (plan->source.kind != TNRT_SOURCE_TABLE)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "data '%.100s': this kind of source is not supported yet",
-                     tnrt_plan_text(plan, plan->source.name));
+  tnrt_status status = check_kind(r);
   for (uint32_t s = 0; s < n_splits; s++) n += n_paths(r, paths, s);
-  r->tables = take(alloc, n, sizeof *r->tables);
+  if (status != TNRT_OK) return status;
+  if (is_text(plan->source.kind)) r->tables = take(alloc, n, sizeof *r->tables);
+  else r->arrays = take(alloc, n, sizeof *r->arrays);
   r->ends = take(alloc, n, sizeof *r->ends);
-  if (!r->tables || !r->ends) return no_memory(r);
-  tnrt_status status = TNRT_OK;
-  for (uint32_t s = 0; s < n_splits; s++)
-    for (uint32_t i = 0; i < n_paths(r, paths, s) && status == TNRT_OK; i++)
-      status = read_file(r, s, path_of(r, paths, s, i));
+  if ((!r->tables && !r->arrays) || !r->ends) return no_memory(r);
+  for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, paths, s);
+  if (status == TNRT_OK && r->n_files == 0)
+    status = tnrt_fail(message, TNRT_BAD_INPUT, "data '%.100s' names no file", tnrt_plan_text(plan, plan->source.name));
   return status;
 }
 
 void tnrt_records_close(tnrt_records *r) {
   if (!r->alloc) return;
-  for (uint32_t i = 0; i < r->n_files; i++) tnrt_table_free(r->alloc, &r->tables[i]);
+  for (uint32_t i = 0; i < r->n_files; i++) {
+    if (r->tables) tnrt_table_free(r->alloc, &r->tables[i]);
+    else tnrt_columns_free(r->alloc, &r->arrays[i]);
+  }
   if (r->tables) r->alloc->give(r->alloc->user, r->tables);
+  if (r->arrays) r->alloc->give(r->alloc->user, r->arrays);
   if (r->ends) r->alloc->give(r->alloc->user, r->ends);
   if (r->names) r->alloc->give(r->alloc->user, r->names);
   *r = (tnrt_records){0};
@@ -114,7 +168,7 @@ static tnrt_status bind_named(const tnrt_records *r, const tnrt_field *field, tn
     uint32_t column = find_column(r, name);
     if (column == r->n_columns)
       return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.100s', which field '%.100s' takes",
-                       r->tables[0].path, name, tnrt_plan_text(r->plan, field->name));
+                       file_name(r), name, tnrt_plan_text(r->plan, field->name));
     is_taken[column] = 1;
     if (binding) binding->columns[binding->n++] = column;
   }
@@ -133,9 +187,9 @@ static tnrt_status bind_rest(const tnrt_records *r, const tnrt_field *field, tnr
                              const uint8_t *is_taken) {
   for (uint32_t c = 0; c < r->n_columns; c++)
     if (!is_taken[c]) binding->columns[binding->n++] = c;
-  if (field->n_links || binding->n == field->count) return TNRT_OK;
+  if (field->n_links || binding->n == field->count || (binding->n == 1 && !r->tables)) return TNRT_OK;
   return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: field '%.100s' has %lld elements, the file has %u columns "
-                   "for it", r->tables[0].path, tnrt_plan_text(r->plan, field->name), (long long)field->count,
+                   "for it", file_name(r), tnrt_plan_text(r->plan, field->name), (long long)field->count,
                    binding->n);
 }
 
@@ -174,25 +228,29 @@ void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_
     if (bindings[i].columns) alloc->give(alloc->user, bindings[i].columns);
 }
 
-/* ---- cells ---- */
+/* ---- places ---- */
 
-static const tnrt_table *find_row(const tnrt_records *r, int64_t record, int64_t *out_row) {
+static uint32_t find_file(const tnrt_records *r, int64_t record, int64_t *out_row) {
   uint32_t i = 0;
   while (record >= r->ends[i]) i++;
   *out_row = record - (i ? r->ends[i - 1] : 0);
-  return &r->tables[i];
+  return i;
 }
 
 static void place(const tnrt_records *r, int64_t record, const char *column, char *out, size_t bytes) {
   int64_t row;
-  const tnrt_table *table = find_row(r, record, &row);
-  snprintf(out, bytes, "%.200s:%lld%s%.100s%s", table->path, (long long)table->lines[row], column ? ": column '" : "",
-           column ? column : "", column ? "'" : "");
+  uint32_t file = find_file(r, record, &row);
+  const char *path = r->tables ? r->tables[file].path : tnrt_plan_text(r->plan, r->plan->source.name);
+  long long line = r->tables ? r->tables[file].lines[row] : row;
+  snprintf(out, bytes, r->tables ? "%.200s:%lld%s%.100s%s" : "%.200s[%lld]%s%.100s%s", path, line,
+           column ? ": column '" : "", column ? column : "", column ? "'" : "");
 }
 
 void tnrt_records_place(const tnrt_records *r, int64_t record, const tnrt_binding *binding, char *out, size_t bytes) {
   place(r, record, binding && binding->n == 1 ? r->names[binding->columns[0]] : NULL, out, bytes);
 }
+
+/* ---- cells ---- */
 
 static bool is_missing(const tnrt_records *r, const char *cell) {
   uint32_t missing = r->plan->source.missing;
@@ -206,32 +264,91 @@ static tnrt_status fail_cell(const tnrt_records *r, int64_t record, uint32_t col
   return tnrt_fail(r->message, TNRT_BAD_INPUT, cell ? "%s: %s, found '%.60s'" : "%s: %s", at, what, cell);
 }
 
+/* The numbers of an array of JSON, arrays inside of it one after the other. */
+static tnrt_status read_list(const tnrt_records *r, int64_t record, uint32_t column, const char *cell,
+                             tnrt_value *out) {
+  tnrt_json json = tnrt_json_over(cell, strlen(cell));
+  bool is_inside = tnrt_json_enter(&json, '[');
+  while (is_inside && !json.error) {
+    if (!tnrt_json_more(&json)) {
+      is_inside = json.depth > 0;
+      continue;
+    }
+    if (tnrt_json_peek(&json) == '[') {
+      tnrt_json_enter(&json, '[');
+      continue;
+    }
+    if (!tnrt_value_reserve(out, out->count + 1 > (int64_t)out->room ? 2 * out->count + 16 : out->count + 1))
+      return no_memory(r);
+    if (tnrt_json_number(&json, &out->numbers[out->count])) out->count++;
+  }
+  return json.error ? fail_cell(r, record, column, "expected an array of numbers", cell) : TNRT_OK;
+}
+
 static tnrt_status read_number(const tnrt_records *r, int64_t record, const tnrt_chain *chain, uint32_t column,
-                               const char *cell, double *out) {
+                               const char *cell, tnrt_value *out) {
+  double *to = &out->numbers[out->count];
+  if (*cell == '[' && r->plan->source.kind == TNRT_SOURCE_JSONL) return read_list(r, record, column, cell, out);
+  out->count++;
   if (is_missing(r, cell)) {
-    *out = __builtin_nan("");
+    *to = __builtin_nan("");
     return chain->takes_missing ? TNRT_OK : fail_cell(r, record, column, "the cell is empty", *cell ? cell : NULL);
   }
-  return tnrt_number_read(cell, out) ? TNRT_OK : fail_cell(r, record, column, "expected a number", cell);
+  return tnrt_number_read(cell, to) ? TNRT_OK : fail_cell(r, record, column, "expected a number", cell);
+}
+
+static tnrt_status cells_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
+                               const tnrt_binding *binding, tnrt_value *out) {
+  int64_t row;
+  const tnrt_table *table = &r->tables[find_file(r, record, &row)];
+  tnrt_status status = TNRT_OK;
+  out->kind = chain->takes_texts ? TNRT_VALUE_TEXTS : TNRT_VALUE_NUMBERS;
+  for (uint32_t i = 0; i < binding->n && status == TNRT_OK; i++) {
+    const char *cell = tnrt_table_cell(table, row, binding->columns[i]);
+    if (!tnrt_value_reserve(out, out->count + binding->n - i)) return no_memory(r);
+    if (!chain->takes_texts)
+      status = read_number(r, record, chain, binding->columns[i], cell, out);
+    else if (chain->field->n_classes && is_missing(r, cell))
+      status = fail_cell(r, record, binding->columns[i], "the cell is empty", NULL);
+    else
+      out->texts[out->count++] = cell;
+  }
+  return status;
+}
+
+/* ---- arrays ---- */
+
+static tnrt_status array_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
+                               const tnrt_binding *binding, tnrt_value *out) {
+  int64_t row;
+  const tnrt_columns *file = &r->arrays[find_file(r, record, &row)];
+  for (uint32_t i = 0; i < binding->n; i++) {
+    const tnrt_column *column = &file->columns[binding->columns[i]];
+    uint32_t dtype;
+    const int64_t *extents;
+    const uint8_t *data;
+    if (column->labels) {
+      if (!chain->takes_texts)
+        return fail_cell(r, record, binding->columns[i], "expected numbers", column->labels[row]);
+      out->kind = TNRT_VALUE_TEXTS;
+      out->texts[out->count++] = column->labels[row];
+      continue;
+    }
+    tnrt_column_record(column, row, &dtype, &out->ndim, &extents, &data);
+    int64_t n = tnrt_count_of(out->ndim, extents);
+    if (n < 0 || !tnrt_value_reserve(out, out->count + n)) return no_memory(r);
+    for (int64_t k = 0; k < n; k++) out->numbers[out->count + k] = tnrt_element(dtype, data, k);
+    out->count += n;
+    for (uint32_t k = 0; k < out->ndim && k < 4; k++) out->extents[k] = extents[k];
+  }
+  return TNRT_OK;
 }
 
 tnrt_status tnrt_records_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
                                const tnrt_binding *binding, tnrt_value *out) {
-  int64_t row;
-  const tnrt_table *table = find_row(r, record, &row);
   if (!tnrt_value_reserve(out, binding->n)) return no_memory(r);
-  out->count = binding->n;
+  out->kind = TNRT_VALUE_NUMBERS;
+  out->count = 0;
   out->ndim = 1;
-  out->kind = chain->takes_texts ? TNRT_VALUE_TEXTS : TNRT_VALUE_NUMBERS;
-  tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < binding->n && status == TNRT_OK; i++) {
-    const char *cell = tnrt_table_cell(table, row, binding->columns[i]);
-    if (!chain->takes_texts)
-      status = read_number(r, record, chain, binding->columns[i], cell, &out->numbers[i]);
-    else if (chain->field->n_classes && is_missing(r, cell))
-      status = fail_cell(r, record, binding->columns[i], "the cell is empty", NULL);
-    else
-      out->texts[i] = cell;
-  }
-  return status;
+  return r->tables ? cells_value(r, record, chain, binding, out) : array_value(r, record, chain, binding, out);
 }

@@ -2,6 +2,7 @@
 #ifndef TNRT_TRAIN_RECORDS_H
 #define TNRT_TRAIN_RECORDS_H
 
+#include "runtime/train/arrays.h"
 #include "runtime/train/chain.h"
 #include "runtime/train/table.h"
 
@@ -14,7 +15,8 @@ typedef struct tnrt_records {
   const tnrt_training *plan;
   const tnrt_alloc *alloc;
   tnrt_message *message;
-  tnrt_table *tables;
+  tnrt_table *tables;          /* n_files, of texts; or */
+  tnrt_columns *arrays;        /* n_files, of arrays */
   int64_t *ends;               /* records up to the end of each file */
   uint32_t n_files;
   const char **names;          /* of columns */
@@ -42,8 +44,9 @@ int64_t tnrt_records_count(const tnrt_records *records);
 tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_binding *bindings);
 void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_t n);
 
-/* What stands in a record for a field: texts, or numbers where the chain takes those. TNRT_BAD_INPUT: a cell that is no
- * number, or empty where the chain takes no missing ones; the message has file, line and column. */
+/* What stands in a record for a field: texts, or numbers where the chain takes those or there are arrays.
+ * TNRT_BAD_INPUT: a cell that is no number, or empty where the chain takes no missing ones; the message has file, line
+ * and column. */
 tnrt_status tnrt_records_value(const tnrt_records *records, int64_t record, const tnrt_chain *chain,
                                const tnrt_binding *binding, tnrt_value *out);
 

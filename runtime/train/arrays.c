@@ -1,0 +1,229 @@
+/* Columns that are arrays; see arrays.h. */
+#include "runtime/train/arrays.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/core/dtype.h"
+#include "runtime/core/file.h"
+
+static void *take(const tnrt_alloc *alloc, size_t n, size_t bytes) {
+  size_t all;
+  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
+  void *memory = alloc->get(alloc->user, all ? all : 1, 64);
+  if (memory) memset(memory, 0, all);
+  return memory;
+}
+
+static tnrt_status no_memory(tnrt_message *message, const char *path) {
+  return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %.200s", path);
+}
+
+void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns) {
+  for (uint32_t i = 0; i < columns->n; i++) {
+    tnrt_column *c = &columns->columns[i];
+    tnrt_array_free(alloc, &c->array);
+    for (int64_t k = 0; c->images && k < c->n; k++) tnrt_array_free(alloc, &c->images[k]);
+    void *const blocks[] = {c->name_owned, c->file, c->images, c->labels, c->texts};
+    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++)
+      if (blocks[k]) alloc->give(alloc->user, blocks[k]);
+  }
+  if (columns->columns) alloc->give(alloc->user, columns->columns);
+  *columns = (tnrt_columns){0};
+}
+
+void tnrt_column_record(const tnrt_column *c, int64_t record, uint32_t *out_dtype, uint32_t *out_ndim,
+                        const int64_t **out_extents, const uint8_t **out_data) {
+  const tnrt_array *a = c->images ? &c->images[record] : &c->array;
+  *out_dtype = a->dtype;
+  *out_ndim = c->images ? a->ndim : a->ndim - 1;
+  *out_extents = c->images ? a->extents : a->extents + 1;
+  *out_data = c->images ? a->data : a->data + (size_t)record * (size_t)(a->bytes / a->extents[0]);
+}
+
+/* An array whose first axis counts records. */
+static tnrt_status check_records(tnrt_message *message, const char *path, tnrt_column *c) {
+  if (c->array.ndim == 0)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: '%.100s' is one number, not one a record", path, c->name);
+  c->n = c->array.extents[0];
+  return TNRT_OK;
+}
+
+/* ---- .npy, IDX ---- */
+
+static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, const char *const *paths,
+                             uint32_t n, tnrt_columns *out) {
+  static const char *const names[2][2] = {{"x", "y"}, {"image", "label"}};
+  tnrt_status status = TNRT_OK;
+  if (n > 2 || (is_idx && n != 2))
+    return tnrt_fail(message, TNRT_BAD_INPUT, "%s has two files a split, images and labels: here are %u", "idx", n);
+  out->columns = take(alloc, n, sizeof *out->columns);
+  if (!out->columns) return no_memory(message, paths[0]);
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
+    tnrt_column *c = &out->columns[out->n++];
+    size_t bytes;
+    c->name = names[is_idx][i];
+    status = (is_idx ? tnrt_gzip_read : tnrt_file_read)(message, alloc, paths[i], &c->file, &bytes);
+    if (status == TNRT_OK)
+      status = is_idx ? tnrt_idx_read(message, alloc, paths[i], c->file, bytes, &c->array)
+                      : tnrt_npy_read(message, alloc, c->file, bytes, &c->array);
+    if (status == TNRT_OK) status = check_records(message, paths[i], c);
+  }
+  return status;
+}
+
+/* ---- .npz ---- */
+
+static tnrt_status read_member(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const tnrt_npz *npz,
+                               const tnrt_npz_member *member, tnrt_column *c) {
+  c->name = c->name_owned = take(alloc, member->name_bytes + 1, 1);
+  if (!c->name) return no_memory(message, path);
+  memcpy(c->name_owned, member->name, member->name_bytes);
+  tnrt_status status = tnrt_npz_read(message, alloc, npz, member, &c->array);
+  return status == TNRT_OK ? check_records(message, path, c) : status;
+}
+
+static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, const char *path, tnrt_columns *out) {
+  tnrt_npz npz, first;
+  tnrt_npz_member member;
+  uint8_t *data;
+  size_t bytes;
+  bool found = true;
+  uint32_t n = 0;
+  tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
+  if (status != TNRT_OK) return status;
+  status = tnrt_npz_open(message, data, bytes, &npz);
+  first = npz;
+  while (status == TNRT_OK && found) {
+    status = tnrt_npz_next(message, &npz, &member, &found);
+    n += status == TNRT_OK && found;
+  }
+  out->columns = take(alloc, n + 1, sizeof *out->columns);
+  if (!out->columns && status == TNRT_OK) status = no_memory(message, path);
+  if (status == TNRT_OK) out->columns[0].file = data; /* stored members lie in it */
+  if (status == TNRT_OK && n) out->n = 1;
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
+    out->n = i + 1;
+    status = tnrt_npz_next(message, &first, &member, &found);
+    if (status == TNRT_OK) status = read_member(message, alloc, path, &first, &member, &out->columns[i]);
+  }
+  if (!out->n) alloc->give(alloc->user, data);
+  if (status == TNRT_OK && n == 0) status = tnrt_fail(message, TNRT_BAD_INPUT, "%.200s holds no array", path);
+  return status;
+}
+
+/* ---- folders of images ---- */
+
+typedef struct listing {
+  tnrt_message *message;
+  const tnrt_alloc *alloc;
+  char *texts; /* "LABEL/FILE" one after the other, each ended by a zero */
+  size_t bytes, room;
+  int64_t n;
+} listing;
+
+static tnrt_status list_add(listing *l, const char *label, const char *name) {
+  size_t need = strlen(label) + strlen(name) + 2;
+  if (l->room - l->bytes < need) {
+    size_t room = 2 * l->room + need + 4096;
+    char *texts = l->alloc->get(l->alloc->user, room, 1);
+    if (!texts) return no_memory(l->message, label);
+    if (l->bytes) memcpy(texts, l->texts, l->bytes);
+    if (l->texts) l->alloc->give(l->alloc->user, l->texts);
+    l->texts = texts;
+    l->room = room;
+  }
+  l->bytes += (size_t)snprintf(l->texts + l->bytes, need, "%s/%s", label, name) + 1;
+  l->n++;
+  return TNRT_OK;
+}
+
+static tnrt_status list_label(listing *l, const char *folder, const char *label) {
+  char path[4096];
+  struct stat st;
+  snprintf(path, sizeof path, "%s/%s", folder, label);
+  if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return TNRT_OK;
+  DIR *dir = opendir(path);
+  if (!dir) return tnrt_fail(l->message, TNRT_BAD_INPUT, "cannot open %.300s: %s", path, strerror(errno));
+  tnrt_status status = TNRT_OK;
+  for (struct dirent *e; status == TNRT_OK && (e = readdir(dir)) != NULL;)
+    if (e->d_name[0] != '.') status = list_add(l, label, e->d_name);
+  closedir(dir);
+  return status;
+}
+
+static tnrt_status list_folder(listing *l, const char *folder) {
+  DIR *dir = opendir(folder);
+  if (!dir) return tnrt_fail(l->message, TNRT_BAD_INPUT, "cannot open %.300s: %s", folder, strerror(errno));
+  tnrt_status status = TNRT_OK;
+  for (struct dirent *e; status == TNRT_OK && (e = readdir(dir)) != NULL;)
+    if (e->d_name[0] != '.') status = list_label(l, folder, e->d_name);
+  closedir(dir);
+  if (status == TNRT_OK && l->n == 0)
+    status = tnrt_fail(l->message, TNRT_BAD_INPUT, "%.300s has no picture: they lie in FOLDER/LABEL/FILE", folder);
+  return status;
+}
+
+static int by_bytes(const void *p, const void *q) { return strcmp(*(const char *const *)p, *(const char *const *)q); }
+
+static tnrt_status read_pictures(listing *l, const char *folder, tnrt_column *images, tnrt_column *labels) {
+  char path[4096];
+  tnrt_status status = TNRT_OK;
+  for (int64_t i = 0; i < l->n && status == TNRT_OK; i++) {
+    uint8_t *data;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/%s", folder, labels->labels[i]);
+    status = tnrt_file_read(l->message, l->alloc, path, &data, &bytes);
+    if (status != TNRT_OK) return status;
+    status = tnrt_image_read(l->message, l->alloc, path, data, bytes, &images->images[i]);
+    l->alloc->give(l->alloc->user, data);
+    /* The label is the folder's name: what stands before the slash. */
+    *strchr((char *)(uintptr_t)labels->labels[i], '/') = 0;
+  }
+  return status;
+}
+
+tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, tnrt_columns *out) {
+  listing l = {.message = message, .alloc = alloc};
+  *out = (tnrt_columns){0};
+  tnrt_status status = list_folder(&l, folder);
+  out->columns = take(alloc, 2, sizeof *out->columns);
+  const char **names = take(alloc, (size_t)l.n, sizeof *names);
+  tnrt_array *images = take(alloc, (size_t)l.n, sizeof *images);
+  if (status == TNRT_OK && (!out->columns || !names || !images)) status = no_memory(message, folder);
+  if (!out->columns) {
+    void *const blocks[] = {l.texts, names, images};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+      if (blocks[i]) alloc->give(alloc->user, blocks[i]);
+    return status;
+  }
+  out->n = 2;
+  out->columns[0] = (tnrt_column){.name = "image", .images = images, .n = l.n};
+  out->columns[1] = (tnrt_column){.name = "label", .labels = names, .texts = l.texts, .n = l.n};
+  if (status != TNRT_OK) return status;
+  const char *at = l.texts;
+  for (int64_t i = 0; i < l.n; i++, at += strlen(at) + 1) names[i] = at;
+  qsort(names, (size_t)l.n, sizeof *names, by_bytes);
+  return read_pictures(&l, folder, &out->columns[0], &out->columns[1]);
+}
+
+/* ---- all ---- */
+
+tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t kind, const char *const *paths,
+                              uint32_t n, tnrt_columns *out) {
+  *out = (tnrt_columns){0};
+  if (n == 0) return tnrt_fail(message, TNRT_BAD_INPUT, "the data names no file");
+  tnrt_status status = kind == TNRT_SOURCE_NPZ      ? read_npz(message, alloc, paths[0], out)
+                       : kind == TNRT_SOURCE_IMAGES ? tnrt_images_read(message, alloc, paths[0], out)
+                                                    : read_pair(message, alloc, kind == TNRT_SOURCE_IDX, paths, n, out);
+  for (uint32_t i = 1; i < out->n && status == TNRT_OK; i++)
+    if (out->columns[i].n != out->columns[0].n)
+      status = tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: '%.50s' has %lld records, '%.50s' has %lld", paths[0],
+                         out->columns[0].name, (long long)out->columns[0].n, out->columns[i].name,
+                         (long long)out->columns[i].n);
+  return status;
+}

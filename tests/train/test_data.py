@@ -1,0 +1,357 @@
+"""Sources and functions of data blocks against numpy: what training programs read, split, fit and make of it.
+
+usage: test_data.py BUILD_DIR
+"""
+import gzip
+import json
+import os
+import shutil
+import struct
+import tempfile
+import zlib
+
+import numpy as np
+
+from common import Count, tool
+
+TYPES = {0: np.float64, 1: np.float32, 2: np.float16, 10: np.int64, 11: np.int32, 19: np.uint8}
+F64, F32, F16, I64, I32, U8 = TYPES
+TABLE, NPY, NPZ, IDX, IMAGES, JSONL, TEXT, TOKENS = range(8)
+LINKS = ("lower join words bpe wordpiece pad_or_cut length window one_hot bins minmax impute clip_outliers log log1p "
+         "sqrt abs pad random_crop flip noise add sub rsub mul div rdiv").split()
+ALL, TRAIN = 7, 1
+
+
+def link(name, i0=0, i1=0, number=0.0, text="-", field=0, splits=ALL):
+    return "link %d %d %d %d %.17g %s %d" % (LINKS.index(name), splits, i0, i1, number, text, field)
+
+
+class Reader:
+    """One folder; read() gives the fields as arrays, the samples of each split, and what was dropped."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+
+    def read(self, source, fields):
+        """source: lines; fields: (name, type, classes, extents, columns, links)."""
+        lines = [line.replace("@", self.folder + "/") for line in source]
+        for name, dtype, classes, extents, columns, links in fields:
+            lines.append("field %s %d %d %s" % (name, dtype, classes, " ".join(map(str, extents))))
+            if columns:
+                lines.append("takes " + " ".join(columns))
+            lines += links
+        told = tool("train_fields", "\n".join(lines) + "\n", self.folder).splitlines()
+        if told[0].startswith("error: "):
+            return told[0][7:]
+        *counts, dropped = map(int, told[0].split())
+        out = {}
+        for name, dtype, _, extents, _, _ in fields:
+            values = np.fromfile(self.path(name + ".bin"), TYPES[dtype])
+            out[name] = values.reshape(-1, *extents)
+        out["counts"], out["dropped"], out["labels"] = counts, dropped, told[1:]
+        return out
+
+
+def table(drops=0, fractions="0.7 0.1 0.2", name="t.csv", kind=TABLE, **more):
+    return ["kind %d" % kind, "separator ,", "header 1", "drops %d" % drops, "fractions " + fractions,
+            "path 0 @" + name] + ["%s %s" % pair for pair in more.items()]
+
+
+def same(a, b, what="", tolerance=0.0):
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape, "%s: shapes %s and %s" % (what, a.shape, b.shape)
+    assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), "%s: %s, not %s" % (what, a[:5], b[:5])
+
+
+def refused(told, text):
+    assert isinstance(told, str) and text in told, "%r is not in %r" % (text, told)
+
+
+# ---- tables ----
+
+def numbers(r, n=200):
+    """A table of numbers, some missing, and its values."""
+    g = np.random.default_rng(5)
+    x = np.round(g.normal(size=(n, 3)) * [1, 10, 100] + [5, 0, -3], 3)
+    x[g.random((n, 3)) < 0.1] = np.nan
+    lines = ["a,b,c,kind"] + [",".join("" if np.isnan(v) else "%.3f" % v for v in row) + "," +
+                              "red green blue".split()[i % 3] for i, row in enumerate(x)]
+    r.write("t.csv", "\n".join(lines) + "\n")
+    return x
+
+
+def test_numeric_links(r):
+    x = numbers(r)
+    own = x[:140]
+
+    def expect(links, want, takes=("a", "b", "c"), dtype=F32, extents=(3,)):
+        got = r.read(table(), [("x", dtype, 0, extents, takes, links)])
+        assert not isinstance(got, str), got
+        same(got["x"], want.reshape(got["x"].shape).astype(TYPES[dtype]), links, 1e-12 if dtype == F64 else 0)
+
+    mean, median = np.nanmean(own, axis=0), np.nanmedian(own, axis=0)
+    filled = np.where(np.isnan(x), mean, x)
+    expect([link("impute", text="mean")], filled, dtype=F64)
+    expect([link("impute", text="median")], np.where(np.isnan(x), median, x), dtype=F64)
+    expect([link("impute", text="zero")], np.nan_to_num(x), dtype=F64)
+    low, high = np.nanmin(own, axis=0), np.nanmax(own, axis=0)
+    expect([link("minmax"), link("impute", text="zero")], np.nan_to_num((x - low) / (high - low)), dtype=F64)
+    own = filled[:140]
+    away = 1.5 * own.std(axis=0)
+    expect([link("impute", text="mean"), link("clip_outliers", number=1.5)],
+           np.clip(filled, own.mean(axis=0) - away, own.mean(axis=0) + away), dtype=F64)
+    ranks = np.sort(own, axis=0)
+    limits = np.stack([ranks[140 * k // 4] for k in (1, 2, 3)])
+    expect([link("impute", text="mean"), link("bins", 4)], (filled[:, None, :] >= limits).sum(axis=1), dtype=I32)
+    for name, f in (("abs", np.abs), ("add", lambda v: v + 2.5), ("sub", lambda v: v - 2.5), ("mul", lambda v: v * 2.5),
+                    ("rsub", lambda v: 2.5 - v), ("div", lambda v: v / 2.5), ("rdiv", lambda v: 2.5 / v)):
+        expect([link("impute", text="mean"), link(name, number=2.5)], f(filled), dtype=F64)
+    for name, f in (("sqrt", np.sqrt), ("log1p", np.log1p), ("log", np.log)):
+        positive = np.abs(filled) + 1
+        expect([link("impute", text="mean"), link("abs"), link("add", number=1), link(name)], f(positive), dtype=F64)
+
+
+def test_bad_cells(r):
+    numbers(r)
+    field = [("x", F32, 0, (3,), ("a", "b", "c"), [])]
+    told = r.read(table(), field)
+    refused(told, ": the cell is empty")
+    got = r.read(table(drops=1), field)
+    x = numbers(r)
+    assert got["dropped"] == np.isnan(x).any(axis=1).sum()
+    same(got["x"], x[~np.isnan(x).any(axis=1)].astype(np.float32))
+    positive = [link("impute", text="mean"), link("log")]
+    refused(r.read(table(), [("x", F32, 0, (3,), ("a", "b", "c"), positive)]), "'log' of -")
+    refused(r.read(table(), [("x", F32, 0, (1,), ("d",), [])]), "t.csv:1: there is no column 'd', which field 'x' takes")
+    refused(r.read(table(), [("x", F32, 0, (2,), (), [])]), "field 'x' has 2 elements, the file has 4 columns for it")
+    refused(r.read(table(), [("y", I32, 4, (), ("kind",), [])]), "3 classes in the training split, the program was made "
+            "for 4")
+    refused(r.read(table(fractions="1 0.001 0"), [("y", I32, 3, (), ("kind",), [])]), "split 'valid' gets none")
+    r.write("u.csv", "a,b\n1,2\n1e39,3\n")
+    refused(r.read(table(name="u.csv", fractions="1 0 0"), [("x", F32, 0, (2,), ("a", "b"), [])]),
+            "u.csv:3: 1e+39 does not fit into f32 of field 'x'")
+    refused(r.read(table(name="u.csv", fractions="1 0 0"), [("x", U8, 0, (), ("b",), [link("div", number=2)])]),
+            "does not fit into u8")
+    r.write("v.csv", "a,b\n1,2\n1,2,3\n4,x\n4,5\n")
+    refused(r.read(table(name="v.csv", fractions="1 0 0"), [("x", F32, 0, (2,), (), [])]),
+            "v.csv:3: expected 2 cells as in the first row, found 3")
+    same(r.read(table(drops=1, name="v.csv", fractions="1 0 0"), [("x", F32, 0, (2,), (), [])])["x"], [[1, 2], [4, 5]])
+
+
+def test_labels(r):
+    n = 60
+    words, codes = ["pear", "Apple", "fig"], [10, 9, -2]
+    lines = ["w,n,v"] + ["%s,%d,%d" % (words[i % 3], codes[i * 7 % 3], i) for i in range(n)]
+    r.write("t.csv", "\n".join(lines + ["kiwi,10,60"]) + "\n")
+    fields = [("y", I32, 3, (), ("w",), []), ("z", I64, 3, (), ("n",), []), ("v", F32, 0, (), ("v",), [])]
+    refused(r.read(table(fractions="0.5 0 0.5"), fields), "t.csv:62: column 'w': 'kiwi' is no class of the training split")
+    got = r.read(table(drops=1, fractions="0.5 0 0.5"), fields)
+    same(got["y"], [sorted(words).index(words[i % 3]) for i in range(n)])
+    same(got["z"], [sorted(codes).index(codes[i * 7 % 3]) for i in range(n)])
+    assert got["labels"] == ["Apple", "fig", "pear", "-2", "9", "10"] and got["dropped"] == 1
+    r.write("t.csv", "\n".join(lines) + "\n")
+    got = r.read(table(shuffle=3), fields)
+    assert sorted(got["v"]) == list(range(n)) and list(got["v"]) != list(range(n))
+
+
+def test_one_hot(r):
+    r.write("t.csv", "w,v\n" + "".join("%s,%d\n" % ("abcd"[i % 4] if i > 4 else "e", i % 3) for i in range(5, 45)) +
+            "e,1\n")
+    fields = [("x", F32, 0, (5,), ("w",), [link("one_hot", 5)]),
+              ("z", F32, 0, (3,), ("v",), [link("add", number=1), link("one_hot", 3)])]
+    got = r.read(table(fractions="0.9 0 0.1"), fields)
+    same(got["x"], np.array([np.eye(5)["abcd".index("abcd"[i % 4])] for i in range(5, 45)] + [np.zeros(5)]))
+    same(got["z"], np.eye(3)[[i % 3 for i in range(5, 45)] + [1]])
+    fields[0] = ("x", F32, 0, (3,), ("w",), [link("one_hot", 3)])
+    refused(r.read(table(), fields), "one_hot has 3 places, the training split 4 values")
+
+
+def test_files_of_splits(r):
+    r.write("a.csv", "x,y\n1,2\n3,4\n5,6\n7,8\n")
+    r.write("b.csv", "x,y\n9,10\n")
+    r.write("c.csv", "y,x\n9,10\n")
+    source = table(name="a.csv", fractions="0.5 0.5 0") + ["path 2 @b.csv", "path 2 @b.csv"]
+    got = r.read(source, [("x", F32, 0, (2,), (), [])])
+    assert got["counts"] == [2, 2, 2]
+    same(got["x"], [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [9, 10]])
+    refused(r.read(source + ["path 2 @c.csv"], [("x", F32, 0, (2,), (), [])]), "c.csv:1: column 1 is 'y'")
+    r.write("d.csv", "1\t2\n3\t4\n")
+    got = r.read(["kind 0", "separator TAB", "header 0", "columns p q", "fractions 1 0 0", "path 0 @d.csv"],
+                 [("x", F32, 0, (), ("q",), [])])
+    same(got["x"], [2, 4])
+
+
+# ---- other sources ----
+
+def test_npy(r):
+    g = np.random.default_rng(1)
+    x, y = g.normal(size=(50, 2, 3)), g.integers(0, 4, 50) * 2
+    np.save(r.path("x.npy"), x)
+    np.save(r.path("y.npy"), y.astype(">i2"))
+    source = ["kind %d" % NPY, "fractions 0.8 0 0.2", "path 0 @x.npy", "path 0 @y.npy"]
+    got = r.read(source, [("x", F32, 0, (2, 3), ("x",), []), ("y", I32, 4, (), ("y",), [])])
+    same(got["x"], x.astype(np.float32))
+    same(got["y"], y // 2)
+    assert got["counts"] == [40, 0, 10] and got["labels"] == ["0", "2", "4", "6"]
+    np.save(r.path("y.npy"), y[:49])
+    refused(r.read(source, [("x", F32, 0, (2, 3), ("x",), [])]), "'x' has 50 records, 'y' has 49")
+    np.save(r.path("y.npy"), y + 0.5)
+    refused(r.read(source, [("x", F32, 0, (5,), ("x",), [])]), "field 'x' has 5 elements, the data 6")
+
+
+def test_npz(r):
+    x, t = np.arange(24, dtype=np.uint8).reshape(6, 4), np.linspace(0, 1, 6)
+    np.savez_compressed(r.path("a.npz"), x=x, t=t)
+    np.savez(r.path("b.npz"), x=x[:2], t=t[:2])
+    source = ["kind %d" % NPZ, "path 0 @a.npz", "path 1 @b.npz"]
+    got = r.read(source, [("x", F32, 0, (4,), ("x",), [link("div", number=255)]), ("t", F64, 0, (), ("t",), [])])
+    same(got["x"], (np.concatenate([x, x[:2]]) / 255).astype(np.float32))
+    same(got["t"], np.concatenate([t, t[:2]]))
+    np.savez(r.path("b.npz"), x=x[:2])
+    refused(r.read(source, [("t", F64, 0, (), ("t",), [])]), "b.npz has 1 columns")
+
+
+def idx(array):
+    code = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}[array.dtype.str[1:]]
+    return (struct.pack(">BBBB", 0, 0, code, array.ndim) + struct.pack(">%dI" % array.ndim, *array.shape) +
+            array.astype(array.dtype.newbyteorder(">")).tobytes())
+
+
+def test_idx(r):
+    g = np.random.default_rng(2)
+    images, labels = g.integers(0, 256, (30, 4, 5)).astype(np.uint8), (np.arange(30) % 10).astype(np.uint8)
+    r.write("images.gz", gzip.compress(idx(images)))
+    r.write("labels", idx(labels))
+    r.write("other", idx(images[:3].astype(np.float32) / 3))
+    r.write("more", idx(labels[:3].astype(np.int16)))
+    source = ["kind %d" % IDX, "path 0 @images.gz", "path 0 @labels", "path 2 @other", "path 2 @more"]
+    fields = [("x", F32, 0, (1, 4, 5), ("image",), []), ("y", I32, 10, (), ("label",), [])]
+    got = r.read(source, fields)
+    same(got["x"][:30, 0], images)
+    same(got["x"][30:, 0], images[:3].astype(np.float32) / 3)
+    same(got["y"], list(labels) + [0, 1, 2])
+    r.write("images.gz", gzip.compress(idx(images))[:-20])
+    refused(r.read(source, fields), "images.gz: damaged gzip")
+    r.write("images.gz", idx(images)[:-20])
+    refused(r.read(source, fields), "an IDX file of 600 bytes of elements is said, there are 580")
+    r.write("images.gz", b"no such file")
+    refused(r.read(source, fields), "images.gz is no IDX file")
+
+
+def png(array, depth=8, color=None, palette=None, filters=(0, 1, 2, 3, 4)):
+    """array: [height, width, samples], of values that fit depth."""
+    h, w, s = array.shape
+    color = {1: 0, 2: 4, 3: 2, 4: 6}[s] if color is None else color
+    bits = np.unpackbits(array.astype(">u2" if depth == 16 else np.uint8).view(np.uint8).reshape(h, w * s, -1), axis=2)
+    rows = np.packbits(bits[:, :, -depth:].reshape(h, -1), axis=1).astype(int)
+    step, above, raw = max(1, s * depth // 8), np.zeros(rows.shape[1], int), b""
+    for y, row in enumerate(rows):
+        f = filters[y % len(filters)]
+        left = np.concatenate([np.zeros(step, int), row[:-step]]) if step < len(row) else np.zeros(len(row), int)
+        corner = np.concatenate([np.zeros(step, int), above[:-step]]) if step < len(row) else np.zeros(len(row), int)
+        p = left + above - corner
+        distances = np.abs(np.stack([p - left, p - above, p - corner]))
+        paeth = np.choose(distances.argmin(axis=0), [left, above, corner])
+        guess = [0, left, above, (left + above) // 2, paeth][f]
+        raw += bytes([f]) + ((row - guess) % 256).astype(np.uint8).tobytes()
+        above = row
+    out = b"\x89PNG\r\n\x1a\n"
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, color, 0, 0, 0)), (b"tEXt", b"a\0b")]
+    chunks += [(b"PLTE", palette)] if palette else []
+    packed = zlib.compress(raw)
+    chunks += [(b"IDAT", packed[:7]), (b"IDAT", packed[7:]), (b"IEND", b"")]
+    for name, body in chunks:
+        out += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return out
+
+
+def test_images(r):
+    g = np.random.default_rng(3)
+    shutil.rmtree(r.path("pets"), ignore_errors=True)
+    for label in ("dog", "cat"):
+        os.makedirs(r.path("pets/" + label))
+    gray = g.integers(0, 256, (6, 5, 1))
+    alpha = np.concatenate([gray, gray[::-1]], axis=2)
+    small = {depth: g.integers(0, 1 << depth, (6, 5, 1)) for depth in (1, 2, 4)}
+    deep = g.integers(0, 65536, (6, 5, 1))
+    pictures = {"dog/1.png": (png(gray), gray), "dog/2.png": (png(alpha), gray), "cat/z.png": (png(deep, 16), deep >> 8),
+                "cat/a.pgm": (b"P5\n# a comment\n5 6\n255\n" + gray.astype(np.uint8).tobytes(), gray)}
+    for depth, values in small.items():
+        pictures["cat/%d.png" % depth] = (png(values, depth), values * 255 // ((1 << depth) - 1))
+    for name, (content, _) in pictures.items():
+        r.write("pets/" + name, content)
+    source = ["kind %d" % IMAGES, "path 0 @pets"]
+    fields = [("x", U8, 0, (1, 6, 5), ("image",), []), ("y", I32, 2, (), ("label",), [])]
+    got = r.read(source, fields)
+    assert not isinstance(got, str), got
+    names = sorted(pictures)
+    same(got["x"], np.stack([pictures[name][1].transpose(2, 0, 1) for name in names]))
+    same(got["y"], [name.startswith("dog") for name in names])
+    assert got["labels"] == ["cat", "dog"]
+    shutil.rmtree(r.path("pets/dog"))
+    os.makedirs(r.path("pets/dog"))
+    shutil.rmtree(r.path("pets/cat"))
+    rgb, index = g.integers(0, 256, (6, 5, 4)), g.integers(0, 3, (6, 5, 1))
+    palette = g.integers(0, 256, (3, 3)).astype(np.uint8)
+    r.write("pets/dog/a.png", png(rgb[:, :, :3]))
+    r.write("pets/dog/b.png", png(rgb))
+    r.write("pets/dog/c.png", png(index, 8, 3, palette.tobytes()))
+    r.write("pets/dog/d.ppm", b"P6 5 6 255\n" + rgb[:, :, :3].astype(np.uint8).tobytes())
+    fields = [("x", F32, 0, (3, 6, 5), ("image",), [link("div", number=255)])]
+    want = [rgb[:, :, :3], rgb[:, :, :3], palette[index[:, :, 0]], rgb[:, :, :3]]
+    same(r.read(source, fields)["x"], (np.stack([w.transpose(2, 0, 1) for w in want]) / 255).astype(np.float32))
+    whole = png(rgb)
+    for cut in range(1, len(whole) - 16, 7):
+        r.write("pets/dog/b.png", whole[:cut])
+        assert isinstance(r.read(source, fields), str), cut
+    r.write("pets/dog/b.png", png(index, 8, 3, palette[:1].tobytes()))
+    refused(r.read(source, fields), "a colour that the palette has not")
+    refused(r.read(["kind %d" % IMAGES, "path 0 @none"], fields), "cannot open")
+
+
+def test_jsonl(r):
+    rows = [{"name": "a\"\\\n\u00e9", "v": 1.5, "in": {"w": [1, 2, 3], "ok": True}, "z": None},
+            {"v": -2e3, "name": "b", "in": {"ok": False, "w": [[4], [5, 6]]}, "more": {"x": [{"y": 1}]}}]
+    lines = [json.dumps(row) for row in rows]
+    r.write("t.jsonl", lines[0] + "\n\n" + lines[1])
+    source = table(name="t.jsonl", kind=JSONL, fractions="1 0 0")
+    fields = [("v", F64, 0, (), ("v",), []), ("w", F32, 0, (3,), ("in.w",), []), ("ok", F32, 0, (), ("in.ok",), []),
+              ("y", I32, 2, (), ("name",), [])]
+    got = r.read(source, fields)
+    assert not isinstance(got, str), got
+    same(got["v"], [1.5, -2000])
+    same(got["w"], [[1, 2, 3], [4, 5, 6]])
+    same(got["ok"], [1, 0])
+    assert got["labels"][0].startswith("a\"\\") and got["labels"][-1] == "b"
+    r.write("t.jsonl", lines[0] + "\n[1]\n" + lines[1] + "\n{\"v\": \"x\"}\n{\"v\": 1,}\n")
+    refused(r.read(source, fields), "t.jsonl:2: expected an object of JSON")
+    got = r.read(table(name="t.jsonl", kind=JSONL, fractions="1 0 0", drops=1), fields)
+    assert got["dropped"] == 3, got["dropped"]
+    same(got["v"], [1.5, -2000])
+    refused(r.read(table(name="t.jsonl", kind=JSONL, fractions="1 0 0", drops=1), [("x", F32, 0, (), ("z",), [])]),
+            "split 'train' gets none")
+
+
+def main():
+    count = Count()
+    r = Reader()
+    for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy, test_npz,
+                 test_idx, test_images, test_jsonl):
+        problem = None
+        try:
+            test(r)
+        except (AssertionError, RuntimeError, TypeError) as e:
+            problem = str(e) or "assertion"
+        count.judge(test.__name__, problem)
+    shutil.rmtree(r.folder)
+    count.finish()
+
+
+main()
