@@ -129,10 +129,10 @@ def test_bad_cells(r):
     same(got["x"], x[~np.isnan(x).any(axis=1)].astype(np.float32))
     positive = [link("impute", text="mean"), link("log")]
     refused(r.read(table(), [("x", F32, 0, (3,), ("a", "b", "c"), positive)]), "'log' of -")
-    refused(r.read(table(), [("x", F32, 0, (1,), ("d",), [])]), "t.csv:1: there is no column 'd', which field 'x' takes")
+    refused(r.read(table(), [("x", F32, 0, (1,), ("d",), [])]), "there is no column 'd', which field 'x' takes")
     refused(r.read(table(), [("x", F32, 0, (2,), (), [])]), "field 'x' has 2 elements, the file has 4 columns for it")
-    refused(r.read(table(), [("y", I32, 4, (), ("kind",), [])]), "3 classes in the training split, the program was made "
-            "for 4")
+    refused(r.read(table(), [("y", I32, 4, (), ("kind",), [])]), "3 classes in the training split, the program was "
+            "made for 4")
     refused(r.read(table(fractions="1 0.001 0"), [("y", I32, 3, (), ("kind",), [])]), "split 'valid' gets none")
     r.write("u.csv", "a,b\n1,2\n1e39,3\n")
     refused(r.read(table(name="u.csv", fractions="1 0 0"), [("x", F32, 0, (2,), ("a", "b"), [])]),
@@ -151,7 +151,7 @@ def test_labels(r):
     lines = ["w,n,v"] + ["%s,%d,%d" % (words[i % 3], codes[i * 7 % 3], i) for i in range(n)]
     r.write("t.csv", "\n".join(lines + ["kiwi,10,60"]) + "\n")
     fields = [("y", I32, 3, (), ("w",), []), ("z", I64, 3, (), ("n",), []), ("v", F32, 0, (), ("v",), [])]
-    refused(r.read(table(fractions="0.5 0 0.5"), fields), "t.csv:62: column 'w': 'kiwi' is no class of the training split")
+    refused(r.read(table(fractions="0.5 0 0.5"), fields), "t.csv:62: column 'w': 'kiwi' is no class of")
     got = r.read(table(drops=1, fractions="0.5 0 0.5"), fields)
     same(got["y"], [sorted(words).index(words[i % 3]) for i in range(n)])
     same(got["z"], [sorted(codes).index(codes[i * 7 % 3]) for i in range(n)])
@@ -281,7 +281,8 @@ def test_images(r):
     alpha = np.concatenate([gray, gray[::-1]], axis=2)
     small = {depth: g.integers(0, 1 << depth, (6, 5, 1)) for depth in (1, 2, 4)}
     deep = g.integers(0, 65536, (6, 5, 1))
-    pictures = {"dog/1.png": (png(gray), gray), "dog/2.png": (png(alpha), gray), "cat/z.png": (png(deep, 16), deep >> 8),
+    pictures = {"dog/1.png": (png(gray), gray), "dog/2.png": (png(alpha), gray),
+                "cat/z.png": (png(deep, 16), deep >> 8),
                 "cat/a.pgm": (b"P5\n# a comment\n5 6\n255\n" + gray.astype(np.uint8).tobytes(), gray)}
     for depth, values in small.items():
         pictures["cat/%d.png" % depth] = (png(values, depth), values * 255 // ((1 << depth) - 1))
@@ -342,8 +343,8 @@ def test_jsonl(r):
 def main():
     count = Count()
     r = Reader()
-    for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy, test_npz,
-                 test_idx, test_images, test_jsonl):
+    for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy,
+                 test_npz, test_idx, test_images, test_jsonl):
         problem = None
         try:
             test(r)
