@@ -39,13 +39,7 @@ static int64_t padding_for(const tn_type *type, const tn_dim *extent) {
 static const tn_storage *rows_for_products(tn_module *module, const tn_value *value) {
   uint32_t ndim = value->type->ndim;
   tn_storage storage = *tn_storage_row_major(module, ndim);
-  bool any = false;
-  for (const tn_use *use = value->uses; use; use = use->next) {
-    const tn_node *user = use->user;
-    any |= user->op == &tn_op_dot;
-    if (user->op != &tn_op_dot && user->op != &tn_op_reduce && user->op->kind != TN_OP_SCALAR) return NULL;
-  }
-  if (!any || ndim < 2) return NULL;
+  if (ndim < 2 || !tn_value_feeds_products(value)) return NULL;
   storage.pad_elements = padding_for(value->type, value->type->dims[ndim - 1]);
   return storage.pad_elements ? tn_storage_intern(module, &storage) : NULL;
 }
@@ -172,10 +166,11 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
     const tn_storage *natural =
         group->anchor == TN_GROUP_CONCAT ? order_of_parts(&l, group->root) : natural_order(&l, group);
     if (group->anchor == TN_GROUP_CONCAT && !natural) natural = order_of_reader(&l, group->root->results[0]);
+    bool has_rows = group->anchor != TN_GROUP_REGIONS && group->anchor != TN_GROUP_OTHER;
     for (uint32_t k = 0; k < group->n_kept; k++) {
       tn_value *kept = group->kept[k];
       if (kept->def_index > 0 || feeds_region(kept)) continue;
-      const tn_storage *storage = natural ? natural : rows_for_products(module, kept);
+      const tn_storage *storage = natural ? natural : has_rows ? rows_for_products(module, kept) : NULL;
       if (storage) kept->storage = storage;
     }
     for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);

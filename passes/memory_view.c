@@ -41,6 +41,19 @@ bool tn_memory_view_find(tn_module *module, const tn_groups *groups, const tn_va
   return def->op == &tn_op_transpose ? transposed(module, def, out) : reshaped(module, def, out);
 }
 
+bool tn_value_feeds_products(const tn_value *value) {
+  bool any = false;
+  for (const tn_use *use = value->uses; use; use = use->next) {
+    const tn_node *user = use->user;
+    bool is_product = user->op == &tn_op_dot;
+    if (user->op == &tn_op_transpose) is_product = tn_value_feeds_products(user->results[0]);
+    else if (!is_product && user->op != &tn_op_reduce && user->op->kind != TN_OP_SCALAR) return false;
+    if (user->op == &tn_op_transpose && !is_product) return false;
+    any |= is_product;
+  }
+  return any;
+}
+
 const tn_storage *tn_storage_follow(tn_module *module, const tn_value *from, const tn_storage *storage,
                                     const tn_value *to) {
   while (from != to && storage) {

@@ -29,4 +29,8 @@ const tn_storage *tn_storage_follow(tn_module *module, const tn_value *from, con
 bool tn_index_follow(tn_ctx *ctx, const tn_value *from, const tn_dim *const *index, const tn_value *to,
                      const tn_dim **out);
 
+/* Whether products read value, as it is or transposed, and all else reads it element by element: then its rows need not
+ * follow each other in memory. */
+bool tn_value_feeds_products(const tn_value *value);
+
 #endif

@@ -1,16 +1,24 @@
 /* Orientation of products: where both operands lie along the summed axis, the second is copied so that it lies along
  * its own axes, when there are rows enough to pay for it. A kernel then multiplies vectors of columns, as it does with
  * packed constants; where rows are few it forms dot products of the operands as they lie. Gradients of matrix products
- * are of this kind: dx = dy w^T. */
+ * are of this kind: dx = dy w^T. What a loop multiplies by in every iteration is copied before it. Where the first
+ * operand lies across a long sum at distances that caches map to few sets, it is copied to lie along it: dw = x^T dy.
+ */
 #include "ir/build.h"
 #include "ir/primitives.h"
 #include "passes/groups.h"
+#include "passes/memory_view.h"
 #include "passes/passes.h"
 
 #define LEAST_ROWS 128
 #define SHORT_SUM 512 /* shorter dot products spend much of their time on adding up lanes: fewer rows pay */
 #define LEAST_ROWS_OF_SHORT 48
+#define LEAST_ROWS_IN_LOOP 4 /* where the copy is made once for all iterations */
 #define LEAST_COLUMNS 16
+#define ALIASING_PITCH 2048
+#define PADDED_PITCH 4096 /* passes/layout.c */
+#define LONG_SUM 512
+#define LEAST_COLUMNS_OF_LONG 64
 
 /* The axis of value along which neighbours are neighbours in memory, if the value below all views is row-major; -1 when
  * that is not known. */
@@ -65,7 +73,7 @@ static double points(const tn_node *dot, int side, bool summed) {
   return n;
 }
 
-static bool wants_copy(const tn_node *dot) {
+static bool wants_copy(const tn_node *dot, double least_rows, double least_rows_of_short) {
   for (int side = 0; side < 2; side++) {
     const tn_value *value = dot->operands[side].value;
     int64_t inner = inner_axis(value);
@@ -73,38 +81,108 @@ static bool wants_copy(const tn_node *dot) {
   }
   const tn_value *y = dot->operands[1].value;
   if (is_constant(y) || tn_dtype_bits(y->type->dtype) < 32) return false;
-  double least = points(dot, 1, true) < SHORT_SUM ? LEAST_ROWS_OF_SHORT : LEAST_ROWS;
+  double least = points(dot, 1, true) < SHORT_SUM ? least_rows_of_short : least_rows;
   return points(dot, 0, false) >= least && points(dot, 1, false) >= LEAST_COLUMNS;
 }
 
-/* y's elements with its own axes innermost, seen as y. */
-static tn_value *copy_oriented(tn_node *dot) {
-  tn_build b = tn_build_before(dot);
-  tn_value *y = dot->operands[1].value;
+/* The rows of x lie across the sum, a multiple of 2 KB from one term to the next: the lines of a long sum fall into few
+ * sets of the caches, and are fetched again for every block of columns. */
+static bool wants_rows_copy(const tn_node *dot) {
+  const tn_value *x = dot->operands[0].value, *y = dot->operands[1].value;
+  int64_t inner = inner_axis(x), inner_y = inner_axis(y);
+  if (inner < 0 || inner_y < 0 || is_summed(dot, 0, inner) || is_summed(dot, 1, inner_y)) return false;
+  if (is_batch(dot, 0, inner) || is_batch(dot, 1, inner_y) || is_constant(x)) return false;
+  const tn_dim *pitch = x->type->dims[inner];
+  size_t element = tn_dtype_bytes(x->type->dtype);
+  if (!tn_dim_is_const(pitch) || (uint64_t)tn_dim_value(pitch) * element % ALIASING_PITCH != 0 || element < 4)
+    return false;
+  if (x->def && x->def->n_regions == 0 && !tn_node_is_view(x->def) && tn_value_feeds_products(x) &&
+      (uint64_t)tn_dim_value(pitch) * element % PADDED_PITCH == 0)
+    return false; /* layout pads it */
+  return points(dot, 0, true) >= LONG_SUM && points(dot, 1, false) >= LEAST_COLUMNS_OF_LONG;
+}
+
+/* An operand's axes with its own ones (of the first operand, the summed ones) innermost, and the way back. */
+typedef struct orientation {
   int64_t perm[TN_MAX_NDIM], back[TN_MAX_NDIM];
+} orientation;
+
+static orientation orientation_of(const tn_node *dot, int side) {
+  orientation o;
+  const tn_type *y = dot->operands[side].value->type;
   uint32_t n = 0;
   for (int stage = 0; stage < 3; stage++)
-    for (uint32_t i = 0; i < y->type->ndim; i++) {
-      int own = is_batch(dot, 1, i) ? 0 : is_summed(dot, 1, i) ? 1 : 2;
-      if (own == stage) perm[n++] = i;
+    for (uint32_t i = 0; i < y->ndim; i++) {
+      int own = is_batch(dot, side, i) ? 0 : is_summed(dot, side, i) ? 1 + (side == 0) : 2 - (side == 0);
+      if (own == stage) o.perm[n++] = i;
     }
-  for (uint32_t i = 0; i < n; i++) back[perm[i]] = i;
-  tn_value *moved = tn_build_transpose(&b, y, perm);
-  return tn_build_transpose(&b, tn_build_op(&b, &tn_op_fence, &moved, 1, NULL), back);
+  for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
+  return o;
+}
+
+static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
+  tn_value *moved = tn_build_transpose(b, y, o->perm);
+  return tn_build_op(b, &tn_op_fence, &moved, 1, NULL);
+}
+
+/* The number of the parameter that y is, when it is the same in all iterations of the loop whose region holds dot and
+ * dot alone reads it; else UINT32_MAX. */
+static uint32_t invariant_of(const tn_node *dot, tn_arena *scratch, uint32_t *out_operand) {
+  const tn_node *owner = dot->block->owner;
+  const tn_value *y = dot->operands[1].value;
+  bool is_loop = owner && (owner->op == &tn_op_scan || owner->op == &tn_op_loop);
+  if (!is_loop || y->def || y->n_uses != 1) return UINT32_MAX;
+  tn_region_param *params = TN_NEW_N(scratch, tn_region_param, (size_t)owner->n_operands + 1);
+  uint32_t n = 0;
+  owner->op->params(owner, 0, params, &n);
+  for (uint32_t i = 0; i < n; i++) {
+    if (dot->block->params.data[i] != y) continue;
+    *out_operand = params[i].operand;
+    return params[i].role == TN_PARAM_FIXED && !is_constant(owner->operands[*out_operand].value) ? i : UINT32_MAX;
+  }
+  return UINT32_MAX;
+}
+
+/* The copy is made before the loop. */
+static bool orient_invariant(tn_node *dot, uint32_t param, uint32_t operand) {
+  tn_node *owner = dot->block->owner;
+  orientation o = orientation_of(dot, 1);
+  tn_build before = tn_build_before(owner), inside = tn_build_before(dot);
+  tn_value *copy = copy_oriented(&before, owner->operands[operand].value, &o);
+  if (!copy) return false;
+  tn_node_set_operand(owner, operand, copy);
+  for (uint32_t i = 0; i < owner->n_regions; i++) tn_node_region(owner, i);
+  tn_value *seen = tn_build_transpose(&inside, dot->block->params.data[param], o.back);
+  if (seen) tn_node_set_operand(dot, 1, seen);
+  return seen != NULL;
+}
+
+static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
+  uint32_t operand, param = invariant_of(dot, scratch, &operand);
+  if (param != UINT32_MAX)
+    return !wants_copy(dot, LEAST_ROWS_IN_LOOP, LEAST_ROWS_IN_LOOP) || orient_invariant(dot, param, operand);
+  int side = wants_copy(dot, LEAST_ROWS, LEAST_ROWS_OF_SHORT) ? 1 : wants_rows_copy(dot) ? 0 : -1;
+  if (side < 0) return true;
+  tn_value *value = dot->operands[side].value, *copy = tn_map_get(&copies[side], value);
+  if (!copy) {
+    tn_build b = tn_build_before(dot);
+    orientation o = orientation_of(dot, side);
+    copy = tn_build_transpose(&b, copy_oriented(&b, value, &o), o.back);
+    tn_map_set(&copies[side], value, copy);
+  }
+  if (copy) tn_node_set_operand(dot, (uint32_t)side, copy);
+  return copy != NULL;
 }
 
 static bool visit(tn_block *block, tn_arena *scratch) {
-  tn_map copies = tn_map_create(scratch);
+  tn_map copies[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by side: operand -> its copy */
   bool ok = true;
   for (tn_node *node = block->first; node; node = node->next) {
     for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], scratch);
-    if (node->op != &tn_op_dot || !wants_copy(node)) continue;
-    tn_value *y = node->operands[1].value, *copy = tn_map_get(&copies, y);
+    if (node->op != &tn_op_dot) continue;
     tn_loc_push(block->func->module->ctx, node->loc);
-    if (!copy) tn_map_set(&copies, y, copy = copy_oriented(node));
+    ok &= orient(node, copies, scratch);
     tn_loc_pop(block->func->module->ctx);
-    if (copy) tn_node_set_operand(node, 1, copy);
-    ok &= copy != NULL;
   }
   return ok;
 }

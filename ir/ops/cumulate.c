@@ -1,5 +1,6 @@
 /* cumulate: a running fold along an axis. */
 #include "ir/gradient.h"
+#include "ir/ops/compose.h"
 #include "ir/ops/export.h"
 #include "ir/ops/fold.h"
 #include "ir/ops/onnx.h"
@@ -76,13 +77,103 @@ static bool import_cumulate(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, cumulate(node, x, axis));
 }
 
-static bool vjp_cumulate(tn_vjp *v) {
+static tn_value *build_cumulate(tn_build *b, tn_value *x, const char *op, int64_t axis, bool reverse, bool exclusive) {
+  tn_attr attrs[4] = {tn_attr_name(&tn_op_cumulate, "op", op), tn_attr_int(axis), tn_attr_bool(reverse),
+                      tn_attr_bool(exclusive)};
+  return tn_build_op(b, &tn_op_cumulate, &x, 1, attrs);
+}
+
+/* The product of all before an element, times what those behind it make of their gradients: walking back, s <- x s + dy
+ * (an exclusive product leaves the element itself out). No division, so zeros do no harm. */
+static tn_value *of_product(tn_vjp *v, tn_value *x, tn_value *dy) {
+  tn_build *b = v->build;
   const tn_attr *attrs = v->node->attrs;
-  if (attrs[OP].u.i != 0)
-    return tn_error(v->build->ctx, v->node->loc, TN_E_GRADIENT, "'cumulate' has no gradient: none is known for '%s'",
-                    ops[attrs[OP].u.i]);
-  tn_attr back[4] = {attrs[OP], attrs[AXIS], tn_attr_bool(attrs[REVERSE].u.i == 0), attrs[EXCLUSIVE]};
-  return (v->dx[0] = tn_build_op(v->build, &tn_op_cumulate, &v->dy[0], 1, back)) != NULL;
+  int64_t axis = attrs[AXIS].u.i;
+  bool reverse = attrs[REVERSE].u.i != 0, exclusive = attrs[EXCLUSIVE].u.i != 0;
+  const tn_dim *rest[TN_MAX_NDIM];
+  for (uint32_t i = 0, n = 0; i < x->type->ndim; i++)
+    if ((int64_t)i != axis) rest[n++] = x->type->dims[i];
+  tn_value *first =
+      tn_build_broadcast_map(b, tn_build_splat_f(b, x->type->dtype, 0), rest, x->type->ndim - 1, NULL);
+  tn_value *sequences[2] = {x, dy}, *yields[2];
+  const int64_t axes[3] = {axis, axis, axis}, ways[3] = {!reverse, !reverse, !reverse};
+  tn_build_scan scan = {.carried = &first, .sequences = sequences, .n_carried = 1, .n_sequences = 2, .n_stacked = 1,
+                        .axes = axes, .reverse = ways};
+  tn_node *made = first == NULL ? NULL : tn_build_begin_scan(b, &scan);
+  if (made == NULL) return NULL;
+  tn_build in = tn_build_region(made, 0);
+  tn_value **params = in.block->params.data;
+  tn_value *behind = params[0], *with_own = tn_build_binary(&in, TN_ADD, behind, params[2]);
+  if (exclusive) {
+    yields[0] = tn_build_binary(&in, TN_ADD, tn_build_binary(&in, TN_MUL, params[1], behind), params[2]);
+    yields[1] = behind;
+  } else {
+    yields[0] = tn_build_binary(&in, TN_MUL, params[1], with_own);
+    yields[1] = with_own;
+  }
+  if (yields[0] == NULL || yields[1] == NULL) return NULL;
+  tn_build_return(&in, yields, 2);
+  if (!tn_build_end(made)) return NULL;
+  return tn_build_binary(b, TN_MUL, build_cumulate(b, x, "prod", axis, reverse, true), made->results[1]);
+}
+
+/* x along axis the other way round. */
+static tn_value *flip(tn_build *b, tn_value *x, uint32_t axis, bool really) {
+  if (!really || x == NULL) return x;
+  const tn_dim *extent = x->type->dims[axis], *last = tn_dim_add_i(b->ctx, extent, -1);
+  tn_value *back = tn_build_iota(b, &extent, 1, 0, TN_I64);
+  tn_value *end = back == NULL ? NULL : tn_compose_repeat(b, tn_compose_dim(b, last, TN_I64), back);
+  return tn_compose_take_axis(b, x, tn_build_binary(b, TN_SUB, end, back), axis);
+}
+
+/* Each gradient goes to the element that is the extreme so far, of equal ones the last. */
+static tn_value *of_extreme(tn_vjp *v, tn_value *x, tn_value *dy) {
+  tn_build *b = v->build;
+  const tn_attr *attrs = v->node->attrs;
+  uint32_t axis = (uint32_t)attrs[AXIS].u.i;
+  bool reverse = attrs[REVERSE].u.i != 0;
+  x = flip(b, x, axis, reverse);
+  dy = flip(b, dy, axis, reverse);
+  if (x == NULL || dy == NULL) return NULL;
+  const tn_type *type = x->type;
+  tn_value *y = build_cumulate(b, x, ops[attrs[OP].u.i], axis, false, false);
+  tn_value *place = tn_build_iota(b, type->dims, type->ndim, axis, TN_I64);
+  tn_value *is_extreme = tn_build_binary(b, TN_EQ, x, y);
+  place = tn_build_select(b, is_extreme, place, place == NULL ? NULL : tn_build_fill_like(b, place, 0));
+  tn_value *winner = build_cumulate(b, place, "max", axis, false, false);
+  if (winner == NULL) return NULL;
+  if (attrs[EXCLUSIVE].u.i != 0) { /* what stands before an element won there; the first has none */
+    const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
+    for (uint32_t i = 0; i < type->ndim; i++) {
+      lo[i] = hi[i] = tn_dim_const(b->ctx, 0);
+      if (i == axis) lo[i] = tn_dim_const(b->ctx, -1), hi[i] = tn_dim_const(b->ctx, 1);
+    }
+    dy = tn_build_pad(b, dy, tn_build_splat_f(b, type->dtype, 0), lo, hi);
+  }
+  const tn_opdef *scatter = tn_op_find("scatter");
+  tn_value *in[TN_MAX_NDIM + 2] = {tn_build_fill_like(b, x, 0), dy};
+  int64_t axes[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < type->ndim; i++) {
+    axes[i] = i;
+    in[i + 2] = i == axis ? winner : tn_build_iota(b, type->dims, type->ndim, i, TN_I64);
+  }
+  tn_attr set[3] = {tn_attr_ints(b->module, axes, type->ndim), tn_attr_name(scatter, "mode", "add"),
+                    tn_attr_bool(false)};
+  return flip(b, tn_build_op(b, scatter, in, type->ndim + 2, set), axis, reverse);
+}
+
+static bool vjp_cumulate(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_attr *attrs = v->node->attrs;
+  tn_value *x = tn_compose_wide(b, v->operands[0]), *dy = tn_compose_wide(b, v->dy[0]), *dx;
+  switch ((tn_fold)attrs[OP].u.i) {
+    case TN_FOLD_SUM:
+      dx = build_cumulate(b, dy, "sum", attrs[AXIS].u.i, attrs[REVERSE].u.i == 0, attrs[EXCLUSIVE].u.i != 0);
+      break;
+    case TN_FOLD_PROD: dx = of_product(v, x, dy); break;
+    default: dx = of_extreme(v, x, dy); break;
+  }
+  return (v->dx[0] = tn_compose_narrow(b, dx, v->operands[0])) != NULL;
 }
 
 /* Sums are CumSum; the others a Scan that carries the running value. */
@@ -135,6 +226,9 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("i32[B,3]"), "{op=prod, axis=1, reverse=true}", -3, 3, "i32[B,3]"},
     {TN_TYPES("f32[3]"), "{op=max, axis=0, exclusive=true}", 0, 0, "f32[3]"},
     {TN_TYPES("f16[0,3]"), "{op=min, axis=0}", 0, 0, "f16[0,3]"},
+    {TN_TYPES("f32[2,5]"), "{op=prod, axis=1}", 0, 0, "f32[2,5]"},
+    {TN_TYPES("f64[4,B]"), "{op=prod, axis=0, reverse=true, exclusive=true}", 0, 0, "f64[4,B]"},
+    {TN_TYPES("f32[3,5]"), "{op=min, axis=1, reverse=true}", 0, 0, "f32[3,5]"},
     {TN_TYPES("f32[3]"), "{op=sum, axis=1}", 0, 0, NULL},
 };
 

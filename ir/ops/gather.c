@@ -83,9 +83,28 @@ static bool eval_gather(tn_eval *eval, const tn_node *node) {
   return true;
 }
 
+/* One known position of one axis is a slice: zeros around it. NULL when it is none. */
+static tn_value *within_zeros(tn_vjp *v) {
+  tn_build *b = v->build;
+  const tn_value *index = v->operands[1];
+  const tn_type *x = v->operands[0]->type;
+  if (v->node->n_operands != 2 || index->type->ndim != 0 || index->index == NULL) return NULL;
+  uint32_t axis = (uint32_t)v->node->attrs[AXES].u.list.ints[0];
+  if (!tn_dim_is_const(index->index[0]) || !tn_dim_is_const(x->dims[axis])) return NULL;
+  int64_t at = tn_dim_value(index->index[0]), extent = tn_dim_value(x->dims[axis]);
+  if (at < 0 || at >= extent) return NULL;
+  const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->ndim; i++) {
+    lo[i] = tn_dim_const(b->ctx, i == axis ? at : 0);
+    hi[i] = tn_dim_const(b->ctx, i == axis ? extent - 1 - at : 0);
+  }
+  return tn_build_pad(b, tn_build_insert_axis(b, v->dy[0], axis), tn_build_splat_f(b, x->dtype, 0), lo, hi);
+}
+
 /* What was read at several places is summed there. */
 static bool vjp_gather(tn_vjp *v) {
   tn_build *b = v->build;
+  if ((v->dx[0] = within_zeros(v)) != NULL) return true;
   const tn_opdef *op = tn_op_find("scatter");
   uint32_t n = v->node->n_operands;
   tn_value *in[TN_MAX_NDIM + 2] = {tn_build_fill_like(b, v->operands[0], 0), v->dy[0]};

@@ -93,12 +93,13 @@ static tn_value *gather_like(tn_vjp *v, tn_value *from) {
   return tn_build_op(v->build, tn_op_find("gather"), in, n - 1, &v->node->attrs[AXES]);
 }
 
-static tn_value *scatter_set(tn_vjp *v, tn_value *x, tn_value *u) {
+static tn_value *scatter_as(tn_vjp *v, tn_value *x, tn_value *u, const char *mode) {
+  const tn_opdef *op = tn_op_find("scatter");
   tn_value *in[TN_MAX_NDIM + 2] = {x, u};
   uint32_t n = v->node->n_operands;
   for (uint32_t i = 2; i < n; i++) in[i] = v->operands[i];
-  tn_attr attrs[3] = {v->node->attrs[AXES], tn_attr_name(tn_op_find("scatter"), "mode", "set"), v->node->attrs[UNIQUE]};
-  return tn_build_op(v->build, tn_op_find("scatter"), in, n, attrs);
+  tn_attr attrs[3] = {v->node->attrs[AXES], tn_attr_name(op, "mode", mode), v->node->attrs[UNIQUE]};
+  return tn_build_op(v->build, op, in, n, attrs);
 }
 
 /* Of the updates that were set at one place only the last got there: the one whose number is found there. */
@@ -110,23 +111,55 @@ static tn_value *of_updates(tn_vjp *v) {
   const tn_dim *count = tn_dim_product(b->ctx, u->dims, u->ndim);
   tn_value *number = tn_build_reshape(b, tn_build_iota(b, &count, 1, 0, TN_I64), u->dims, u->ndim);
   tn_value *none = tn_build_broadcast_to(b, tn_build_splat_i(b, TN_I64, -1), x->dims, x->ndim);
-  tn_value *last = tn_build_binary(b, TN_EQ, gather_like(v, scatter_set(v, none, number)), number);
+  tn_value *last = tn_build_binary(b, TN_EQ, gather_like(v, scatter_as(v, none, number, "set")), number);
   return tn_build_select(b, last, taken, taken == NULL ? NULL : tn_build_fill_like(b, taken, 0));
 }
 
-static bool vjp_scatter(tn_vjp *v) {
+/* An extreme's gradient is shared equally among those that reach it, as that of reduce. */
+static bool of_extreme(tn_vjp *v) {
   tn_build *b = v->build;
-  int64_t mode = v->node->attrs[MODE].u.i;
-  if (mode > 1)
-    return tn_error(b->ctx, v->node->loc, TN_E_GRADIENT, "'scatter' has no gradient: none is known for mode '%s'",
-                    modes[mode]);
-  if (v->needed[0]) {
-    tn_value *u = v->operands[1];
-    v->dx[0] = mode == 1 ? v->dy[0] : scatter_set(v, v->dy[0], tn_build_fill_like(b, u, 0));
-    if (v->dx[0] == NULL) return false;
+  tn_value *x = v->operands[0], *u = v->operands[1], *y = v->results[0];
+  tn_value *x_wins = tn_build_cast(b, tn_build_binary(b, TN_EQ, x, y), x->type->dtype);
+  tn_value *u_wins = tn_build_cast(b, tn_build_binary(b, TN_EQ, u, gather_like(v, y)), x->type->dtype);
+  tn_value *count = scatter_as(v, x_wins, u_wins, "add");
+  tn_value *share = tn_build_binary(b, TN_DIV, v->dy[0], count);
+  if (v->needed[0]) v->dx[0] = tn_build_binary(b, TN_MUL, x_wins, share);
+  if (v->needed[1]) v->dx[1] = tn_build_binary(b, TN_MUL, u_wins, gather_like(v, share));
+  return true;
+}
+
+/* A factor's gradient is the product of the others: what the factors other than 0 give, divided by it; where one factor
+ * is 0 that one gets the product, and no other gets anything. */
+static bool of_product(tn_vjp *v) {
+  tn_build *b = v->build;
+  tn_value *x = v->operands[0], *u = v->operands[1];
+  tn_value *none_x = tn_build_fill_like(b, x, 0), *none_u = tn_build_fill_like(b, u, 0);
+  tn_value *one_x = tn_build_fill_like(b, x, 1), *one_u = tn_build_fill_like(b, u, 1);
+  tn_value *is_zero = tn_build_binary_f(b, TN_EQ, u, 0), *factor = tn_build_select(b, is_zero, one_u, u);
+  if (v->needed[0]) v->dx[0] = tn_build_binary(b, TN_MUL, v->dy[0], scatter_as(v, one_x, u, "mul"));
+  if (!v->needed[1]) return true;
+  tn_value *zeros = gather_like(v, scatter_as(v, none_x, tn_build_select(b, is_zero, one_u, none_u), "add"));
+  tn_value *product = gather_like(v, tn_build_binary(b, TN_MUL, v->dy[0], scatter_as(v, x, factor, "mul")));
+  tn_value *others = tn_build_binary(b, TN_SUB, zeros, tn_build_select(b, is_zero, one_u, none_u));
+  v->dx[1] = tn_build_select(b, tn_build_binary_f(b, TN_EQ, others, 0), tn_build_binary(b, TN_DIV, product, factor),
+                             none_u);
+  return true;
+}
+
+static bool vjp_scatter(tn_vjp *v) {
+  const char *mode = modes[v->node->attrs[MODE].u.i];
+  bool ok = true;
+  if (mode[0] == 's') {
+    if (v->needed[0]) v->dx[0] = scatter_as(v, v->dy[0], tn_build_fill_like(v->build, v->operands[1], 0), "set");
+    if (v->needed[1]) v->dx[1] = of_updates(v);
+  } else if (mode[0] == 'a') {
+    if (v->needed[0]) v->dx[0] = v->dy[0];
+    if (v->needed[1]) v->dx[1] = gather_like(v, v->dy[0]);
+  } else {
+    ok = mode[1] == 'u' ? of_product(v) : of_extreme(v);
   }
-  if (v->needed[1]) v->dx[1] = mode == 1 ? gather_like(v, v->dy[0]) : of_updates(v);
-  return !v->needed[1] || v->dx[1] != NULL;
+  for (uint32_t i = 0; i < 2; i++) ok &= !v->needed[i] || v->dx[i] != NULL;
+  return ok;
 }
 
 /* ScatterND works on leading axes. */
@@ -166,6 +199,9 @@ static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,5]", "f32[B]", "i32[B]", "i32[B]"), "{axes=[0,1], mode=set}", 0, 0, "f32[2,5]"},
     {TN_TYPES("i32[4]", "i32[0]", "i64[0]"), "{axes=[0], mode=max}", 0, 0, "i32[4]"},
     {TN_TYPES("f32[4]", "f32[]", "i64[]"), "{axes=[0], mode=mul, unique=true}", 0, 0, "f32[4]"},
+    {TN_TYPES("f32[3]", "f32[B,4]", "i64[B,4]"), "{axes=[0], mode=mul}", 0, 0, "f32[3]"},
+    {TN_TYPES("f64[3,2]", "f64[7,2]", "i32[7]"), "{axes=[0], mode=min}", 0, 0, "f64[3,2]"},
+    {TN_TYPES("f32[4]", "f32[6]", "i64[6]"), "{axes=[0], mode=max}", 0, 0, "f32[4]"},
     {TN_TYPES("f32[4]", "f32[3]", "i64[2]"), "{axes=[0], mode=set}", 0, 0, NULL},
     {TN_TYPES("bool[4]", "bool[2]", "i64[2]"), "{axes=[0], mode=add}", 0, 0, NULL},
 };
