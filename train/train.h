@@ -1,6 +1,7 @@
 /* Training at graph level: from a function whose first result is a loss to the functions of runtime/training.h. Front
  * ends make the loss; the runtime (runtime/train) calls the steps.
  *
+ *   tn_train_narrow  mixed precision
  *   tn_train_lift    weights, constants until then, become parameters
  *   tn_train_step    loss, gradients and update in one function
  *   tn_train_grad    loss and gradients; tn_train_update: what the optimiser makes of gradients
@@ -61,6 +62,11 @@ typedef struct tn_train_plan {
   bool has_norm;       /* the norm is a result, and nothing changes where it is not finite */
   bool has_loss_scale; /* gradients are made of the loss times the scale of rates; asks for has_norm (asserted) */
 } tn_train_plan;
+
+/* Mixed precision: contractions of func compute on dtype (bf16 or f16, sums in f32), and what only passes their results
+ * on keeps it: element by element, moved, pooled. Norms, softmax, losses and sums stay f32, weights too; parameters and
+ * results of func stay what they are. Before tn_train_lift. */
+bool tn_train_narrow(tn_func *func, tn_dtype dtype);
 
 /* Weights become parameters of func behind those it has, in order; those that func does not use too. */
 bool tn_train_lift(tn_func *func, const tn_train_weight *weights, uint32_t n);

@@ -4,7 +4,7 @@
  *   train_make step|grad|update SETTING...
  *
  *   optimizer=NAME momentum=X nesterov=1 alpha=X beta1=X beta2=X epsilon=X decay=X l1=X   of the optimiser
- *   clip=value:X|norm:X  norm=1  scale=1  noise=1 (the entry's last parameter)
+ *   clip=value:X|norm:X  norm=1  scale=1  noise=1 (the entry's last parameter)  narrow=DTYPE
  *   weight=CONSTANT[:ROLE[:GROUP[:DECAY[:L1]]]]   in order; ROLE t(rained), k(ept), r(unning) */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +19,8 @@
 typedef struct request {
   tn_train_plan plan;
   tn_train_weight weights[MAX_WEIGHTS];
-  bool has_noise;
+  bool has_noise, is_narrow;
+  tn_dtype narrow;
 } request;
 
 static const tn_const *constant(const tn_module *module, const char *name) {
@@ -62,6 +63,7 @@ static bool set(request *r, const tn_module *module, char *text) {
   if (strcmp(text, "norm") == 0) return r->plan.has_norm = true;
   if (strcmp(text, "scale") == 0) return r->plan.has_norm = r->plan.has_loss_scale = true;
   if (strcmp(text, "noise") == 0) return r->has_noise = true;
+  if (strcmp(text, "narrow") == 0) return r->is_narrow = (r->narrow = tn_dtype_find(value)) != TN_N_DTYPES;
   if (strcmp(text, "clip") != 0 || !strchr(value, ':')) return false;
   r->plan.clip = value[0] == 'v' ? TN_CLIP_VALUE : TN_CLIP_NORM;
   r->plan.limit = atof(strchr(value, ':') + 1);
@@ -82,6 +84,7 @@ static tn_module *make(const char *what, tn_module *module, request *r) {
     tn_module *made = tn_module_create(module->ctx);
     return tn_train_update(made, &r->plan) ? made : NULL;
   }
+  if (r->is_narrow && !tn_train_narrow(func, r->narrow)) return NULL;
   if (!tn_train_lift(func, r->weights, r->plan.n_weights)) return NULL;
   bool ok = strcmp(what, "step") == 0 ? tn_train_step(func, &r->plan, noise) : tn_train_grad(func, &r->plan, noise);
   return ok ? module : NULL;

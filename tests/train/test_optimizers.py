@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Steps of training, compiled: 100 steps of each optimiser against the table that torch wrote (optimizers.json), in
 double and in f32; grad and update against step, bit by bit; what the norm, the loss scale and gradients that are not
-finite do; running weights and noise.   usage: test_optimizers.py BUILD_DIRECTORY"""
+finite do; running weights and noise;
+mixed precision.   usage: test_optimizers.py BUILD_DIRECTORY"""
 import json
 import os
 import subprocess
@@ -207,6 +208,46 @@ def running(count, folder):
     count.judge("running weights of grad", far(new_mean, mean + noise + shift, 1e-6) or far(gradient, g, 1e-6))
 
 
+CLASSES = """tnir 1
+sym B "B" in [1, 1000]
+const @w : f32[4,3,3,3] = splat 0
+const @b : f32[4] = splat 0
+const @v : f32[2,4] = splat 0
+func @loss entry (%x: f32[B,3,6,6] "x", %y: i32[B] "y") -> (f32[] "loss") {
+  %c = conv %x, @w {stride=[1, 1], dilate=[1, 1], lo=[0, 0], hi=[0, 0]} : f32[B,4,4,4]
+  %d = broadcast @b {dims=[B, 4, 4, 4], map=[1]} : f32[B,4,4,4]
+  %e = add %c, %d : f32[B,4,4,4]
+  %1 = relu %e : f32[B,4,4,4]
+  %2 = reduce %1 {op=max, axes=[2, 3]} : f32[B,4]
+  %3 = dot %2, @v {sum=[(1, 1)]} : f32[B,2]
+  %4 = log_softmax %3 {axis=1} : f32[B,2]
+  %5 = nll_loss %4, %y : f32[]
+  return %5
+}
+"""
+
+
+def precision(count, folder):
+    """Contractions on a narrow type, the rest in f32; weights are f32 and follow the f32 run."""
+    case = CASES["adam"]
+    with open(os.path.join(HERE, "optimizers.json")) as f:
+        wanted = json.load(f)["adam"]["losses"]
+    for dtype, bound in (("bf16", 3e-2), ("f16", 4e-3)):
+        s = Steps(folder, case, "f32", "scale=1 narrow=" + dtype)
+        net = make(folder, "step", s.loss, s.words, 1 + s.n_results(), dtype)
+        losses = [s.step(net, t, 256.0) for t in range(1, STEPS + 1)]
+        near = "" if far(losses, wanted, 1e-5) else "as exact as f32"
+        count.judge(dtype, far(losses, wanted, bound) or near)
+        text = tool("train_make", CLASSES, "grad", "narrow=" + dtype, "weight=w", "weight=b", "weight=v")
+        types = {}
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) > 2 and words[1] == "=":
+                types.setdefault(words[2], set()).add(line.split("} : ")[-1].split(" : ")[-1].split("[")[0])
+        same = all(types[op] == {dtype} for op in ("conv", "relu", "dot")) and types["log_softmax"] == {"f32"}
+        count.judge(dtype + " classes", "" if same else str(types))
+
+
 def main():
     count = Count()
     with open(os.path.join(HERE, "optimizers.json")) as f:
@@ -219,6 +260,8 @@ def main():
                 halves(count, name, case, folder)
     with tempfile.TemporaryDirectory() as folder:
         scales(count, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        precision(count, folder)
     with tempfile.TemporaryDirectory() as folder:
         running(count, folder)
     count.finish()
