@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "runtime/core/dtype.h"
+#include "runtime/train/augment.h"
+#include "runtime/train/words.h"
 
 /* ---- values ---- */
 
@@ -42,9 +44,22 @@ bool tnrt_value_reserve(tnrt_value *value, int64_t count) {
 
 /* ---- opening ---- */
 
+static const char *link_name(uint32_t kind) {
+  static const char *const names[] = {
+      [TNRT_LINK_LOWER] = "lower", [TNRT_LINK_JOIN] = "join", [TNRT_LINK_WORDS] = "words", [TNRT_LINK_BPE] = "bpe",
+      [TNRT_LINK_WORDPIECE] = "wordpiece", [TNRT_LINK_PAD_OR_CUT] = "pad_or_cut", [TNRT_LINK_LENGTH] = "length",
+      [TNRT_LINK_WINDOW] = "window", [TNRT_LINK_ONE_HOT] = "one_hot", [TNRT_LINK_BINS] = "bins",
+      [TNRT_LINK_MINMAX] = "minmax", [TNRT_LINK_IMPUTE] = "impute", [TNRT_LINK_CLIP_OUTLIERS] = "clip_outliers",
+      [TNRT_LINK_LOG] = "log", [TNRT_LINK_LOG1P] = "log1p", [TNRT_LINK_SQRT] = "sqrt", [TNRT_LINK_ABS] = "abs",
+      [TNRT_LINK_PAD] = "pad", [TNRT_LINK_RANDOM_CROP] = "random_crop", [TNRT_LINK_FLIP] = "flip",
+      [TNRT_LINK_NOISE] = "noise", [TNRT_LINK_ADD] = "+", [TNRT_LINK_SUB] = "-", [TNRT_LINK_RSUB] = "-",
+      [TNRT_LINK_MUL] = "*", [TNRT_LINK_DIV] = "/", [TNRT_LINK_RDIV] = "/"};
+  return kind < sizeof names / sizeof names[0] ? names[kind] : "?";
+}
+
 static bool is_augmentation(const tnrt_link *link) {
-  return link->kind == TNRT_LINK_PAD || link->kind == TNRT_LINK_RANDOM_CROP || link->kind == TNRT_LINK_FLIP ||
-         link->kind == TNRT_LINK_NOISE;
+  return link->kind == TNRT_LINK_RANDOM_CROP || link->kind == TNRT_LINK_FLIP || link->kind == TNRT_LINK_NOISE ||
+         (link->kind == TNRT_LINK_PAD && link->splits != (1u << TNRT_N_SPLITS) - 1);
 }
 
 static bool takes_texts(const tnrt_chain *chain) {
@@ -57,6 +72,10 @@ tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt
   *chain = (tnrt_chain){.plan = plan, .field = field, .alloc = alloc, .labels = tnrt_dictionary_start(alloc)};
   if (field->n_links) chain->links = tnrt_plan_table(plan, field->links);
   while (chain->n_links < field->n_links && !is_augmentation(&chain->links[chain->n_links])) chain->n_links++;
+  for (uint32_t i = chain->n_links; i < field->n_links; i++)
+    if (tnrt_link_fits(&chain->links[i]))
+      return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': '%s' is fitted and cannot stand behind what is drawn",
+                       tnrt_plan_text(plan, field->name), link_name(chain->links[i].kind));
   chain->takes_texts = takes_texts(chain);
   chain->fitted = alloc->get(alloc->user, (chain->n_links + 1) * sizeof *chain->fitted, 8);
   if (!chain->fitted) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the chains of fields");
@@ -95,19 +114,6 @@ static double arithmetic(const tnrt_link *link, double x) {
     case TNRT_LINK_SQRT: return sqrt(x);
     default: return fabs(x);
   }
-}
-
-static const char *link_name(uint32_t kind) {
-  static const char *const names[] = {
-      [TNRT_LINK_LOWER] = "lower", [TNRT_LINK_JOIN] = "join", [TNRT_LINK_WORDS] = "words", [TNRT_LINK_BPE] = "bpe",
-      [TNRT_LINK_WORDPIECE] = "wordpiece", [TNRT_LINK_PAD_OR_CUT] = "pad_or_cut", [TNRT_LINK_LENGTH] = "length",
-      [TNRT_LINK_WINDOW] = "window", [TNRT_LINK_ONE_HOT] = "one_hot", [TNRT_LINK_BINS] = "bins",
-      [TNRT_LINK_MINMAX] = "minmax", [TNRT_LINK_IMPUTE] = "impute", [TNRT_LINK_CLIP_OUTLIERS] = "clip_outliers",
-      [TNRT_LINK_LOG] = "log", [TNRT_LINK_LOG1P] = "log1p", [TNRT_LINK_SQRT] = "sqrt", [TNRT_LINK_ABS] = "abs",
-      [TNRT_LINK_PAD] = "pad", [TNRT_LINK_RANDOM_CROP] = "random_crop", [TNRT_LINK_FLIP] = "flip",
-      [TNRT_LINK_NOISE] = "noise", [TNRT_LINK_ADD] = "+", [TNRT_LINK_SUB] = "-", [TNRT_LINK_RSUB] = "-",
-      [TNRT_LINK_MUL] = "*", [TNRT_LINK_DIV] = "/", [TNRT_LINK_RDIV] = "/"};
-  return kind < sizeof names / sizeof names[0] ? names[kind] : "?";
 }
 
 /* A number where there was one may not become none. */
@@ -164,9 +170,17 @@ static tnrt_status apply_fitted(const tnrt_link *link, const tnrt_fitted *fitted
   return TNRT_OK;
 }
 
-static tnrt_status apply(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
+tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
   const tnrt_link *link = &chain->links[k];
   switch (link->kind) {
+    case TNRT_LINK_PAD: return tnrt_augment_pad(message, link->integers[0], value);
+    case TNRT_LINK_LOWER: return tnrt_words_lower(message, value);
+    case TNRT_LINK_JOIN: return tnrt_words_join(message, value);
+    case TNRT_LINK_WORDS: return tnrt_words_tokens(message, &chain->fitted[k].words, value);
+    case TNRT_LINK_PAD_OR_CUT: return tnrt_words_fit(message, link->integers[0], link->integers[1], value);
+    case TNRT_LINK_WINDOW: /* the records of a stream are windows, */
+    case TNRT_LINK_LENGTH: /* and the samples know the lengths */
+      return TNRT_OK;
     case TNRT_LINK_ONE_HOT: return one_hot(link, &chain->fitted[k], message, value);
     case TNRT_LINK_MINMAX:
     case TNRT_LINK_IMPUTE:
@@ -188,7 +202,7 @@ static tnrt_status apply(const tnrt_chain *chain, tnrt_message *message, uint32_
 
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value) {
   tnrt_status status = TNRT_OK;
-  for (uint32_t k = 0; k < n && status == TNRT_OK; k++) status = apply(chain, message, k, value);
+  for (uint32_t k = 0; k < n && status == TNRT_OK; k++) status = tnrt_chain_link(chain, message, k, value);
   return status;
 }
 

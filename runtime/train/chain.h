@@ -44,7 +44,7 @@ typedef struct tnrt_chain {
   const tnrt_alloc *alloc;
   tnrt_fitted *fitted;    /* n_links */
   tnrt_dictionary labels; /* of a field with classes */
-  uint32_t n_links;       /* the whole chain, but what differs by split or draws numbers */
+  uint32_t n_links;       /* the whole chain, but for what is done whenever a sample is taken (augment.h) */
   bool takes_texts;       /* the first function, or the label, wants texts; else they are read as numbers */
   bool takes_missing;     /* impute stands in it */
 } tnrt_chain;
@@ -53,6 +53,7 @@ tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt
                             const tnrt_training *plan, const tnrt_field *field);
 void tnrt_chain_close(tnrt_chain *chain);
 
+bool tnrt_link_fits(const tnrt_link *link);
 /* Whether link k learns from the data; k = n_links: the labels. */
 bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k);
 bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k); /* texts, not numbers */
@@ -62,6 +63,8 @@ tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_
 
 /* Links 0 .. n-1 in turn. TNRT_BAD_INPUT: a value that a function does not take ("log of -1"). */
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value);
+/* Link k alone. */
+tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value);
 /* The value as the field's elements. TNRT_BAD_INPUT: another count, no class, a number that the type does not hold. */
 tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, const tnrt_value *value, void *out);
 

@@ -5,20 +5,24 @@
 #include <string.h>
 
 #include "runtime/train/chain.h"
+#include "runtime/train/words.h"
 
 static tnrt_status no_memory(tnrt_message *message) {
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to fit the data");
 }
 
-bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
-  if (k == chain->n_links) return chain->field->n_classes != 0;
-  uint32_t kind = chain->links[k].kind;
+bool tnrt_link_fits(const tnrt_link *link) {
+  uint32_t kind = link->kind;
   return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
-         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT;
+         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS;
+}
+
+bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
+  return k == chain->n_links ? chain->field->n_classes != 0 : tnrt_link_fits(&chain->links[k]);
 }
 
 bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k) {
-  return k < chain->n_links && chain->links[k].kind == TNRT_LINK_ONE_HOT;
+  return k < chain->n_links && (chain->links[k].kind == TNRT_LINK_ONE_HOT || chain->links[k].kind == TNRT_LINK_WORDS);
 }
 
 /* ---- records ---- */
@@ -78,6 +82,7 @@ static void add_sums(double *sums, double x) {
 tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value) {
   if (k == chain->n_links) return add_texts(&chain->labels, message, value);
   tnrt_fitted *fitted = &chain->fitted[k];
+  if (chain->links[k].kind == TNRT_LINK_WORDS) return tnrt_words_count(message, &fitted->words, value);
   if (chain->links[k].kind == TNRT_LINK_ONE_HOT) {
     if (value->count == 1) return add_texts(&fitted->words, message, value);
     return tnrt_fail(message, TNRT_BAD_INPUT, "one_hot takes one value, found %lld", (long long)value->count);
@@ -158,9 +163,18 @@ static tnrt_status end_one_hot(tnrt_chain *chain, tnrt_message *message, uint32_
                    tnrt_plan_text(chain->plan, chain->field->name), (long long)chain->links[k].integers[0], words->n);
 }
 
+static tnrt_status end_words(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  int64_t room = chain->links[k].integers[0] - TNRT_TOKENS_OWN;
+  if (room < 1) return tnrt_fail(message, TNRT_BAD_INPUT, "a vocabulary of %lld has no room for words: padding and "
+                                 "unknown ones take two", (long long)chain->links[k].integers[0]);
+  tnrt_dictionary_sort(&chain->fitted[k].words, TNRT_SORT_FREQUENT, room < UINT32_MAX ? (uint32_t)room : UINT32_MAX);
+  return TNRT_OK;
+}
+
 tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
   if (k == chain->n_links) return end_classes(chain, message);
   if (chain->links[k].kind == TNRT_LINK_ONE_HOT) return end_one_hot(chain, message, k);
+  if (chain->links[k].kind == TNRT_LINK_WORDS) return end_words(chain, message, k);
   tnrt_fitted *fitted = &chain->fitted[k];
   bool all = keeps_all(chain, k);
   int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->n_seen / N_SUMS;

@@ -33,6 +33,7 @@ static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
   tnrt_step_result result = TNRT_STEP_DONE;
   bool again = false, skipped = is_skipped(l);
   set_rates(l);
+  l->session.epoch = (uint64_t)l->epoch;
   tnrt_status status = skipped ? TNRT_OK : tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs,
                                                              &result);
   if (status == TNRT_OK && result == TNRT_STEP_NAN) status = tnrt_loop_nan(l, n, &again);

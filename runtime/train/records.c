@@ -36,6 +36,7 @@ static const char *file_name(const tnrt_records *r) {
 }
 
 static uint32_t n_columns(const tnrt_records *r, uint32_t file) {
+  if (r->streams) return 0;
   return r->tables ? r->tables[file].n_columns : r->arrays[file].n;
 }
 
@@ -80,17 +81,59 @@ static tnrt_status read_table(tnrt_records *r, const char *path, tnrt_table *tab
   return status;
 }
 
+static const tnrt_link *first_link(const tnrt_records *r, const tnrt_field *field) {
+  return field->n_links ? tnrt_plan_table(r->plan, field->links) : NULL;
+}
+
+static bool is_window(const tnrt_records *r, const tnrt_field *field) {
+  const tnrt_link *link = first_link(r, field);
+  return link && link->kind == TNRT_LINK_WINDOW;
+}
+
+/* The furthest that a field's window is behind the record's begin. */
+static int64_t last_offset(const tnrt_records *r) {
+  const tnrt_field *fields = tnrt_plan_fields(r->plan);
+  int64_t last = 0;
+  for (uint32_t i = 0; i < r->plan->n_fields; i++)
+    if (is_window(r, &fields[i]) && first_link(r, &fields[i])->integers[0] > last)
+      last = first_link(r, &fields[i])->integers[0];
+  return last;
+}
+
+/* All windows are as long as each other. */
+static tnrt_status find_window(tnrt_records *r) {
+  const tnrt_field *fields = tnrt_plan_fields(r->plan);
+  for (uint32_t i = 0; i < r->plan->n_fields; i++) {
+    if (!is_window(r, &fields[i]) || fields[i].count < 1 || (r->window && r->window != fields[i].count))
+      return tnrt_fail(r->message, TNRT_BAD_INPUT, "field '%.100s': fields of a stream are windows of one length",
+                       tnrt_plan_text(r->plan, fields[i].name));
+    r->window = fields[i].count;
+  }
+  return TNRT_OK;
+}
+
+static tnrt_status read_stream(tnrt_records *r, const char *path, tnrt_stream *stream) {
+  bool is_text = r->plan->source.kind == TNRT_SOURCE_TEXT;
+  tnrt_status status = tnrt_stream_open(r->message, path, is_text ? TNRT_U8 : r->plan->source.token_dtype, stream);
+  if (status != TNRT_OK || stream->n - last_offset(r) >= r->window) return status;
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.300s has %lld tokens, a sample takes %lld", path,
+                   (long long)stream->n, (long long)(r->window + last_offset(r)));
+}
+
 /* A file of a split, or the n files of its arrays. */
 static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const *paths, uint32_t n) {
   uint32_t file = r->n_files++; /* counted, so that it is freed */
   int64_t before = file ? r->ends[file - 1] : 0;
-  tnrt_status status = r->tables ? read_table(r, paths[0], &r->tables[file])
-                                 : tnrt_columns_read(r->message, r->alloc, r->plan->source.kind, paths, n,
-                                                     &r->arrays[file]);
+  tnrt_status status = r->tables    ? read_table(r, paths[0], &r->tables[file])
+                       : r->streams ? read_stream(r, paths[0], &r->streams[file])
+                                    : tnrt_columns_read(r->message, r->alloc, r->plan->source.kind, paths, n,
+                                                        &r->arrays[file]);
   r->ends[file] = before;
   if (status == TNRT_OK) status = file == 0 ? name_columns(r) : check_columns(r, file, paths[0]);
   if (status != TNRT_OK) return status;
-  int64_t more = r->tables ? r->tables[file].n_rows : r->arrays[file].columns[0].n;
+  int64_t more = r->tables    ? r->tables[file].n_rows
+                 : r->streams ? (r->streams[file].n - last_offset(r)) / r->window
+                              : r->arrays[file].columns[0].n;
   r->n[split] += more;
   r->ends[file] = before + more;
   return TNRT_OK;
@@ -114,24 +157,20 @@ static tnrt_status read_split(tnrt_records *r, const tnrt_data_paths *paths, uin
   return status;
 }
 
-static tnrt_status check_kind(const tnrt_records *r) {
-  uint32_t kind = r->plan->source.kind;
-  if (is_text(kind) || kind <= TNRT_SOURCE_IMAGES) return TNRT_OK;
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, "data '%.100s': this kind of source is not supported yet",
-                   tnrt_plan_text(r->plan, r->plan->source.name));
-}
+static bool is_stream(uint32_t kind) { return kind == TNRT_SOURCE_TEXT || kind == TNRT_SOURCE_TOKENS; }
 
 tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new) {
   *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message};
   uint32_t n = 0, n_splits = is_new ? 1 : TNRT_N_SPLITS;
-  tnrt_status status = check_kind(r);
+  tnrt_status status = is_stream(plan->source.kind) ? find_window(r) : TNRT_OK;
   for (uint32_t s = 0; s < n_splits; s++) n += n_paths(r, paths, s);
   if (status != TNRT_OK) return status;
   if (is_text(plan->source.kind)) r->tables = take(alloc, n, sizeof *r->tables);
+  else if (is_stream(plan->source.kind)) r->streams = take(alloc, n, sizeof *r->streams);
   else r->arrays = take(alloc, n, sizeof *r->arrays);
   r->ends = take(alloc, n, sizeof *r->ends);
-  if ((!r->tables && !r->arrays) || !r->ends) return no_memory(r);
+  if ((!r->tables && !r->arrays && !r->streams) || !r->ends) return no_memory(r);
   for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, paths, s);
   if (status == TNRT_OK && r->n_files == 0)
     status = tnrt_fail(message, TNRT_BAD_INPUT, "data '%.100s' names no file", tnrt_plan_text(plan, plan->source.name));
@@ -142,8 +181,10 @@ void tnrt_records_close(tnrt_records *r) {
   if (!r->alloc) return;
   for (uint32_t i = 0; i < r->n_files; i++) {
     if (r->tables) tnrt_table_free(r->alloc, &r->tables[i]);
+    else if (r->streams) tnrt_stream_close(&r->streams[i]);
     else tnrt_columns_free(r->alloc, &r->arrays[i]);
   }
+  if (r->streams) r->alloc->give(r->alloc->user, r->streams);
   if (r->tables) r->alloc->give(r->alloc->user, r->tables);
   if (r->arrays) r->alloc->give(r->alloc->user, r->arrays);
   if (r->ends) r->alloc->give(r->alloc->user, r->ends);
@@ -193,6 +234,12 @@ static tnrt_status bind_rest(const tnrt_records *r, const tnrt_field *field, tnr
                    binding->n);
 }
 
+/* Without columns of its own, but not made of something else. */
+static bool takes_rest(const tnrt_records *r, const tnrt_field *field) {
+  const tnrt_link *link = first_link(r, field);
+  return !field->n_columns && !(link && (link->kind == TNRT_LINK_WINDOW || link->kind == TNRT_LINK_LENGTH));
+}
+
 static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnrt_binding *bindings,
                             uint8_t *is_taken) {
   const tnrt_field *fields = tnrt_plan_fields(r->plan);
@@ -209,7 +256,7 @@ static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnr
     else take_unneeded(r, &fields[i], is_taken);
   }
   for (uint32_t i = 0; i < r->plan->n_fields && status == TNRT_OK; i++)
-    if (!fields[i].n_columns && (!is_needed || is_needed[i]))
+    if (takes_rest(r, &fields[i]) && (!is_needed || is_needed[i]))
       status = bind_rest(r, &fields[i], &bindings[i], is_taken);
   return status;
 }
@@ -240,7 +287,9 @@ static uint32_t find_file(const tnrt_records *r, int64_t record, int64_t *out_ro
 static void place(const tnrt_records *r, int64_t record, const char *column, char *out, size_t bytes) {
   int64_t row;
   uint32_t file = find_file(r, record, &row);
-  const char *path = r->tables ? r->tables[file].path : tnrt_plan_text(r->plan, r->plan->source.name);
+  const char *path = r->tables    ? r->tables[file].path
+                     : r->streams ? r->streams[file].path
+                                  : tnrt_plan_text(r->plan, r->plan->source.name);
   long long line = r->tables ? r->tables[file].lines[row] : row;
   snprintf(out, bytes, r->tables ? "%.200s:%lld%s%.100s%s" : "%.200s[%lld]%s%.100s%s", path, line,
            column ? ": column '" : "", column ? column : "", column ? "'" : "");
@@ -344,11 +393,21 @@ static tnrt_status array_value(const tnrt_records *r, int64_t record, const tnrt
   return TNRT_OK;
 }
 
+static tnrt_status window_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain, tnrt_value *out) {
+  int64_t row;
+  const tnrt_stream *stream = &r->streams[find_file(r, record, &row)];
+  if (!tnrt_value_reserve(out, r->window)) return no_memory(r);
+  tnrt_stream_read(stream, row * r->window + chain->links[0].integers[0], r->window, out->numbers);
+  out->count = out->length = r->window;
+  return TNRT_OK;
+}
+
 tnrt_status tnrt_records_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
                                const tnrt_binding *binding, tnrt_value *out) {
   if (!tnrt_value_reserve(out, binding->n)) return no_memory(r);
   out->kind = TNRT_VALUE_NUMBERS;
   out->count = 0;
   out->ndim = 1;
+  if (r->streams) return window_value(r, record, chain, out);
   return r->tables ? cells_value(r, record, chain, binding, out) : array_value(r, record, chain, binding, out);
 }

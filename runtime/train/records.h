@@ -4,6 +4,7 @@
 
 #include "runtime/train/arrays.h"
 #include "runtime/train/chain.h"
+#include "runtime/train/stream.h"
 #include "runtime/train/table.h"
 
 /* Files that the command line names instead of the plan's; NULL: the plan's. */
@@ -16,7 +17,9 @@ typedef struct tnrt_records {
   const tnrt_alloc *alloc;
   tnrt_message *message;
   tnrt_table *tables;          /* n_files, of texts; or */
-  tnrt_columns *arrays;        /* n_files, of arrays */
+  tnrt_columns *arrays;        /* n_files, of arrays; or */
+  tnrt_stream *streams;        /* n_files: record i is tokens i * window + k and on, k being the field's own */
+  int64_t window;
   int64_t *ends;               /* records up to the end of each file */
   uint32_t n_files;
   const char **names;          /* of columns */
@@ -40,7 +43,7 @@ void tnrt_records_close(tnrt_records *records);
 int64_t tnrt_records_count(const tnrt_records *records);
 
 /* Finds each field's columns; those that is_needed leaves out (NULL: none) get none and may be missing in the files.
- * bindings: n_fields, given back by tnrt_bindings_free. */
+ * bindings: n_fields, given back by tnrt_bindings_free. Fields of windows and of lengths take no columns. */
 tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_binding *bindings);
 void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_t n);
 

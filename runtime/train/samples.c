@@ -2,7 +2,9 @@
 #include "runtime/train/samples.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/core/dtype.h"
 
@@ -35,9 +37,6 @@ tnrt_status tnrt_samples_open(tnrt_samples *s, tnrt_message *message, const tnrt
     const tnrt_field *field = &s->plan_fields[i];
     s->bytes[i] = (size_t)field->count * tnrt_dtype_find(field->dtype)->bytes;
     status = tnrt_chain_open(&s->chains[i], message, alloc, plan, field);
-    if (status == TNRT_OK && s->chains[i].n_links < field->n_links)
-      status = tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': augmentation is not supported yet",
-                         tnrt_plan_text(plan, field->name));
   }
   return status;
 }
@@ -161,8 +160,23 @@ static tnrt_status at_record(const tnrt_samples *s, tnrt_status status, int64_t 
   return tnrt_fail(s->message, status, "%s: %s", at, text.text);
 }
 
+/* A field that tells the length of another. */
+static bool is_length(const tnrt_chain *chain) {
+  return chain->n_links && chain->links[0].kind == TNRT_LINK_LENGTH;
+}
+
 static tnrt_status value_of(tnrt_samples *s, int64_t record, uint32_t field, uint32_t n_links) {
   const tnrt_chain *chain = &s->chains[field];
+  if (is_length(chain)) {
+    uint32_t other = chain->links[0].field;
+    if (other >= s->plan->n_fields || is_length(&s->chains[other]))
+      return tnrt_fail(s->message, TNRT_BAD_INPUT, "length of no field");
+    tnrt_status measured = value_of(s, record, other, s->chains[other].n_links);
+    if (measured != TNRT_OK) return measured;
+    s->value.numbers[0] = (double)s->value.length;
+    s->value.count = 1;
+    return at_record(s, tnrt_chain_apply(chain, s->message, n_links, &s->value), record, field);
+  }
   tnrt_status status = tnrt_records_value(&s->records, record, chain, &s->bindings[field], &s->value);
   if (status != TNRT_OK) return status;
   return at_record(s, tnrt_chain_apply(chain, s->message, n_links, &s->value), record, field);
@@ -182,16 +196,24 @@ static tnrt_status fit(tnrt_samples *s, uint32_t field) {
   return status;
 }
 
+/* A field of the sample at a position. */
+static tnrt_status make_field(tnrt_samples *s, uint32_t field, const tnrt_draw *draw, int64_t position, uint8_t *to) {
+  const tnrt_chain *chain = &s->chains[field];
+  int64_t record = s->rows[position];
+  tnrt_status status = value_of(s, record, field, chain->n_links);
+  if (status != TNRT_OK) return status;
+  status = tnrt_chain_augment(chain, s->message, draw, (uint64_t)record, &s->value);
+  if (status == TNRT_OK) status = tnrt_chain_store(chain, s->message, &s->value, to);
+  return at_record(s, status, record, field);
+}
+
 /* All fields of the sample at a position. */
 static tnrt_status make_sample(tnrt_samples *s, int64_t position) {
+  const tnrt_draw measured = {.split = TNRT_SPLIT_VALID};
   tnrt_status status = TNRT_OK;
   for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
-    if (!s->fields[f]) continue;
-    int64_t record = s->rows[position];
-    status = value_of(s, record, f, s->chains[f].n_links);
-    if (status != TNRT_OK) break;
-    status = at_record(s, tnrt_chain_store(&s->chains[f], s->message, &s->value,
-                                           s->fields[f] + (size_t)position * s->bytes[f]), record, f);
+    if (s->fields[f])
+      status = make_field(s, f, &measured, position, s->fields[f] + (size_t)position * s->bytes[f]);
   }
   return status;
 }
@@ -215,13 +237,40 @@ static tnrt_status make_samples(tnrt_samples *s, bool drops) {
   return TNRT_OK;
 }
 
-static tnrt_status make_arrays(tnrt_samples *s, const uint8_t *is_needed) {
+/* Bytes of arrays up to which they are made: a quarter of the machine's memory, or what TENON_DATA_MEMORY says. */
+static uint64_t array_limit(void) {
+  const char *text = getenv("TENON_DATA_MEMORY");
+  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  if (text) return strtoull(text, NULL, 10);
+  return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 : UINT64_MAX;
+}
+
+static tnrt_status make_arrays(tnrt_samples *s, const uint8_t *is_needed, bool is_new) {
+  uint64_t left = is_new ? UINT64_MAX : array_limit();
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
-    if (is_needed && !is_needed[i]) continue;
+    uint64_t all = (uint64_t)s->first[TNRT_N_SPLITS] * s->bytes[i];
+    bool is_made = s->records.streams || s->chains[i].n_links < s->plan_fields[i].n_links || all > left;
+    if ((is_needed && !is_needed[i]) || (is_made && !is_new)) continue;
     s->fields[i] = take(s, (size_t)s->first[TNRT_N_SPLITS], s->bytes[i]);
     if (!s->fields[i]) return no_memory(s);
+    left -= all;
   }
   return TNRT_OK;
+}
+
+/* Fields that are made each time: once here, so that what they need is there and what cannot work is told. */
+static tnrt_status try_made(tnrt_samples *s) {
+  const tnrt_draw draw = {.split = TNRT_SPLIT_TRAIN}, measured = {.split = TNRT_SPLIT_VALID};
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
+    uint8_t *sample = s->fields[i] ? NULL : take(s, 1, s->bytes[i]);
+    if (s->fields[i]) continue;
+    if (!sample) return no_memory(s);
+    status = make_field(s, i, &draw, s->first[TNRT_SPLIT_TRAIN], sample);
+    if (status == TNRT_OK) status = make_field(s, i, &measured, s->first[TNRT_SPLIT_TRAIN], sample);
+    s->alloc->give(s->alloc->user, sample);
+  }
+  return status;
 }
 
 tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, bool is_fitted) {
@@ -232,9 +281,10 @@ tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, boo
   if (status == TNRT_OK) status = part(s, paths, n);
   if (status == TNRT_OK) status = check_splits(s, paths);
   for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && !is_fitted; i++) status = fit(s, i);
-  if (status == TNRT_OK) status = make_arrays(s, NULL);
+  if (status == TNRT_OK) status = make_arrays(s, NULL, false);
   if (status == TNRT_OK) status = make_samples(s, s->plan->source.drops_bad != 0);
-  return status == TNRT_OK ? check_splits(s, paths) : status;
+  if (status == TNRT_OK) status = check_splits(s, paths);
+  return status == TNRT_OK ? try_made(s) : status;
 }
 
 tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8_t *is_needed) {
@@ -247,32 +297,51 @@ tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8
   if (!s->rows) return no_memory(s);
   for (int64_t i = 0; i < n; i++) s->rows[i] = i;
   for (int i = 1; i <= TNRT_N_SPLITS; i++) s->first[i] = n;
-  status = make_arrays(s, is_needed);
+  status = make_arrays(s, is_needed, true);
   return status == TNRT_OK ? make_samples(s, false) : status;
 }
 
 /* ---- use ---- */
 
-void tnrt_samples_gather(const tnrt_samples *s, uint32_t field, const int64_t *positions, int64_t n, uint8_t *to) {
+tnrt_status tnrt_samples_gather(tnrt_samples *s, uint32_t field, const tnrt_draw *draw, const int64_t *positions,
+                                int64_t first, int64_t n, uint8_t *to) {
+  const tnrt_draw measured = {.split = TNRT_SPLIT_VALID};
   size_t bytes = s->bytes[field];
   const uint8_t *from = s->fields[field];
-  for (int64_t i = 0; i < n; i++) memcpy(to + (size_t)i * bytes, from + (size_t)positions[i] * bytes, bytes);
+  tnrt_status status = TNRT_OK;
+  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
+    int64_t position = positions ? positions[i] : first + i;
+    if (from) memcpy(to + (size_t)i * bytes, from + (size_t)position * bytes, bytes);
+    else status = make_field(s, field, draw ? draw : &measured, position, to + (size_t)i * bytes);
+  }
+  return status;
 }
 
-void tnrt_samples_moments(const tnrt_samples *s, uint32_t field, double *mean, double *variance) {
+/* sums[k] += element k of each sample, or the square of its difference from around[k]. */
+static tnrt_status sum_elements(tnrt_samples *s, uint32_t field, const double *around, uint8_t *sample, double *sums) {
   const tnrt_field *f = &s->plan_fields[field];
-  int64_t begin = s->first[TNRT_SPLIT_TRAIN], end = s->first[TNRT_SPLIT_TRAIN + 1];
-  for (int64_t k = 0; k < f->count; k++) {
-    double sum = 0, squares = 0;
-    for (int64_t i = begin; i < end; i++) sum += tnrt_element(f->dtype, s->fields[field], i * f->count + k);
-    double centre = sum / (double)(end - begin);
-    for (int64_t i = begin; i < end; i++) {
-      double away = tnrt_element(f->dtype, s->fields[field], i * f->count + k) - centre;
-      squares += away * away;
+  tnrt_status status = TNRT_OK;
+  memset(sums, 0, (size_t)f->count * sizeof *sums);
+  for (int64_t i = s->first[TNRT_SPLIT_TRAIN]; i < s->first[TNRT_SPLIT_TRAIN + 1] && status == TNRT_OK; i++) {
+    status = tnrt_samples_gather(s, field, NULL, &i, 0, 1, sample);
+    for (int64_t k = 0; k < f->count; k++) {
+      double x = tnrt_element(f->dtype, sample, k);
+      sums[k] += around ? (x - around[k]) * (x - around[k]) : x;
     }
-    if (mean) mean[k] = centre;
-    if (variance) variance[k] = squares / (double)(end - begin);
   }
+  return status;
+}
+
+tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
+  int64_t count = s->plan_fields[field].count, n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
+  uint8_t *sample = take(s, 1, s->bytes[field]);
+  if (!sample) return no_memory(s);
+  tnrt_status status = sum_elements(s, field, NULL, sample, mean);
+  for (int64_t k = 0; k < count; k++) mean[k] /= (double)n;
+  if (variance && status == TNRT_OK) status = sum_elements(s, field, mean, sample, variance);
+  for (int64_t k = 0; k < count && variance; k++) variance[k] /= (double)n;
+  s->alloc->give(s->alloc->user, sample);
+  return status;
 }
 
 void tnrt_samples_place(const tnrt_samples *s, int64_t position, char *out, size_t bytes) {

@@ -2,6 +2,7 @@
 #ifndef TNRT_TRAIN_SAMPLES_H
 #define TNRT_TRAIN_SAMPLES_H
 
+#include "runtime/train/augment.h"
 #include "runtime/train/random.h"
 #include "runtime/train/records.h"
 
@@ -15,7 +16,9 @@ typedef struct tnrt_samples {
   tnrt_chain *chains;               /* n_fields */
   int64_t *rows;                    /* records in the order of the splits */
   int64_t first[TNRT_N_SPLITS + 1]; /* split s is first[s] .. first[s + 1] of rows */
-  uint8_t **fields;                 /* n_fields arrays over all of rows, in that order; NULL: a field not asked for */
+  /* n_fields arrays over all of rows, in that order. NULL: a field that is made whenever a sample is taken, as
+   * augmented ones, windows of a stream, and what would not fit into memory. */
+  uint8_t **fields;
   size_t *bytes;                    /* of a sample of each field */
   int64_t n_dropped;
   tnrt_message first_dropped;       /* why the first of them was */
@@ -41,12 +44,14 @@ static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t s
   return samples->first[split + 1] - samples->first[split];
 }
 
-/* Element i of a field of the sample at a position of rows, for n positions; to: room for n samples. */
-void tnrt_samples_gather(const tnrt_samples *samples, uint32_t field, const int64_t *positions, int64_t n, uint8_t *to);
+/* A field of the samples at n positions of rows (NULL: consecutive ones from `first`) into to. draw: for augmented
+ * fields; NULL: as they are measured. TNRT_BAD_INPUT: one cannot be made, with its place. */
+tnrt_status tnrt_samples_gather(tnrt_samples *samples, uint32_t field, const tnrt_draw *draw, const int64_t *positions,
+                                int64_t first, int64_t n, uint8_t *to);
 
-/* Mean and mean squared difference of each element of a field over the training split, in double; either may be NULL.
- */
-void tnrt_samples_moments(const tnrt_samples *samples, uint32_t field, double *mean, double *variance);
+/* Mean and mean squared difference of each element of a field over the training split, in double; variance may be
+ * NULL. */
+tnrt_status tnrt_samples_moments(tnrt_samples *samples, uint32_t field, double *mean, double *variance);
 
 /* Where a sample comes from, for messages. */
 void tnrt_samples_place(const tnrt_samples *samples, int64_t position, char *out, size_t bytes);

@@ -100,7 +100,7 @@ static tnrt_status initialise(tnrt_session *s, uint32_t i) {
   return TNRT_OK;
 }
 
-tnrt_status tnrt_session_fit(tnrt_session *s, const tnrt_samples *samples) {
+tnrt_status tnrt_session_fit(tnrt_session *s, tnrt_samples *samples) {
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
     if (w->role != TNRT_WEIGHT_MEAN && w->role != TNRT_WEIGHT_VARIANCE) continue;
@@ -108,13 +108,15 @@ tnrt_status tnrt_session_fit(tnrt_session *s, const tnrt_samples *samples) {
     if (count != tnrt_count_of(w->ndim, w->extents))
       return tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' has not the elements of its field",
                        tnrt_plan_text(s->plan, w->name));
-    double *all = take(s, (size_t)count, sizeof *all);
-    if (!all) return no_memory(s);
+    double *mean = take(s, 2 * (size_t)count, sizeof *mean);
+    if (!mean) return no_memory(s);
     bool is_mean = w->role == TNRT_WEIGHT_MEAN;
-    tnrt_samples_moments(samples, w->field, is_mean ? all : NULL, is_mean ? NULL : all);
+    tnrt_status status = tnrt_samples_moments(samples, w->field, mean, is_mean ? NULL : mean + count);
     size_t bytes = tnrt_dtype_find(w->dtype)->bytes;
-    for (int64_t k = 0; k < count; k++) tnrt_element_store(w->dtype, all[k], s->values[i] + (size_t)k * bytes);
-    s->alloc->give(s->alloc->user, all);
+    for (int64_t k = 0; k < count; k++)
+      tnrt_element_store(w->dtype, mean[is_mean ? k : count + k], s->values[i] + (size_t)k * bytes);
+    s->alloc->give(s->alloc->user, mean);
+    if (status != TNRT_OK) return status;
   }
   return TNRT_OK;
 }
@@ -219,16 +221,20 @@ void tnrt_session_close(tnrt_session *s) {
 
 static bool has(const uint8_t *mask, uint32_t i) { return !mask || mask[i]; }
 
-/* The fields of n samples; positions NULL: consecutive ones from `first`, which need no copy. */
-static uint32_t bind_fields(tnrt_session *s, const tnrt_training_model *model, const tnrt_samples *samples,
-                            const int64_t *positions, int64_t first, int64_t n) {
-  uint32_t in = 0;
-  for (uint32_t i = 0; i < s->plan->n_fields; i++) {
+/* The fields of n samples; positions NULL: consecutive ones from `first`, which are measured. */
+static tnrt_status bind_fields(tnrt_session *s, const tnrt_training_model *model, tnrt_samples *samples,
+                               const int64_t *positions, int64_t first, int64_t n, uint32_t *out_in) {
+  const tnrt_draw draw = {s->seed, s->epoch, TNRT_SPLIT_TRAIN};
+  tnrt_status status = TNRT_OK;
+  *out_in = 0;
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
     if (!has(model->fields, i)) continue;
-    if (positions) tnrt_samples_gather(samples, i, positions, n, s->batch[i]);
-    s->inputs[in++] = positions ? s->batch[i] : samples->fields[i] + (size_t)first * samples->bytes[i];
+    bool in_place = !positions && samples->fields[i];
+    if (!in_place)
+      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions, first, n, s->batch[i]);
+    s->inputs[(*out_in)++] = in_place ? samples->fields[i] + (size_t)first * samples->bytes[i] : s->batch[i];
   }
-  return in;
+  return status;
 }
 
 static uint32_t bind_weights(tnrt_session *s, const tnrt_training_model *model, uint32_t in) {
@@ -293,10 +299,12 @@ static void bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_ru
   for (uint32_t i = 0; i < n_states(s); i++) s->outputs[out++] = s->other_states[i];
 }
 
-static tnrt_status step_whole(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+static tnrt_status step_whole(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               float *loss, float *norm) {
   const tnrt_training_model *model = &s->program->step;
-  uint32_t in = bind_fields(s, model, samples, positions, 0, n);
+  uint32_t in;
+  tnrt_status status = bind_fields(s, model, samples, positions, 0, n, &in);
+  if (status != TNRT_OK) return status;
   bind_rates(s, bind_states(s, bind_weights(s, model, in)));
   s->outputs[0] = loss;
   bind_updated(s, 1, norm, true);
@@ -321,7 +329,7 @@ static tnrt_status add_gradients(tnrt_session *s, double share, bool is_first) {
 }
 
 /* One part after the other; running weights go from each to the next. */
-static tnrt_status step_parts(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+static tnrt_status step_parts(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               float *loss, float *norm) {
   const tnrt_training_model *model = &s->program->grad;
   double mean = 0;
@@ -330,7 +338,10 @@ static tnrt_status step_parts(tnrt_session *s, const tnrt_samples *samples, cons
     int64_t part = n - from < s->plan->micro ? n - from : s->plan->micro;
     double share = (double)part / (double)n;
     s->noise[2] = (uint64_t)from;
-    bind_rates(s, bind_weights(s, model, bind_fields(s, model, samples, positions + from, 0, part)));
+    uint32_t used;
+    status = bind_fields(s, model, samples, positions + from, 0, part, &used);
+    if (status != TNRT_OK) return status;
+    bind_rates(s, bind_weights(s, model, used));
     s->outputs[0] = loss;
     uint32_t out = bind_others(s, TNRT_WEIGHT_RUNNING, 1);
     for (uint32_t i = 0; i < s->n_trained; i++) s->outputs[out++] = s->gradients[i];
@@ -367,7 +378,7 @@ static void adapt_scale(tnrt_session *s, bool has_overflow) {
   if (s->loss_scale < 0x1p30) s->loss_scale *= 2;
 }
 
-tnrt_status tnrt_session_step(tnrt_session *s, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               int64_t step, const double *lrs, tnrt_step_result *out) {
   float loss = NAN, norm = NAN;
   bool is_whole = s->step != NULL;
@@ -402,7 +413,7 @@ tnrt_status tnrt_session_measure(tnrt_session *s, const tnrt_samples *samples) {
   return tnrt_tally_open(&s->tally, s->message, s->alloc, s->plan, most, s->plan->micro);
 }
 
-tnrt_status tnrt_session_evaluate(tnrt_session *s, const tnrt_samples *samples, uint32_t split, int64_t n_batches,
+tnrt_status tnrt_session_evaluate(tnrt_session *s, tnrt_samples *samples, uint32_t split, int64_t n_batches,
                                   double *out) {
   const tnrt_training_model *model = &s->program->eval;
   int64_t end = samples->first[split + 1], batch = s->plan->micro;
@@ -410,10 +421,13 @@ tnrt_status tnrt_session_evaluate(tnrt_session *s, const tnrt_samples *samples, 
   for (int64_t at = samples->first[split], i = 0; at < end && (n_batches == 0 || i < n_batches); at += batch, i++) {
     int64_t n = end - at < batch ? end - at : batch;
     float loss;
-    bind_weights(s, model, bind_fields(s, model, samples, NULL, at, n));
+    uint32_t in;
+    tnrt_status status = bind_fields(s, model, samples, NULL, at, n, &in);
+    if (status != TNRT_OK) return status;
+    bind_weights(s, model, in);
     s->outputs[0] = &loss;
     tnrt_tally_bind(&s->tally, s->outputs + 1);
-    tnrt_status status = run(s, s->eval, n);
+    status = run(s, s->eval, n);
     if (status != TNRT_OK) return status;
     tnrt_tally_add(&s->tally, (double)loss, n);
   }

@@ -31,6 +31,7 @@ typedef struct tnrt_session {
   uint64_t seed;
   uint64_t noise[3];
   double loss_scale;
+  uint64_t epoch;     /* set by the caller: what augmentation is drawn for */
   int64_t n_updates; /* of weights: what the bias corrections count */
   int64_t good_steps; /* in a row without overflow, since the loss scale last changed */
   double loss, norm; /* of the last step; norm NaN where it is not measured */
@@ -47,7 +48,7 @@ tnrt_status tnrt_session_open(tnrt_session *session, tnrt_message *message, cons
 void tnrt_session_close(tnrt_session *session);
 
 /* Weights that are statistics of a field take them from the training split. */
-tnrt_status tnrt_session_fit(tnrt_session *session, const tnrt_samples *samples);
+tnrt_status tnrt_session_fit(tnrt_session *session, tnrt_samples *samples);
 
 typedef enum tnrt_step_result {
   TNRT_STEP_DONE,
@@ -57,13 +58,13 @@ typedef enum tnrt_step_result {
 
 /* One step, which is number `step` (from 0), on the samples at positions (n of them, at most plan->batch), in parts of
  * plan->micro. lrs: n_groups learning rates. */
-tnrt_status tnrt_session_step(tnrt_session *session, const tnrt_samples *samples, const int64_t *positions, int64_t n,
+tnrt_status tnrt_session_step(tnrt_session *session, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               int64_t step, const double *lrs, tnrt_step_result *out);
 
 /* Room for measuring these samples; before the first evaluation. */
 tnrt_status tnrt_session_measure(tnrt_session *session, const tnrt_samples *samples);
 /* The loss and each metric over the first n_batches (0: all) of a split: out[1 + n_metrics]. */
-tnrt_status tnrt_session_evaluate(tnrt_session *session, const tnrt_samples *samples, uint32_t split,
+tnrt_status tnrt_session_evaluate(tnrt_session *session, tnrt_samples *samples, uint32_t split,
                                   int64_t n_batches, double *out);
 
 /* The model's outputs for n samples. inputs: of the model in its order; outputs: dense buffers of the caller's. */

@@ -95,7 +95,7 @@ static void put_line(builder *b, char *line) {
   else put_source(b);
 }
 
-static tnrt_status write_fields(const tnrt_samples *s, const char *folder) {
+static tnrt_status write_fields(tnrt_samples *s, const char *folder, int64_t epoch) {
   char path[4096];
   int64_t n = s->first[TNRT_N_SPLITS];
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
@@ -104,7 +104,9 @@ static tnrt_status write_fields(const tnrt_samples *s, const char *folder) {
     uint8_t *sample = malloc(s->bytes[i] + 1);
     tnrt_status status = TNRT_OK;
     for (int64_t k = 0; k < n && status == TNRT_OK; k++) {
-      tnrt_samples_gather(s, i, &k, 1, sample);
+      const tnrt_draw draw = {1, (uint64_t)epoch, TNRT_SPLIT_TRAIN};
+      bool trains = epoch > 0 && k < s->first[TNRT_SPLIT_TRAIN + 1];
+      status = tnrt_samples_gather(s, i, trains ? &draw : NULL, &k, 0, 1, sample);
       fwrite(sample, 1, s->bytes[i], f);
     }
     free(sample);
@@ -130,7 +132,7 @@ int main(int argc, char **argv) {
   tnrt_data_paths paths = {{NULL}};
   tnrt_status status = tnrt_samples_open(&samples, &message, &tnrt_alloc_libc, head(b));
   if (status == TNRT_OK) status = tnrt_samples_load(&samples, &paths, false);
-  if (status == TNRT_OK) status = write_fields(&samples, argv[1]);
+  if (status == TNRT_OK) status = write_fields(&samples, argv[1], b->epoch);
   if (status == TNRT_OK) {
     for (uint32_t i = 0; i < TNRT_N_SPLITS; i++) printf("%lld ", (long long)tnrt_samples_count(&samples, i));
     printf("%lld\n", (long long)samples.n_dropped);

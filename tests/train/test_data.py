@@ -340,11 +340,118 @@ def test_jsonl(r):
             "split 'train' gets none")
 
 
+# ---- text and tokens ----
+
+def test_words(r):
+    texts = ["The cat  sat", "the DOG sat \u00c9t\u00c9", "a cat", "\u0416 the the"]
+    titles = ["On", "Cats", "dogs", ""]
+    r.write("t.csv", "title,body\n" + "".join("%s,%s\n" % pair for pair in zip(titles, texts)))
+    chain = [link("join"), link("lower"), link("words", 6), link("pad_or_cut", 5)]
+    fields = [("x", I32, 0, (5,), ("title", "body"), chain),
+              ("n", I32, 0, (), (), [link("length", field=0)])]
+    got = r.read(table(fractions="0.75 0 0.25"), fields)
+    assert not isinstance(got, str), got
+    rows = [(a + " " + b).lower().split() for a, b in zip(titles, texts)]
+    counts = {}
+    for word in sum(rows[:3], []):
+        counts[word] = counts.get(word, 0) + 1
+    known = sorted(counts, key=lambda w: (-counts[w], w.encode()))[:4]
+    want = [[known.index(w) + 2 if w in known else 1 for w in row][:5] for row in rows]
+    same(got["x"], [row + [0] * (5 - len(row)) for row in want])
+    same(got["n"], [min(5, len(row)) for row in rows])
+    refused(r.read(table(fractions="1 0 0"), [("x", I32, 0, (5,), ("body",), [link("words", 2)])]), "vocabulary of 2")
+    refused(r.read(table(fractions="1 0 0"), [("x", I32, 0, (5,), ("body",), [link("words", 9)])]),
+            "field 'x' has 5 elements, the data 3")
+
+
+def test_streams(r):
+    text = "".join(chr(97 + i * i % 23) for i in range(203))
+    r.write("a.txt", text)
+    fields = [("x", I32, 0, (8,), (), [link("window", 0)]), ("y", I32, 0, (8,), (), [link("window", 1)])]
+    got = r.read(["kind %d" % TEXT, "fractions 0.8 0.2 0", "path 0 @a.txt"], fields)
+    assert not isinstance(got, str), got
+    raw = np.frombuffer(text.encode(), np.uint8)
+    assert got["counts"] == [20, 5, 0]
+    same(got["x"], raw[:200].reshape(25, 8))
+    same(got["y"], raw[1:201].reshape(25, 8))
+    for number, dtype in ((21, "<u2"), (20, "<u4"), (19, "u1")):
+        code = {"<u2": 18, "<u4": 17, "u1": 19}[dtype]
+        tokens = (np.arange(100) * 7919 % (250 if dtype == "u1" else 65000)).astype(dtype)
+        r.write("a.bin", tokens.tobytes())
+        r.write("b.bin", tokens[:40].tobytes())
+        got = r.read(["kind %d" % TOKENS, "dtype %d" % code, "path 0 @a.bin", "path 0 @b.bin", "shuffle %d" % number],
+                     fields)
+        rows = {tuple(tokens[i:i + 9]) for i in range(0, 96 - 7, 8)}
+        found = [tuple(x) + (y[-1],) for x, y in zip(got["x"], got["y"])]
+        assert len(found) == 12 + 4 and set(found) == rows, found
+    r.write("a.bin", b"12345")
+    source = ["kind %d" % TOKENS, "dtype 18", "path 0 @a.bin"]
+    refused(r.read(source, fields), "a.bin has 5 bytes, which are no tokens of 2 bytes each")
+    r.write("a.bin", b"1234")
+    refused(r.read(source, fields), "a.bin has 2 tokens, a sample takes 9")
+    refused(r.read(source, [fields[0], ("y", I32, 0, (7,), (), [link("window", 1)])]), "windows of one length")
+
+
+# ---- augmentation ----
+
+def test_augmentation(r):
+    g = np.random.default_rng(6)
+    x = g.integers(1, 256, (40, 2, 6, 7)).astype(np.uint8)
+    np.save(r.path("x.npy"), x)
+    source = ["kind %d" % NPY, "fractions 0.5 0.5 0", "path 0 @x.npy"]
+    chain = [link("div", number=255), link("pad", 1, splits=TRAIN), link("random_crop", 6, 7, splits=TRAIN)]
+    first = r.read(source + ["epoch 1"], [("x", F32, 0, (2, 6, 7), ("x",), chain)])
+    assert not isinstance(first, str), first
+    again = r.read(source + ["epoch 1"], [("x", F32, 0, (2, 6, 7), ("x",), chain)])
+    other = r.read(source + ["epoch 2"], [("x", F32, 0, (2, 6, 7), ("x",), chain)])
+    want = (x / 255).astype(np.float32)
+    same(first["x"], again["x"])
+    same(first["x"][20:], want[20:])
+    assert not np.array_equal(first["x"], other["x"])
+    seen = set()
+    for i in range(20):
+        padded = np.pad(want[i], ((0, 0), (1, 1), (1, 1)))
+        parts = [(y, z) for y in range(3) for z in range(3)
+                 if np.array_equal(first["x"][i], padded[:, y:y + 6, z:z + 7])]
+        assert len(parts) == 1, (i, parts)
+        seen.add(parts[0])
+    assert len(seen) > 4, seen
+    middle = r.read(source, [("x", U8, 0, (2, 4, 3), ("x",), [link("random_crop", 4, 3)])])
+    same(middle["x"], x[:, :, 1:5, 2:5])
+    flipped = r.read(source + ["epoch 3"], [("x", U8, 0, (2, 6, 7), ("x",), [link("flip", splits=TRAIN)])])["x"]
+    turned = [np.array_equal(flipped[i], x[i, :, :, ::-1]) for i in range(20)]
+    assert all(t or np.array_equal(flipped[i], x[i]) for i, t in enumerate(turned)) and 4 < sum(turned) < 16
+    same(flipped[20:], x[20:])
+    noise = [link("noise", number=2, splits=TRAIN)]
+    noisy = r.read(source + ["epoch 1"], [("x", F64, 0, (2, 6, 7), ("x",), noise)])["x"]
+    away = (noisy - x)[:20].ravel()
+    assert abs(away.mean()) < 0.15 and abs(away.std() - 2) < 0.1 and len(set(away)) == away.size
+    same(noisy[20:], x[20:])
+    same(r.read(source, [("x", U8, 0, (2, 8, 9), ("x",), [link("pad", 1)])])["x"],
+         np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))))
+    refused(r.read(source, [("x", U8, 0, (2, 9, 3), ("x",), [link("random_crop", 9, 3)])]), "random_crop of 9 x 3 from")
+    refused(r.read(source, [("x", F32, 0, (2, 6, 7), ("x",), [link("flip"), link("minmax")])]), "'minmax' is fitted")
+
+
+def test_larger_than_memory(r):
+    """Without room for arrays, samples are made when they are taken: the same ones."""
+    x = numbers(r)
+    fields = [("x", F32, 0, (3,), ("a", "b", "c"), [link("impute", text="median"), link("minmax")]),
+              ("y", I32, 3, (), ("kind",), [])]
+    kept = r.read(table(shuffle=5), fields)
+    os.environ["TENON_DATA_MEMORY"] = "16"
+    made = r.read(table(shuffle=5), fields)
+    del os.environ["TENON_DATA_MEMORY"]
+    for name in ("x", "y"):
+        assert kept[name].tobytes() == made[name].tobytes() and len(kept[name]) == len(x), name
+
+
 def main():
     count = Count()
     r = Reader()
     for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy,
-                 test_npz, test_idx, test_images, test_jsonl):
+                 test_npz, test_idx, test_images, test_jsonl, test_words, test_streams, test_augmentation,
+                 test_larger_than_memory):
         problem = None
         try:
             test(r)
