@@ -47,7 +47,7 @@ static tnrt_status cut(tnrt_message *message, tnrt_value *value, const picture *
 }
 
 tnrt_status tnrt_augment_pad(tnrt_message *message, int64_t n, tnrt_value *value) {
-  picture p, larger;
+  picture p = {0}, larger;
   tnrt_status status = as_picture(message, "pad", value, &p);
   if (status != TNRT_OK) return status;
   larger = (picture){p.channels, p.height + 2 * n, p.width + 2 * n};
@@ -58,7 +58,7 @@ static int64_t below(uint64_t bits, int64_t n) { return (int64_t)(((unsigned __i
 
 static tnrt_status crop(tnrt_message *message, const tnrt_link *link, bool is_random, uint64_t bits,
                         tnrt_value *value) {
-  picture p, part;
+  picture p = {0}, part;
   tnrt_status status = as_picture(message, "random_crop", value, &p);
   if (status != TNRT_OK) return status;
   part = (picture){p.channels, link->integers[0], link->integers[1]};
@@ -72,7 +72,7 @@ static tnrt_status crop(tnrt_message *message, const tnrt_link *link, bool is_ra
 }
 
 static tnrt_status mirror(tnrt_message *message, tnrt_value *value) {
-  picture p;
+  picture p = {0};
   tnrt_status status = as_picture(message, "flip", value, &p);
   if (status != TNRT_OK) return status;
   for (int64_t row = 0; row < p.channels * p.height; row++)
