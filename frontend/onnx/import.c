@@ -6,8 +6,7 @@
 
 #include "frontend/onnx/wire.h"
 
-/* Unpacking may take this much more memory than the file has bytes ... */
-enum { STRUCTURE_BYTES = 16 << 20, STRUCTURE_FACTOR = 3 };
+enum { MAX_OPERATOR_SETS = 64 };
 
 static tn_loc model_loc(const tn_importer *importer) { return tn_loc_file(importer->ctx, importer->file); }
 
@@ -21,13 +20,19 @@ static bool check_opsets(tn_importer *importer) {
   bool ok = true;
   if (model->n_opset_import == 0)
     return tn_error(ctx, model_loc(importer), TN_E_ONNX_OPSET, "the model declares no operator set");
+  if (model->n_opset_import > MAX_OPERATOR_SETS)
+    return tn_error(ctx, model_loc(importer), TN_E_LIMIT, "the model declares %zu operator sets, more than %d",
+                    model->n_opset_import, MAX_OPERATOR_SETS);
   for (size_t i = 0; i < model->n_opset_import; i++) {
     const char *domain = tn_onnx_domain(model->opset_import[i]->domain);
     int64_t version = model->opset_import[i]->version;
-    for (size_t k = 0; k < i && k < 64; k++)
-      if (strcmp(tn_onnx_domain(model->opset_import[k]->domain), domain) == 0)
-        ok = tn_error(ctx, model_loc(importer), TN_E_ONNX_DUPLICATE, "operator set '%s' is declared twice",
-                      tn_onnx_display(ctx, domain));
+    for (size_t k = 0; k < i; k++) {
+      const Onnx__OperatorSetIdProto *other = model->opset_import[k];
+      if (strcmp(tn_onnx_domain(other->domain), domain) == 0 && other->version != version)
+        ok = tn_error(ctx, model_loc(importer), TN_E_ONNX_DUPLICATE,
+                      "operator set '%s' is declared twice, as version %" PRId64 " and %" PRId64,
+                      tn_onnx_display(ctx, domain), other->version, version);
+    }
     if (domain[0] == '\0' && (version < TN_ONNX_MIN_OPSET || version > TN_ONNX_MAX_OPSET))
       ok = tn_error(ctx, model_loc(importer), TN_E_ONNX_OPSET,
                     "operator set version %" PRId64 ": expected %d to %d, this one is too %s", version,
@@ -142,7 +147,7 @@ static void import_main(tn_importer *importer, const tn_build *build) {
 }
 
 static bool unpack(tn_importer *importer, const tn_source *source) {
-  uint64_t budget = STRUCTURE_BYTES + STRUCTURE_FACTOR * (uint64_t)source->bytes;
+  uint64_t budget = TN_WIRE_BUDGET(source->bytes);
   importer->model = (const Onnx__ModelProto *)tn_wire_unpack(importer->ctx, model_loc(importer),
                                                              &onnx__model_proto__descriptor, source->data,
                                                              source->bytes, budget, importer->scratch);

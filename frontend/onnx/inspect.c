@@ -4,9 +4,6 @@
 #include "frontend/onnx/import.h"
 #include "frontend/onnx/wire.h"
 
-/* As for an import: unpacking may take this much more memory than the file has bytes. */
-enum { STRUCTURE_BYTES = 16 << 20, STRUCTURE_FACTOR = 3 };
-
 typedef struct looker {
   tn_ctx *ctx;
   const Onnx__ModelProto *model;
@@ -128,7 +125,7 @@ bool tn_onnx_inspect(tn_ctx *ctx, const char *path, tn_onnx_summary *out) {
   if (!tn_source_open(ctx, path, &source)) return false;
   tn_loc loc = tn_loc_file(ctx, path);
   tn_arena *scratch = tn_arena_create_scratch(ctx->arena);
-  uint64_t budget = STRUCTURE_BYTES + STRUCTURE_FACTOR * (uint64_t)source.bytes;
+  uint64_t budget = TN_WIRE_BUDGET(source.bytes);
   looker l = {.ctx = ctx, .out = out, .rows = tn_map_create(ctx->arena), .file = path};
   l.model = (const Onnx__ModelProto *)tn_wire_unpack(ctx, loc, &onnx__model_proto__descriptor, source.data,
                                                      source.bytes, budget, scratch);

@@ -27,6 +27,9 @@ bool tn_wire_measure(tn_ctx *ctx, tn_loc loc, const ProtobufCMessageDescriptor *
 /* Writes the skeleton of data that was measured; out has room for the measured size. */
 void tn_wire_write(tn_ctx *ctx, const ProtobufCMessageDescriptor *root, const uint8_t *data, size_t bytes,
                    uint8_t *out);
+/* What unpacking a file of so many bytes may take: small files of trees hold numbers in a byte or two. */
+#define TN_WIRE_BUDGET(bytes) (((uint64_t)32 << 20) + 3 * (uint64_t)(bytes))
+
 /* Measures, writes and unpacks. Memory comes from scratch; cost + skeleton may be at most budget_bytes (TN_E_LIMIT).
  * NULL when reported. */
 ProtobufCMessage *tn_wire_unpack(tn_ctx *ctx, tn_loc loc, const ProtobufCMessageDescriptor *root,

@@ -47,6 +47,19 @@ bool tn_import_unique(tn_foreign_node *node);
 /* Where mask, bool[n], holds: i64[count], rising. */
 tn_value *tn_build_positions(tn_build *b, tn_value *mask);
 
+/* onnx_trip.c */
+/* A Loop: its body ends with the condition, what is carried, what is stacked; its parameters are the number of the run,
+ * the condition, what is carried, captures. */
+typedef struct tn_loop_count {
+  tn_build *b;
+  const tn_block *body;
+  uint32_t n_carried;
+  tn_value *const *carried, *const *captures; /* what the parameters are at first */
+  tn_value *condition;                        /* the first; NULL: it holds */
+} tn_loop_count;
+/* i64[]: how often it runs when only its condition ends it; NULL where the condition does not say. */
+tn_value *tn_loop_count_runs(const tn_loop_count *loop);
+
 /* onnx_join.c */
 /* Ends an If whose regions are filled; out: its results, of the extents that the branch that ran gave. */
 bool tn_join_branches(tn_foreign_node *node, struct tn_node *made, tn_value **out);

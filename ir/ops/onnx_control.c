@@ -355,6 +355,19 @@ static bool build_stacked(loop_import *l, const tn_dim *trip) {
   return count && set_outputs(l->node, carried, n + n_stacked);
 }
 
+/* Where the condition says how often the body runs, the trip count takes its place; true then. Without stacked values
+ * only for numbers that are known before running: the general form needs none. */
+static bool count_by_condition(loop_import *l, bool stacks) {
+  tn_build *b = l->node->build;
+  tn_loop_count count = {.b = b, .body = l->body, .n_carried = l->n_carried, .carried = l->node->inputs + 2,
+                         .captures = l->about.captures, .condition = l->condition};
+  tn_value *runs = tn_loop_count_runs(&count);
+  if (runs && l->trip) runs = tn_build_binary(b, TN_MIN, runs, scalar(b, l->trip));
+  if (!runs || (!stacks && !runs->index)) return false;
+  l->trip = runs;
+  return true;
+}
+
 bool tn_import_loop(tn_foreign_node *node) {
   tn_build *b = node->build;
   loop_import l = {.node = node, .trip = tn_foreign_input(node, 0), .condition = tn_foreign_input(node, 1),
@@ -372,8 +385,9 @@ bool tn_import_loop(tn_foreign_node *node) {
     return tn_foreign_error(node, TN_E_DTYPE, "input 0: expected i64, found %s", tn_dtype_name(l.trip->type->dtype));
   l.body = import_body(node, l.graph, &l.about, NULL, inputs);
   if (!l.body || !keep_extents(&l)) return false;
+  bool stacks = l.about.n_outputs > 1 + l.n_carried;
+  bool to_the_end = runs_to_the_end(&l) || count_by_condition(&l, stacks);
   const tn_dim *trip = known_trip(&l);
-  bool stacks = l.about.n_outputs > 1 + l.n_carried, to_the_end = runs_to_the_end(&l);
   if (!stacks && !(trip && to_the_end)) return build_conditional(&l);
   if (!trip && !l.trip)
     return tn_foreign_unsupported(node, "stacked outputs and no trip count that bounds their number");

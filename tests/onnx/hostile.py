@@ -399,6 +399,11 @@ def domain_without_opset():
 
 
 @kind("TN0306")
+def opset_twice():
+    return small_model(opsets=[pb.opset(17), pb.opset(18)])
+
+
+@kind("TN0004")
 def opsets_many_times():
     return small_model(opsets=[pb.opset(17)] * 20000)
 

@@ -223,6 +223,12 @@ def standard_input_is_a_model_too(load):
 
 
 @test
+def operator_sets_may_be_declared_again_alike(load):
+    expect(load(model([neg()], [X], opsets=[pb.opset(17), pb.opset(17)])), "output 'y' f32[2,3]")
+    expect(load(model([neg()], [X], opsets=[pb.opset(17), pb.opset(18)])), "declared twice, as version 17 and 18")
+
+
+@test
 def odd_names_are_shown_safely(load):
     text = load(model([pb.node("Neg", [b"q\x1b[31m\xff".decode("latin1")], ["y"])], [X]))
     assert "\x1b" not in text

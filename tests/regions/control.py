@@ -179,6 +179,32 @@ def if_squeezes(rng, t, b):
     return {"x": f32(rng, b, 1, 4)}
 
 
+# While loops as TensorFlow's are written: no trip count, a counter of 32 bits compared as a float.
+@model("""m (float[T,B,3] x, float[B,3] h) => (float[B,3] n, float[T,B,3] y, float[T,B] z) {
+  s = Shape(x)  zero = Constant<value = int64 {0}>()  t = Gather(s, zero)  e = Cast<to = 6>(t)  f = Cast<to = 1>(e)
+  i = Constant<value = int32 {0}>()  first = Constant<value_float: float = 0.0>()  c = Less(first, f)
+  il, el, n, y, z = Loop (, c, i, e, h) <body = b (int64 k, bool g, int32 i1, int32 e1, float[B,3] p)
+    => (bool o, int32 j, int32 e2, float[B,3] q, float[B,3] r, float[B] w) {
+      one = Constant<value = int32 {1}>()  j = Add(i1, one)  a = Gather(x, i1)  u = Tanh(p)  q = Add(u, a)
+      r = Neg(q)  w = ReduceMax<axes = [1], keepdims = 0>(q)  e2 = Identity(e1)
+      jf = Cast<to = 1>(j)  ef = Cast<to = 1>(e1)  o = Less(jf, ef) }>
+}""")
+def while_of_time_steps(rng, t, b):
+    return {"x": f32(rng, t, b, 3), "h": f32(rng, b, 3)}
+
+
+# Two counters, one compared by greater, its bound a value; at first the condition holds, whatever they are.
+@model("""m (int64 n, int64 at, float[B,3] h) => (float[B,3] m, float[K,B,3] y, int64 l) {
+  yes = Constant<value = bool {1}>()  two = Constant<value = int64 {2}>()
+  l, m, y = Loop (, yes, at, h) <body = b (int64 k, bool g, int64 i, float[B,3] p)
+    => (bool o, int64 j, float[B,3] q, float[B,3] r) {
+      one = Constant<value = int64 {1}>()  j = Add(one, i)  f = Cast<to = 1>(i)  w = Sin(f)  q = Mul(p, w)  r = Exp(q)
+      most = Constant<value = int64 {7}>()  u = Greater(n, j)  v = LessOrEqual(k, most)  o = And(u, v) }>
+}""")
+def while_below_two_bounds(rng, t, b):
+    return {"n": np.array(t * b), "at": np.array(b - 2), "h": f32(rng, b, 3)}
+
+
 # What a branch needs of sizes is checked where it is taken: 9 in the first, a multiple of 4 in the second.
 @model("""m (float[B,1,T] x, bool c, bool d) => (float[B] y) {
   z = Constant<value_ints: ints = [1, 2]>()
