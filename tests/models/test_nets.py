@@ -3,8 +3,8 @@
   test_nets.py BUILD_DIR MODELS_DIR [NAME...] [-j JOBS] [--published] [--keep DIR]
 
 Those of nets/ (narrow ones; --published: in their published sizes, which takes an hour, most of it the
-reference's), the graphs of graphs/, and silero-vad from MODELS_DIR. The rule of accuracy is that of test_models.py.
-Each set of inputs is a test. The processor time of each compile is told; --keep leaves the models and
+reference's), the graphs of graphs/, and those of found.py from MODELS_DIR. The rule of accuracy is that of
+test_models.py. Each set of inputs is a test. The processor time of each compile is told; --keep leaves the models and
 the programs made of them in DIR.
 """
 import argparse
@@ -22,32 +22,9 @@ import onnxruntime
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path += [os.path.join(HERE, "nets"), os.path.join(HERE, "graphs")]
 from catalog import NETS
+from found import FOUND
 from graphs import GRAPHS, load
 from measure import judge, run, tally
-
-
-def heard(batch, samples, rate=None):
-    """A stretch of sound, what the model remembers of the one before, and the rate where the model asks for it."""
-    def make(rng):
-        feed = {"input": 0.1 * rng.standard_normal((batch, samples), np.float32),
-                "state": rng.standard_normal((2, batch, 128), np.float32)}
-        return feed if rate is None else {**feed, "sr": np.array(rate, np.int64)}
-    return make
-
-
-def sequence(n):
-    return lambda rng: {"input": 0.1 * rng.standard_normal((n, 576), np.float32),
-                        **{name: rng.standard_normal((1, 1, 128), np.float32) for name in "hc"}}
-
-
-VOICES = {
-    "silero_vad": [heard(2, 288, 8000), heard(1, 576, 16000), heard(3, 300, 16000)],
-    "silero_vad_half": [heard(1, 576), heard(3, 576)],
-    "silero_vad_16k_op15": [heard(1, 576, 16000), heard(3, 576, 16000)],
-    "silero_vad_16k_sequence": [sequence(1), sequence(7)],
-    "silero_vad_op18_ifless": [heard(1, 576, 16000), heard(3, 576, 16000), heard(2, 288, 8000)],
-    "silero_vad_openvino_16k": [heard(1, 576)],
-}
 
 
 def catalogue(models, published):
@@ -57,7 +34,7 @@ def catalogue(models, published):
         return cases
     cases |= {name: (partial(load, name), feeds) for name, feeds in GRAPHS.items()}
     return cases | {name: (partial(onnx.load, os.path.join(models, name + ".onnx")), feeds)
-                    for name, feeds in VOICES.items()}
+                    for name, feeds in FOUND.items()}
 
 
 def compile_model(tenon, path, exe):
