@@ -52,6 +52,7 @@ typedef struct tn_foreign_node {
   const tn_foreign_attr *attrs;
   uint32_t n_attrs;
   uint32_t n_outputs;
+  char *const *output_names;
   const bool *wanted;  /* output i has a name that something may use */
   tn_value **outputs;  /* out; preset to NULL; those wanted must be set */
   /* False when a captured value could not be made (reported before). */
@@ -62,6 +63,9 @@ typedef struct tn_foreign_node {
   /* The value called name where the node stands, for attributes that name tensors; NULL when it is not there or not
    * to be had (reported). */
   tn_value *(*find_value)(struct tn_foreign_node *node, const char *name);
+  /* The rank that the model declares for output `output`, or for what elementwise operators make of it, among the
+   * outputs of its graph; -1: none. A hint: what is done for it must be right whatever it says. */
+  int64_t (*declared_rank)(struct tn_foreign_node *node, uint32_t output);
   void *importer;
 } tn_foreign_node;
 

@@ -174,6 +174,49 @@ static tn_value *find_value(tn_foreign_node *foreign, const char *name) {
   return tn_scope_value(foreign->importer, name, foreign->loc, &poisoned);
 }
 
+/* The rank that the graph declares for its output of this name; -1: it has none. */
+static int64_t rank_of_output(const tn_importer *importer, const char *name) {
+  const Onnx__GraphProto *graph = importer->model->graph;
+  for (size_t i = 0; i < graph->n_output; i++) {
+    const Onnx__TypeProto *type = graph->output[i]->type;
+    if (graph->output[i]->name == NULL || strcmp(graph->output[i]->name, name) != 0) continue;
+    bool has_shape = type != NULL && type->tensor_type != NULL && type->tensor_type->shape != NULL;
+    return has_shape ? (int64_t)type->tensor_type->shape->n_dim : -1;
+  }
+  return -1;
+}
+
+static bool takes(const tn_onnx_node *node, const char *name) {
+  for (size_t i = 0; i < node->n_input; i++)
+    if (strcmp(node->input[i], name) == 0) return true;
+  return false;
+}
+
+/* The result of an operator that leaves ranks as they are and takes name; NULL when there is none. */
+static const char *elementwise_result(const tn_scope *scope, const char *name) {
+  static const char *const ops[] = {"Add", "Cast", "Clip", "Div", "Exp", "Identity", "Mul", "Sigmoid", "Sub", "Tanh"};
+  for (size_t i = 0; i < scope->n_nodes; i++) {
+    const tn_onnx_node *node = scope->nodes[i];
+    if (node->op_type == NULL || node->n_output != 1) continue;
+    for (size_t k = 0; k < TN_ARRAY_LEN(ops); k++)
+      if (strcmp(node->op_type, ops[k]) == 0 && takes(node, name)) return node->output[0];
+  }
+  return NULL;
+}
+
+static int64_t declared_rank(tn_foreign_node *foreign, uint32_t output) {
+  const tn_scope *scope = foreign->importer;
+  const char *name = foreign->output_names[output];
+  const int most = 8;
+  if (scope->outer != NULL || scope->call != NULL) return -1;
+  for (int i = 0; i < most && name != NULL && name[0] != '\0'; i++) {
+    int64_t rank = rank_of_output(scope->importer, name);
+    if (rank >= 0) return rank;
+    name = elementwise_result(scope, name);
+  }
+  return -1;
+}
+
 static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_loc loc, int64_t version) {
   tn_arena *scratch = scope->importer->scratch;
   bool *wanted = TN_NEW_N(scratch, bool, node->n_output);
@@ -183,7 +226,8 @@ static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_
                            .n_outputs = (uint32_t)node->n_output, .wanted = wanted,
                            .outputs = TN_NEW_N(scratch, tn_value *, node->n_output),
                            .describe_graph = tn_body_describe, .import_graph = tn_body_import,
-                           .find_value = find_value, .importer = scope};
+                           .find_value = find_value, .declared_rank = declared_rank,
+                           .output_names = node->output, .importer = scope};
 }
 
 /* Errors so far, those included that are reported at the end. */

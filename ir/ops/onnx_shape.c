@@ -237,7 +237,37 @@ static tn_value *squeeze_read(tn_foreign_node *node, tn_value *x) {
   return tn_axes_read_kept(node, x, counts, n, dims) ? tn_build_reshape(b, x, dims, ndim - n) : NULL;
 }
 
-/* Squeeze: without axes, those of extent 1 (which must be known when compiling). */
+/* Squeeze without axes: those of extent 1. Where an extent may or may not be 1 the rank that the model declares for the
+ * result says whether all of these are; what it says is guarded. */
+static bool squeeze_all(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  const tn_dim *one = tn_dim_const(b->ctx, 1), *two = tn_dim_const(b->ctx, 2), *dims[TN_MAX_NDIM];
+  uint32_t kept = 0, open = 0, first = 0;
+  bool is_open[TN_MAX_NDIM];
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    const tn_dim *d = x->type->dims[i];
+    is_open[i] = !tn_dim_is(d, 1) && d->lo <= 1 && d->hi >= 1;
+    if (is_open[i] && open++ == 0) first = i;
+    if (!is_open[i] && !tn_dim_is(d, 1)) kept++;
+  }
+  int64_t rank = open > 0 ? node->declared_rank(node, 0) : 0;
+  bool all_go = rank == kept;
+  if (open > 0 && !all_go && rank != kept + open)
+    return tn_foreign_unsupported(node, "no axes and an extent that may or may not be 1 (axis %u, see --dim)",
+                                  first);
+  kept = 0;
+  for (uint32_t i = 0; i < x->type->ndim; i++) {
+    const tn_dim *d = x->type->dims[i];
+    const char *what = "'Squeeze' without axes to the rank that the model declares";
+    bool ok = !is_open[i] || (all_go ? tn_func_require_eq(b->func, d, one, node->loc, "%s: axis %u", what, i)
+                                     : tn_func_require_le(b->func, two, d, node->loc, "%s: axis %u", what, i));
+    if (!ok) return false;
+    if (!tn_dim_is(d, 1) && !(is_open[i] && all_go)) dims[kept++] = d;
+  }
+  return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, kept));
+}
+
+/* Squeeze. */
 bool tn_import_squeeze(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0);
@@ -247,16 +277,15 @@ bool tn_import_squeeze(tn_foreign_node *node) {
   if (x == NULL) return false;
   if (node->version >= 13 && tn_foreign_is_data(node, 1)) return tn_foreign_set(node, 0, squeeze_read(node, x));
   if (!tn_foreign_axes(node, 1, 13, x->type->ndim, axes, &n, &given)) return false;
+  if (!given) return squeeze_all(node, x);
   const tn_dim *dims[TN_MAX_NDIM];
   for (uint32_t i = 0; i < x->type->ndim; i++) {
     const tn_dim *d = x->type->dims[i];
     bool listed = at < n && axes[at] == (int64_t)i;
     at += listed;
-    if (!given && !tn_dim_is(d, 1) && d->lo <= 1 && d->hi >= 1)
-      return tn_foreign_unsupported(node, "no axes and an extent that may or may not be 1 (axis %u)", i);
     if (listed && !tn_func_require_eq(b->func, d, tn_dim_const(b->ctx, 1), node->loc, "'Squeeze': axis %u", i))
       return false;
-    if (given ? !listed : !tn_dim_is(d, 1)) dims[kept++] = d;
+    if (!listed) dims[kept++] = d;
   }
   return tn_foreign_set(node, 0, tn_build_reshape(b, x, dims, kept));
 }

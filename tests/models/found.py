@@ -37,6 +37,11 @@ def echoed(frames):
                         "h0": np.zeros((4, 1, 64), np.float32)}
 
 
+def degraded(frames):
+    return lambda rng: {"degraded_audio": rng.standard_normal((1, 1, frames, 257), np.float32),
+                        "rater_embed": rng.standard_normal((1, 64), np.float32)}
+
+
 def molecules(atoms, bonds, n):
     def make(rng):
         normal = lambda *shape: rng.standard_normal(shape, np.float32)
@@ -59,6 +64,7 @@ FOUND = {
     "swift_f0": [sung(16000), sung(5000)],
     "dnsmos": [tensor("input_1", 2, 900, 120)],
     "aecmos": [echoed(50), echoed(17)],
+    "plcmos": [degraded(40), degraded(7)],
     "trees": [tensor("X", n, 229, dtype=np.float64) for n in (5, 1)],
     "signals": [tensor("x", n, 15, t) for n, t in ((3, 100), (1, 517))],
     "tashkeel": [numbers("input_ids", 54, n, t) for n, t in ((1, 17), (3, 5))],

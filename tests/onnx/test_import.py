@@ -229,6 +229,17 @@ def operator_sets_may_be_declared_again_alike(load):
 
 
 @test
+def squeeze_without_axes_looks_at_the_declared_rank(load):
+    def squeeze(**declared):
+        graph = pb.graph([pb.node("Squeeze", ["x"], ["y"])], [pb.info("x", pb.FLOAT, ["B", 1])],
+                         [pb.info("y", **declared)])
+        return load(pb.model(graph))
+    expect(squeeze(dims=[]), "output 'y' f32[]")
+    expect(squeeze(dims=["B"]), "output 'y' f32[B]")
+    expect(squeeze(shape=False), "an extent that may or may not be 1 (axis 0, see --dim)")
+
+
+@test
 def odd_names_are_shown_safely(load):
     text = load(model([pb.node("Neg", [b"q\x1b[31m\xff".decode("latin1")], ["y"])], [X]))
     assert "\x1b" not in text
