@@ -36,18 +36,18 @@ static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, co
 /* room >= 0 where room is a sum of slots, each a max of the sizes of its members, less one member's size: the shape of
  * every comparison in a plan with sizes known late, and too large for a general proof. */
 static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
-  const tn_dim *negative = tn_dim_const(ctx, 0);
+  const tn_dim *negative = tn_dim_const(ctx, 0); /* the terms that take room; NULL: some atom's sign is open */
   for (uint32_t i = 0; i < room->n_terms; i++) {
     const tn_term *term = &room->terms[i];
     const tn_dim *product = tn_dim_const(ctx, term->coefficient);
     for (uint32_t k = 0; k < term->n_atoms; k++) {
       const tn_atom *atom = term->atoms[k];
-      if (atom->lo < 0) return false;
+      if (atom->lo < 0) negative = NULL;
       product = tn_dim_mul(ctx, product, tn_dim_of_atom(ctx, atom->kind, atom->symbol, atom->p, atom->q));
     }
-    if (term->coefficient < 0) negative = tn_dim_add(ctx, negative, product);
+    if (negative && term->coefficient < 0) negative = tn_dim_add(ctx, negative, product);
   }
-  if (negative->n_terms == 0) return true;
+  if (negative && negative->n_terms == 0) return true;
   for (uint32_t i = 0; i < room->n_terms; i++) {
     const tn_term *term = &room->terms[i];
     if (term->coefficient < 0 || term->n_atoms != 1 || term->atoms[0]->kind != TN_ATOM_MAX) continue;
@@ -55,8 +55,8 @@ static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
     /* a size of several terms, some of them falling, is covered with the terms of the room that it cancels */
     const tn_dim *whole = tn_dim_of_atom(ctx, max->kind, max->symbol, max->p, max->q);
     const tn_dim *rest = tn_dim_sub(ctx, room, tn_dim_mul_i(ctx, whole, term->coefficient));
-    if (operand_covers(ctx, whole, term->coefficient, negative) || operand_covers(ctx, whole, term->coefficient, rest))
-      return true;
+    if (negative && operand_covers(ctx, whole, term->coefficient, negative)) return true;
+    if (operand_covers(ctx, whole, term->coefficient, rest)) return true;
   }
   return false;
 }

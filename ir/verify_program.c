@@ -198,8 +198,22 @@ static void touch(verifier *v, const tn_buffer *buffer, uint32_t step) {
   l->last = step;
 }
 
-/* Whether what lies inside region of buffer is filled by the steps so far: the boxes inside it fill it, or one holds
- * it. */
+/* What box and region share; false when that is nothing, or nobody can say. */
+static bool shared(verifier *v, const tn_box *box, const tn_box *region, uint32_t ndim, tn_box *out) {
+  for (uint32_t i = 0; i < ndim; i++) {
+    if (tn_verify_le(v->ctx, v->guards, region->lo[i], box->lo[i])) out->lo[i] = box->lo[i];
+    else if (tn_verify_le(v->ctx, v->guards, box->lo[i], region->lo[i])) out->lo[i] = region->lo[i];
+    else return false;
+    if (tn_verify_le(v->ctx, v->guards, box->hi[i], region->hi[i])) out->hi[i] = box->hi[i];
+    else if (tn_verify_le(v->ctx, v->guards, region->hi[i], box->hi[i])) out->hi[i] = region->hi[i];
+    else return false;
+    if (tn_verify_le(v->ctx, v->guards, out->hi[i], out->lo[i])) return false;
+  }
+  return true;
+}
+
+/* Whether what lies inside region of buffer is filled by the steps so far: one box holds it, or the boxes' parts of it
+ * fill it. */
 static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box *region_of_buffer) {
   tn_box in_owner = box_in_owner(v, buffer, region_of_buffer), *region = &in_owner;
   const life *l = &v->lives[owner_of(buffer)->id];
@@ -209,8 +223,8 @@ static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box 
     if (region->lo[i] == region->hi[i]) return true; /* of nothing */
   for (size_t i = 0; i < l->boxes.n; i++) {
     if (tn_verify_box_inside(v->ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
-    if (tn_verify_box_inside(v->ctx, v->guards, &l->boxes.data[i], region, ndim))
-      TN_VEC_PUSH(v->scratch, &inside, l->boxes.data[i]);
+    tn_box part;
+    if (shared(v, &l->boxes.data[i], region, ndim, &part)) TN_VEC_PUSH(v->scratch, &inside, part);
   }
   return inside.n > 0 && tn_verify_boxes_fill(v->ctx, v->guards, inside.data, inside.n, region, ndim);
 }

