@@ -118,12 +118,13 @@ static bool coordinate_width(tn_ctx *ctx, tn_guards guards, const tn_kernel *ker
                              const tn_dim **index, const tn_dim **out_width) {
   const tn_dim *width = tn_dim_const(ctx, 1);
   while (axes != 0) {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < kernel->space.n && found == 0; i++) {
+    uint32_t found = 0, n = (uint32_t)kernel->space.n;
+    for (uint32_t k = 0; k < 2 * n && found == 0; k++) { /* first what says so, then what guards equate */
       const tn_dim *coefficient, *rest;
+      uint32_t i = k % n;
       if (!(axes >> i & 1)) continue;
       if (!tn_dim_linear(ctx, *index, kernel->space.data[i].symbol, &coefficient, &rest)) return false;
-      if (!tn_verify_equal(ctx, guards, coefficient, width)) continue;
+      if (coefficient != width && (k < n || !tn_verify_equal(ctx, guards, coefficient, width))) continue;
       found = (uint32_t)1 << i;
       *index = rest;
       width = tn_dim_mul(ctx, width, kernel->space.data[i].extent);

@@ -27,13 +27,11 @@ def allowed(op, domain, opset, port, is_output=False):
     schema = schema_of(op, domain, opset)
     ports = schema.outputs if is_output else schema.inputs
     names = {"float": "f32", "double": "f64", "float16": "f16", "bfloat16": "bf16", "bool": "bool"}
-    found = []
-    for text in ports[min(port, len(ports) - 1)].types:
+    found = set()
+    for text in ports[min(port, len(ports) - 1)].types:  # a set: in no order
         text = text[len("tensor("):-1] if text.startswith("tensor(") else ""
-        text = names.get(text) or text.replace("uint", "u").replace("int", "i")
-        if text in TYPES:
-            found.append(text)
-    return found
+        found.add(names.get(text) or text.replace("uint", "u").replace("int", "i"))
+    return [t for t in TYPES if t in found]
 
 
 class Builder:

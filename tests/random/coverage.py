@@ -1,10 +1,18 @@
-"""Which pairs of operator and element type no row can place: none, or the run fails."""
+"""Which pairs of operator and element type no row can place: none, or the run fails. And whether a graph is a function
+of its seed and number."""
+import hashlib
+import json
 import os
 import subprocess
+import sys
 
-import generate
-from number import TYPES
-from specs import LEFT_OUT, ROWS, TABLE
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "numerics"))
+
+import generate  # noqa: E402
+import graph as graphs  # noqa: E402
+import oracle  # noqa: E402
+from number import TYPES  # noqa: E402
+from specs import LEFT_OUT, ROWS, TABLE  # noqa: E402
 
 NIBBLES = {"i4": ("Cast", "QuantizeLinear", "DequantizeLinear"), "u4": ("Cast", "QuantizeLinear", "DequantizeLinear")}
 
@@ -46,3 +54,25 @@ def uncovered(tenon):
             if not placed:
                 found.append(f"{name}: its rows place nothing")
     return found
+
+
+def digest(tenon, seed, first, count):
+    """Of the graphs' contents."""
+    oracle.OWN["tenon"] = tenon
+    found = hashlib.sha256()
+    for index in range(first, first + count):
+        made = generate.generate(seed, index, generate.opset_of(seed, index // generate.BATCH))
+        found.update(json.dumps(graphs.graph_json(made[0]) if made else None).encode())
+    return found.hexdigest()
+
+
+def is_reproducible(tenon, seed, first=0, count=10):
+    """The same in two processes whose sets are in other orders."""
+    command = [sys.executable, os.path.abspath(__file__), tenon, str(seed), str(first), str(count)]
+    found = [subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": order}, capture_output=True, text=True,
+                            check=True).stdout for order in ("1", "2")]
+    return found[0] == found[1]
+
+
+if __name__ == "__main__":
+    print(digest(sys.argv[1], *map(int, sys.argv[2:])))

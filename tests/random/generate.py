@@ -8,6 +8,7 @@ from graph import Graph
 from number import is_float
 from specs import ROWS
 
+BATCH = 25  # graphs of one opset, which make one model
 OPSETS = (28, 26, 28, 24, 28, 22, 26, 21, 28, 18, 26, 17, 28, 15, 13, 28, 23, 12, 28, 26, 11, 20, 28, 10, 25, 27, 9, 19)
 # Wide models (more digits, more types) are as frequent as they are in the table; free nodes are mostly f32.
 FREE_TYPES = ("f32",) * 6 + ("f16", "f64", "bf16", "i64", "i32", "u8", "i8", "bool")
@@ -31,7 +32,7 @@ def leaders(seed, index, opset, n, only):
         turn, place = divmod(i, len(table))
         order = np.random.default_rng([seed, turn, 77]).permutation(len(table))
         found.append(table[int(order[place])])
-    older = [p for p in here if p[0] in ("Upsample", "Scatter")]
+    older = sorted(p for p in here if p[0] in ("Upsample", "Scatter"))
     return [p if p in here else older[index % len(older)] if older else None for p in found]
 
 

@@ -84,6 +84,8 @@ fault("onnx", "AveragePool", "ceil_mode: elements of a last window that overhang
 for _who in ("onnx", "onnxruntime"):
     fault(_who, "TreeEnsemble", "post_transform is not applied: LOGISTIC of 0 comes out as 0, not 1 / 2",
           lambda n, v, o: n.attributes.get("post_transform", 0) != 0)
+fault("onnx", "TreeEnsemble", "0 is no member of the set {0}; onnxruntime agrees with tenon",
+      lambda n, v, o: "membership_values" in n.attributes)
 fault("onnxruntime", "Col2Im", "along one spatial axis with dilations; the evaluator agrees with tenon",
       lambda n, v, o: n.inputs[1] in v and v[n.inputs[1]].size == 1)
 fault("onnxruntime", "TfIdfVectorizer", "weights by column, not by n-gram; the evaluator agrees with tenon",

@@ -24,9 +24,9 @@ import graph as graphs  # noqa: E402
 import oracle  # noqa: E402
 import tally  # noqa: E402
 from compare import Batch  # noqa: E402
+from generate import BATCH  # noqa: E402
 from reduce import reduce  # noqa: E402
 
-BATCH = 25
 ROTATION = (31,)  # seeds whose first thousand graphs have been judged
 REFUSED = 0.03  # the share of graphs that documented limits may refuse
 TALLY = os.path.join(HERE, "tally.json")
@@ -144,10 +144,14 @@ def random_graphs(args):
     missing = coverage.uncovered(args.tenon)
     for name in missing:
         print(f"FAILED coverage: {name} has no row in the tables of operators, and no reason")
+    repeated = coverage.is_reproducible(args.tenon, args.seed, args.first)
+    if not repeated:
+        print("FAILED coverage: the same seed and number gave another graph")
     too_many = total >= 100 and limited > REFUSED * total
     if too_many:
         print(f"FAILED limits: {limited} of {total} graphs refused, more than {REFUSED:.0%}")
-    return total - len(wrong) - limited + (not missing), len(wrong) + len(missing) + too_many, limited
+    return (total - len(wrong) - limited + (not missing) + repeated,
+            len(wrong) + len(missing) + (not repeated) + too_many, limited)
 
 
 if __name__ == "__main__":

@@ -541,10 +541,9 @@ row("SoftmaxCrossEntropyLoss", first=12)(loss("SoftmaxCrossEntropyLoss"))
 
 @row("SwiGLU", first=28)
 def swiglu(b, dtype):
-    x = b.value(dtype, 1, 4, domain=(-20, 20), zero=0.0)
-    if b.shape_of(x)[-1] % 2:
-        x = b.value(dtype, shape=[*b.shape_of(x)[:-1], 2 * b.int(1, 6)], domain=(-20, 20))
-    return b.add("SwiGLU", [x], mixes=(0,))
+    gate = b.value(dtype, 0, 4, domain=(-20, 20))
+    value = b.value(dtype, shape=b.shape_of(gate), domain=(-20, 20))
+    return b.add("SwiGLU", [gate, value], {"alpha": b.number(0.2, 2)} if b.chance(0.4) else {}, mixes=(0, 1))
 
 
 # ---- control flow
