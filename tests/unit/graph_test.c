@@ -122,6 +122,23 @@ static void guards_are_recorded_once(void **state) {
   teardown(&f);
 }
 
+/* 8 == 2*S says that S is 4, 2*S == 3*T nothing of either, 2*S + 6*T == 4 that S is 2 - 3*T. */
+static void guards_are_solved(void **state) {
+  (void)state;
+  fixture f = setup();
+  const tn_dim *s = tn_dim_symbol(f.ctx, tn_symbol_create(f.ctx, TN_SYM_INPUT, "S", NULL, 0, TN_DIM_INF));
+  const tn_dim *t = tn_dim_symbol(f.ctx, tn_symbol_create(f.ctx, TN_SYM_INPUT, "T", NULL, 0, TN_DIM_INF));
+  const tn_dim *twice = tn_dim_mul_i(f.ctx, s, 2), *four = tn_dim_const(f.ctx, 4);
+  const tn_guard guards[] = {{.kind = TN_GUARD_EQ, .p = tn_dim_const(f.ctx, 8), .q = twice},
+                             {.kind = TN_GUARD_EQ, .p = twice, .q = tn_dim_mul_i(f.ctx, t, 3)},
+                             {.kind = TN_GUARD_EQ, .p = tn_dim_add(f.ctx, twice, tn_dim_mul_i(f.ctx, t, 6)), .q = four}};
+  assert_ptr_equal(tn_guards_reduce(f.ctx, &guards[0], 1, tn_dim_mul(f.ctx, s, t)), tn_dim_mul_i(f.ctx, t, 4));
+  assert_ptr_equal(tn_guards_reduce(f.ctx, &guards[1], 1, s), s);
+  const tn_dim *left = tn_dim_sub(f.ctx, tn_dim_const(f.ctx, 2), tn_dim_mul_i(f.ctx, t, 3));
+  assert_ptr_equal(tn_guards_reduce(f.ctx, &guards[2], 1, s), left);
+  teardown(&f);
+}
+
 static void recipes_move_elements(void **state) {
   (void)state;
   fixture f = setup();
@@ -192,6 +209,7 @@ static void regions_print_and_verify(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(uses_follow_changes),       cmocka_unit_test(refused_nodes_leave_no_trace),
+      cmocka_unit_test(guards_are_solved),
       cmocka_unit_test(guards_are_recorded_once),  cmocka_unit_test(verifier_sees_broken_structure),
       cmocka_unit_test(recipes_move_elements),     cmocka_unit_test(storages_give_strides),
       cmocka_unit_test(regions_print_and_verify),
