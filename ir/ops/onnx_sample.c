@@ -74,6 +74,7 @@ typedef struct deform {
   tn_value *x, *w, *offset, *mask;
   int64_t groups, offset_groups;
   tn_pooling p;
+  const tn_dim *outputs; /* of a group */
   const tn_dim *dims[7]; /* batch, offset groups, channels of one, kernel rows and columns, result rows and columns */
 } deform;
 
@@ -105,9 +106,8 @@ static tn_value *deform_place(tn_build *b, const deform *d, uint32_t i) {
 static tn_value *deform_product(tn_build *b, const deform *d, tn_value *samples) {
   tn_ctx *ctx = b->ctx;
   const tn_dim *const *n = d->dims, *const *w = d->w->type->dims, *groups = tn_dim_const(ctx, d->groups);
-  const tn_dim *outputs = tn_dim_floordiv(ctx, w[0], groups);
   const tn_dim *split[] = {n[0], groups, w[1], n[3], n[4], n[5], n[6]};
-  const tn_dim *kernels[] = {groups, outputs, w[1], n[3], n[4]};
+  const tn_dim *kernels[] = {groups, d->outputs, w[1], n[3], n[4]};
   static const int64_t batch[] = {1, 0}, sum[] = {2, 2, 3, 3, 4, 4};
   tn_value *y = tn_build_dot(b, tn_build_reshape(b, samples, split, 7), tn_build_reshape(b, d->w, kernels, 5), batch, 1,
                              sum, 3); /* [groups, N, OH, OW, outputs] */
@@ -120,7 +120,8 @@ static bool deform_dims(tn_foreign_node *node, deform *d) {
   const tn_dim *const *x = d->x->type->dims, *const *w = d->w->type->dims;
   const tn_dim *groups = tn_dim_const(ctx, d->offset_groups);
   const tn_dim *per_group = tn_foreign_quotient(node, x[1], groups, "channels, a multiple of offset_group");
-  if (per_group == NULL) return false;
+  d->outputs = tn_foreign_quotient(node, w[0], tn_dim_const(ctx, d->groups), "outputs, a multiple of group");
+  if (per_group == NULL || d->outputs == NULL) return false;
   const tn_dim *dims[] = {x[0], groups, per_group, w[2], w[3], d->offset->type->dims[2], d->offset->type->dims[3]};
   memcpy(d->dims, dims, sizeof dims);
   for (uint32_t i = 0; i < 2; i++) {
