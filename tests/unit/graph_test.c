@@ -128,10 +128,10 @@ static void guards_are_solved(void **state) {
   fixture f = setup();
   const tn_dim *s = tn_dim_symbol(f.ctx, tn_symbol_create(f.ctx, TN_SYM_INPUT, "S", NULL, 0, TN_DIM_INF));
   const tn_dim *t = tn_dim_symbol(f.ctx, tn_symbol_create(f.ctx, TN_SYM_INPUT, "T", NULL, 0, TN_DIM_INF));
-  const tn_dim *twice = tn_dim_mul_i(f.ctx, s, 2), *four = tn_dim_const(f.ctx, 4);
+  const tn_dim *twice = tn_dim_mul_i(f.ctx, s, 2), *sum = tn_dim_add(f.ctx, twice, tn_dim_mul_i(f.ctx, t, 6));
   const tn_guard guards[] = {{.kind = TN_GUARD_EQ, .p = tn_dim_const(f.ctx, 8), .q = twice},
                              {.kind = TN_GUARD_EQ, .p = twice, .q = tn_dim_mul_i(f.ctx, t, 3)},
-                             {.kind = TN_GUARD_EQ, .p = tn_dim_add(f.ctx, twice, tn_dim_mul_i(f.ctx, t, 6)), .q = four}};
+                             {.kind = TN_GUARD_EQ, .p = sum, .q = tn_dim_const(f.ctx, 4)}};
   assert_ptr_equal(tn_guards_reduce(f.ctx, &guards[0], 1, tn_dim_mul(f.ctx, s, t)), tn_dim_mul_i(f.ctx, t, 4));
   assert_ptr_equal(tn_guards_reduce(f.ctx, &guards[1], 1, s), s);
   const tn_dim *left = tn_dim_sub(f.ctx, tn_dim_const(f.ctx, 2), tn_dim_mul_i(f.ctx, t, 3));
