@@ -7,6 +7,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/augment.h"
+#include "runtime/train/tokenizer.h"
 #include "runtime/train/words.h"
 
 /* ---- values ---- */
@@ -67,6 +68,20 @@ static bool takes_texts(const tnrt_chain *chain) {
   return chain->links[0].kind <= TNRT_LINK_WORDPIECE || chain->links[0].kind == TNRT_LINK_ONE_HOT;
 }
 
+static tnrt_status open_tokenizer(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  tnrt_tokenizer *tokenizer = chain->alloc->get(chain->alloc->user, sizeof *tokenizer, 64);
+  chain->fitted[k].tokenizer = tokenizer;
+  if (!tokenizer) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a tokenizer");
+  return tnrt_tokenizer_open(tokenizer, message, chain->alloc, tnrt_plan_text(chain->plan, chain->links[k].text));
+}
+
+static void close_models(const tnrt_chain *chain, tnrt_fitted *fitted) {
+  if (fitted->bpe) tnrt_bpe_free(fitted->bpe);
+  if (fitted->bpe) chain->alloc->give(chain->alloc->user, fitted->bpe);
+  if (fitted->tokenizer) tnrt_tokenizer_close(fitted->tokenizer);
+  if (fitted->tokenizer) chain->alloc->give(chain->alloc->user, fitted->tokenizer);
+}
+
 tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt_alloc *alloc,
                             const tnrt_training *plan, const tnrt_field *field) {
   *chain = (tnrt_chain){.plan = plan, .field = field, .alloc = alloc, .labels = tnrt_dictionary_start(alloc)};
@@ -84,6 +99,11 @@ tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt
     chain->takes_missing = chain->takes_missing || chain->links[i].kind == TNRT_LINK_IMPUTE;
     chain->fitted[i].words = tnrt_dictionary_start(alloc);
   }
+  for (uint32_t i = 0; i < chain->n_links; i++)
+    if (chain->links[i].kind == TNRT_LINK_WORDPIECE) {
+      tnrt_status status = open_tokenizer(chain, message, i);
+      if (status != TNRT_OK) return status;
+    }
   return TNRT_OK;
 }
 
@@ -92,6 +112,7 @@ void tnrt_chain_close(tnrt_chain *chain) {
     if (chain->fitted[i].numbers) chain->alloc->give(chain->alloc->user, chain->fitted[i].numbers);
     if (chain->fitted[i].seen) chain->alloc->give(chain->alloc->user, chain->fitted[i].seen);
     tnrt_dictionary_free(&chain->fitted[i].words);
+    close_models(chain, &chain->fitted[i]);
   }
   if (chain->fitted) chain->alloc->give(chain->alloc->user, chain->fitted);
   if (chain->alloc) tnrt_dictionary_free(&chain->labels);
@@ -177,6 +198,8 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
     case TNRT_LINK_LOWER: return tnrt_words_lower(message, value);
     case TNRT_LINK_JOIN: return tnrt_words_join(message, value);
     case TNRT_LINK_WORDS: return tnrt_words_tokens(message, &chain->fitted[k].words, value);
+    case TNRT_LINK_BPE: return tnrt_bpe_tokens(chain->fitted[k].bpe, message, value);
+    case TNRT_LINK_WORDPIECE: return tnrt_tokenizer_tokens(chain->fitted[k].tokenizer, message, value);
     case TNRT_LINK_PAD_OR_CUT: return tnrt_words_fit(message, link->integers[0], link->integers[1], value);
     case TNRT_LINK_WINDOW: /* the records of a stream are windows, */
     case TNRT_LINK_LENGTH: /* and the samples know the lengths */

@@ -32,7 +32,9 @@ typedef struct tnrt_fitted {
   double *numbers; /* of each element: minmax (low, range), impute (value), clip_outliers (low, high), bins (n - 1
                       limits) */
   int64_t n_numbers;
-  tnrt_dictionary words; /* one_hot, words */
+  tnrt_dictionary words; /* one_hot, words; while fitting also bpe */
+  struct tnrt_bpe *bpe;  /* of bpe, whose numbers are pairs */
+  struct tnrt_tokenizer *tokenizer; /* of wordpiece: from its file */
   double *seen;          /* while fitting: all values (median, bins), or running sums */
   int64_t n_seen, seen_room, n_records;
 } tnrt_fitted;
@@ -60,6 +62,9 @@ bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k); /* texts, not
 /* One record of the training split, after links 0 .. k-1; then what was learned. */
 tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value);
 tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k);
+
+/* The numbers of link k came from a checkpoint. TNRT_BAD_INPUT: they make no sense. */
+tnrt_status tnrt_chain_restored(tnrt_chain *chain, tnrt_message *message, uint32_t k);
 
 /* Links 0 .. n-1 in turn. TNRT_BAD_INPUT: a value that a function does not take ("log of -1"). */
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/train/chain.h"
+#include "runtime/train/bpe.h"
 #include "runtime/train/words.h"
 
 static tnrt_status no_memory(tnrt_message *message) {
@@ -14,7 +15,8 @@ static tnrt_status no_memory(tnrt_message *message) {
 bool tnrt_link_fits(const tnrt_link *link) {
   uint32_t kind = link->kind;
   return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
-         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS;
+         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS ||
+         kind == TNRT_LINK_BPE;
 }
 
 bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
@@ -79,9 +81,20 @@ static void add_sums(double *sums, double x) {
   sums[SQUARES] += difference * (x - sums[MEAN]);
 }
 
+static tnrt_status count_pieces(tnrt_message *message, tnrt_dictionary *words, const tnrt_value *value) {
+  const char *piece;
+  size_t bytes;
+  if (value->kind != TNRT_VALUE_TEXTS || value->count != 1)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "bpe takes one text");
+  for (const char *at = value->texts[0]; tnrt_bpe_next(&at, &piece, &bytes);)
+    if (tnrt_dictionary_add(words, piece, bytes) < 0) return no_memory(message);
+  return TNRT_OK;
+}
+
 tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value) {
   if (k == chain->n_links) return add_texts(&chain->labels, message, value);
   tnrt_fitted *fitted = &chain->fitted[k];
+  if (chain->links[k].kind == TNRT_LINK_BPE) return count_pieces(message, &fitted->words, value);
   if (chain->links[k].kind == TNRT_LINK_WORDS) return tnrt_words_count(message, &fitted->words, value);
   if (chain->links[k].kind == TNRT_LINK_ONE_HOT) {
     if (value->count == 1) return add_texts(&fitted->words, message, value);
@@ -171,10 +184,36 @@ static tnrt_status end_words(tnrt_chain *chain, tnrt_message *message, uint32_t 
   return TNRT_OK;
 }
 
+tnrt_status tnrt_chain_restored(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  tnrt_fitted *fitted = &chain->fitted[k];
+  if (chain->links[k].kind != TNRT_LINK_BPE) return TNRT_OK;
+  fitted->bpe = chain->alloc->get(chain->alloc->user, sizeof *fitted->bpe, 64);
+  if (!fitted->bpe) return no_memory(message);
+  *fitted->bpe = (tnrt_bpe){0};
+  if (fitted->n_numbers / 2 > chain->links[k].integers[0] - 256)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "more pairs of bytes than the vocabulary has");
+  return tnrt_bpe_open_learned(fitted->bpe, message, chain->alloc, fitted->numbers, fitted->n_numbers / 2);
+}
+
+static tnrt_status end_bpe(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
+  tnrt_fitted *fitted = &chain->fitted[k];
+  int64_t room = chain->links[k].integers[0] - 256, n = 0;
+  if (room < 0 || room > INT32_MAX / 4)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "a vocabulary of %lld: bpe has the 256 bytes and pairs of them",
+                     (long long)chain->links[k].integers[0]);
+  fitted->numbers = chain->alloc->get(chain->alloc->user, (size_t)(2 * room + 1) * sizeof *fitted->numbers, 64);
+  if (!fitted->numbers) return no_memory(message);
+  tnrt_status status = tnrt_bpe_learn(message, chain->alloc, &fitted->words, room, fitted->numbers, &n);
+  fitted->n_numbers = 2 * n;
+  tnrt_dictionary_free(&fitted->words);
+  return status == TNRT_OK ? tnrt_chain_restored(chain, message, k) : status;
+}
+
 tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
   if (k == chain->n_links) return end_classes(chain, message);
   if (chain->links[k].kind == TNRT_LINK_ONE_HOT) return end_one_hot(chain, message, k);
   if (chain->links[k].kind == TNRT_LINK_WORDS) return end_words(chain, message, k);
+  if (chain->links[k].kind == TNRT_LINK_BPE) return end_bpe(chain, message, k);
   tnrt_fitted *fitted = &chain->fitted[k];
   bool all = keeps_all(chain, k);
   int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->n_seen / N_SUMS;

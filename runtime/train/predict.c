@@ -196,7 +196,10 @@ static void put_cell(FILE *out, const char *text) {
 }
 
 static void put_header(const prediction *p, FILE *out, const tnrt_chain *label, uint32_t scores) {
-  if (label) put_cell(out, tnrt_plan_text(p->t->plan, label->field->name));
+  const tnrt_training *plan = p->t->plan;
+  if (label)
+    put_cell(out, label->field->n_columns == 1 ? tnrt_plan_item(plan, label->field->columns, 0)
+                                               : tnrt_plan_text(plan, label->field->name));
   for (uint32_t i = 0; i < p->n_outputs; i++) {
     int64_t width = width_of(p, i);
     for (int64_t k = 0; k < width; k++) {

@@ -159,7 +159,7 @@ static tnrt_status restore_link(tnrt_samples *s, const tnrt_reading *reading, ui
   if (!fitted->numbers) return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for '%.200s'", name);
   memcpy(fitted->numbers, saved->data, saved->bytes);
   fitted->n_numbers = saved->extents[0];
-  return TNRT_OK;
+  return tnrt_chain_restored(&s->chains[f], s->message, k);
 }
 
 tnrt_status tnrt_state_restore_samples(tnrt_samples *s, const tnrt_reading *reading) {

@@ -5,6 +5,7 @@ usage: test_data.py BUILD_DIR
 import gzip
 import json
 import os
+import re
 import shutil
 import struct
 import tempfile
@@ -392,6 +393,119 @@ def test_streams(r):
     refused(r.read(source, [fields[0], ("y", I32, 0, (7,), (), [link("window", 1)])]), "windows of one length")
 
 
+PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z\x80-\xff]+| ?[0-9]+| ?[^\s0-9A-Za-z\x80-\xff]+|\s+(?!\S)|\s+",
+                    re.ASCII)
+
+
+def pieces_of(text):
+    return PIECES.findall(text.encode().decode("latin-1"))
+
+
+def learn_pairs(texts, n):
+    """Pairs of bytes, counted anew after each: the most frequent one, of equals the one of smaller tokens."""
+    counts, pairs = {}, []
+    for text in texts:
+        for piece in pieces_of(text):
+            counts[piece] = counts.get(piece, 0) + 1
+    rows = [(list(piece.encode("latin-1")), count) for piece, count in counts.items()]
+    while len(pairs) < n:
+        seen = {}
+        for row, count in rows:
+            for pair in zip(row, row[1:]):
+                seen[pair] = seen.get(pair, 0) + count
+        if not seen:
+            break
+        best = min(seen, key=lambda pair: (-seen[pair], pair))
+        pairs.append(best)
+        rows = [(join_pair(row, best, 255 + len(pairs)), count) for row, count in rows]
+    return pairs
+
+
+def join_pair(row, pair, result):
+    out = []
+    for token in row:
+        if out and (out[-1], token) == pair:
+            out[-1] = result
+        else:
+            out.append(token)
+    return out
+
+
+def bpe_tokens(text, pairs, start=256):
+    out = []
+    for piece in pieces_of(text):
+        row = list(piece.encode("latin-1"))
+        for i, pair in enumerate(pairs):
+            row = join_pair(row, pair, start + i)
+        out += row
+    return out
+
+
+def test_bpe(r):
+    g = np.random.default_rng(8)
+    stems = ["the", "cat's", "sat", "on", "mat", "42", "1000", "\u00e9t\u00e9", "don't", "banana", "hahaha", "--", "!!",
+             "we'll"]
+    texts = [" ".join(g.choice(stems, 12)) + g.choice(["", " ", "  x", "\t\ty", "\n"]) for _ in range(60)]
+    r.write("t.csv", "body\n" + "".join('"%s"\n' % text for text in texts))
+    for vocab in (256, 300, 420):
+        pairs = learn_pairs(texts[:48], vocab - 256)
+        got = r.read(table(fractions="0.8 0 0.2"), [("x", I32, 0, (70,), ("body",), [link("bpe", vocab),
+                                                                                      link("pad_or_cut", 70)])])
+        assert not isinstance(got, str), got
+        want = [(bpe_tokens(text, pairs) + [0] * 70)[:70] for text in texts]
+        same(got["x"], want, vocab)
+    refused(r.read(table(), [("x", I32, 0, (9,), ("body",), [link("bpe", 255)])]), "a vocabulary of 255")
+
+
+def test_tokenizer_json(r):
+    text = "the cat's hat, the hat\n 42 \u00e9"
+    pairs = learn_pairs([text], 12)
+    seen = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+    hidden = [b for b in range(256) if b not in seen]
+    letter = {b: chr(b) if b in seen else chr(256 + hidden.index(b)) for b in range(256)}
+    words = [letter[b] for b in range(256)]
+    for a, b in pairs:
+        words.append(words[a] + words[b])
+    # Numbers of their own: the pairs' tokens come first.
+    vocab = {word: (i + len(pairs)) % len(words) for i, word in enumerate(words)}
+    for listed in (["%s %s" % (words[a], words[b]) for a, b in pairs], [[words[a], words[b]] for a, b in pairs]):
+        model = {"type": "BPE", "merges": listed, "unk_token": None, "vocab": dict(vocab, **{"<|end|>": 999})}
+        r.write("tokenizer.json", json.dumps({"version": "1.0", "added_tokens": [{"id": 0}], "model": model}))
+        r.write("t.csv", 'body,n\n"%s",1\n' % text)
+        want = [(token + len(pairs)) % len(words) for token in bpe_tokens(text, pairs)]
+        got = r.read(table(fractions="1 0 0"), [("x", I32, 0, (len(want),), ("body",), [
+            link("wordpiece", text="@tokenizer.json".replace("@", r.folder + "/"))])])
+        assert not isinstance(got, str), got
+        same(got["x"], [want])
+    r.write("tokenizer.json", json.dumps({"model": {"type": "Unigram", "vocab": {"a": 0}}}))
+    chain = [link("wordpiece", text=r.path("tokenizer.json"))]
+    fields = [("x", I32, 0, (3,), ("body",), chain)]
+    refused(r.read(table(fractions="1 0 0"), fields), "the model is none of BPE, WordPiece")
+    r.write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": }}}")
+    refused(r.read(table(fractions="1 0 0"), fields), "tokenizer.json: ")
+
+
+def test_wordpiece(r):
+    """BERT's own example, and what is not in the vocabulary."""
+    vocab = ["[PAD]", "[UNK]", "un", "##aff", "##able", "##a", "want", "##ed", "runn", "##ing", ",", "!", "a"]
+    r.write("vocab.txt", "\n".join(vocab) + "\n")
+    r.write("tokenizer.json", json.dumps({"model": {"type": "WordPiece", "unk_token": "[UNK]",
+                                                    "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+                                                    "vocab": {word: i for i, word in enumerate(vocab)}}}))
+    texts = ["UNwant\u00c9d running", "unaffable, wanted!a", " , unaffablex runn"]
+    want = [["[UNK]", "runn", "##ing"], ["un", "##aff", "##able", ",", "want", "##ed", "!", "a"],
+            [",", "[UNK]", "runn"]]
+    want = [([vocab.index(w) for w in row] + [0] * 8)[:8] for row in want]
+    r.write("t.csv", "body,n\n" + "".join('"%s",1\n' % text for text in texts))
+    for name in ("vocab.txt", "tokenizer.json"):
+        chain = [link("lower"), link("wordpiece", text=r.path(name)), link("pad_or_cut", 8)]
+        got = r.read(table(fractions="1 0 0"), [("x", I32, 0, (8,), ("body",), chain)])
+        assert not isinstance(got, str), got
+        same(got["x"], want)
+    chain = [link("wordpiece", text=r.path("none.txt"))]
+    refused(r.read(table(), [("x", I32, 0, (8,), ("body",), chain)]), "cannot open")
+
+
 # ---- augmentation ----
 
 def test_augmentation(r):
@@ -450,7 +564,8 @@ def main():
     count = Count()
     r = Reader()
     for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy,
-                 test_npz, test_idx, test_images, test_jsonl, test_words, test_streams, test_augmentation,
+                 test_npz, test_idx, test_images, test_jsonl, test_words, test_streams, test_bpe,
+                 test_tokenizer_json, test_wordpiece, test_augmentation,
                  test_larger_than_memory):
         problem = None
         try:

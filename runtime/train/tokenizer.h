@@ -1,0 +1,27 @@
+/* Tokenizers from files: a vocabulary of WordPiece (a token a line), or tokenizer.json of Hugging Face's tokenizers
+ * with a model of WordPiece or of pairs of bytes. Of the latter file only the model is read: texts are cut into pieces
+ * as GPT-2 (pairs of bytes) and BERT (WordPiece) do it. */
+#ifndef TNRT_TRAIN_TOKENIZER_H
+#define TNRT_TRAIN_TOKENIZER_H
+
+#include "runtime/train/bpe.h"
+
+typedef struct tnrt_tokenizer {
+  const tnrt_alloc *alloc;
+  bool is_bpe;
+  tnrt_bpe bpe;
+  tnrt_dictionary words; /* tokens of WordPiece */
+  int32_t *ids;          /* of words */
+  uint32_t room;         /* of ids */
+  int32_t unknown;       /* -1: none */
+  char prefix[16];       /* of tokens inside of a word */
+} tnrt_tokenizer;
+
+/* After a failure the tokenizer is closed all the same. */
+tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *tokenizer, tnrt_message *message, const tnrt_alloc *alloc,
+                                const char *path);
+void tnrt_tokenizer_close(tnrt_tokenizer *tokenizer);
+
+tnrt_status tnrt_tokenizer_tokens(const tnrt_tokenizer *tokenizer, tnrt_message *message, tnrt_value *value);
+
+#endif
