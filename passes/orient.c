@@ -17,6 +17,7 @@
 #define LEAST_COLUMNS 16
 #define ALIASING_PITCH 2048
 #define PADDED_PITCH 4096 /* passes/layout.c */
+#define LEAST_CHANNELS 4
 #define LONG_SUM 512
 #define LEAST_COLUMNS_OF_LONG 64
 
@@ -125,6 +126,37 @@ static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
   return tn_build_op(b, &tn_op_fence, &moved, 1, NULL);
 }
 
+/* The axis of a convolution's weights that the lanes of its kernel run over: the channels of the result. */
+static uint32_t lane_axis(const tn_node *conv) { return conv->op == &tn_op_conv ? 0 : 1; }
+
+/* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next to
+ * the other. Computed ones (the gradients that stand for weights where weights are differentiated) lie so already. */
+static bool wants_weights(const tn_node *conv) {
+  const tn_value *w = conv->operands[1].value, *base = w;
+  while (base->def && tn_node_is_view(base->def) && base->def->n_operands > 0) base = base->def->operands[0].value;
+  if (base->def || tn_dtype_bits(w->type->dtype) < 32 || inner_axis(w) == (int64_t)lane_axis(conv)) return false;
+  const tn_dim *channels = conv->results[0]->type->dims[1];
+  return !tn_dim_is_const(channels) || tn_dim_value(channels) >= LEAST_CHANNELS;
+}
+
+static bool orient_weights(tn_node *conv, tn_map *copies) {
+  tn_value *w = conv->operands[1].value, *copy = tn_map_get(copies, w);
+  if (!wants_weights(conv)) return true;
+  if (!copy) {
+    tn_build b = tn_build_before(conv);
+    orientation o = {{0}, {0}};
+    uint32_t lane = lane_axis(conv), n = 0;
+    for (uint32_t i = 0; i < w->type->ndim; i++)
+      if (i != lane) o.perm[n++] = i;
+    o.perm[n++] = lane;
+    for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
+    copy = tn_build_transpose(&b, copy_oriented(&b, w, &o), o.back);
+    tn_map_set(copies, w, copy);
+  }
+  if (copy) tn_node_set_operand(conv, 1, copy);
+  return copy != NULL;
+}
+
 /* The number of the parameter that y is, when it is the same in all iterations of the loop whose region holds dot and
  * dot alone reads it; else UINT32_MAX. */
 static uint32_t invariant_of(const tn_node *dot, tn_arena *scratch, uint32_t *out_operand) {
@@ -161,7 +193,9 @@ static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
   uint32_t operand, param = invariant_of(dot, scratch, &operand);
   if (param != UINT32_MAX)
     return !wants_copy(dot, LEAST_ROWS_IN_LOOP, LEAST_ROWS_IN_LOOP) || orient_invariant(dot, param, operand);
-  int side = wants_copy(dot, LEAST_ROWS, LEAST_ROWS_OF_SHORT) ? 1 : wants_rows_copy(dot) ? 0 : -1;
+  int64_t inner = inner_axis(dot->operands[0].value);
+  bool has_rows = inner >= 0 && !is_summed(dot, 0, inner) && tn_map_get(&copies[0], dot->operands[0].value);
+  int side = wants_copy(dot, LEAST_ROWS, LEAST_ROWS_OF_SHORT) ? 1 : has_rows || wants_rows_copy(dot) ? 0 : -1;
   if (side < 0) return true;
   tn_value *value = dot->operands[side].value, *copy = tn_map_get(&copies[side], value);
   if (!copy) {
@@ -176,12 +210,14 @@ static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
 
 static bool visit(tn_block *block, tn_arena *scratch) {
   tn_map copies[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by side: operand -> its copy */
+  tn_map weights[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by the axis of the lanes */
   bool ok = true;
   for (tn_node *node = block->first; node; node = node->next) {
     for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], scratch);
-    if (node->op != &tn_op_dot) continue;
+    bool is_conv = node->op == &tn_op_conv || node->op == &tn_op_conv_dx;
+    if (node->op != &tn_op_dot && !is_conv) continue;
     tn_loc_push(block->func->module->ctx, node->loc);
-    ok &= orient(node, copies, scratch);
+    ok &= is_conv ? orient_weights(node, &weights[lane_axis(node)]) : orient(node, copies, scratch);
     tn_loc_pop(block->func->module->ctx);
   }
   return ok;

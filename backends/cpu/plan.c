@@ -531,6 +531,8 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
 
 /* --- Maps and reductions --- */
 
+#define LINE_ELEMENTS 16 /* of 4 bytes in a cache line */
+
 /* An axis that some access walks contiguously across the lanes: a tile over it makes a transpose read whole lines. */
 static void tile_transposes(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
@@ -542,7 +544,8 @@ static void tile_transposes(tn_plan *plan) {
       uint32_t axis = plan->order[k];
       int64_t count = nest->axes[axis].count;
       if ((int32_t)axis == plan->vector || tn_access_stride(access, axis) != 1 || count == 0) continue;
-      plan->tile[axis] = count < 0 || count > 8 ? 8 : (uint32_t)count;
+      uint32_t most = nest->kernel->nodes.n <= 2 ? LINE_ELEMENTS : LINE_ELEMENTS / 2; /* of a copy, or of values held */
+      plan->tile[axis] = count < 0 || count > most ? most : (uint32_t)count;
       return;
     }
   }
