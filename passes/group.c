@@ -87,9 +87,26 @@ static bool same_axes(const tn_node *a, const tn_node *b) {
   return true;
 }
 
+#define MAX_SCATTERED_ROW 4096
+
+/* A row of many elements that lie apart, as those of a channel in a batch of images: it is out of the near cache when
+ * it is read again, and is better folded for all rows at once. */
+static bool is_scattered(const tn_node *reduce) {
+  const tn_attr *axes = tn_node_attr(reduce, "axes");
+  const tn_type *type = reduce->operands[0].value->type;
+  double count = 1;
+  bool is_last = true;
+  for (uint32_t i = 0; i < axes->u.list.n; i++) {
+    const tn_dim *dim = type->dims[axes->u.list.ints[i]];
+    is_last &= axes->u.list.ints[i] + axes->u.list.n >= (int64_t)type->ndim;
+    count *= tn_dim_is_const(dim) ? (double)tn_dim_value(dim) : 64;
+  }
+  return !is_last && count > MAX_SCATTERED_ROW;
+}
+
 /* A reduction over the group's own space, together with those already there. */
 static bool fits_rows(const tn_group *group, const tn_node *reduce) {
-  if (!tn_type_same_dims(reduce->operands[0].value->type, space_of(group))) return false;
+  if (is_scattered(reduce) || !tn_type_same_dims(reduce->operands[0].value->type, space_of(group))) return false;
   if (group->anchor == TN_GROUP_MAP) return true;
   return group->anchor == TN_GROUP_ROWS && same_axes(reduce, group->anchor_node);
 }

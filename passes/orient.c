@@ -129,8 +129,9 @@ static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
 /* The axis of a convolution's weights that the lanes of its kernel run over: the channels of the result. */
 static uint32_t lane_axis(const tn_node *conv) { return conv->op == &tn_op_conv ? 0 : 1; }
 
-/* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next to
- * the other. Computed ones (the gradients that stand for weights where weights are differentiated) lie so already. */
+/* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next
+ * to the other. Computed ones (gradients that stand in their place where weights are differentiated) lie so already.
+ */
 static bool wants_weights(const tn_node *conv) {
   const tn_value *w = conv->operands[1].value, *base = w;
   while (base->def && tn_node_is_view(base->def) && base->def->n_operands > 0) base = base->def->operands[0].value;

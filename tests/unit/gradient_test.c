@@ -328,7 +328,8 @@ static double value_of(const from_text *t, tn_tensor **inputs, uint32_t first_we
   return total;
 }
 
-static void check_text(const char *text, bool twice) {
+/* probes: at most so many elements of each input are moved. */
+static void check_text(const char *text, bool twice, int64_t probes) {
   from_text t = parse(text);
   uint64_t seed = 5;
   tn_tensor *inputs[4 * MAX_VALUES], *outputs[2 * MAX_VALUES], *moved[2 * MAX_VALUES];
@@ -343,7 +344,7 @@ static void check_text(const char *text, bool twice) {
   }
   value_of(&t, inputs, n - t.n_results, outputs);
   for (uint32_t i = 0; i < t.n_inputs; i++)
-    for (int64_t k = 0; k < inputs[i]->count; k++) {
+    for (int64_t k = 0; k < inputs[i]->count; k += inputs[i]->count / probes + 1) {
       double was = inputs[i]->data[k].f, h = 1e-5, side[2];
       for (int sign = 0; sign < 2; sign++) {
         inputs[i]->data[k].f = was + (sign == 0 ? h : -h);
@@ -361,9 +362,19 @@ static void check_text(const char *text, bool twice) {
 static void test_regions(void **state) {
   (void)state;
   for (size_t i = 0; i < TN_ARRAY_LEN(texts); i++)
-    for (int twice = 0; twice < 2; twice++) check_text(texts[i], twice != 0);
+    for (int twice = 0; twice < 2; twice++) check_text(texts[i], twice != 0, 1000);
   for (size_t i = 0; i < TN_ARRAY_LEN(more_texts); i++)
-    for (int twice = 0; twice < 2; twice++) check_text(more_texts[i], twice != 0);
+    for (int twice = 0; twice < 2; twice++) check_text(more_texts[i], twice != 0, 1000);
+}
+
+/* A convolution over so many images that its weights' gradient sums them in blocks. */
+static void test_blocks(void **state) {
+  (void)state;
+  check_text("tnir 1\nfunc @run entry (%x: f64[6,4,80,80] \"x\", %w: f64[6,2,3,2] \"w\") -> (f64[6,6] \"y\") {\n"
+             "  %0 = conv %x, %w {stride=[2, 1], dilate=[1, 2], lo=[1, 0], hi=[0, 1], groups=2} : "
+             "f64[6,6,40,79]\n"
+             "  %1 = mul %0, %0 : f64[6,6,40,79]\n  %2 = reduce %1 {op=sum, axes=[2,3]} : f64[6,6]\n  return %2\n}\n",
+             false, 12);
 }
 
 /* All nodes without a gradient are named in one call. */
@@ -382,6 +393,6 @@ static void test_all_reported(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples), cmocka_unit_test(test_regions),
-                                     cmocka_unit_test(test_all_reported)};
+                                     cmocka_unit_test(test_blocks), cmocka_unit_test(test_all_reported)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
