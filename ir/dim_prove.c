@@ -173,7 +173,13 @@ bool tn_dim_proves_nonnegative(tn_ctx *ctx, const tn_dim *p) {
 }
 
 bool tn_dim_proves_le(tn_ctx *ctx, const tn_dim *p, const tn_dim *q) {
-  return tn_dim_proves_nonnegative(ctx, tn_dim_sub(ctx, q, p));
+  if (tn_dim_is_const(p) && tn_dim_is_const(q)) return tn_dim_value(p) <= tn_dim_value(q);
+  size_t n_errors = ctx->n_errors, n_diags = ctx->diags.n;
+  const tn_dim *difference = tn_dim_sub(ctx, q, p);
+  bool fits = ctx->n_errors == n_errors;
+  ctx->n_errors = n_errors;
+  ctx->diags.n = n_diags;
+  return fits && tn_dim_proves_nonnegative(ctx, difference);
 }
 
 /* Every coefficient but the constant's is a multiple of some g > 1 that does not divide the constant. */

@@ -176,6 +176,16 @@ static void test_exact_division(void **state) {
   assert_true(!tn_dim_divide_exact(f->ctx, tn_dim_add_i(f->ctx, product, 1), sum, &quotient));
 }
 
+/* A comparison whose difference 64 bits do not hold is no error. */
+static void test_large_contents_compare(void **state) {
+  fixture *f = *state;
+  const tn_dim *least = tn_dim_const(f->ctx, INT64_MIN), *most = tn_dim_const(f->ctx, INT64_MAX);
+  assert_ptr_equal(tn_dim_max(f->ctx, least, most), most);
+  assert_ptr_equal(tn_dim_min(f->ctx, most, least), least);
+  assert_false(tn_dim_proves_le(f->ctx, tn_dim_symbol(f->ctx, f->symbols[0]), least));
+  assert_int_equal(tn_diag_n_errors(f->ctx), 0);
+}
+
 static void test_overflow_is_reported(void **state) {
   fixture *f = *state;
   const tn_dim *large = tn_dim_const(f->ctx, INT64_MAX);
@@ -191,6 +201,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_index_arithmetic_of_kernels, setup, teardown),
       cmocka_unit_test_setup_teardown(test_bounds_of_windows, setup, teardown),
       cmocka_unit_test_setup_teardown(test_exact_division, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_large_contents_compare, setup, teardown),
       cmocka_unit_test_setup_teardown(test_overflow_is_reported, setup, teardown),
   };
   return cmocka_run_group_tests_name("dim", tests, NULL, NULL);
