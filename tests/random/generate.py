@@ -32,7 +32,7 @@ def leaders(seed, index, opset, n, only):
         turn, place = divmod(i, len(table))
         order = np.random.default_rng([seed, turn, 77]).permutation(len(table))
         found.append(table[int(order[place])])
-    older = sorted(p for p in here if p[0] in ("Upsample", "Scatter"))
+    older = sorted(here - set(table))
     return [p if p in here else older[index % len(older)] if older else None for p in found]
 
 
