@@ -9,16 +9,37 @@ static bool is_skipped(const tnrt_loop *l) {
   return false;
 }
 
-/* The positions of the batch at the cursor; returns their number. */
-static int64_t choose_batch(tnrt_loop *l) {
-  int64_t left = l->n_samples - l->cursor, n = left < l->plan->batch ? left : l->plan->batch;
-  if (l->order_epoch != l->epoch) {
-    l->order = tnrt_order_start(l->session.seed, TNRT_STREAM_EPOCH, (uint64_t)l->epoch, l->n_samples);
-    l->order_epoch = l->epoch;
+/* The positions of the batch at the cursor of an epoch; returns their number. */
+static int64_t choose_batch(tnrt_loop *l, int64_t epoch, int64_t cursor, int64_t *positions) {
+  int64_t left = l->n_samples - cursor, n = left < l->plan->batch ? left : l->plan->batch;
+  if (l->order_epoch != epoch) {
+    l->order = tnrt_order_start(l->session.seed, TNRT_STREAM_EPOCH, (uint64_t)epoch, l->n_samples);
+    l->order_epoch = epoch;
   }
   for (int64_t i = 0; i < n; i++)
-    l->positions[i] = l->samples.first[TNRT_SPLIT_TRAIN] + tnrt_order_at(&l->order, l->cursor + i);
+    positions[i] = l->samples.first[TNRT_SPLIT_TRAIN] + tnrt_order_at(&l->order, cursor + i);
   return n;
+}
+
+/* Past n samples, into the next epoch where this one has no batch left. */
+static void advance(const tnrt_loop *l, int64_t n, int64_t *epoch, int64_t *cursor) {
+  *cursor += n;
+  if (l->n_samples - *cursor >= (l->plan->drops_last ? l->plan->batch : 1)) return;
+  ++*epoch;
+  *cursor = 0;
+}
+
+/* The samples of this step, and the thread goes on to those of the next. */
+static tnrt_status load_batch(tnrt_loop *l, int64_t n) {
+  tnrt_draw draw = {l->session.seed, (uint64_t)l->epoch, TNRT_SPLIT_TRAIN};
+  int64_t epoch = l->epoch, cursor = l->cursor;
+  if (!l->loader) return TNRT_OK;
+  tnrt_status status = tnrt_loader_take(l->loader, l->message, &draw, l->positions, n, &l->session.loaded);
+  if (status != TNRT_OK) return status;
+  advance(l, n, &epoch, &cursor);
+  draw.epoch = (uint64_t)epoch;
+  tnrt_loader_ask(l->loader, &draw, l->next_positions, choose_batch(l, epoch, cursor, l->next_positions));
+  return TNRT_OK;
 }
 
 static void set_rates(tnrt_loop *l) {
@@ -29,27 +50,24 @@ static void set_rates(tnrt_loop *l) {
 
 /* One step, and what follows from it. *out_stop: a condition holds. */
 static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
-  int64_t n = choose_batch(l);
+  int64_t n = choose_batch(l, l->epoch, l->cursor, l->positions);
   tnrt_step_result result = TNRT_STEP_DONE;
   bool again = false, skipped = is_skipped(l);
   set_rates(l);
   l->session.epoch = (uint64_t)l->epoch;
-  tnrt_status status = skipped ? TNRT_OK : tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs,
-                                                             &result);
+  tnrt_status status = skipped ? TNRT_OK : load_batch(l, n);
+  if (status == TNRT_OK && !skipped)
+    status = tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs, &result);
   if (status == TNRT_OK && result == TNRT_STEP_NAN) status = tnrt_loop_nan(l, n, &again);
   if (status != TNRT_OK || again) return status;
   l->step++;
-  l->cursor += n;
   if (result == TNRT_STEP_DONE && !skipped) {
     l->n_nans = 0;
     l->trained += n;
     l->own->loss_sum += l->session.loss * (double)n;
     l->own->loss_weight += (double)n;
   }
-  if (l->n_samples - l->cursor < (l->plan->drops_last ? l->plan->batch : 1)) {
-    l->epoch++;
-    l->cursor = 0;
-  }
+  advance(l, n, &l->epoch, &l->cursor);
   tnrt_report report = tnrt_loop_report(l);
   tnrt_logs_step(l->logs, &report);
   status = tnrt_loop_events(l, TNRT_EVERY_STEPS);

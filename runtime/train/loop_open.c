@@ -23,7 +23,8 @@ static tnrt_status open_numbers(tnrt_loop *l) {
   l->numbers = take(l, n, sizeof *l->numbers);
   l->lrs = take(l, p->n_groups, sizeof *l->lrs);
   l->positions = take(l, (size_t)p->batch, sizeof *l->positions);
-  if (!l->numbers || !l->lrs || !l->positions)
+  l->next_positions = take(l, (size_t)p->batch, sizeof *l->next_positions);
+  if (!l->numbers || !l->lrs || !l->positions || !l->next_positions)
     return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the loop of training");
   l->n_numbers = (int64_t)n;
   l->own = (tnrt_loop_numbers *)(void *)l->numbers;
@@ -166,6 +167,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   if (status == TNRT_OK) status = open_resumed(l, &reading);
   if (status == TNRT_OK) status = open_samples(l, reading);
   if (status == TNRT_OK) status = find_end(l);
+  if (status == TNRT_OK) status = tnrt_loader_open(&l->loader, l->message, l->alloc, &l->samples, l->plan->batch);
   if (status == TNRT_OK) status = open_session(l, reading);
   if (status == TNRT_OK) status = open_numbers(l);
   if (status == TNRT_OK) status = tnrt_state_open(&l->state, &l->session, &l->samples, l->numbers, l->n_numbers);
@@ -179,9 +181,10 @@ void tnrt_loop_close(tnrt_loop *l) {
   tnrt_logs_close(l->logs);
   tnrt_state_close(&l->state);
   tnrt_session_close(&l->session);
+  tnrt_loader_close(l->loader);
   tnrt_samples_close(&l->samples);
   tnrt_signals_close(l->signals);
-  void *const blocks[] = {l->numbers, l->lrs, l->positions};
+  void *const blocks[] = {l->numbers, l->lrs, l->positions, l->next_positions};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     if (blocks[i]) l->alloc->give(l->alloc->user, blocks[i]);
 }

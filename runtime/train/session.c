@@ -221,7 +221,8 @@ void tnrt_session_close(tnrt_session *s) {
 
 static bool has(const uint8_t *mask, uint32_t i) { return !mask || mask[i]; }
 
-/* The fields of n samples; positions NULL: consecutive ones from `first`, which are measured. */
+/* The fields of n samples: positions[first] and on of a step; positions NULL: consecutive ones from `first`, which are
+ * measured. */
 static tnrt_status bind_fields(tnrt_session *s, const tnrt_training_model *model, tnrt_samples *samples,
                                const int64_t *positions, int64_t first, int64_t n, uint32_t *out_in) {
   const tnrt_draw draw = {s->seed, s->epoch, TNRT_SPLIT_TRAIN};
@@ -229,10 +230,11 @@ static tnrt_status bind_fields(tnrt_session *s, const tnrt_training_model *model
   *out_in = 0;
   for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
     if (!has(model->fields, i)) continue;
-    bool in_place = !positions && samples->fields[i];
-    if (!in_place)
-      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions, first, n, s->batch[i]);
-    s->inputs[(*out_in)++] = in_place ? samples->fields[i] + (size_t)first * samples->bytes[i] : s->batch[i];
+    const uint8_t *all = !positions ? samples->fields[i] : s->loaded ? s->loaded[i] : NULL;
+    if (!all)
+      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions ? positions + first : NULL, first,
+                                   n, s->batch[i]);
+    s->inputs[(*out_in)++] = all ? all + (size_t)first * samples->bytes[i] : s->batch[i];
   }
   return status;
 }
@@ -339,7 +341,7 @@ static tnrt_status step_parts(tnrt_session *s, tnrt_samples *samples, const int6
     double share = (double)part / (double)n;
     s->noise[2] = (uint64_t)from;
     uint32_t used;
-    status = bind_fields(s, model, samples, positions + from, 0, part, &used);
+    status = bind_fields(s, model, samples, positions, from, part, &used);
     if (status != TNRT_OK) return status;
     bind_rates(s, bind_weights(s, model, used));
     s->outputs[0] = loss;

@@ -27,6 +27,7 @@ typedef struct tnrt_session {
   const void **inputs;
   void **outputs;
   uint8_t **batch; /* n_fields: room for one batch */
+  uint8_t *const *loaded; /* n_fields: the samples of the next step; NULL: they are to be gathered */
   float *rates;
   uint64_t seed;
   uint64_t noise[3];
