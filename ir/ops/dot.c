@@ -250,6 +250,8 @@ static const tn_onnx_row onnx[] = {
     {"com.microsoft", "MatMulIntegerToFloat", 1, 0, tn_import_matmul_integer_to_float},
     {"com.microsoft", "DynamicQuantizeMatMul", 1, 0, tn_import_dynamic_quantize_matmul},
     {"ai.onnx.preview", "FlexAttention", 1, 0, tn_import_flex_attention},
+    {"ai.onnx.ml", "LinearRegressor", 1, 0, tn_import_linear_regressor},
+    {"ai.onnx.ml", "LinearClassifier", 1, 0, tn_import_linear_classifier},
 };
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]", "f32[3,4]"), "{sum=[(1,0)]}", 0, 0, "f32[2,4]"},

@@ -168,6 +168,8 @@ static const tn_onnx_row onnx[] = {
     {"ai.onnx.ml", "ArrayFeatureExtractor", 1, 0, tn_import_array_feature_extractor},
     {"ai.onnx.ml", "LabelEncoder", 2, 0, tn_import_label_encoder},
     {"ai.onnx.ml", "TreeEnsemble", 5, 0, tn_import_tree_ensemble},
+    {"ai.onnx.ml", "Scaler", 1, 0, tn_import_scaler},
+    {"ai.onnx.ml", "Imputer", 1, 0, tn_import_imputer},
     {"", "GatherElements", 11, 0, tn_import_gather_elements},
     {"", "GatherND", 11, 0, tn_import_gather_nd},
     {"", "ReverseSequence", 10, 0, tn_import_reverse_sequence},

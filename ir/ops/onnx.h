@@ -144,6 +144,13 @@ bool tn_import_array_feature_extractor(tn_foreign_node *node);
 bool tn_import_label_encoder(tn_foreign_node *node);
 bool tn_import_tree_ensemble(tn_foreign_node *node);
 
+/* onnx_ml_linear.c: ai.onnx.ml */
+bool tn_import_scaler(tn_foreign_node *node);
+bool tn_import_imputer(tn_foreign_node *node);
+bool tn_import_normalizer(tn_foreign_node *node);
+bool tn_import_linear_regressor(tn_foreign_node *node);
+bool tn_import_linear_classifier(tn_foreign_node *node);
+
 /* onnx_random.c */
 bool tn_import_random(tn_foreign_node *node);
 bool tn_import_bernoulli(tn_foreign_node *node);

@@ -198,6 +198,7 @@ static const tn_onnx_row onnx[] = {
     {"", "ReduceLogSum", 1, 0, tn_import_reduce},
     {"", "ReduceLogSumExp", 1, 0, tn_import_reduce},
     {"", "ReduceSumSquare", 1, 0, tn_import_reduce},
+    {"ai.onnx.ml", "Normalizer", 1, 0, tn_import_normalizer},
     {"", "Sum", 1, 0, tn_import_sum},
     {"", "Mean", 1, 0, tn_import_sum},
 };

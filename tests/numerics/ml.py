@@ -115,3 +115,73 @@ def make_tree_ensemble(g):
         y = 1 / (1 + np.exp(-y))
     attributes = {**forest.attributes(dtype), "aggregate_function": aggregate, "post_transform": transform}
     return Case("TreeEnsemble", [x], [linear(y, dtype, len(forest.roots) + 8, m * 4)], attributes)
+
+
+def features(g, *types):
+    """Rows of features, small enough for sums to be exact to the last places; the numbers of one list a feature."""
+    dtype, n, f = g.pick(*types), g.extent(1, 9), g.int(1, 12)
+    x = g.floats([n, f], dtype) if is_float(dtype) else g.ints([n, f], dtype, -50, 50)
+    return x, f, lambda count: [float(np.float32(v)) for v in g.contents.uniform(-2, 2, count)]
+
+
+@row("Scaler", domain=DOMAIN)
+def make_scaler(g):
+    x, f, numbers = features(g, "f32", "f64", "i32", "i64")
+    offset, scale = (numbers(g.pick(1, f)) for _ in range(2))
+    y, m = (x - np.array(offset)) * np.array(scale), (np.abs(x) + np.abs(offset)) * np.abs(scale)
+    return Case("Scaler", [x], [linear(y, "f32", 3, m)], {"offset": offset, "scale": scale})
+
+
+@row("Imputer", domain=DOMAIN, exact_reference=True)
+def make_imputer(g):
+    x, f, numbers = features(g, "f32", "f64")
+    values, nan = numbers(g.pick(1, f)), g.chance(0.5)
+    x = np.where(g.contents.random(x.shape) < 0.3, np.nan if nan else 1.5, x).astype(x.dtype)
+    y = np.where(np.isnan(x) if nan else x == 1.5, np.array(values), x)
+    return Case("Imputer", [x], [exact(y.astype(x.dtype))],
+                {"imputed_value_floats": values, "replaced_value_float": float("nan") if nan else 1.5})
+
+
+@row("Normalizer", domain=DOMAIN)
+def make_normalizer(g):
+    x, f, _ = features(g, "f32", "f64", "i32", "i64")
+    norm = g.pick("MAX", "L1", "L2")
+    x[g.contents.random(len(x)) < 0.2] = 0
+    w = x.astype(np.float32).astype(np.float64)
+    whole = {"MAX": w.max(1), "L1": np.abs(w).sum(1), "L2": np.sqrt((w * w).sum(1))}[norm][:, None]
+    y = w / np.where(whole == 0, 1, whole)
+    return Case("Normalizer", [x], [linear(y, "f32", f + 4, np.abs(y))], {"norm": norm})
+
+
+def scores(g, x, f, rows, numbers):
+    """Coefficients, intercepts, the scores of rows and their magnitudes."""
+    w, b = np.reshape(numbers(rows * f), [rows, f]), np.array(numbers(rows))
+    x = x.astype(np.float32).astype(np.float64)
+    return w.ravel().tolist(), b.tolist(), x @ w.T + b, np.abs(x) @ np.abs(w).T + np.abs(b)
+
+
+@row("LinearRegressor", domain=DOMAIN)
+def make_linear_regressor(g):
+    x, f, numbers = features(g, "f32", "f64", "i32", "i64")
+    targets = g.int(1, 4)
+    w, b, y, m = scores(g, x, f, targets, numbers)
+    return Case("LinearRegressor", [x], [linear(y, "f32", f + 1, m)],
+                {"coefficients": w, "intercepts": b, "targets": targets})
+
+
+@row("LinearClassifier", domain=DOMAIN)
+def make_linear_classifier(g):
+    x, f, numbers = features(g, "f32", "f64", "i32", "i64")
+    n, transform = g.int(2, 5), g.pick("NONE", "LOGISTIC", "SOFTMAX")
+    w, b, y, m = scores(g, x, f, n, numbers)
+    labels = [int(v) for v in g.structure.permutation(20)[:n] - 5]
+    want = np.array(labels)[y.argmax(1)]
+    ranked = np.sort(y, 1)
+    near = ranked[:, -1] - ranked[:, -2] < 1e-3
+    if transform == "LOGISTIC":
+        y = 1 / (1 + np.exp(-y))
+    if transform == "SOFTMAX":
+        e = np.exp(y - y.max(1, keepdims=True))
+        y = e / e.sum(1, keepdims=True)
+    return Case("LinearClassifier", [x], [exact(want, "i64", free=near), linear(y, "f32", f + 8, 4 * m + 1)],
+                {"classlabels_ints": labels, "coefficients": w, "intercepts": b, "post_transform": transform})
