@@ -2,10 +2,9 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/onnx.h"
 
-static tn_value *argsort(tn_build *b, tn_value *x, const tn_dim *top) {
+static tn_value *argsort(tn_build *b, tn_value *x) {
   const tn_opdef *op = tn_op_find("argsort");
   tn_attr attrs[3] = {tn_attr_int(0), tn_attr_bool(false), {0}};
-  if (top != NULL) attrs[2] = tn_attr_dims(b->module, &top, 1);
   return x == NULL ? NULL : tn_build_op(b, op, &x, 1, attrs);
 }
 
@@ -23,11 +22,34 @@ static tn_value *count_of(tn_build *b, tn_value *mask) {
   return tn_build_reduce(b, "sum", tn_build_cast(b, mask, TN_I64), &axis, 1, false);
 }
 
-/* The positions in a stable order that puts those where mask holds first, cut behind them. */
+static tn_value *running_count(tn_build *b, tn_value *mask) {
+  const tn_opdef *op = tn_op_find("cumulate");
+  tn_value *ones = tn_build_cast(b, mask, TN_I64);
+  tn_attr attrs[4] = {tn_attr_name(op, "op", "sum"), tn_attr_int(0), tn_attr_bool(false), tn_attr_bool(false)};
+  return ones == NULL ? NULL : tn_build_op(b, op, &ones, 1, attrs);
+}
+
+/* to with value at the positions index of its axis 0. */
+static tn_value *scattered(tn_build *b, tn_value *to, tn_value *value, tn_value *index, bool unique) {
+  const tn_opdef *op = tn_op_find("scatter");
+  tn_value *operands[3] = {to, value, index};
+  const int64_t axis = 0;
+  tn_attr attrs[3] = {tn_attr_ints(b->module, &axis, 1), tn_attr_name(op, "mode", "set"), tn_attr_bool(unique)};
+  return to == NULL || value == NULL || index == NULL ? NULL : tn_build_op(b, op, operands, 3, attrs);
+}
+
+/* Each position goes to where the count up to it says, those where mask does not hold behind the end, and the list is
+ * cut to the count. */
 tn_value *tn_build_positions(tn_build *b, tn_value *mask) {
   if (mask == NULL) return NULL;
-  const tn_dim *count = tn_build_read_count(b, count_of(b, mask), mask->type->dims[0]);
-  return count == NULL ? NULL : argsort(b, tn_build_unary(b, TN_NOT, mask), count);
+  const tn_dim *n = mask->type->dims[0], *room = tn_dim_add_i(b->ctx, n, 1), *zero = tn_dim_const(b->ctx, 0);
+  const tn_dim *count = tn_build_read_count(b, count_of(b, mask), n);
+  tn_value *at = tn_build_iota(b, &n, 1, 0, TN_I64), *none = tn_build_splat_i(b, TN_I64, 0);
+  tn_value *place = tn_build_binary_f(b, TN_SUB, running_count(b, mask), 1);
+  tn_value *behind = tn_compose_repeat(b, tn_compose_dim(b, n, TN_I64), at);
+  tn_value *list = scattered(b, tn_build_broadcast_map(b, none, &room, 1, NULL), at,
+                             tn_build_select(b, mask, place, behind), false);
+  return count == NULL ? NULL : tn_build_slice_axis(b, list, 0, zero, count, 1);
 }
 
 /* A row of coordinates for each axis. */
@@ -75,7 +97,7 @@ typedef struct uniques {
 
 /* Columns from the last to the first, each sorted stably. */
 static tn_value *order_of_rows(tn_build *b, tn_value *rows) {
-  if (rows->type->ndim == 1) return argsort(b, rows, NULL);
+  if (rows->type->ndim == 1) return argsort(b, rows);
   const int64_t perm[2] = {1, 0}, reverse[1] = {1};
   tn_value *columns = tn_build_transpose(b, rows, perm), *start = tn_build_iota(b, rows->type->dims, 1, 0, TN_I64);
   tn_build_scan scan = {.carried = &start, .sequences = &columns, .n_carried = 1, .n_sequences = 1, .reverse = reverse};
@@ -83,7 +105,7 @@ static tn_value *order_of_rows(tn_build *b, tn_value *rows) {
   if (made == NULL) return NULL;
   tn_build in = tn_build_region(made, 0);
   tn_value *order = in.block->params.data[0], *column = in.block->params.data[1];
-  tn_value *next = gather(&in, order, argsort(&in, gather(&in, column, order), NULL));
+  tn_value *next = gather(&in, order, argsort(&in, gather(&in, column, order)));
   if (next == NULL) return NULL;
   tn_build_return(&in, &next, 1);
   return tn_build_end(made) ? made->results[0] : NULL;
@@ -117,22 +139,10 @@ static tn_value *counts(const uniques *u) {
   return tn_build_binary(b, TN_SUB, end, u->starts);
 }
 
-static tn_value *scattered(tn_build *b, tn_value *value, tn_value *to) {
-  const tn_opdef *op = tn_op_find("scatter");
-  tn_value *operands[3] = {to, value, to};
-  const int64_t axis = 0;
-  tn_attr attrs[3] = {tn_attr_ints(b->module, &axis, 1), tn_attr_name(op, "mode", "set"), tn_attr_bool(true)};
-  return to == NULL || value == NULL ? NULL : tn_build_op(b, op, operands, 3, attrs);
-}
-
 /* The number of its kind for each row, kinds numbered in rising order. */
 static tn_value *kinds(const uniques *u) {
   tn_build *b = u->b;
-  const tn_opdef *op = tn_op_find("cumulate");
-  tn_value *news = tn_build_cast(b, u->is_new, TN_I64);
-  tn_attr attrs[4] = {tn_attr_name(op, "op", "sum"), tn_attr_int(0), tn_attr_bool(false), tn_attr_bool(false)};
-  tn_value *number = news == NULL ? NULL : tn_build_op(b, op, &news, 1, attrs);
-  return number == NULL ? NULL : scattered(b, tn_build_binary_f(b, TN_SUB, number, 1), u->order);
+  return scattered(b, u->order, tn_build_binary_f(b, TN_SUB, running_count(b, u->is_new), 1), u->order, true);
 }
 
 static bool find_uniques(uniques *u) {
@@ -167,9 +177,10 @@ bool tn_import_unique(tn_foreign_node *node) {
   outputs[2] = kinds(&u);
   outputs[3] = counts(&u);
   if (sorted == 0) { /* kinds in the order of their first rows */
-    tn_value *perm = argsort(b, u.first, NULL);
+    tn_value *perm = argsort(b, u.first);
     outputs[1] = gather(b, u.first, perm);
-    outputs[2] = gather(b, scattered(b, tn_build_iota(b, u.first->type->dims, 1, 0, TN_I64), perm), outputs[2]);
+    tn_value *ranks = scattered(b, perm, tn_build_iota(b, u.first->type->dims, 1, 0, TN_I64), perm, true);
+    outputs[2] = gather(b, ranks, outputs[2]);
     outputs[3] = gather(b, outputs[3], perm);
   }
   outputs[0] = tn_compose_take_axis(b, x, outputs[1], at);
