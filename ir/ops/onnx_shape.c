@@ -238,7 +238,7 @@ static tn_value *squeeze_read(tn_foreign_node *node, tn_value *x) {
 }
 
 /* Squeeze without axes: those of extent 1. Where an extent may or may not be 1 the rank that the model declares for the
- * result says whether all of these are; what it says is guarded. */
+ * result says whether all of these are, and where it declares none, none of them is; what it says is guarded. */
 static bool squeeze_all(tn_foreign_node *node, tn_value *x) {
   tn_build *b = node->build;
   const tn_dim *one = tn_dim_const(b->ctx, 1), *two = tn_dim_const(b->ctx, 2), *dims[TN_MAX_NDIM];
@@ -252,13 +252,14 @@ static bool squeeze_all(tn_foreign_node *node, tn_value *x) {
   }
   int64_t rank = open > 0 ? node->declared_rank(node, 0) : 0;
   bool all_go = rank == kept;
-  if (open > 0 && !all_go && rank != kept + open)
+  if (open > 0 && !all_go && rank >= 0 && rank != kept + open)
     return tn_foreign_unsupported(node, "no axes and an extent that may or may not be 1 (axis %u, see --dim)",
                                   first);
   kept = 0;
   for (uint32_t i = 0; i < x->type->ndim; i++) {
     const tn_dim *d = x->type->dims[i];
-    const char *what = "'Squeeze' without axes to the rank that the model declares";
+    const char *what = rank < 0 ? "'Squeeze' without axes and a declared rank"
+                                : "'Squeeze' without axes to the rank that the model declares";
     bool ok = !is_open[i] || (all_go ? tn_func_require_eq(b->func, d, one, node->loc, "%s: axis %u", what, i)
                                      : tn_func_require_le(b->func, two, d, node->loc, "%s: axis %u", what, i));
     if (!ok) return false;

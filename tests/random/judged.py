@@ -121,11 +121,9 @@ def values_rank(node, values):
 LIMITS = (
     ("extents of one broadcast", "two computed extents that meet must be equal"),
     ("'if': result", "branches whose results differ in size, of symbols that are equal only by chance"),
-    ("'DFT': the last extent must be 1 (real) or 2 (complex)", "what is computed depends on the size"),
     ("that is not fixed is not supported yet", "how many heads, groups or channels there are shapes the code"),
     ("with a mask of this length is not supported yet", "com.microsoft.Attention: the mask's kind depends on its size"),
-    ("expected one number a head", "LinearAttention: what factors belong to depends on the size"),
-    ("with no axes and an extent that may or may not be 1", "the rank depends on the size"),
+    ("'Squeeze' without axes", "the rank depends on the size"),
 )
 
 

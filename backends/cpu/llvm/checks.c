@@ -55,12 +55,15 @@ static void add_extents(tn_entry *e, uint32_t input) {
   }
 }
 
+/* A number that is below a formula is told as the least that the formula may be. */
 static void add_guard(tn_entry *e, const tn_guard *guard) {
-  tn_entry_check check = {.kind = guard->kind == TN_GUARD_EQ ? TN_CHECK_EQ : TN_CHECK_LE, .p = guard->p, .q = guard->q};
+  bool is_equal = guard->kind == TN_GUARD_EQ, is_least = !is_equal && tn_dim_is_const(guard->p);
+  tn_entry_check check = {.kind = is_equal ? TN_CHECK_EQ : is_least ? TN_CHECK_GE : TN_CHECK_LE,
+                          .p = is_least ? guard->q : guard->p, .q = is_least ? guard->p : guard->q};
   check.is_late = guard->is_inner || tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
-  const char *relation = guard->kind == TN_GUARD_EQ ? "" : "at most ";
-  check.text = tn_arena_printf(e->l->arena, "%s: %s, expected %s%s", guard->text, dim_text(e, guard->p), relation,
-                               dim_text(e, guard->q));
+  const char *relation = is_equal ? "" : is_least ? "at least " : "at most ";
+  check.text = tn_arena_printf(e->l->arena, "%s: %s, expected %s%s", guard->text, dim_text(e, check.p), relation,
+                               dim_text(e, check.q));
   check.place = place_text(e, guard->loc);
   add(e, check);
 }
@@ -127,10 +130,11 @@ void tn_entry_check_sides(tn_entry *e, tn_dim_code *code, LLVMValueRef extents, 
       *out_predicate = LLVMIntEQ;
       return;
     case TN_CHECK_EQ:
+    case TN_CHECK_GE:
     case TN_CHECK_LE:
       *out_found = tn_dim_code_value(code, check->p);
       *out_expected = tn_dim_code_value(code, check->q);
-      *out_predicate = check->kind == TN_CHECK_EQ ? LLVMIntEQ : LLVMIntSLE;
+      *out_predicate = check->kind == TN_CHECK_EQ ? LLVMIntEQ : check->kind == TN_CHECK_GE ? LLVMIntSGE : LLVMIntSLE;
       return;
   }
 }

@@ -7,7 +7,7 @@
 
 /* One check of bind, and one row of the descriptor's guards. */
 typedef struct tn_entry_check {
-  enum { TN_CHECK_AT_LEAST, TN_CHECK_AT_MOST, TN_CHECK_EXTENT, TN_CHECK_EQ, TN_CHECK_LE } kind;
+  enum { TN_CHECK_AT_LEAST, TN_CHECK_AT_MOST, TN_CHECK_EXTENT, TN_CHECK_EQ, TN_CHECK_GE, TN_CHECK_LE } kind;
   uint32_t input, axis; /* EXTENT */
   uint32_t slot;        /* AT_LEAST, AT_MOST: of the symbol; late ones stand behind the bindings */
   int64_t bound;
