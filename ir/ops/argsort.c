@@ -84,8 +84,7 @@ static tn_dim const *top_extent(tn_foreign_node *node, tn_value *x, uint32_t axi
     if (!tn_foreign_int(node, "k", -1, &k)) return NULL;
     return tn_dim_const(b->ctx, k);
   }
-  tn_value *count = tn_foreign_need(node, 1);
-  if (count == NULL || !tn_build_read_dims(b, count, 0, x->type->dims[axis]->hi, dims, &n)) return NULL;
+  if (!tn_foreign_dims_of(node, 1, 1, 0, x->type->dims[axis]->hi, dims, &n)) return NULL;
   if (n != 1) {
     tn_foreign_error(node, TN_E_SHAPE, "K: expected one number, found %u", n);
     return NULL;

@@ -108,11 +108,22 @@ static tn_value *transform(tn_build *b, tn_value *x, const fourier *f) {
   return f->inverse ? tn_build_binary(b, TN_DIV, y, dim_like(b, f->length, y)) : y;
 }
 
-static bool complex_axis(tn_foreign_node *node, const tn_value *x) {
-  const tn_dim *last = x->type->ndim == 0 ? NULL : x->type->dims[x->type->ndim - 1];
-  if (x->type->ndim < 2 || (!tn_dim_is(last, 1) && !tn_dim_is(last, 2)))
-    return tn_foreign_error(node, TN_E_SHAPE, "the last extent must be 1 (real) or 2 (complex)");
-  return true;
+/* x with a last extent of 1 (real) or 2 (complex); where only a run shows which, what is missing is zero. */
+static tn_value *complex_axis(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  if (x == NULL) return NULL;
+  uint32_t ndim = x->type->ndim;
+  const tn_dim *last = ndim < 2 ? NULL : x->type->dims[ndim - 1], *two = tn_dim_const(b->ctx, 2);
+  if (ndim < 2 || (tn_dim_is_const(last) && !tn_dim_is(last, 1) && !tn_dim_is(last, 2))) {
+    tn_foreign_error(node, TN_E_SHAPE, "the last extent must be 1 (real) or 2 (complex)");
+    return NULL;
+  }
+  if (tn_dim_is_const(last)) return x;
+  const char *what = "'%s': the last extent, 1 (real) or 2 (complex)";
+  if (!tn_func_require_le(b->func, tn_dim_const(b->ctx, 1), last, node->loc, what, node->op) ||
+      !tn_func_require_le(b->func, last, two, node->loc, what, node->op))
+    return NULL;
+  return fit(b, x, ndim - 1, two);
 }
 
 /* An integer scalar input as a dim. */
@@ -226,7 +237,7 @@ bool tn_import_dft(tn_foreign_node *node) {
   int64_t inverse, onesided;
   uint32_t axis;
   bool late;
-  if (r.x == NULL || !complex_axis(node, r.x) || !dft_axis(node, r.x->type->ndim, &axis, &late) ||
+  if ((r.x = complex_axis(node, r.x)) == NULL || !dft_axis(node, r.x->type->ndim, &axis, &late) ||
       !tn_foreign_int(node, "inverse", 0, &inverse) || !tn_foreign_int(node, "onesided", 0, &onesided))
     return false;
   r.inverse = inverse != 0;
@@ -245,7 +256,7 @@ bool tn_import_stft(tn_foreign_node *node) {
   int64_t onesided;
   if (x == NULL || !tn_foreign_int(node, "onesided", 1, &onesided) || !scalar_dim(node, 1, 1, &step)) return false;
   if (x->type->ndim == 2) x = tn_build_insert_axis(b, x, 2);
-  if (x == NULL || !complex_axis(node, x)) return false;
+  if ((x = complex_axis(node, x)) == NULL) return false;
   if (x->type->ndim != 3 || (window != NULL && window->type->ndim != 1))
     return tn_foreign_error(node, TN_E_RANK, "expected a signal of 3 dimensions and a window of 1");
   if (tn_foreign_input(node, 3) != NULL && !scalar_dim(node, 3, 1, &length)) return false;

@@ -335,7 +335,7 @@ bool tn_import_max_unpool(tn_foreign_node *node) {
   if (operands[0] == NULL || operands[1] == NULL || operands[2] == NULL) return false;
   tn_value *y = tn_build_reshape(b, tn_build_op(b, &tn_op_scatter, operands, 3, attrs), dims, ndim);
   if (tn_foreign_input(node, 2) == NULL || y == NULL) return tn_foreign_set(node, 0, y);
-  if (!tn_foreign_dims(node, 2, 0, TN_DIM_INF, shape, &n)) return false;
+  if (!tn_foreign_dims_of(node, 2, ndim, 0, TN_DIM_INF, shape, &n)) return false;
   if (n != ndim) return tn_foreign_error(node, TN_E_SHAPE, "output_shape: expected %u extents, found %u", ndim, n);
   const tn_dim *lo[TN_MAX_NDIM], *hi[TN_MAX_NDIM];
   for (uint32_t i = 0; i < n; i++) {

@@ -54,21 +54,33 @@ static tn_value *by_heads(linear_attention *a, uint32_t index, int64_t heads, co
   return tn_build_reshape(b, x, dims, 4);
 }
 
+/* x with axis as long as extent, which it is or has one element. */
+static tn_value *spread(linear_attention *a, tn_value *x, uint32_t axis, const tn_dim *extent) {
+  tn_build *b = a->node->build;
+  if (x == NULL || x->type->dims[axis] == extent) return x;
+  const tn_dim *dims[4], *last = tn_dim_add_i(b->ctx, x->type->dims[axis], -1), *zero = tn_dim_const(b->ctx, 0);
+  const tn_dim *either = tn_dim_mul(b->ctx, last, tn_dim_sub(b->ctx, x->type->dims[axis], extent));
+  for (uint32_t i = 0; i < 4; i++) dims[i] = i == axis ? extent : x->type->dims[i];
+  if (tn_dim_is(last, 0)) return tn_build_broadcast_to(b, x, dims, 4);
+  if (!tn_func_require_eq(b->func, either, zero, a->node->loc, "'LinearAttention': a factor a head or one for all"))
+    return NULL;
+  tn_value *at = tn_build_iota(b, &extent, 1, 0, TN_I64);
+  at = tn_build_binary(b, TN_MIN, at, tn_compose_repeat(b, tn_compose_dim(b, last, TN_I64), at));
+  return tn_compose_take_axis(b, x, at, axis);
+}
+
 /* A factor a head, or one for all heads; or (decay) one a head and key: [B,T,H,size], size 1 or key. */
 static tn_value *factors(linear_attention *a, uint32_t index) {
   tn_build *b = a->node->build;
   const tn_value *x = tn_foreign_need(a->node, index);
-  const tn_dim *size;
+  const tn_dim *size, *heads = tn_dim_const(b->ctx, a->kv_heads);
   if (x == NULL) return NULL;
-  bool shared = index == LA_BETA && x->type->ndim == 3 && tn_dim_is(x->type->dims[2], 1);
-  tn_value *y = by_heads(a, index, shared ? 1 : a->kv_heads, &size);
-  if (y == NULL) return NULL;
-  if (!tn_dim_is(size, 1) && (index == LA_BETA || size != a->key)) {
-    tn_foreign_error(a->node, TN_E_SHAPE, "input %u: expected one number a head", index);
-    return NULL;
+  if (index == LA_DECAY) {
+    tn_value *y = by_heads(a, index, a->kv_heads, &size);
+    return y != NULL && tn_dim_is(size, 1) ? y : spread(a, y, 3, a->key);
   }
-  const tn_dim *dims[] = {a->batch, a->time, tn_dim_const(b->ctx, a->kv_heads), size};
-  return tn_build_broadcast_to(b, y, dims, 4);
+  tn_value *y = by_heads(a, index, 1, &size);
+  return y == NULL ? NULL : spread(a, tn_build_transpose(b, y, (int64_t[]){0, 1, 3, 2}), 2, heads);
 }
 
 static tn_value *first_state(linear_attention *a, tn_dtype dtype) {
@@ -114,6 +126,11 @@ static bool linear_step(const linear_attention *a, tn_build *b, tn_value *const 
   return out[0] != NULL && out[1] != NULL;
 }
 
+static tn_value *root_of(tn_build *b, const tn_dim *dim, const tn_value *like) {
+  tn_value *number = tn_compose_dim(b, dim, like->type->dtype);
+  return number == NULL ? NULL : tn_compose_repeat(b, tn_build_unary(b, TN_SQRT, number), like);
+}
+
 static bool linear_inputs(linear_attention *a, tn_value **sequences, uint32_t *out_n) {
   tn_build *b = a->node->build;
   const tn_dim *size;
@@ -135,9 +152,10 @@ static bool linear_inputs(linear_attention *a, tn_value **sequences, uint32_t *o
     if (sequences[i] == NULL) return false;
   *out_n = n;
   if (a->scale != 0) return true;
-  if (!tn_dim_is_const(a->key)) return tn_foreign_unsupported(a->node, "no scale and a head size that is not fixed");
-  a->scale = 1 / sqrt((double)tn_dim_value(a->key));
-  return true;
+  a->scale = 1;
+  if (tn_dim_is_const(a->key)) a->scale = 1 / sqrt((double)tn_dim_value(a->key));
+  else sequences[0] = tn_build_binary(b, TN_DIV, sequences[0], root_of(b, a->key, sequences[0]));
+  return sequences[0] != NULL;
 }
 
 bool tn_import_linear_attention(tn_foreign_node *node) {
@@ -180,6 +198,33 @@ static tn_value *history(tn_foreign_node *node, const tn_value *x, const tn_dim 
                             "one element less than the kernel") ? past : NULL;
 }
 
+/* x[B,C,T] with a kernel for each channel, w[C,1,K]. */
+static tn_value *depthwise(tn_build *b, tn_value *x, tn_value *w) {
+  static const int64_t one[] = {1};
+  const tn_dim *zero = tn_dim_const(b->ctx, 0);
+  tn_attr attrs[6] = {tn_attr_ints(b->module, one, 1), tn_attr_ints(b->module, one, 1),
+                      tn_attr_dims(b->module, &zero, 1), tn_attr_dims(b->module, &zero, 1),
+                      tn_attr_int(tn_dim_value(w->type->dims[0])), {0}};
+  return x == NULL ? NULL : tn_build_op(b, &tn_op_conv, (tn_value *[]){x, w}, 2, attrs);
+}
+
+/* The same for a number of channels that only a run shows, which conv's groups cannot be. */
+static tn_value *depthwise_sum(tn_foreign_node *node, tn_value *x, tn_value *w) {
+  tn_build *b = node->build;
+  if (x == NULL || !tn_func_require_eq(b->func, w->type->dims[0], x->type->dims[1], node->loc,
+                                       "'CausalConvWithState': a kernel for each channel") ||
+      (w = tn_build_drop_axis(b, w, 1)) == NULL)
+    return NULL;
+  const tn_dim *width = w->type->dims[1], *rest = tn_dim_sub(b->ctx, x->type->dims[2], width);
+  const tn_dim *dims[] = {tn_dim_add_i(b->ctx, rest, 1), width};
+  tn_value *at = tn_build_binary(b, TN_ADD, tn_build_iota(b, dims, 2, 0, TN_I64), tn_build_iota(b, dims, 2, 1, TN_I64));
+  tn_value *windows = tn_compose_wide(b, tn_build_gather_axis(b, x, at, 2)); /* [T, K, B, C] */
+  static const int64_t channels[] = {3, 0}, taps[] = {1, 1};
+  tn_value *y = windows == NULL ? NULL : tn_build_dot(b, windows, tn_compose_wide(b, w), channels, 1, taps, 1);
+  y = y == NULL ? NULL : tn_build_transpose(b, y, (int64_t[]){2, 0, 1}); /* of [C, T, B] */
+  return y == NULL ? NULL : tn_compose_narrow(b, y, x);
+}
+
 /* A depthwise convolution along the last axis, each output of the elements up to it; the last k - 1 of them are the
  * next state. */
 bool tn_import_causal_conv(tn_foreign_node *node) {
@@ -193,15 +238,10 @@ bool tn_import_causal_conv(tn_foreign_node *node) {
     return tn_foreign_error(node, TN_E_ATTR, "activation: '%s'", activation);
   if (x->type->ndim != 3 || w->type->ndim != 3)
     return tn_foreign_error(node, TN_E_RANK, "expected 3 dimensions, found %u and %u", x->type->ndim, w->type->ndim);
-  if (!tn_dim_is_const(w->type->dims[0])) return tn_foreign_unsupported(node, "a number of channels that is not fixed");
-  const tn_dim *before = tn_dim_add_i(ctx, w->type->dims[2], -1), *zero = tn_dim_const(ctx, 0);
+  const tn_dim *before = tn_dim_add_i(ctx, w->type->dims[2], -1);
   tn_value *past = history(node, x, before);
   tn_value *all = past == NULL ? NULL : tn_build_concat(b, (tn_value *[]){past, x}, 2, 2);
-  static const int64_t one[] = {1};
-  tn_attr attrs[6] = {tn_attr_ints(b->module, one, 1), tn_attr_ints(b->module, one, 1),
-                      tn_attr_dims(b->module, &zero, 1), tn_attr_dims(b->module, &zero, 1),
-                      tn_attr_int(tn_dim_value(w->type->dims[0])), {0}};
-  tn_value *y = all == NULL ? NULL : tn_build_op(b, &tn_op_conv, (tn_value *[]){all, w}, 2, attrs);
+  tn_value *y = tn_dim_is_const(w->type->dims[0]) ? depthwise(b, all, w) : depthwise_sum(node, all, w);
   if (y != NULL && bias != NULL) y = tn_build_binary(b, TN_ADD, y, tn_compose_along(b, bias, y, 1));
   if (y != NULL && silu) y = tn_build_op(b, tn_op_find("swish"), &y, 1, NULL);
   return tn_foreign_set(node, 0, y) &&
