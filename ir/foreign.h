@@ -66,6 +66,7 @@ typedef struct tn_foreign_node {
   /* The rank that the model declares for output `output`, or for what elementwise operators make of it, among the
    * outputs of its graph; -1: none. A hint: what is done for it must be right whatever it says. */
   int64_t (*declared_rank)(struct tn_foreign_node *node, uint32_t output);
+  uint32_t *again; /* how many nodes are being imported that import a graph several times; shared by the whole model */
   void *importer;
 } tn_foreign_node;
 

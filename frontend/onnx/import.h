@@ -39,6 +39,7 @@ typedef struct tn_importer {
   tn_map dims;      /* interned dim_param -> tn_dim* */
   tn_map missing;   /* interned "domain:Name" -> tn_missing_op* */
   tn_onnx_part *part; /* the model becomes part of another graph; else NULL */
+  uint32_t n_again; /* see tn_foreign_node.again */
   size_t n_missing; /* nodes of such operators: reported at the end, but as wrong as errors */
 } tn_importer;
 

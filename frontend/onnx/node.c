@@ -227,7 +227,7 @@ static tn_foreign_node foreign_of(tn_scope *scope, const tn_onnx_node *node, tn_
                            .outputs = TN_NEW_N(scratch, tn_value *, node->n_output),
                            .describe_graph = tn_body_describe, .import_graph = tn_body_import,
                            .find_value = find_value, .declared_rank = declared_rank,
-                           .output_names = node->output, .importer = scope};
+                           .output_names = node->output, .again = &scope->importer->n_again, .importer = scope};
 }
 
 /* Errors so far, those included that are reported at the end. */

@@ -1,10 +1,11 @@
-/* Import of ONNX' If, Loop and Scan. What bodies use of the graphs around them becomes operands. */
+/* Import of ONNX' If and Scan, and what they share with Loop. What bodies use of the graphs around them becomes
+ * operands. */
 #include <string.h>
 
-#include "ir/ops/onnx.h"
+#include "ir/ops/control.h"
 #include "ir/primitives.h"
 
-static bool graph_of(tn_foreign_node *node, const char *name, void **out) {
+bool tn_control_graph(tn_foreign_node *node, const char *name, void **out) {
   const tn_foreign_attr *attr = tn_foreign_find(node, name);
   if (!attr || attr->kind != TN_FOREIGN_GRAPH)
     return tn_foreign_error(node, TN_E_ATTR, "needs the graph '%s'", name);
@@ -12,14 +13,12 @@ static bool graph_of(tn_foreign_node *node, const char *name, void **out) {
   return true;
 }
 
-static tn_value *scalar(tn_build *b, tn_value *x) {
+tn_value *tn_control_scalar(tn_build *b, tn_value *x) {
   return x && x->type->ndim > 0 ? tn_build_reshape(b, x, NULL, 0) : x;
 }
 
-/* The body of graph in a block of its own, ended by its outputs; inputs are the types of the graph's own inputs. NULL
- * when reported. */
-static tn_block *import_body(tn_foreign_node *node, void *graph, const tn_foreign_graph *about, tn_node *owner,
-                             tn_value *const *inputs) {
+tn_block *tn_control_body(tn_foreign_node *node, void *graph, const tn_foreign_graph *about, tn_node *owner,
+                          tn_value *const *inputs) {
   tn_block *block = tn_block_create(node->build->func, owner);
   for (uint32_t i = 0; i < about->n_inputs + about->n_captures; i++) {
     const tn_value *like = i < about->n_inputs ? inputs[i] : about->captures[i - about->n_inputs];
@@ -35,7 +34,7 @@ static tn_block *import_body(tn_foreign_node *node, void *graph, const tn_foreig
   return ok ? block : NULL;
 }
 
-static bool set_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t n) {
+bool tn_control_outputs(tn_foreign_node *node, tn_value *const *values, uint32_t n) {
   if (node->n_outputs > n)
     return tn_foreign_error(node, TN_E_ARITY, "the body has %u outputs, the node %u", n, node->n_outputs);
   for (uint32_t i = 0; i < node->n_outputs; i++) node->outputs[i] = values[i];
@@ -58,7 +57,7 @@ bool tn_foreign_inline(tn_foreign_node *node, void *graph, tn_value *const *inpu
   if (about.n_inputs != n || about.n_outputs != n_out)
     return tn_foreign_error(node, TN_E_ARITY, "expected a graph of %u inputs and %u outputs, found %u and %u", n, n_out,
                             about.n_inputs, about.n_outputs);
-  tn_block *block = import_body(node, graph, &about, NULL, inputs);
+  tn_block *block = tn_control_body(node, graph, &about, NULL, inputs);
   if (!block) return false;
   tn_value **args = TN_NEW_N(node->build->module->arena, tn_value *, n + about.n_captures);
   for (uint32_t i = 0; i < n; i++) args[i] = inputs[i];
@@ -72,14 +71,14 @@ static bool splice_branch(tn_foreign_node *node, tn_block *block, const tn_forei
   uint32_t n = block->last->n_operands;
   tn_value **values = TN_NEW_N(node->build->module->arena, tn_value *, n);
   splice(node, block, about->captures, values);
-  return set_outputs(node, values, n);
+  return tn_control_outputs(node, values, n);
 }
 
 static bool inline_branch(tn_foreign_node *node, void *graph) {
   tn_foreign_graph about;
   if (!node->describe_graph(node, graph, &about)) return false;
   if (about.n_inputs > 0) return tn_foreign_error(node, TN_E_ARITY, "a branch has inputs");
-  tn_block *block = import_body(node, graph, &about, NULL, NULL);
+  tn_block *block = tn_control_body(node, graph, &about, NULL, NULL);
   return block && splice_branch(node, block, &about);
 }
 
@@ -114,8 +113,8 @@ static bool compares_extents(const tn_value *condition, const tn_dim **p, const 
 static bool import_branches(tn_foreign_node *node, void *const *graphs, const tn_foreign_graph *about, tn_node *made,
                             tn_block **blocks, bool *out_is_equal) {
   const tn_dim *p, *q;
-  blocks[0] = import_body(node, graphs[0], &about[0], made, NULL);
-  blocks[1] = import_body(node, graphs[1], &about[1], made, NULL);
+  blocks[0] = tn_control_body(node, graphs[0], &about[0], made, NULL);
+  blocks[1] = tn_control_body(node, graphs[1], &about[1], made, NULL);
   if (!blocks[0] || !blocks[1]) return false;
   *out_is_equal = ranks_differ(blocks[0], blocks[1]) && compares_extents(node->inputs[0], &p, &q);
   if (!*out_is_equal) return true;
@@ -132,7 +131,7 @@ bool tn_import_if(tn_foreign_node *node) {
   uint32_t n_known, n = 1;
   bool is_known;
   tn_value *condition = tn_foreign_need(node, 0);
-  if (!condition || !graph_of(node, names[0], &graphs[0]) || !graph_of(node, names[1], &graphs[1]) ||
+  if (!condition || !tn_control_graph(node, names[0], &graphs[0]) || !tn_control_graph(node, names[1], &graphs[1]) ||
       !tn_foreign_const_ints(node, 0, &known, &n_known, &is_known))
     return false;
   if (is_known && n_known == 1) return inline_branch(node, graphs[known[0] != 0 ? 0 : 1]);
@@ -142,7 +141,7 @@ bool tn_import_if(tn_foreign_node *node) {
     n += about[i].n_captures;
   }
   tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, n);
-  operands[0] = scalar(b, condition);
+  operands[0] = tn_control_scalar(b, condition);
   for (uint32_t i = 0; i < about[0].n_captures; i++) operands[1 + i] = about[0].captures[i];
   for (uint32_t i = 0; i < about[1].n_captures; i++) operands[1 + about[0].n_captures + i] = about[1].captures[i];
   tn_node *made = tn_build_begin(b, &tn_op_if, operands, n, NULL);
@@ -156,244 +155,7 @@ bool tn_import_if(tn_foreign_node *node) {
   set_branch(made, 0, blocks[0], 0);
   set_branch(made, 1, blocks[1], about[0].n_captures);
   tn_value **results = TN_NEW_N(b->module->arena, tn_value *, about[0].n_outputs + 1);
-  return tn_join_branches(node, made, results) && set_outputs(node, results, about[0].n_outputs);
-}
-
-/* Loop. */
-
-typedef struct loop_import {
-  tn_foreign_node *node;
-  tn_foreign_graph about;
-  void *graph;
-  uint32_t n_carried;
-  tn_value *trip, *condition; /* NULL when omitted */
-  tn_block *body;             /* parameters: number, condition, carried, captures; yields condition, carried, stacked */
-} loop_import;
-
-/* True when the condition always holds: that of the node and what the body gives. */
-static bool runs_to_the_end(const loop_import *l) {
-  const tn_value *given = l->body->last->operands[0].value;
-  tn_const *first = tn_value_const(l->condition), *next = tn_value_const(given);
-  tn_arena *arena = l->node->build->module->arena;
-  bool starts = !l->condition || (first && *(const unsigned char *)tn_const_read(first, arena) != 0);
-  if (!starts) return false;
-  while (given->def && given->def->op->traits & TN_TRAIT_SHAPE_ONLY && given->def->n_operands == 1)
-    given = given->def->operands[0].value;
-  next = tn_value_const(given);
-  return given == l->body->params.data[1] || (next && *(const unsigned char *)tn_const_read(next, arena) != 0);
-}
-
-/* The number of runs when it is known before running: the trip count as a dim, at least 0. */
-static const tn_dim *known_trip(const loop_import *l) {
-  if (!l->trip || !l->trip->index || l->trip->n_index != 1) return NULL;
-  return tn_dim_max(l->node->build->ctx, l->trip->index[0], tn_dim_const(l->node->build->ctx, 0));
-}
-
-/* value with the extents of like, which are guarded: what is carried has the same at every run. */
-static tn_value *with_extents(tn_build *b, tn_value *value, const tn_value *like, uint32_t number) {
-  if (!value || value->type == like->type || value->type->ndim != like->type->ndim) return value;
-  for (uint32_t i = 0; i < value->type->ndim; i++)
-    if (!tn_func_require_eq(b->func, value->type->dims[i], like->type->dims[i], tn_loc_current(b->ctx),
-                            "'Loop': carried value %u, axis %u", number, i))
-      return NULL;
-  return tn_build_reshape(b, value, like->type->dims, like->type->ndim);
-}
-
-/* Gives the carried ones of the body's outputs (behind the condition) their extents, also where they are stacked. */
-static bool keep_extents(const loop_import *l) {
-  tn_node *last = l->body->last;
-  tn_build b = tn_build_at_end(l->body);
-  b.before = last;
-  for (uint32_t i = 1; i <= l->n_carried; i++) {
-    tn_value *old = last->operands[i].value;
-    tn_value *kept = with_extents(&b, old, l->body->params.data[1 + i], i - 1);
-    if (!kept) return false;
-    for (uint32_t k = 1; k < last->n_operands && kept != old; k++)
-      if (last->operands[k].value == old) tn_node_set_operand(last, k, kept);
-  }
-  return true;
-}
-
-/* The yields behind the condition take the condition's place. */
-static void yield_without_condition(tn_block *body) {
-  tn_node *old = body->last;
-  tn_build b = tn_build_at_end(body);
-  tn_value **values = TN_NEW_N(b.module->arena, tn_value *, old->n_operands);
-  uint32_t n = old->n_operands - 1;
-  for (uint32_t i = 0; i < n; i++) values[i] = old->operands[1 + i].value;
-  tn_node_remove(old);
-  tn_build_return(&b, values, n);
-}
-
-/* A loop of a known number of runs: a scan over their numbers. */
-static bool build_counted(loop_import *l, const tn_dim *trip) {
-  tn_build *b = l->node->build;
-  uint32_t n_stacked = l->body->last->n_operands - 1 - l->n_carried;
-  tn_value *numbers = tn_build_iota(b, &trip, 1, 0, TN_I64);
-  tn_build_scan scan = {.carried = l->node->inputs + 2, .sequences = &numbers, .fixed = l->about.captures,
-                        .n_carried = l->n_carried, .n_sequences = 1, .n_fixed = l->about.n_captures,
-                        .n_stacked = n_stacked};
-  tn_node *made = tn_build_begin_scan(b, &scan);
-  if (!made) return false;
-  tn_build in = tn_build_region(made, 0);
-  tn_value **params = in.block->params.data, **args = TN_NEW_N(b->module->arena, tn_value *, l->body->params.n);
-  args[0] = params[l->n_carried];
-  args[1] = tn_build_splat_i(&in, TN_BOOL, 1);
-  for (uint32_t i = 0; i < l->n_carried; i++) args[2 + i] = params[i];
-  for (uint32_t i = 0; i < l->about.n_captures; i++) args[2 + l->n_carried + i] = params[l->n_carried + 1 + i];
-  tn_block_splice(in.block, NULL, l->body, args);
-  yield_without_condition(in.block);
-  return tn_build_end(made) && set_outputs(l->node, made->results, made->n_results);
-}
-
-static tn_value *less(tn_build *b, tn_value *x, tn_value *y) { return tn_build_binary(b, TN_LT, x, y); }
-
-/* The general form: the number of the run is carried, and compared with the trip count when there is one. Operands:
- * condition; number, carried; captures, trip count. */
-static bool build_conditional(loop_import *l) {
-  tn_build *b = l->node->build;
-  uint32_t n_captures = l->about.n_captures, n = 2 + l->n_carried + n_captures + (l->trip != NULL);
-  tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, n), *trip = scalar(b, l->trip);
-  tn_value *zero = tn_build_splat_i(b, TN_I64, 0), *condition = scalar(b, l->condition);
-  if (!condition) condition = tn_build_splat_i(b, TN_BOOL, 1);
-  operands[0] = trip ? tn_build_binary(b, TN_AND, condition, less(b, zero, trip)) : condition;
-  operands[1] = zero;
-  for (uint32_t i = 0; i < l->n_carried; i++) operands[2 + i] = l->node->inputs[2 + i];
-  for (uint32_t i = 0; i < n_captures; i++) operands[2 + l->n_carried + i] = l->about.captures[i];
-  if (trip) operands[n - 1] = trip;
-  tn_attr attr = tn_attr_int(1 + l->n_carried);
-  tn_node *made = tn_build_begin(b, &tn_op_loop, operands, n, &attr);
-  if (!made) return false;
-  tn_build in = tn_build_region(made, 0);
-  tn_value **params = in.block->params.data, **args = TN_NEW_N(b->module->arena, tn_value *, l->body->params.n);
-  args[0] = params[0];
-  args[1] = tn_build_splat_i(&in, TN_BOOL, 1);
-  for (uint32_t i = 0; i < l->n_carried + n_captures; i++) args[2 + i] = params[1 + i];
-  tn_node *last = tn_block_splice(in.block, NULL, l->body, args);
-  tn_value **yields = TN_NEW_N(b->module->arena, tn_value *, 2 + l->n_carried);
-  for (uint32_t i = 0; i <= l->n_carried; i++) yields[i == 0 ? 0 : 1 + i] = last->operands[i].value;
-  tn_node_remove(last);
-  yields[0] = scalar(&in, yields[0]);
-  yields[1] = tn_build_binary(&in, TN_ADD, params[0], tn_build_splat_i(&in, TN_I64, 1));
-  if (trip) yields[0] = tn_build_binary(&in, TN_AND, yields[0], less(&in, yields[1], params[n - 2]));
-  if (!yields[0] || !yields[1]) return false;
-  tn_build_return(&in, yields, 2 + l->n_carried);
-  return tn_build_end(made) && set_outputs(l->node, made->results + 1, l->n_carried);
-}
-
-/* The number of runs as a dim, read where it is computed. */
-static const tn_dim *read_trip(loop_import *l) {
-  tn_build *b = l->node->build;
-  const tn_dim *dims[TN_MAX_INDEX];
-  uint32_t n;
-  tn_value *trip = scalar(b, l->trip);
-  trip = trip ? tn_build_binary_f(b, TN_MAX, trip, 0) : NULL;
-  return tn_build_read_dims(b, trip, 0, TN_DIM_INF, dims, &n) ? dims[0] : NULL;
-}
-
-/* One iteration in a region of an if: the body while the condition holds, else what was carried, and zeros to stack.
- * params: whether it holds, how often it did, carried.., the number, captures.. */
-static bool build_guarded(loop_import *l, tn_build *in, tn_value *const *params) {
-  uint32_t n = l->n_carried, n_captures = l->about.n_captures, n_yields = l->body->last->n_operands;
-  tn_arena *arena = in->module->arena;
-  tn_value **operands = TN_NEW_N(arena, tn_value *, 2 + n + n_captures), **args, **yields;
-  operands[0] = params[0];
-  operands[1] = params[2 + n];
-  for (uint32_t i = 0; i < n; i++) operands[2 + i] = params[2 + i];
-  for (uint32_t i = 0; i < n_captures; i++) operands[2 + n + i] = params[3 + n + i];
-  tn_node *made = tn_build_begin(in, &tn_op_if, operands, 2 + n + n_captures, NULL);
-  if (!made) return false;
-  tn_build yes = tn_build_region(made, 0), no = tn_build_region(made, 1);
-  args = TN_NEW_N(arena, tn_value *, l->body->params.n);
-  args[0] = yes.block->params.data[0];
-  args[1] = tn_build_splat_i(&yes, TN_BOOL, 1);
-  for (uint32_t i = 0; i < n + n_captures; i++) args[2 + i] = yes.block->params.data[1 + i];
-  tn_node *last = tn_block_splice(yes.block, NULL, l->body, args);
-  yields = TN_NEW_N(arena, tn_value *, n_yields + 1);
-  tn_value **others = TN_NEW_N(arena, tn_value *, n_yields);
-  for (uint32_t i = 0; i < n_yields; i++) yields[i] = last->operands[i].value;
-  tn_node_remove(last);
-  yields[0] = scalar(&yes, yields[0]);
-  others[0] = tn_build_splat_i(&no, TN_BOOL, 0);
-  for (uint32_t i = 1; i < n_yields; i++)
-    others[i] = i <= n ? no.block->params.data[i]
-                       : tn_build_broadcast_map(&no, tn_build_splat_i(&no, yields[i]->type->dtype, 0),
-                                                yields[i]->type->dims, yields[i]->type->ndim, NULL);
-  for (uint32_t i = 0; i < n_yields; i++)
-    if (!yields[i] || !others[i]) return false;
-  tn_build_return(&yes, yields, n_yields);
-  tn_build_return(&no, others, n_yields);
-  if (!tn_build_end(made)) return false;
-  yields[0] = made->results[0];
-  yields[1] = tn_build_binary(in, TN_ADD, params[1], tn_build_cast(in, params[0], TN_I64));
-  for (uint32_t i = 1; i < n_yields; i++) yields[1 + i] = made->results[i];
-  if (!yields[1]) return false;
-  tn_build_return(in, yields, n_yields + 1);
-  return true;
-}
-
-/* A loop that stacks what it gives, as often as its condition holds: a scan over all its numbers, in which the body is
- * a branch; what it stacked is cut to the number of times it ran. */
-static bool build_stacked(loop_import *l, const tn_dim *trip) {
-  tn_build *b = l->node->build;
-  uint32_t n = l->n_carried, n_stacked = l->body->last->n_operands - 1 - n;
-  tn_value *numbers = tn_build_iota(b, &trip, 1, 0, TN_I64);
-  tn_value **carried = TN_NEW_N(b->module->arena, tn_value *, 2 + n + n_stacked);
-  carried[0] = l->condition ? scalar(b, l->condition) : tn_build_splat_i(b, TN_BOOL, 1);
-  carried[1] = tn_build_splat_i(b, TN_I64, 0);
-  for (uint32_t i = 0; i < n; i++) carried[2 + i] = l->node->inputs[2 + i];
-  tn_build_scan scan = {.carried = carried, .sequences = &numbers, .fixed = l->about.captures, .n_carried = 2 + n,
-                        .n_sequences = 1, .n_fixed = l->about.n_captures, .n_stacked = n_stacked};
-  tn_node *made = tn_build_begin_scan(b, &scan);
-  if (!made) return false;
-  tn_build in = tn_build_region(made, 0);
-  if (!build_guarded(l, &in, in.block->params.data) || !tn_build_end(made)) return false;
-  const tn_dim *count = n_stacked > 0 ? tn_build_read_count(b, made->results[1], trip) : trip;
-  for (uint32_t i = 0; i < n + n_stacked; i++) carried[i] = made->results[2 + i];
-  for (uint32_t i = n; count && i < n + n_stacked; i++)
-    if (!(carried[i] = tn_build_slice_axis(b, carried[i], 0, tn_dim_const(b->ctx, 0), count, 1))) return false;
-  return count && set_outputs(l->node, carried, n + n_stacked);
-}
-
-/* Where the condition says how often the body runs, the trip count takes its place; true then. Without stacked values
- * only for numbers that are known before running: the general form needs none. */
-static bool count_by_condition(loop_import *l, bool stacks) {
-  tn_build *b = l->node->build;
-  tn_loop_count count = {.b = b, .body = l->body, .n_carried = l->n_carried, .carried = l->node->inputs + 2,
-                         .captures = l->about.captures, .condition = l->condition};
-  tn_value *runs = tn_loop_count_runs(&count);
-  if (runs && l->trip) runs = tn_build_binary(b, TN_MIN, runs, scalar(b, l->trip));
-  if (!runs || (!stacks && !runs->index)) return false;
-  l->trip = runs;
-  return true;
-}
-
-bool tn_import_loop(tn_foreign_node *node) {
-  tn_build *b = node->build;
-  loop_import l = {.node = node, .trip = tn_foreign_input(node, 0), .condition = tn_foreign_input(node, 1),
-                   .n_carried = node->n_inputs > 2 ? node->n_inputs - 2 : 0};
-  if (!graph_of(node, "body", &l.graph) || !node->describe_graph(node, l.graph, &l.about)) return false;
-  if (l.about.n_inputs != 2 + l.n_carried || l.about.n_outputs < 1 + l.n_carried)
-    return tn_foreign_error(node, TN_E_ARITY, "%u carried values, and a body of %u inputs and %u outputs", l.n_carried,
-                            l.about.n_inputs, l.about.n_outputs);
-  tn_value **inputs = TN_NEW_N(b->module->arena, tn_value *, l.about.n_inputs);
-  inputs[0] = tn_build_splat_i(b, TN_I64, 0);
-  inputs[1] = tn_build_splat_i(b, TN_BOOL, 1);
-  for (uint32_t i = 0; i < l.n_carried; i++)
-    if (!(inputs[2 + i] = tn_foreign_need(node, 2 + i))) return false;
-  if (l.trip && l.trip->type->dtype != TN_I64)
-    return tn_foreign_error(node, TN_E_DTYPE, "input 0: expected i64, found %s", tn_dtype_name(l.trip->type->dtype));
-  l.body = import_body(node, l.graph, &l.about, NULL, inputs);
-  if (!l.body || !keep_extents(&l)) return false;
-  bool stacks = l.about.n_outputs > 1 + l.n_carried;
-  bool to_the_end = runs_to_the_end(&l) || count_by_condition(&l, stacks);
-  const tn_dim *trip = known_trip(&l);
-  if (!stacks && !(trip && to_the_end)) return build_conditional(&l);
-  if (!trip && !l.trip)
-    return tn_foreign_unsupported(node, "stacked outputs and no trip count that bounds their number");
-  if (!trip) trip = read_trip(&l);
-  if (!trip) return false;
-  return to_the_end ? build_counted(&l, trip) : build_stacked(&l, trip);
+  return tn_join_branches(node, made, results) && tn_control_outputs(node, results, about[0].n_outputs);
 }
 
 /* Scan, from opset 9 on. */
@@ -450,7 +212,7 @@ bool tn_import_scan(tn_foreign_node *node) {
   tn_foreign_graph about;
   void *graph = NULL;
   int64_t n_seq;
-  if (!graph_of(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
+  if (!tn_control_graph(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
       !tn_foreign_int(node, "num_scan_inputs", 0, &n_seq))
     return false;
   if (n_seq < 1 || n_seq > node->n_inputs || about.n_inputs != node->n_inputs || about.n_inputs > TN_MAX_RESULTS ||
@@ -465,7 +227,7 @@ bool tn_import_scan(tn_foreign_node *node) {
                         .n_stacked = s.stacked, .axes = s.axes, .reverse = s.reverse};
   tn_node *made = tn_build_begin_scan(node->build, &scan);
   return made && node->import_graph(node, graph, made->regions[0]) && read_result_axes(&s, made) &&
-         tn_build_end(made) && set_outputs(node, made->results, made->n_results);
+         tn_build_end(made) && tn_control_outputs(node, made->results, made->n_results);
 }
 
 /* Scan of opset 8: axis 0 of states and sequences is a batch, each element of which is scanned along axis 1. So two
@@ -476,7 +238,7 @@ bool tn_import_scan_8(tn_foreign_node *node) {
   int64_t n_seq;
   const int64_t *reverse;
   int64_t directions[2 * TN_MAX_RESULTS] = {0};
-  if (!graph_of(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
+  if (!tn_control_graph(node, "body", &graph) || !node->describe_graph(node, graph, &about) ||
       !tn_foreign_int(node, "num_scan_inputs", 0, &n_seq))
     return false;
   uint32_t n = node->n_inputs - 1; /* behind sequence_lens */
@@ -500,5 +262,5 @@ bool tn_import_scan_8(tn_foreign_node *node) {
   tn_node *inner = tn_build_begin_scan(&in, &one);
   if (!inner || !node->import_graph(node, graph, inner->regions[0]) || !tn_build_end(inner)) return false;
   tn_build_return(&in, inner->results, inner->n_results);
-  return tn_build_end(outer) && set_outputs(node, outer->results, outer->n_results);
+  return tn_build_end(outer) && tn_control_outputs(node, outer->results, outer->n_results);
 }

@@ -44,6 +44,19 @@ static bool infer_operands(const tn_infer *infer, const tn_dim **out_trip) {
   return ok;
 }
 
+/* Whether dim depends on what a node of block finds while running. */
+static bool is_found_in(const tn_block *block, const tn_dim *dim) {
+  for (const tn_node *node = block->first; node; node = node->next) {
+    for (uint32_t i = 0; i < node->n_regions; i++)
+      if (is_found_in(node->regions[i], dim)) return true;
+    if (node->op != &tn_op_dim_read) continue;
+    const tn_attr *found = tn_node_attr(node, "dims");
+    for (uint32_t i = 0; i < found->u.list.n; i++)
+      if (tn_dim_uses_atom(dim, found->u.list.dims[i]->terms[0].atoms[0])) return true;
+  }
+  return false;
+}
+
 static bool infer_stacked(tn_infer *infer, const tn_node *yield, const tn_dim *trip) {
   uint32_t first = n_carried(infer->attrs);
   bool ok = true;
@@ -54,6 +67,10 @@ static bool infer_stacked(tn_infer *infer, const tn_node *yield, const tn_dim *t
     if (type->ndim >= TN_MAX_NDIM) return tn_infer_error(infer, TN_E_LIMIT, "a stacked value of rank %u", type->ndim);
     if (!tn_infer_axis(infer, "axis", axis, type->ndim + 1)) return false;
     for (uint32_t i = 0; i <= type->ndim; i++) dims[i] = i == axis ? trip : type->dims[i < axis ? i : i - 1];
+    for (uint32_t i = 0; i < type->ndim; i++)
+      if (tn_dim_is_late(type->dims[i]) && is_found_in(yield->block, type->dims[i]))
+        return tn_infer_error(infer, TN_E_SHAPE, "stacked value %u: its extent on axis %u is found anew with each "
+                              "iteration, which may give others", k - first, i);
     ok &= tn_infer_result(infer, k, type->dtype, type->ndim + 1, dims);
   }
   return ok;

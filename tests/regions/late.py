@@ -278,6 +278,82 @@ def loop_that_stops_stacking(rng, i):
     return {"n": np.array(rng.integers(0, 30)), "c": np.array(i != 3), "x": f32(rng, 3)}
 
 
+@model("""m (bool c, float[3] x) => (float[3] y, float[K,3] z, int64[K] i, float s) {
+  y, z, i = Loop (, c, x) <
+    body = b (int64 k, bool g, float[3] p) => (bool o, float[3] q, float[3] r, int64 j) {
+      h = Constant<value_float: float = 0.75>()  q = Mul(p, h)  a = Abs(q)  u = ReduceSum<keepdims = 0>(a)
+      l = Constant<value_float: float = 0.5>()  o = Greater(u, l)  r = Exp(q)  j = Identity(k) }>
+  s = ReduceSum<keepdims = 0>(z)
+}""")
+def loop_that_only_its_condition_ends(rng, i):
+    return {"c": np.array(i != 3), "x": f32(rng, 3) * 10 ** (i % 3)}
+
+
+@model("""m (bool c, int64 n) => (int64 m, int64[K] z) {
+  most = Constant<value = int64 {9223372036854775807}>()
+  m, z = Loop (most, c, n) <
+    body = b (int64 k, bool g, int64 p) => (bool o, int64 q, int64 r) {
+      one = Constant<value = int64 {1}>()  q = Sub(p, one)  o = Greater(q, one)  r = Mul(q, k) }>
+}""")
+def loop_of_the_greatest_trip_count(rng, i):
+    return {"c": np.array(i != 1), "n": np.array(rng.integers(-3, 40))}
+
+
+@model("""m (float[N,2] x, int64 n) => (float[A,2] y, float s) {
+  none = Constant<value = float[1,2] {1, 2}>()
+  y = Loop (n, , none) <
+    body = b (int64 k, bool g, float[P,2] p) => (bool o, float[Q,2] q) {
+      o = Identity(g)  axes = Constant<value_ints: ints = [0]>()  at = Unsqueeze(k, axes)  row = Gather(x, at)
+      half = Constant<value_float: float = 0.5>()  h = Mul(p, half)  q = Concat<axis = 0>(h, row) }>
+  s = ReduceSum<keepdims = 0>(y)
+}""")
+def loop_that_grows_a_list(rng, i):
+    return {"x": f32(rng, 30, 2), "n": np.array(rng.integers(0, 30) if i else 0)}
+
+
+@model("""m (float[N,3] x) => (float[A,3] y, float[B,M] z) {
+  none = Constant<value = float[0,3] {}>()  shape = Shape(x)  zero = Constant<value = int64 {0}>()
+  n = Gather(shape, zero)  wide = Transpose<perm = [1, 0]>(none)
+  y, z = Loop (n, , none, wide) <
+    body = b (int64 k, bool g, float[P,3] p, float[3,W] w) => (bool o, float[Q,3] q, float[3,V] v) {
+      o = Identity(g)  axes = Constant<value_ints: ints = [0]>()  at = Unsqueeze(k, axes)  row = Gather(x, at)
+      e = Exp(row)  q = Concat<axis = 0>(p, row, e)  t = Transpose<perm = [1, 0]>(q)  v = Sin(t) }>
+}""")
+def loop_that_grows_two(rng, i):
+    return {"x": f32(rng, int(rng.integers(0, 9)), 3)}
+
+
+@model("""m (float[N] x, int64 n) => (float[A] y, float[K] s) {
+  y, s = Loop (n, , x) <
+    body = b (int64 k, bool g, float[P] p) => (bool o, float[Q] q, float r) {
+      o = Identity(g)  zero = Constant<value_float: float = 0.0>()  t = Sub(p, m)  c = Greater(t, zero)
+      q = Compress(t, c)  r = ReduceSum<keepdims = 0>(q) }>
+}""".replace("(p, m)", "(p, tenth)").replace("t = Sub", "tenth = Constant<value_float: float = 0.1>()  t = Sub"))
+def loop_that_drops_elements(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 60))), "n": np.array(rng.integers(0, 12))}
+
+
+@model("""m (float[N] x, int64 n, bool c) => (float[A] y, int64[K] z) {
+  y, z = Loop (n, c, x) <
+    body = b (int64 k, bool g, float[P] p) => (bool o, float[Q] q, int64 r) {
+      a = Sin(p)  q = Concat<axis = 0>(a, x)  r = Size(q)  most = Constant<value = int64 {40}>()  o = Less(r, most) }>
+}""")
+def loop_that_grows_until_it_is_large(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 9))), "n": np.array(rng.integers(0, 20)), "c": np.array(i != 2)}
+
+
+@model("""m (float[N] x, int64 n) => (float[A] y) {
+  none = Constant<value = float[0] {}>()  three = Constant<value = int64 {3}>()
+  y = Loop (n, , none) <
+    body = b (int64 k, bool g, float[P] p) => (bool o, float[Q] q) {
+      o = Identity(g)
+      q = Loop (three, , p) < body = d (int64 kk, bool gg, float[R] r) => (bool oo, float[S] s) {
+        oo = Identity(gg)  c = Cos(r)  s = Concat<axis = 0>(c, x) }> }>
+}""")
+def loops_that_grow_in_each_other(rng, i):
+    return {"x": f32(rng, int(rng.integers(1, 4))), "n": np.array(rng.integers(0, 6))}
+
+
 @hostile("m (float[1] x, int64[2] shape) => (float[A,B] y) { y = Expand(x, shape) }",
          ({"shape": i64(-1, 3)}, "expected at least 0, found -1; needed by"),
          ({"shape": i64(2**62, 2**62)}, "2^63 bytes"), ({"shape": i64(2**63 - 1, 1)}, "2^63 bytes"),
@@ -291,6 +367,18 @@ def expand_without_end():
          ({"shape": i64(4, 2)}, "number of elements"), ({"shape": i64(-1, 5)}, "number of elements"),
          ({"shape": i64(-2, 3)}, "found -2"), ({"shape": i64(-1, 0)}, "needed by m.onnx: node 0 (Reshape"))
 def reshape_that_does_not_fit():
+    pass
+
+
+@model("m (float[A,1,B] x) => (float[A,B] y) { y = Squeeze(x) }")
+def squeeze_without_axes(rng, i):
+    return {"x": f32(rng, *(int(n) for n in rng.integers(2, 9, 1)), 1, int(rng.integers(2, 9)))}
+
+
+@hostile("m (float[A,1,B] x) => (float[A,B] y) { y = Squeeze(x) }",
+         ({"x": np.zeros((1, 1, 3), np.float32)}, "axis 0: A, expected at least 2, found 1; needed by"),
+         ({"x": np.zeros((3, 1, 1), np.float32)}, "axis 2: B, expected at least 2, found 1; needed by"))
+def squeeze_of_another_rank():
     pass
 
 

@@ -33,9 +33,21 @@ def unequal_branches():
 
 
 def changing_carry():
-    text("""m (float[4] x, int64 n) => (float[4] y) {
-      y = Loop (n, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[8] q) {
+    text("""m (float[4] x, int64 n) => (float[A] y) {
+      y = Loop (n, , x) < body = b (int64 i, bool g, float[P] p) => (bool o, float[Q] q) {
         o = Identity(g)  q = Concat<axis = 0>(p, p) }> }""")
+
+
+def changing_rank():
+    text("""m (float[4] x, int64 n) => (float[A] y) {
+      y = Loop (n, , x) < body = b (int64 i, bool g, float[P] p) => (bool o, float[P,1] q) {
+        o = Identity(g)  one = Constant<value_ints: ints = [1]>()  q = Unsqueeze(p, one) }> }""")
+
+
+def changing_stack():
+    text("""m (float[4] x, int64 n) => (float[A] y, float[N,B] z) {
+      y, z = Loop (n, , x) < body = b (int64 i, bool g, float[P] p) => (bool o, float[Q] q, float[Q] r) {
+        o = Identity(g)  q = Concat<axis = 0>(p, x)  r = Neg(q) }> }""")
 
 
 def body_inputs():
@@ -43,10 +55,25 @@ def body_inputs():
       y = Scan (x) <num_scan_inputs = 1, body = b (float[4] p, float[4] r) => (float[4] q) { q = Add(p, r) }> }""")
 
 
-def late_stack():
-    text("""m (float[4] x, bool c) => (float[4] y, float[N,4] z) {
-      y, z = Loop (, c, x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
+def counted_stack():
+    text("""m (float[4] x, int64 n) => (float[4] y, int64[N,1,B] z) {
+      y, z = Loop (n, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, int64[1,C] r) {
+        o = Identity(g)  q = Sin(p)  r = NonZero(p) }> }""")
+
+
+def endless_stack():
+    text("""m (float[4] x) => (float[4] y, float[N,4] z) {
+      y, z = Loop (, , x) < body = b (int64 i, bool g, float[4] p) => (bool o, float[4] q, float[4] r) {
         o = Identity(g)  q = Sin(p)  r = Neg(p) }> }""")
+
+
+def loops_that_grow():
+    """Five, each in the body of the one before."""
+    graph = "q5 = Concat<axis = 0>(p5, x)"
+    for k in range(5, 0, -1):
+        graph = (f"q{k - 1} = Loop (three, , p{k - 1}) <body = b{k} (int64 i{k}, bool g{k}, float[P{k}] p{k}) => "
+                 f"(bool o{k}, float[Q{k}] q{k}) {{ o{k} = Identity(g{k})  {graph} }}>")
+    text(f"m (float[4] p0, float[2] x) => (float[A] q0) {{ three = Constant<value = int64 {{3}}>()  {graph} }}")
 
 
 def squeezing():
