@@ -183,22 +183,37 @@ static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
   emit_segment(gen, l, level, &tail);
 }
 
-/* Tiles of nearly equal size cover the extent; neighbours of one size and all inside form one loop. */
+/* Tiles of nearly equal size, of which the first n_big are one longer. */
+typedef struct tiling {
+  int64_t tiles, small, n_big;
+  bool split; /* some positions are outside [lo, hi), where borders are read */
+  int64_t lo, hi;
+} tiling;
+
+/* How many tiles from number i on, which is at start, form one loop: they are of one size, and all inside or all not. */
+static int64_t alike(const tiling *t, int64_t i, int64_t start, int64_t size) {
+  int64_t most = (i < t->n_big ? t->n_big : t->tiles) - i, n = most;
+  if (!t->split) return most;
+  if (start >= t->lo && start + size <= t->hi) return (t->hi - start) / size < most ? (t->hi - start) / size : most;
+  if (t->tiles <= MAX_SINGLE_TILES) return 1;
+  if (start < t->lo) {
+    int64_t first = (t->lo - start + size - 1) / size; /* that is past lo */
+    if (first < most && start + (first + 1) * size <= t->hi) n = first;
+  }
+  return n;
+}
+
+/* The extent, covered by tiles of nearly equal size. */
 static void static_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_interior *in) {
   uint32_t axis = gen->plan->order[level];
-  int64_t count = gen->nest->axes[axis].count, tile = gen->plan->tile[axis];
-  int64_t tiles = (count + tile - 1) / tile, small = count / tiles, n_big = count % tiles;
-  bool split = in->any_bound && in->exists && tn_dim_is_const(in->hi) && tile > 1;
-  int64_t inside_hi = split ? tn_dim_value(in->hi) : 0;
+  int64_t count = gen->nest->axes[axis].count, tile = gen->plan->tile[axis], tiles = (count + tile - 1) / tile;
+  tiling t = {.tiles = tiles, .small = count / tiles, .n_big = count % tiles, .lo = in->lo};
+  t.split = in->any_bound && in->exists && tn_dim_is_const(in->hi) && tile > 1;
+  t.hi = t.split ? tn_dim_value(in->hi) : 0;
   if (is_divided(gen, axis)) divide_units(gen, number(gen, tiles));
   for (int64_t i = 0; i < tiles;) {
-    int64_t size = i < n_big ? small + 1 : small, start = i * small + (i < n_big ? i : n_big), n = 1;
-    bool inside = !split || (start >= in->lo && start + size <= inside_hi);
-    for (; i + n < tiles; n++) {
-      int64_t next_size = i + n < n_big ? small + 1 : small, next = start + n * size;
-      bool next_inside = !split || (next >= in->lo && next + size <= inside_hi);
-      if (next_size != size || next_inside != inside || (!inside && tiles <= MAX_SINGLE_TILES)) break;
-    }
+    int64_t size = i < t.n_big ? t.small + 1 : t.small, start = i * t.small + (i < t.n_big ? i : t.n_big);
+    int64_t n = alike(&t, i, start, size);
     segment s = {.start = number(gen, start), .tiles = number(gen, n), .step = size, .instances = (uint32_t)size,
                  .first_unit = number(gen, i)};
     emit_segment(gen, l, level, &s);

@@ -122,6 +122,8 @@ static void make_outputs(tn_scope *scope, tn_func *func, const char *const *name
       ok = tn_error(ctx, loc, TN_E_ONNX_DUPLICATE, "graph output '%s' is listed twice", tn_onnx_display(ctx, names[i]));
     tn_map_set(&seen, tn_name(ctx, names[i]), importer);
     values[i] = tn_scope_value(scope, names[i], loc, &poisoned);
+    if (poisoned && ctx->n_errors == 0 && importer->n_missing == 0)
+      tn_error(ctx, loc, TN_E_ONNX_UNDEFINED, "graph output '%s' is not made by its node", tn_onnx_display(ctx, names[i]));
     ok = ok && !poisoned && check_output_type(importer, names[i], values[i]);
     TN_VEC_PUSH(importer->module->arena, &func->result_names, tn_onnx_display(ctx, names[i]));
   }

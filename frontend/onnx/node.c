@@ -153,6 +153,9 @@ static void import_constant_node(tn_scope *scope, size_t node_index, const tn_fo
   const tn_onnx_node *node = scope->nodes[node_index];
   tn_ctx *ctx = scope->importer->ctx;
   const char *output = node->n_output > 0 ? node->output[0] : "";
+  for (size_t i = 1; i < node->n_output; i++)
+    if (node->output[i][0] != '\0')
+      tn_error(ctx, foreign->loc, TN_E_ARITY, "'Constant' has 1 result, output %zu does not exist", i);
   const char *name = tn_namef(ctx, "%s%s%s", scope->label, scope->label[0] != '\0' ? "/" : "",
                               tn_onnx_display(ctx, output));
   tn_const *constant = tn_import_constant(foreign, name);
