@@ -216,9 +216,11 @@ bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
   va_start(args, format);
   const char *text = guard_text(func, format, args);
   va_end(args);
-  if (tn_dim_compare(ctx, p, q) == TN_DIM_GREATER)
-    return tn_error(ctx, loc, TN_E_SHAPE, "%s: expected at most %s, found %s", text, dim_text(ctx, q),
-                    dim_text(ctx, p));
+  if (tn_dim_compare(ctx, p, q) == TN_DIM_GREATER) {
+    bool is_least = tn_dim_is_const(p); /* of a number and what it is held against, the latter was found */
+    return tn_error(ctx, loc, TN_E_SHAPE, "%s: expected at %s %s, found %s", text, is_least ? "least" : "most",
+                    dim_text(ctx, is_least ? p : q), dim_text(ctx, is_least ? q : p));
+  }
   record(func, TN_GUARD_LE, p, q, text, loc);
   return true;
 }

@@ -28,8 +28,13 @@ tn_value *tn_compose_fold(tn_build *b, const char *op, tn_value *x, const int64_
 }
 
 tn_value *tn_compose_along(tn_build *b, tn_value *v, const tn_value *like, uint32_t axis) {
-  if (like == NULL) return NULL;
+  if (like == NULL || v == NULL) return NULL;
   int64_t map[1] = {axis};
+  if (v->type->ndim != 1) {
+    tn_error(b->ctx, tn_loc_current(b->ctx), TN_E_RANK, "expected a vector along axis %u, found rank %u", axis,
+             v->type->ndim);
+    return NULL;
+  }
   return tn_build_broadcast_map(b, v, like->type->dims, like->type->ndim, map);
 }
 

@@ -6,6 +6,8 @@
 
 /* The graph of attribute name; TN_E_ATTR when the node has none. */
 bool tn_control_graph(tn_foreign_node *node, const char *name, void **out);
+/* Input `index`, which must be a bool of one element where it is there. */
+bool tn_control_condition(tn_foreign_node *node, uint32_t index, tn_value **out);
 /* x, which has one element, as a scalar; NULL for NULL. */
 tn_value *tn_control_scalar(tn_build *b, tn_value *x);
 /* The body of graph in a block of its own, ended by its outputs; inputs are the types of the graph's own inputs. NULL

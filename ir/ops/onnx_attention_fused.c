@@ -66,6 +66,7 @@ static bool allow(heads *h, tn_value *allowed, double forbidden) {
 
 /* v [B] as [B,1,1,1] over dims. */
 static tn_value *by_batch(tn_build *b, tn_value *v, const tn_dim *const *dims) {
+  v = tn_build_reshape(b, v, dims, 1); /* a list, or a column */
   return tn_build_broadcast_map(b, tn_build_cast(b, v, TN_I64), dims, 4, (int64_t[]){0});
 }
 

@@ -13,6 +13,13 @@ bool tn_control_graph(tn_foreign_node *node, const char *name, void **out) {
   return true;
 }
 
+bool tn_control_condition(tn_foreign_node *node, uint32_t index, tn_value **out) {
+  *out = tn_foreign_input(node, index);
+  return *out == NULL || (*out)->type->dtype == TN_BOOL ||
+         tn_foreign_error(node, TN_E_DTYPE, "the condition, input %u: expected bool, found %s", index,
+                          tn_dtype_name((*out)->type->dtype));
+}
+
 tn_value *tn_control_scalar(tn_build *b, tn_value *x) {
   return x && x->type->ndim > 0 ? tn_build_reshape(b, x, NULL, 0) : x;
 }
@@ -131,7 +138,7 @@ bool tn_import_if(tn_foreign_node *node) {
   uint32_t n_known, n = 1;
   bool is_known;
   tn_value *condition = tn_foreign_need(node, 0);
-  if (!condition || !tn_control_graph(node, names[0], &graphs[0]) || !tn_control_graph(node, names[1], &graphs[1]) ||
+  if (!condition || !tn_control_condition(node, 0, &condition) || !tn_control_graph(node, names[0], &graphs[0]) || !tn_control_graph(node, names[1], &graphs[1]) ||
       !tn_foreign_const_ints(node, 0, &known, &n_known, &is_known))
     return false;
   if (is_known && n_known == 1) return inline_branch(node, graphs[known[0] != 0 ? 0 : 1]);

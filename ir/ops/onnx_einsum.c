@@ -162,6 +162,11 @@ static tn_value *arrange(tn_foreign_node *node, term *t, const term *result) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < result->n; i++) {
     int at = position(t, result->labels[i]);
+    for (uint32_t k = 0; k < i; k++) {
+      if (result->labels[k] != result->labels[i]) continue;
+      tn_foreign_error(node, TN_E_ATTR, "equation: '%c' is in the result twice", result->labels[i]);
+      return NULL;
+    }
     if (at < 0 && result->labels[i] < 128) {
       tn_foreign_error(node, TN_E_ATTR, "equation: '%c' is in no operand", result->labels[i]);
       return NULL;

@@ -108,6 +108,8 @@ bool tn_import_range(tn_foreign_node *node) {
   for (uint32_t i = 0; i < 3; i++)
     if (tn_foreign_need(node, i) == NULL || (v[i] = scalar_of(b, node->inputs[i])) == NULL) return false;
   tn_dtype dtype = v[0]->type->dtype;
+  const tn_dim *step = v[2]->index != NULL ? v[2]->index[0] : NULL;
+  if (step != NULL && tn_dim_is(step, 0)) return tn_foreign_error(node, TN_E_SHAPE, "delta is 0");
   if (!count_of_dims(b->ctx, v, &n)) {
     if (tn_dtype_is_float(dtype) && !fold_count(node, &count)) return false;
     if (count == NULL) count = range_count(b, v[0], v[1], v[2]);

@@ -39,9 +39,17 @@ tn_value *tn_build_gather_axes(tn_build *b, tn_value *x, tn_value *const *indice
 }
 
 /* The index' axes come first in our gather; ONNX puts them where the axis was. */
+/* Input 1, which must hold integers. */
+static tn_value *indices_of(tn_foreign_node *node) {
+  tn_value *index = tn_foreign_need(node, 1);
+  if (index == NULL || tn_dtype_is_integer(index->type->dtype)) return index;
+  tn_foreign_error(node, TN_E_DTYPE, "indices: expected i32 or i64, found %s", tn_dtype_name(index->type->dtype));
+  return NULL;
+}
+
 bool tn_import_gather(tn_foreign_node *node) {
   tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1);
+  tn_value *x = tn_foreign_need(node, 0), *index = indices_of(node);
   int64_t axis;
   uint32_t at;
   if (x == NULL || index == NULL || !tn_foreign_int(node, "axis", 0, &axis) ||
@@ -79,7 +87,7 @@ static bool element_indices(tn_foreign_node *node, tn_value *x, tn_value *index,
 
 bool tn_import_gather_elements(tn_foreign_node *node) {
   tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *indices[TN_MAX_NDIM];
+  tn_value *x = tn_foreign_need(node, 0), *index = indices_of(node), *indices[TN_MAX_NDIM];
   int64_t axis, axes[TN_MAX_NDIM];
   uint32_t at;
   if (x == NULL || index == NULL || !tn_foreign_int(node, "axis", 0, &axis) ||
@@ -134,7 +142,7 @@ static int64_t count_scattered(tn_foreign_node *node, const tn_value *x, const t
 }
 
 bool tn_import_gather_nd(tn_foreign_node *node) {
-  tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *indices[TN_MAX_NDIM];
+  tn_value *x = tn_foreign_need(node, 0), *index = indices_of(node), *indices[TN_MAX_NDIM];
   int64_t batch, axes[TN_MAX_NDIM];
   uint32_t n = 0;
   if (x == NULL || index == NULL || !tn_foreign_int(node, "batch_dims", 0, &batch)) return false;
@@ -163,7 +171,7 @@ static bool build_scatter(tn_foreign_node *node, tn_value *x, tn_value *u, tn_va
 
 bool tn_import_scatter_elements(tn_foreign_node *node) {
   tn_build *b = node->build;
-  tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *u = tn_foreign_need(node, 2);
+  tn_value *x = tn_foreign_need(node, 0), *index = indices_of(node), *u = tn_foreign_need(node, 2);
   tn_value *indices[TN_MAX_NDIM];
   int64_t axis, axes[TN_MAX_NDIM];
   uint32_t at;
@@ -174,7 +182,7 @@ bool tn_import_scatter_elements(tn_foreign_node *node) {
 }
 
 bool tn_import_scatter_nd(tn_foreign_node *node) {
-  tn_value *x = tn_foreign_need(node, 0), *index = tn_foreign_need(node, 1), *u = tn_foreign_need(node, 2);
+  tn_value *x = tn_foreign_need(node, 0), *index = indices_of(node), *u = tn_foreign_need(node, 2);
   tn_value *indices[TN_MAX_NDIM];
   int64_t axes[TN_MAX_NDIM];
   uint32_t n = 0;

@@ -293,6 +293,11 @@ static tn_value *lstm_weights(tn_foreign_node *node, uint32_t weights, uint32_t 
     part[i] = tn_build_cast(b, tn_foreign_need(node, scale + i), TN_F32);
     if (part[i] == NULL) return NULL;
     bool columns = part[i]->type->ndim == 2;
+    if (!columns && part[i]->type->ndim != 1) {
+      tn_foreign_error(node, TN_E_RANK, "input %u: expected 1 or 2 dimensions, found %u", scale + i,
+                       part[i]->type->ndim);
+      return NULL;
+    }
     part[i] = tn_build_broadcast_map(b, part[i], w->type->dims, 3, columns ? (int64_t[]){0, 2} : (int64_t[]){0});
   }
   y = tn_build_binary(b, TN_MUL, tn_build_binary(b, TN_SUB, y, part[1]), part[0]);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ir/ops/compose.h"
+
 static bool read_kernel(tn_foreign_node *node, const tn_dim *const *kernel, tn_pooling *p) {
   const int64_t *shape;
   uint32_t n;
@@ -101,6 +103,5 @@ bool tn_pooling_read(tn_foreign_node *node, const tn_value *x, const tn_dim *con
 
 tn_value *tn_pooling_add_bias(tn_build *b, tn_value *y, tn_value *bias) {
   if (y == NULL || bias == NULL) return y;
-  int64_t map[1] = {1};
-  return tn_build_binary(b, TN_ADD, y, tn_build_broadcast_map(b, bias, y->type->dims, y->type->ndim, map));
+  return tn_build_binary(b, TN_ADD, y, tn_compose_along(b, bias, y, 1));
 }

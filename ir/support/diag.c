@@ -2,6 +2,7 @@
 #include "ir/support/diag.h"
 
 #include <stdarg.h>
+#include <string.h>
 #include <strings.h>
 
 #include "ir/ctx.h"
@@ -18,6 +19,9 @@ static void record(tn_ctx *ctx, tn_severity severity, tn_diag_code code, tn_loc 
   tn_buf text = tn_buf_create(ctx->arena);
   tn_buf_vprintf(&text, format, args);
   tn_diag diag = {.severity = severity, .code = code, .loc = loc, .text = text.data ? text.data : ""};
+  const tn_diag *last = ctx->diags.n > 0 ? &ctx->diags.data[ctx->diags.n - 1] : NULL;
+  bool is_told = last && last->severity == severity && last->code == code && last->loc == loc;
+  if (is_told && strcmp(last->text, diag.text) == 0) return; /* the same again helps nobody */
   TN_VEC_PUSH(ctx->arena, &ctx->diags, diag);
 }
 

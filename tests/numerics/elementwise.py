@@ -183,12 +183,6 @@ def make_gelu(g):
     return Case("Gelu", [x], [linear(y, dtype, 1, np.abs(w))], {"approximate": "tanh" if tanh else "none"})
 
 
-@row("Gelu.microsoft", domain="com.microsoft")
-def make_gelu_microsoft(g):
-    x = g.floats(g.shape(g.rank()), "f32", -8, 8, tiny=0.3)
-    return Case("Gelu", [x], [linear(gelu_erf(wide(x)), "f32", 1, np.abs(wide(x)))])
-
-
 @row("ThresholdedRelu", exact_reference=True)
 def make_thresholded_relu(g):
     dtype, alpha = g.dtype("f"), g.pick(0.5, 1.0, -0.25, 2.0)

@@ -324,6 +324,7 @@ def normal(v, _):
     return v / 2 * (1 + erf(v / np.sqrt(2)))
 
 
+gelu_like("Gelu", normal, 0)
 gelu_like("BiasGelu", normal, 2)
 gelu_like("FastGelu", lambda v, _: v / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v ** 3))), 1)
 gelu_like("QuickGelu", lambda v, a: v * sigmoid(a["alpha"] * v), 0, lambda g: {"alpha": g.number(0.5, 2)})
