@@ -199,17 +199,19 @@ const tn_dim *tn_dim_of_terms(tn_ctx *ctx, tn_term *terms, size_t n) {
 
 static tn_range range_of_floordiv(const tn_dim *p, const tn_dim *q) {
   tn_range all = {TN_DIM_MINUS_INF, TN_DIM_INF};
-  if (q->lo < 1) return all;
-  if (tn_dim_is_const(q))
+  if (q->lo < 0) return all;
+  if (tn_dim_is_const(q) && q->lo > 0)
     return (tn_range){p->lo == TN_DIM_MINUS_INF ? p->lo : tn_floordiv_i64(p->lo, q->lo),
                       p->hi == TN_DIM_INF ? p->hi : tn_floordiv_i64(p->hi, q->lo)};
   if (p->lo < 0) return all;
-  return (tn_range){q->hi == TN_DIM_INF ? 0 : p->lo / q->hi, p->hi == TN_DIM_INF ? p->hi : p->hi / q->lo};
+  int64_t least_q = q->lo < 1 ? 1 : q->lo; /* by 0 it has no value */
+  return (tn_range){q->hi == TN_DIM_INF || q->hi < 1 ? 0 : p->lo / q->hi,
+                    p->hi == TN_DIM_INF ? p->hi : p->hi / least_q};
 }
 
 static tn_range range_of_mod(const tn_dim *p, const tn_dim *q) {
-  if (q->lo < 1) return (tn_range){TN_DIM_MINUS_INF, TN_DIM_INF};
-  int64_t hi = q->hi == TN_DIM_INF ? TN_DIM_INF : q->hi - 1;
+  if (q->lo < 0) return (tn_range){TN_DIM_MINUS_INF, TN_DIM_INF};
+  int64_t hi = q->hi == TN_DIM_INF ? TN_DIM_INF : q->hi < 1 ? 0 : q->hi - 1;
   return (tn_range){0, p->lo >= 0 && p->hi < hi ? p->hi : hi};
 }
 

@@ -115,6 +115,20 @@ static bool apply_to_block(tn_block *block, const substitutions *all) {
   return ok;
 }
 
+/* What two operators need may be at odds, which only shows when one guard is read with the other. */
+static bool can_hold(tn_ctx *ctx, const substitutions *all, const tn_guard *guard) {
+  const tn_dim *p = apply(ctx, all, guard->p), *q = apply(ctx, all, guard->q);
+  tn_dim_order order = tn_dim_compare(ctx, p, q);
+  if (order == TN_DIM_UNKNOWN || order == TN_DIM_EQUAL) return true;
+  bool is_equal = guard->kind == TN_GUARD_EQ;
+  if (!is_equal && order != TN_DIM_GREATER) return true;
+  tn_buf expected = tn_buf_create(ctx->arena), found = tn_buf_create(ctx->arena);
+  tn_dim_print(q, &expected);
+  tn_dim_print(p, &found);
+  return tn_error(ctx, guard->loc, TN_E_SHAPE, "%s: expected %s%s, found %s by what other operators need", guard->text,
+                  is_equal ? "" : "at most ", expected.data, found.data);
+}
+
 /* Guards are taken in order; each is read with what those before it said. */
 bool tn_pass_apply_guards(tn_pass_context *context) {
   tn_func *func = context->entry;
@@ -131,7 +145,9 @@ bool tn_pass_apply_guards(tn_pass_context *context) {
       apply_to_guards(ctx, &func->guards, &(substitutions){&all.data[all.n], 1});
     all.n++;
   }
-  bool ok = all.n == 0 || apply_to_block(func->body, &all);
+  bool ok = true;
+  for (size_t i = 0; i < func->guards.n; i++) ok = can_hold(ctx, &all, &func->guards.data[i]) && ok;
+  ok = ok && (all.n == 0 || apply_to_block(func->body, &all));
   tn_arena_destroy(scratch);
   return ok;
 }

@@ -108,6 +108,15 @@ static bool lies_in_arena(plan *p, tn_buffer *buffer) {
   return true;
 }
 
+/* Where the first step stands that has buffer among its arguments. */
+static tn_loc place_of(const plan *p, const tn_buffer *buffer) {
+  tn_steps steps = tn_program_all_steps(p->program, p->ctx->arena);
+  for (size_t i = 0; i < steps.n; i++)
+    for (size_t k = 0; k < steps.data[i]->args.n; k++)
+      if (steps.data[i]->args.data[k] == buffer) return steps.data[i]->loc;
+  return TN_LOC_NONE;
+}
+
 static bool size_buffer(plan *p, tn_buffer *buffer) {
   const tn_dim *strides[TN_MAX_NDIM], *total;
   tn_storage_strides(p->ctx, buffer->type, buffer->storage, strides, &total);
@@ -120,7 +129,7 @@ static bool size_buffer(plan *p, tn_buffer *buffer) {
   *b = (block){buffer, 0, -1};
   if (in_arena && !tn_dim_is_const(buffer->bytes)) p->is_static = false;
   if (!tn_dim_evaluate(buffer->bytes, representative, NULL, &b->bytes) || b->bytes < 0)
-    return tn_error(p->ctx, p->program->func->body->last->loc, TN_E_LIMIT, "buffer '%s' is larger than 63 bits can say",
+    return tn_error(p->ctx, place_of(p, buffer), TN_E_LIMIT, "buffer '%s' is larger than 63 bits can say",
                     buffer->name);
   return true;
 }

@@ -194,7 +194,8 @@ typedef struct tiling {
 static int64_t alike(const tiling *t, int64_t i, int64_t start, int64_t size) {
   int64_t most = (i < t->n_big ? t->n_big : t->tiles) - i, n = most;
   if (!t->split) return most;
-  if (start >= t->lo && start + size <= t->hi) return (t->hi - start) / size < most ? (t->hi - start) / size : most;
+  int64_t fit = (t->hi - start) / size;
+  if (start >= t->lo && fit > 0) return fit < most ? fit : most;
   if (t->tiles <= MAX_SINGLE_TILES) return 1;
   if (start < t->lo) {
     int64_t first = (t->lo - start + size - 1) / size; /* that is past lo */

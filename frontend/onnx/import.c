@@ -60,6 +60,33 @@ static void declare_input(tn_scope *scope, const Onnx__ValueInfoProto *input) {
                                         tn_onnx_display(importer->ctx, input->name));
 }
 
+/* An initialiser that is listed among the inputs, as all are before IR version 4, is of the type listed there. */
+static void check_initialiser(const tn_importer *importer, const Onnx__ValueInfoProto *input,
+                              const Onnx__TensorProto *tensor) {
+  const Onnx__TypeProto *type = input->type;
+  if (type == NULL || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return;
+  const Onnx__TypeProto__Tensor *listed = type->tensor_type;
+  const Onnx__TensorShapeProto *shape = listed->shape;
+  tn_loc loc = tensor_loc(importer, input->name);
+  if (listed->elem_type != 0 && listed->elem_type != tensor->data_type)
+    tn_error(importer->ctx, loc, TN_E_ONNX_TYPE, "graph input '%s' is declared %s, its initialiser is %s",
+             tn_onnx_display(importer->ctx, input->name), tn_onnx_dtype_name(listed->elem_type),
+             tn_onnx_dtype_name(tensor->data_type));
+  if (shape == NULL) return;
+  if (shape->n_dim != tensor->n_dims) {
+    tn_error(importer->ctx, loc, TN_E_ONNX_TYPE, "graph input '%s' is declared of rank %zu, its initialiser has %zu",
+             tn_onnx_display(importer->ctx, input->name), shape->n_dim, tensor->n_dims);
+    return;
+  }
+  for (size_t i = 0; i < shape->n_dim; i++) {
+    const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+    if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value != tensor->dims[i])
+      tn_error(importer->ctx, loc, TN_E_ONNX_TYPE,
+               "graph input '%s' axis %zu is declared %lld, its initialiser has %lld",
+               tn_onnx_display(importer->ctx, input->name), i, (long long)dim->dim_value, (long long)tensor->dims[i]);
+  }
+}
+
 static void declare_inputs(tn_scope *scope, const tn_onnx_graph *graph) {
   tn_importer *importer = scope->importer;
   if (importer->part && importer->part->args) {
@@ -69,13 +96,15 @@ static void declare_inputs(tn_scope *scope, const tn_onnx_graph *graph) {
   tn_map initialisers = tn_map_create(importer->scratch);
   for (size_t i = 0; i < graph->n_initializer; i++)
     if (graph->initializer[i]->name != NULL)
-      tn_map_set(&initialisers, tn_name(importer->ctx, graph->initializer[i]->name), importer);
+      tn_map_set(&initialisers, tn_name(importer->ctx, graph->initializer[i]->name), graph->initializer[i]);
   for (size_t i = 0; i < graph->n_input; i++) {
     const char *name = graph->input[i]->name;
     if (name == NULL || name[0] == '\0')
       tn_error(importer->ctx, model_loc(importer), TN_E_ONNX_MODEL, "graph input %zu has no name", i);
     else if (!is_initialiser(&initialisers, importer, name))
       declare_input(scope, graph->input[i]);
+    else
+      check_initialiser(importer, graph->input[i], tn_map_get(&initialisers, tn_name(importer->ctx, name)));
   }
 }
 
@@ -123,7 +152,8 @@ static void make_outputs(tn_scope *scope, tn_func *func, const char *const *name
     tn_map_set(&seen, tn_name(ctx, names[i]), importer);
     values[i] = tn_scope_value(scope, names[i], loc, &poisoned);
     if (poisoned && ctx->n_errors == 0 && importer->n_missing == 0)
-      tn_error(ctx, loc, TN_E_ONNX_UNDEFINED, "graph output '%s' is not made by its node", tn_onnx_display(ctx, names[i]));
+      tn_error(ctx, loc, TN_E_ONNX_UNDEFINED, "graph output '%s' is not made by its node",
+               tn_onnx_display(ctx, names[i]));
     ok = ok && !poisoned && check_output_type(importer, names[i], values[i]);
     TN_VEC_PUSH(importer->module->arena, &func->result_names, tn_onnx_display(ctx, names[i]));
   }

@@ -194,6 +194,10 @@ tn_const *tn_onnx_tensor(const tn_tensor_reader *reader, const Onnx__TensorProto
   field_of field = type_of(tensor->data_type)->field;
   size_t n;
   if (!read_type(&r)) return NULL;
+  if (tensor->has_segment) {
+    bad(&r, "it is a segment of a larger one, which is not supported");
+    return NULL;
+  }
   if (tensor->data_location == 1) { /* EXTERNAL */
     const uint8_t *data;
     const char *file;
@@ -202,7 +206,11 @@ tn_const *tn_onnx_tensor(const tn_tensor_reader *reader, const Onnx__TensorProto
     return of_raw(&r, name, data, file, offset);
   }
   const ProtobufCBinaryData *chunks = chunks_of(&r, field, &n);
-  if (tensor->has_raw_data && n == 0) {
+  if (tensor->has_raw_data && n > 0) {
+    bad(&r, "its elements are there twice, as raw_data and as numbers");
+    return NULL;
+  }
+  if (tensor->has_raw_data) {
     tn_wire_ref ref = tn_wire_ref_of(&tensor->raw_data);
     if (ref.bytes == r.bytes)
       return of_raw(&r, name, reader->source->data + ref.offset, reader->source->path, ref.offset);

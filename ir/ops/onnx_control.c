@@ -138,7 +138,8 @@ bool tn_import_if(tn_foreign_node *node) {
   uint32_t n_known, n = 1;
   bool is_known;
   tn_value *condition = tn_foreign_need(node, 0);
-  if (!condition || !tn_control_condition(node, 0, &condition) || !tn_control_graph(node, names[0], &graphs[0]) || !tn_control_graph(node, names[1], &graphs[1]) ||
+  if (!condition || !tn_control_condition(node, 0, &condition) ||
+      !tn_control_graph(node, names[0], &graphs[0]) || !tn_control_graph(node, names[1], &graphs[1]) ||
       !tn_foreign_const_ints(node, 0, &known, &n_known, &is_known))
     return false;
   if (is_known && n_known == 1) return inline_branch(node, graphs[known[0] != 0 ? 0 : 1]);

@@ -235,7 +235,9 @@ bool tn_import_loop(tn_foreign_node *node) {
   tn_build *b = node->build;
   uint32_t n = node->n_inputs > 2 ? node->n_inputs - 2 : 0;
   tn_loop_import l = {.node = node, .trip = tn_foreign_input(node, 0), .n_carried = n};
-  if (!tn_control_condition(node, 1, &l.condition) || !tn_control_graph(node, "body", &l.graph) || !node->describe_graph(node, l.graph, &l.about)) return false;
+  if (!tn_control_condition(node, 1, &l.condition) || !tn_control_graph(node, "body", &l.graph) ||
+      !node->describe_graph(node, l.graph, &l.about))
+    return false;
   if (l.about.n_inputs != 2 + n || l.about.n_outputs < 1 + n)
     return tn_foreign_error(node, TN_E_ARITY, "%u carried values, and a body of %u inputs and %u outputs", n,
                             l.about.n_inputs, l.about.n_outputs);

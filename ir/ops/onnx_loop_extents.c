@@ -16,6 +16,7 @@ typedef struct change {
   uint32_t n;                       /* axes that change; 0: the value is carried as it is */
   uint32_t place;                   /* of the list among the carried values */
   const tn_dim *bound[TN_MAX_NDIM]; /* the extents it never exceeds */
+  bool grows[TN_MAX_NDIM];          /* the last is at least the first */
 } change;
 
 struct tn_loop_growing {
@@ -41,12 +42,20 @@ static const tn_dim *most_of(const growing *g, const tn_dim *p) {
   return p;
 }
 
+/* And what grew in an inner loop one of what it is at least. */
+static const tn_dim *least_of(const growing *g, const tn_dim *p) {
+  const tn_func *func = build_of(g)->func;
+  for (size_t i = g->l->n_guards; i < func->guards.n; i++)
+    if (func->guards.data[i].kind == TN_GUARD_LE && func->guards.data[i].q == p) return func->guards.data[i].p;
+  return p;
+}
+
 /* Whether an extent that was q is p after a run, and not only for want of a guard that makes them equal. */
 static bool differs(const growing *g, const tn_dim *p, const tn_dim *q) {
   tn_ctx *ctx = build_of(g)->ctx;
   if (tn_func_dims_equal(build_of(g)->func, p, q)) return false;
   return tn_dim_compare(ctx, p, q) != TN_DIM_UNKNOWN || tn_dim_proves_le(ctx, most_of(g, p), q) ||
-         tn_dim_proves_le(ctx, q, p);
+         tn_dim_proves_le(ctx, q, least_of(g, p));
 }
 
 /* Marks what body changes; true when that is more than was marked before. */
@@ -119,9 +128,11 @@ static const tn_dim *bound_before(const growing *g, const tn_dim *p) {
 }
 
 /* What an extent never exceeds that is first at the beginning and becomes next of own. */
-static const tn_dim *find_bound(const growing *g, const tn_dim *first, const tn_dim *own, const tn_dim *next) {
+static const tn_dim *find_bound(const growing *g, const tn_dim *first, const tn_dim *own, const tn_dim *next,
+                                bool *out_grows) {
   tn_ctx *ctx = build_of(g)->ctx;
   const tn_dim *factor, *rest, *zero = tn_dim_const(ctx, 0);
+  *out_grows = tn_dim_proves_le(ctx, own, least_of(g, next));
   if (!tn_dim_linear(ctx, most_of(g, next), symbol_of(own), &factor, &rest)) return NULL;
   rest = bound_before(g, rest);
   if (!rest) return NULL;
@@ -142,7 +153,9 @@ static bool find_bounds(growing *g, const tn_block *body) {
       for (uint32_t a = 0; a < first->ndim; a++) {
         const tn_dim **bound = &g->of[i].bound[a];
         if (*bound) continue;
-        *bound = g->of[i].changes[a] ? find_bound(g, first->dims[a], g->trial[i][a], next->dims[a]) : first->dims[a];
+        *bound = first->dims[a];
+        if (g->of[i].changes[a])
+          *bound = find_bound(g, first->dims[a], g->trial[i][a], next->dims[a], &g->of[i].grows[a]);
         more |= *bound != NULL;
       }
     }
@@ -325,6 +338,11 @@ bool tn_loop_cut(tn_loop_import *l) {
     results[i] = l->results[i];
     if (of[i].n > 0) results[i] = corner(b, l->results[i], l->results[of[i].place], &of[i]);
     if (!results[i]) return false;
+    const tn_type *first = l->inputs[2 + i]->type;
+    for (uint32_t a = 0; a < first->ndim; a++)
+      if (of[i].grows[a] && !tn_func_require_le(b->func, first->dims[a], results[i]->type->dims[a], l->node->loc,
+                                                "'Loop': what carried value %u grew from, axis %u", i, a))
+        return false;
   }
   for (uint32_t i = 0; i < n_stacked; i++) results[n_before + i] = l->results[l->n_carried + i];
   l->results = results;

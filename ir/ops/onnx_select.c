@@ -191,7 +191,8 @@ static bool split_sizes(tn_foreign_node *node, const tn_dim *extent, const tn_di
     return tn_func_require_eq(b->func, sum, extent, node->loc, "'Split': sum of the parts");
   }
   if (!tn_foreign_int(node, "num_outputs", n, &parts)) return false;
-  if (parts != (int64_t)n) return tn_foreign_error(node, TN_E_ATTR, "num_outputs: expected %u, found %lld", n, (long long)parts);
+  if (parts != (int64_t)n)
+    return tn_foreign_error(node, TN_E_ATTR, "num_outputs: expected %u, found %lld", n, (long long)parts);
   if (node->version < 18 && !tn_func_require_eq(b->func, tn_dim_mod(ctx, extent, tn_dim_const(ctx, n)),
                                                 tn_dim_const(ctx, 0), node->loc, "'Split': %u equal parts", n))
     return false;
