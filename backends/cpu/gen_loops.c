@@ -190,7 +190,7 @@ typedef struct tiling {
   int64_t lo, hi;
 } tiling;
 
-/* How many tiles from number i on, which is at start, form one loop: they are of one size, and all inside or all not. */
+/* How many tiles from number i on, which is at start, form one loop: of one size, and all inside or all not. */
 static int64_t alike(const tiling *t, int64_t i, int64_t start, int64_t size) {
   int64_t most = (i < t->n_big ? t->n_big : t->tiles) - i, n = most;
   if (!t->split) return most;
