@@ -29,7 +29,7 @@ typedef struct tn_loop_import {
   bool is_counted;            /* the condition holds as long as the trip count says */
   tn_block *body;             /* parameters: number, condition, carried, captures; yields condition, carried, stacked */
   struct tn_loop_growing *growing;
-  size_t n_guards;            /* of the function, before the body */
+  size_t n_guards;            /* where the loop stands, before the body */
   const tn_dim *runs;         /* tn_loop_trip's */
   tn_value **results;         /* the last contents of what is carried, then what is stacked */
 } tn_loop_import;

@@ -250,7 +250,7 @@ bool tn_import_loop(tn_foreign_node *node) {
     return tn_foreign_error(node, TN_E_DTYPE, "input 0: expected i64, found %s", tn_dtype_name(l.trip->type->dtype));
   l.inputs = inputs;
   l.carried = inputs + 2;
-  l.n_guards = b->func->guards.n;
+  l.n_guards = tn_func_guards_here(b->func)->n;
   l.body = tn_control_body(node, l.graph, &l.about, NULL, inputs);
   if (!l.body) return false;
   l.is_counted = !runs_to_the_end(&l) && count_by_condition(&l, l.about.n_outputs > 1 + n);

@@ -36,17 +36,17 @@ static const tn_symbol *symbol_of(const tn_dim *dim) { return dim->terms[0].atom
 
 /* A count has a guard that says what it is at most. */
 static const tn_dim *most_of(const growing *g, const tn_dim *p) {
-  const tn_func *func = build_of(g)->func;
-  for (size_t i = g->l->n_guards; i < func->guards.n; i++)
-    if (func->guards.data[i].kind == TN_GUARD_LE && func->guards.data[i].p == p) return func->guards.data[i].q;
+  const tn_guard_list *guards = tn_func_guards_here(build_of(g)->func);
+  for (size_t i = g->l->n_guards; i < guards->n; i++)
+    if (guards->data[i].kind == TN_GUARD_LE && guards->data[i].p == p) return guards->data[i].q;
   return p;
 }
 
 /* And what grew in an inner loop one of what it is at least. */
 static const tn_dim *least_of(const growing *g, const tn_dim *p) {
-  const tn_func *func = build_of(g)->func;
-  for (size_t i = g->l->n_guards; i < func->guards.n; i++)
-    if (func->guards.data[i].kind == TN_GUARD_LE && func->guards.data[i].q == p) return func->guards.data[i].p;
+  const tn_guard_list *guards = tn_func_guards_here(build_of(g)->func);
+  for (size_t i = g->l->n_guards; i < guards->n; i++)
+    if (guards->data[i].kind == TN_GUARD_LE && guards->data[i].q == p) return guards->data[i].p;
   return p;
 }
 
@@ -173,13 +173,13 @@ static bool find_changes(growing *g) {
   tn_build *b = build_of(g);
   g->n_symbols = b->module->symbols.n;
   for (bool more = true; more;) {
-    b->func->guards.n = g->l->n_guards;
+    tn_func_guards_here(b->func)->n = g->l->n_guards;
     tn_block *body = try_body(g);
     if (!body) return false;
     more = mark(g, body);
     if (!more && !find_bounds(g, body)) return false;
   }
-  b->func->guards.n = g->l->n_guards;
+  tn_func_guards_here(b->func)->n = g->l->n_guards;
   return true;
 }
 
