@@ -217,7 +217,8 @@ bool tn_func_require_le(tn_func *func, const tn_dim *p, const tn_dim *q, tn_loc 
   const char *text = guard_text(func, format, args);
   va_end(args);
   if (tn_dim_compare(ctx, p, q) == TN_DIM_GREATER) {
-    bool is_least = tn_dim_is_const(p); /* of a number and what it is held against, the latter was found */
+    /* Of a number and what it is held against, the latter was found; of two numbers 0 and 1 are no findings. */
+    bool is_least = tn_dim_is_const(p) && (!tn_dim_is_const(q) || tn_dim_is(p, 0) || tn_dim_is(p, 1));
     return tn_error(ctx, loc, TN_E_SHAPE, "%s: expected at %s %s, found %s", text, is_least ? "least" : "most",
                     dim_text(ctx, is_least ? p : q), dim_text(ctx, is_least ? q : p));
   }

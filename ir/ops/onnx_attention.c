@@ -16,7 +16,8 @@ tn_value *tn_foreign_split_heads(tn_foreign_node *node, tn_value *x, const char 
     tn_foreign_error(node, TN_E_ATTR, "%s: %lld", attr, (long long)heads);
     return NULL;
   }
-  const tn_dim *size = tn_foreign_quotient(node, x->type->dims[2], tn_dim_const(b->ctx, heads), attr);
+  const tn_dim *size = tn_foreign_quotient(node, x->type->dims[2], tn_dim_const(b->ctx, heads),
+                                             tn_namef(b->ctx, "the last extent, a multiple of %s", attr));
   if (size == NULL) return NULL;
   const tn_dim *dims[] = {x->type->dims[0], x->type->dims[1], tn_dim_const(b->ctx, heads), size};
   return tn_build_transpose(b, tn_build_reshape(b, x, dims, 4), (int64_t[]){0, 2, 1, 3});

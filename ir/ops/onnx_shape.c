@@ -483,7 +483,8 @@ bool tn_import_depth_to_space(tn_foreign_node *node) {
   bool depth_first = strcmp(mode, "DCR") == 0;
   if (!depth_first && strcmp(mode, "CRD") != 0) return tn_foreign_error(node, TN_E_ATTR, "mode: '%s'", mode);
   const tn_dim *const *d = x->type->dims, *s = tn_dim_const(ctx, size);
-  const tn_dim *c = tn_foreign_quotient(node, d[1], tn_dim_const(ctx, size * size), "channels");
+  const tn_dim *c = tn_foreign_quotient(node, d[1], tn_dim_const(ctx, size * size),
+                                        "channels, a multiple of blocksize squared");
   if (c == NULL) return false;
   const tn_dim *split_dcr[6] = {d[0], s, s, c, d[2], d[3]}, *split_crd[6] = {d[0], c, s, s, d[2], d[3]};
   static const int64_t perm_dcr[6] = {0, 3, 4, 1, 5, 2}, perm_crd[6] = {0, 1, 4, 2, 5, 3};
@@ -501,7 +502,8 @@ bool tn_import_space_to_depth(tn_foreign_node *node) {
   const char *mode; /* since opset 27 */
   if (!block_size(node, x, &size) || !tn_foreign_string(node, "mode", "DCR", &mode)) return false;
   const tn_dim *const *d = x->type->dims, *s = tn_dim_const(ctx, size);
-  const tn_dim *h = tn_foreign_quotient(node, d[2], s, "rows"), *w = tn_foreign_quotient(node, d[3], s, "columns");
+  const tn_dim *h = tn_foreign_quotient(node, d[2], s, "rows, a multiple of blocksize");
+  const tn_dim *w = tn_foreign_quotient(node, d[3], s, "columns, a multiple of blocksize");
   if (h == NULL || w == NULL) return false;
   const tn_dim *split[6] = {d[0], d[1], h, s, w, s};
   static const int64_t dcr[6] = {0, 3, 5, 1, 2, 4}, crd[6] = {0, 1, 3, 5, 2, 4};

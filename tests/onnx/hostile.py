@@ -375,6 +375,147 @@ def attribute_of_no_function():
     return of_nodes([pb.node("Neg", ["x"], ["y"], attrs=[pb.reference("alpha", "a")])])
 
 
+# What two parts of a file say of one thing.
+
+
+@kind("TN0311")
+def initialiser_of_another_shape_than_its_input():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], initialisers=[pb.floats("x", [3], [1, 2, 3])])
+
+
+@kind("TN0311")
+def initialiser_of_another_type_than_its_input():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], initialisers=[pb.ints("x", [2], [1, 2])])
+
+
+@kind("TN0306")
+def initialiser_that_a_node_makes():
+    return of_nodes([pb.node("Neg", ["x"], ["w"]), pb.node("Neg", ["w"], ["y"])],
+                    initialisers=[pb.floats("w", [2], [1, 2])])
+
+
+@kind("TN0306")
+def input_that_a_node_makes():
+    return of_nodes([pb.node("Neg", ["x"], ["x"]), pb.node("Neg", ["x"], ["y"])])
+
+
+@kind("TN0306")
+def inputs_of_one_name():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], inputs=[("x", [2]), ("x", [3])])
+
+
+@kind("TN0306")
+def output_listed_twice():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], outputs=("y", "y"))
+
+
+@kind("TN0305")
+def output_without_a_name():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], outputs=("y", ""))
+
+
+@kind("TN0302")
+def input_without_a_name():
+    return of_nodes([pb.node("Neg", ["x"], ["y"])], inputs=[("x", [2]), ("", [2])])
+
+
+@kind("TN0308")
+def elements_twice():
+    numbers = b"".join(b"\x25" + struct.pack("<f", v) for v in (1, 2))
+    return of_tensor(pb.tensor("w", pb.FLOAT, [2], struct.pack("<2f", 1, 2), numbers))
+
+
+@kind("TN0308")
+def segment_of_a_tensor():
+    return of_tensor(pb.tensor("w", pb.FLOAT, [2], struct.pack("<2f", 1, 2), pb.sub(3, pb.num(1, 0) + pb.num(2, 1))))
+
+
+@kind("TN0308")
+def extents_that_wrap_to_nothing():
+    return of_tensor(pb.tensor("w", pb.FLOAT, [1 << 62, 4], b""))
+
+
+@kind("TN0308")
+def sparse_index_past_the_end():
+    sparse = pb.sub(1, pb.floats("w", [1], [1.0])) + pb.sub(2, pb.ints("i", [1], [99])) + pb.num(3, 2)
+    return pb.model(pb.graph([pb.node("Add", ["x", "w"], ["y"])], [pb.info("x", dims=[2])], [pb.info("y")],
+                             rest=pb.sub(15, sparse)))
+
+
+@kind("TN0309")
+def external_offset_that_wraps():
+    return of_tensor(pb.external("w", pb.FLOAT, [2], location="external_offset_that_wraps.onnx",
+                                 offset=(1 << 64) - 8, length=8))
+
+
+@kind("TN0309")
+def external_offset_below_zero():
+    return of_tensor(pb.external("w", pb.FLOAT, [2], location="external_offset_below_zero.onnx", offset=-8, length=8))
+
+
+@kind("TN0309")
+def external_length_of_another_type():
+    return of_tensor(pb.external("w", pb.FLOAT, [2], location="external_length_of_another_type.onnx", offset=0,
+                                 length=4))
+
+
+@kind("TN0309")
+def external_place_twice():
+    places = [pb.sub(13, pb.sub(1, "location") + pb.sub(2, v)) for v in ("external_place_twice.onnx", "../../passwd")]
+    return of_tensor(pb.tensor("w", pb.FLOAT, [2], None, b"".join(places) + pb.num(14, 1)))
+
+
+@kind("TN0205")
+def constant_of_two_results():
+    return of_nodes([pb.node("Constant", [], ["y", "z"], value_int=1)], outputs=("y", "z"))
+
+
+@kind("TN0004")
+def node_of_71_outputs():
+    return of_nodes([pb.node("Split", ["x"], ["y"] + ["y%d" % i for i in range(70)], axis=0)])
+
+
+@kind("TN0204")
+def attribute_without_a_name():
+    return of_nodes([pb.node("Neg", ["x"], ["y"], attrs=[pb.sub(1, "") + pb.num(3, 1) + pb.num(20, 2)])])
+
+
+@kind("TN0312")
+def attribute_that_the_function_does_not_declare():
+    f = pb.function("f", ["a"], ["b"], [pb.node("LeakyRelu", ["a"], ["b"], attrs=[pb.reference("alpha", "q")])])
+    return of_nodes([call("f")], functions=[f])
+
+
+@kind("TN0204")
+def attribute_of_a_function_of_another_kind():
+    f = pb.function("f", ["a"], ["b"], [pb.node("LeakyRelu", ["a"], ["b"], attrs=[pb.reference("alpha", "p")])], ["p"])
+    return of_nodes([pb.node("f", ["x"], ["y"], domain="local", p="text")], functions=[f])
+
+
+@kind("TN0304")
+def function_without_opset():
+    f = pb.function("f", ["a"], ["b"], [pb.node("Neg", ["a"], ["b"])], opsets=[])
+    return of_nodes([call("f")], functions=[f])
+
+
+@kind("TN0305")
+def function_that_uses_the_graph():
+    f = pb.function("f", ["a"], ["b"], [pb.node("Add", ["a", "x"], ["b"])])
+    return of_nodes([call("f")], functions=[f])
+
+
+@kind("TN0307")
+def function_with_a_circle():
+    f = pb.function("f", ["a"], ["b"], [pb.node("Neg", ["c"], ["b"]), pb.node("Neg", ["b"], ["c"])])
+    return of_nodes([call("f")], functions=[f])
+
+
+@kind("TN0205")
+def function_of_too_many_inputs():
+    f = pb.function("f", ["a"], ["b"], [pb.node("Neg", ["a"], ["b"])])
+    return of_nodes([pb.node("f", ["x", "x"], ["y"], domain="local")], functions=[f])
+
+
 # Versions.
 
 
