@@ -32,6 +32,7 @@ typedef struct diff {
   tn_tensor **wide;     /* the same without rounding, or NULL: how much a model magnifies rounding */
   size_t n_compared, n_different;
   double most_right; /* the largest difference that was allowed */
+  size_t least_sure; /* the value that has it */
 } diff;
 
 /* --- What is compared --- */
@@ -230,14 +231,17 @@ static bool compare_all(diff *d, tn_tensor *const *found) {
     difference by = compare(found[i], d->expected[i]);
     d->n_compared++;
     if (by.by <= allowed(d, i)) {
-      if (by.by > d->most_right) d->most_right = by.by;
+      if (by.by > d->most_right) d->least_sure = i;
+      d->most_right = fmax(d->most_right, by.by);
     } else if (d->n_different++ == 0) {
       report(d, i, found[i], by);
     }
   }
-  printf(
-      "%zu values compared, %zu differ; the largest difference of the others is %.3g of the value's largest element\n",
-      d->n_compared, d->n_different, d->most_right);
+  printf("%zu values compared, %zu differ; the largest difference of the others is %.3g of the value's largest element",
+         d->n_compared, d->n_different, d->most_right);
+  if (d->most_right > 0)
+    printf(" ('%s', where rounding alone may come to %.3g)", d->names.data[d->least_sure], allowed(d, d->least_sure));
+  printf("\n");
   return d->n_different == 0;
 }
 

@@ -42,7 +42,8 @@ class Diff(FolderTest):
         for options in ((), ("--ref=eval", "--tolerance=1e-5")):
             r = self.diff(*options)
             self.assertEqual((r.returncode, r.stderr), (0, ""))
-            self.assertRegex(r.stdout, r"^4 values compared, 0 differ; the largest difference of the others is \S+ of")
+            self.assertRegex(r.stdout, r"^4 values compared, 0 differ; the largest difference of the others is \S+ of "
+                             r"the value's largest element \('\S+', where rounding alone may come to \S+\)$")
 
     def test_inputs_from_files(self):
         npy(self.path("x.npy"), "<f4", (2, 3), [0.1, 0.2, 0.3, -0.1, 0, 0.1])
