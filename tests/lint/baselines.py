@@ -6,7 +6,8 @@ import sys
 
 from lib.common import report
 
-LEAST = {"baseline.txt": 1942, "baseline_dynamic.txt": 1823, "baseline_constant.txt": 1938}
+LEAST = {"baseline.txt": 1942, "baseline_dynamic.txt": 1823, "baseline_constant.txt": 1938,
+         "baseline_debian.txt": 1014}
 
 
 def main():
@@ -20,6 +21,8 @@ def main():
             yield f"tests/conformance/{name}: {len(tests)} tests, once {least}"
         if tests != sorted(set(tests)):
             yield f"tests/conformance/{name}: not sorted, or a test twice"
+        if name == "baseline_debian.txt":  # an older suite
+            continue
         for test in sorted(set(tests) - known):
             yield f"tests/conformance/{name}: '{test}' is no test of the suite"
 
