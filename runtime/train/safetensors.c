@@ -5,6 +5,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
+#include "runtime/train/text.h"
 
 static const char checksum_head[] = "{\"__metadata__\":{\"checksum\":\"";
 enum { CHECKSUM_AT = sizeof checksum_head - 1, CHECKSUM_DIGITS = 16, MIN_TENSOR_TEXT = 50, MIN_TEXT_TEXT = 5 };
@@ -280,104 +281,45 @@ const char *tnrt_safetensors_text(const tnrt_safetensors *file, const char *key)
 
 /* ---- writing ---- */
 
-typedef struct writer {
-  char *out;
-  size_t capacity, n; /* n may be beyond capacity */
-} writer;
-
-static void put(writer *w, char c) {
-  if (w->n < w->capacity) w->out[w->n] = c;
-  w->n++;
-}
-
-static void put_text(writer *w, const char *text) {
-  for (; *text; text++) put(w, *text);
-}
-
-static void put_number(writer *w, uint64_t number) {
-  char digits[24];
-  tnrt_text(digits, sizeof digits, "%llu", (unsigned long long)number);
-  put_text(w, digits);
-}
-
-/* Bytes of the UTF-8 character at text, 0 when it is none (RFC 3629: shortest forms, no surrogates). */
-static int utf8_bytes(const uint8_t *text) {
-  uint32_t code = text[0];
-  int n = code < 0x80                   ? 1
-          : code >= 0xc2 && code < 0xe0 ? 2
-          : (code & 0xf0) == 0xe0       ? 3
-          : code >= 0xf0 && code < 0xf5 ? 4
-                                        : 0;
-  if (n > 1) code &= 0x7fu >> n;
-  for (int i = 1; i < n; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  if ((n == 3 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) ||
-      (n == 4 && (code < 0x10000 || code > 0x10ffff)))
-    return 0;
-  return n;
-}
-
-/* As a JSON string; bytes that are no UTF-8 become '?'. */
-static void put_string(writer *w, const char *text) {
-  put(w, '"');
-  for (int n; *text; text += n ? n : 1) {
-    uint8_t c = (uint8_t)*text;
-    n = utf8_bytes((const uint8_t *)text);
-    if (n == 0) {
-      put(w, '?');
-    } else if (c < 0x20) {
-      put_text(w, "\\u00");
-      put(w, "0123456789abcdef"[c >> 4]);
-      put(w, "0123456789abcdef"[c & 15]);
-    } else {
-      if (c == '"' || c == '\\') put(w, '\\');
-      for (int i = 0; i < n; i++) put(w, text[i]);
-    }
-  }
-  put(w, '"');
-}
-
-static bool put_tensor(writer *w, const tnrt_saved *t, uint64_t *at) {
+static bool put_tensor(tnrt_writer *w, const tnrt_saved *t, uint64_t *at) {
   const char *dtype = tnrt_safetensors_dtype(t->dtype);
   if (!dtype) return false;
-  put(w, ',');
-  put_string(w, t->name);
-  put_text(w, ":{\"dtype\":\"");
-  put_text(w, dtype);
-  put_text(w, "\",\"shape\":[");
+  tnrt_put(w, ',');
+  tnrt_put_string(w, t->name);
+  tnrt_put_text(w, ":{\"dtype\":\"");
+  tnrt_put_text(w, dtype);
+  tnrt_put_text(w, "\",\"shape\":[");
   for (uint32_t i = 0; i < t->ndim; i++) {
-    if (i) put(w, ',');
-    put_number(w, (uint64_t)t->extents[i]);
+    if (i) tnrt_put(w, ',');
+    tnrt_put_integer(w, t->extents[i]);
   }
-  put_text(w, "],\"data_offsets\":[");
-  put_number(w, *at);
-  put(w, ',');
-  put_number(w, *at += t->bytes);
-  put_text(w, "]}");
+  tnrt_put_text(w, "],\"data_offsets\":[");
+  tnrt_put_integer(w, (int64_t)*at);
+  tnrt_put(w, ',');
+  tnrt_put_integer(w, (int64_t)(*at += t->bytes));
+  tnrt_put_text(w, "]}");
   return true;
 }
 
 size_t tnrt_safetensors_header(char *out, size_t capacity, const tnrt_saved *tensors, uint32_t n_tensors,
                                const tnrt_saved_text *texts, uint32_t n_texts) {
-  writer w = {out, capacity, 0};
+  tnrt_writer w = {out, capacity, 0};
   uint64_t at = 0;
-  for (int i = 0; i < TNRT_SAFETENSORS_PREFIX; i++) put(&w, 0);
-  put_text(&w, checksum_head);
-  for (int i = 0; i < CHECKSUM_DIGITS; i++) put(&w, '0');
-  put(&w, '"');
+  for (int i = 0; i < TNRT_SAFETENSORS_PREFIX; i++) tnrt_put(&w, 0);
+  tnrt_put_text(&w, checksum_head);
+  for (int i = 0; i < CHECKSUM_DIGITS; i++) tnrt_put(&w, '0');
+  tnrt_put(&w, '"');
   for (uint32_t i = 0; i < n_texts; i++) {
-    put(&w, ',');
-    put_string(&w, texts[i].key);
-    put(&w, ':');
-    put_string(&w, texts[i].text);
+    tnrt_put(&w, ',');
+    tnrt_put_string(&w, texts[i].key);
+    tnrt_put(&w, ':');
+    tnrt_put_string(&w, texts[i].text);
   }
-  put(&w, '}');
+  tnrt_put(&w, '}');
   for (uint32_t i = 0; i < n_tensors; i++)
     if (!put_tensor(&w, &tensors[i], &at)) return 0;
-  put(&w, '}');
-  while (w.n % 64 != 0) put(&w, ' ');
+  tnrt_put(&w, '}');
+  while (w.n % 64 != 0) tnrt_put(&w, ' ');
   if (w.n > capacity) return w.n;
   uint64_t bytes = w.n - TNRT_SAFETENSORS_PREFIX;
   char *header = out + TNRT_SAFETENSORS_PREFIX, digits[TNRT_DIGEST_TEXT];

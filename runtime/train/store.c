@@ -30,7 +30,7 @@ enum { SEQUENCE, FORMAT, DIGEST, MODEL, PRODUCER, STEP, EPOCH, CURSOR, SEED, VAL
 static const char *const own_keys[N_OWN] = {"sequence", "format", "digest", "model", "producer",
                                             "step",     "epoch",  "cursor", "seed",  "value"};
 
-typedef struct tnrt_writer {
+typedef struct tnrt_store_thread {
   pthread_t thread;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -40,7 +40,7 @@ typedef struct tnrt_writer {
   tnrt_keep keep;
   tnrt_status status;
   tnrt_message message;
-} tnrt_writer;
+} tnrt_store_thread;
 
 struct tnrt_store {
   const tnrt_alloc *alloc;
@@ -61,7 +61,7 @@ struct tnrt_store {
   bool has_best;
   int64_t best_step;
   double best_value;
-  tnrt_writer *writer; /* NULL: the caller's thread writes */
+  tnrt_store_thread *writer; /* NULL: the caller's thread writes */
 };
 
 /* ---- memory ---- */
@@ -404,7 +404,7 @@ tnrt_status tnrt_store_restore(tnrt_store *s, tnrt_message *message, tnrt_checkp
 
 static void *write_all(void *user) {
   tnrt_store *s = user;
-  tnrt_writer *w = s->writer;
+  tnrt_store_thread *w = s->writer;
   pthread_mutex_lock(&w->mutex);
   for (;;) {
     while (!w->has_work && !w->ends) pthread_cond_wait(&w->changed, &w->mutex);
@@ -421,7 +421,7 @@ static void *write_all(void *user) {
 }
 
 tnrt_status tnrt_store_wait(tnrt_store *s, tnrt_message *message) {
-  tnrt_writer *w = s->writer;
+  tnrt_store_thread *w = s->writer;
   if (!w) return TNRT_OK;
   pthread_mutex_lock(&w->mutex);
   while (w->has_work) pthread_cond_wait(&w->changed, &w->mutex);
@@ -432,7 +432,7 @@ tnrt_status tnrt_store_wait(tnrt_store *s, tnrt_message *message) {
   return status;
 }
 
-static void free_writer(tnrt_store *s, tnrt_writer *w) {
+static void free_writer(tnrt_store *s, tnrt_store_thread *w) {
   for (uint32_t i = 0; w->tensors && i < s->n_tensors; i++) give(s, w->tensors[i].data);
   give(s, w->tensors);
   give(s, w);
@@ -440,7 +440,7 @@ static void free_writer(tnrt_store *s, tnrt_writer *w) {
 
 tnrt_status tnrt_store_set_async(tnrt_store *s, tnrt_message *message, const tnrt_checkpoint *contents) {
   if (s->writer) return TNRT_OK;
-  tnrt_writer *w = take(s, 1, sizeof *w);
+  tnrt_store_thread *w = take(s, 1, sizeof *w);
   bool ok = w && (w->tensors = take(s, s->n_tensors, sizeof *w->tensors)) != NULL;
   for (uint32_t i = 0; ok && i < s->n_tensors; i++) {
     w->tensors[i] = contents->tensors[i];
@@ -460,7 +460,7 @@ tnrt_status tnrt_store_set_async(tnrt_store *s, tnrt_message *message, const tnr
 
 tnrt_status tnrt_store_write(tnrt_store *s, tnrt_message *message, const tnrt_checkpoint *contents,
                              const tnrt_keep *keep) {
-  tnrt_writer *w = s->writer;
+  tnrt_store_thread *w = s->writer;
   if (!w) return write_now(s, message, contents, keep);
   tnrt_status status = tnrt_store_wait(s, message);
   for (uint32_t i = 0; i < s->n_tensors; i++)
@@ -476,7 +476,7 @@ tnrt_status tnrt_store_write(tnrt_store *s, tnrt_message *message, const tnrt_ch
 }
 
 static void end_writer(tnrt_store *s) {
-  tnrt_writer *w = s->writer;
+  tnrt_store_thread *w = s->writer;
   pthread_mutex_lock(&w->mutex);
   w->ends = true;
   pthread_cond_broadcast(&w->changed);

@@ -16,6 +16,7 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "runtime/core/array.h"
+#include "runtime/train/safetensors.h"
 
 #define MAX_FILE_BYTES 1200
 #define MAX_TRIES 60000 /* a reader's; files beyond that are left out */
@@ -69,6 +70,21 @@ static void read_safetensors(uint8_t *data, size_t bytes) {
   tn_store store = {.path = "damaged.safetensors", .strings = ctx->strings, .names = tn_map_create(ctx->arena)};
   assert_true(tn_safetensors_read(&sema, &store, data, bytes, TN_LOC_NONE) == (ctx->n_errors == 0));
   tn_ctx_destroy(ctx);
+}
+
+/* The first two bytes tell how much stands behind the header. */
+static void read_train_header(uint8_t *data, size_t bytes) {
+  tnrt_message message = {0};
+  tnrt_safetensors file = {0};
+  if (bytes < 2) return;
+  char *header = (char *)data + 2;
+  tnrt_safetensors_bound(header, bytes - 2, &file.max_tensors, &file.max_texts);
+  file.tensors = malloc((file.max_tensors + 1) * sizeof(*file.tensors));
+  file.by_name = malloc((file.max_tensors + 1) * sizeof(*file.by_name));
+  file.texts = malloc((file.max_texts + 1) * sizeof(*file.texts));
+  if (tnrt_safetensors_parse(&message, header, bytes - 2, (uint64_t)data[0] << 8 | data[1], &file) != TNRT_OK)
+    assert_true(message.text[0] != 0);
+  free(file.tensors), free(file.by_name), free(file.texts);
 }
 
 static void read_npz(uint8_t *data, size_t bytes) {
@@ -127,11 +143,12 @@ static void tnir(void **state) { (void)state, damage_all("tnir", read_tnir); }
 static void npy(void **state) { (void)state, damage_all("npy", read_npy); }
 static void npz(void **state) { (void)state, damage_all("npz", read_npz); }
 static void safetensors(void **state) { (void)state, damage_all("safetensors", read_safetensors); }
+static void train_header(void **state) { (void)state, damage_all("train_header", read_train_header); }
 static void pb(void **state) { (void)state, damage_all("pb", read_pb); }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(onnx), cmocka_unit_test(tnir), cmocka_unit_test(npy),
                                      cmocka_unit_test(npz), cmocka_unit_test(pb),
-                                     cmocka_unit_test(safetensors)};
+                                     cmocka_unit_test(safetensors), cmocka_unit_test(train_header)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,62 @@
+"""What training programs write, read by the packages that others read it with: safetensors, tensorboard.
+usage: test_readers.py BUILD_DIR"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from tensorboard.backend.event_processing import event_accumulator
+
+BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else \
+    os.environ.get("TENON_BUILD", "build/release")
+TOOL = os.path.join(BUILD, "tests", "train_records")
+
+
+def run(*words):
+    return subprocess.run([TOOL, *map(str, words)], check=True, capture_output=True, text=True, timeout=60)
+
+
+class Readers(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def test_safetensors(self):
+        folder = os.path.join(self.folder, "ck")
+        run("checkpoints", folder, 0, 3, 5000)
+        path = os.path.join(folder, "step-00000003.safetensors")
+        i = np.arange(5000)
+        firsts = {"w": 3000, "optimizer.m.w": 103000}
+        want = {name: (first + i % 1000).astype(np.float32) for name, first in firsts.items()}
+        read = safetensors.numpy.load_file(path)
+        self.assertEqual(set(read), set(want))
+        for name, array in want.items():
+            np.testing.assert_array_equal(read[name], array)
+        with safetensors.safe_open(path, "numpy") as f:
+            texts = f.metadata()
+        self.assertEqual((texts["format"], texts["step"], texts["model"], texts["labels.y"], texts["value"]),
+                         ("tenon", "3", "net", '["a","b"]', "3"))
+
+    def test_tensorboard(self):
+        folder = os.path.join(self.folder, "tb")
+        run("logs", 0, 40, 0, f"tensorboard={folder}")
+        run("logs", 30, 30, 0, f"tensorboard={folder}", "appends")
+        events = event_accumulator.EventAccumulator(folder)
+        events.Reload()
+        tags = {"step/loss", "step/norm", "step/loss_scale", "step/lr", "train/loss", "valid/loss", "valid/acc"}
+        self.assertEqual(set(events.Tags()["scalars"]), tags)
+        acc = events.Scalars("valid/acc")
+        # Steps 35 and 40 of the first process were done again by the second: they stand once.
+        self.assertEqual([e.step for e in acc], list(range(5, 61, 5)))
+        for e in acc:
+            self.assertAlmostEqual(e.value, 1 - 1 / e.step, 6)
+        self.assertEqual([e.step for e in events.Scalars("train/loss")], [10, 20, 30, 40, 50, 60])
+
+
+if __name__ == "__main__":
+    unittest.main()
