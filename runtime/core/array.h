@@ -78,6 +78,9 @@ tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member 
 tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz,
                           const tnrt_npz_member *member, tnrt_array *out);
 
+/* CRC-32 as zip has it; crc: of what stands before, 0 at the start. */
+uint32_t tnrt_crc32(uint32_t crc, const uint8_t *data, uint64_t bytes);
+
 /* ---- ONNX TensorProto ---- */
 
 /* out_name points into data, not ended by a zero; may be NULL. */

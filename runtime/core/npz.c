@@ -107,8 +107,8 @@ static tnrt_status locate(tnrt_message *message, const tnrt_npz *npz, const tnrt
 }
 
 #ifdef TNRT_NO_INFLATE
-/* CRC-32 as zip has it, a bit at a time. */
-static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
+/* A bit at a time. */
+uint32_t tnrt_crc32(uint32_t crc, const uint8_t *data, uint64_t bytes) {
   crc = ~crc;
   for (uint64_t i = 0; i < bytes; i++) {
     crc ^= data[i];
@@ -117,7 +117,7 @@ static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
   return ~crc;
 }
 #else
-static uint32_t checksum(uint32_t crc, const uint8_t *data, uint64_t bytes) {
+uint32_t tnrt_crc32(uint32_t crc, const uint8_t *data, uint64_t bytes) {
   while (bytes > 0) {
     unsigned n = (unsigned)(bytes < 1u << 30 ? bytes : 1u << 30);
     crc = (uint32_t)crc32(crc, data, n);
@@ -143,7 +143,7 @@ static tnrt_status read_stored(tnrt_message *message, const tnrt_alloc *alloc, c
                                uint8_t *packed, tnrt_array *out) {
   tnrt_npy npy;
   if (m->packed_bytes != m->bytes) return damaged(message, "a stored member has two sizes");
-  if (checksum(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
+  if (tnrt_crc32(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
   tnrt_status status = open_member(message, m, packed, (size_t)m->bytes, &npy);
   return status == TNRT_OK ? tnrt_npy_take(message, alloc, &npy, packed + npy.data_at, NULL, out) : status;
 }
@@ -199,9 +199,9 @@ static tnrt_status inflate_member(tnrt_message *message, const tnrt_alloc *alloc
   if (!data) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %lld bytes", (long long)npy.bytes);
   size_t have = first - npy.data_at;
   memcpy(data, head + npy.data_at, have);
-  uint32_t crc = checksum(0, head, npy.data_at);
+  uint32_t crc = tnrt_crc32(0, head, npy.data_at);
   if (!inflate_some(z, &packed_left, data + have, (size_t)npy.bytes - have) ||
-      checksum(crc, data, (uint64_t)npy.bytes) != m->crc) {
+      tnrt_crc32(crc, data, (uint64_t)npy.bytes) != m->crc) {
     alloc->give(alloc->user, data);
     return damaged(message, "a member cannot be unpacked or has a wrong checksum");
   }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/export.h"
 #include "runtime/train/logs.h"
 #include "runtime/train/plot.h"
 #include "runtime/train/signals.h"
@@ -150,6 +151,28 @@ static int logs(int64_t first, int64_t steps, int64_t us, int n, char **words) {
   return 0;
 }
 
+static int export_weights(const char *safetensors, const char *npz) {
+  static const int64_t matrix[] = {2, 3}, none[] = {0, 4};
+  static float w[6] = {0, 1, 2, 3, 4, 5.5f};
+  static uint16_t half[6] = {0x3c00, 0, 0x4000, 0, 0, 0xc000};
+  static int64_t scalar = -7;
+  made_up m;
+  tnrt_message message;
+  tnrt_training_program program = {.plan = &make_plan(&m)->plan};
+  tnrt_saved weights[] = {{"net.w", TNRT_F32, 2, matrix, sizeof w, w},
+                          {"net.\xc3\xa4/h", TNRT_F16, 2, matrix, sizeof half, half},
+                          {"n", TNRT_I64, 0, NULL, 8, &scalar},
+                          {"empty", TNRT_F64, 2, none, 0, w}};
+  tnrt_saved_text text = {"labels.y", "[\"a\"]"};
+  tnrt_export_targets targets = {.safetensors = safetensors, .npz = npz};
+  if (tnrt_export(&message, &tnrt_alloc_libc, &program, weights, 4, &text, 1, &targets) != TNRT_OK)
+    return fail(&message);
+  tnrt_reading *reading; /* what is exported is read as a checkpoint too */
+  if (tnrt_reading_open(&reading, &message, &tnrt_alloc_libc, safetensors) != TNRT_OK) return fail(&message);
+  tnrt_reading_close(reading);
+  return 0;
+}
+
 static int run(int argc, char **argv) {
   const char *verb = argc > 2 ? argv[1] : "";
   tnrt_message message;
@@ -158,6 +181,7 @@ static int run(int argc, char **argv) {
   if (strcmp(verb, "find") == 0) return find(argv[2], argc > 3 ? TNRT_WHICH_BEST : TNRT_WHICH_LAST);
   if (strcmp(verb, "logs") == 0 && argc >= 5)
     return logs(atoll(argv[2]), atoll(argv[3]), atoll(argv[4]), argc - 5, argv + 5);
+  if (strcmp(verb, "export") == 0 && argc == 4) return export_weights(argv[2], argv[3]);
   if (strcmp(verb, "plot") == 0)
     return tnrt_plot_log(&message, &tnrt_alloc_libc, argv[2], STDOUT_FILENO, argc > 3 ? argv[3] : NULL) == TNRT_OK
                ? 0

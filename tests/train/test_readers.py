@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 import numpy as np
 import safetensors
@@ -41,6 +42,22 @@ class Readers(unittest.TestCase):
             texts = f.metadata()
         self.assertEqual((texts["format"], texts["step"], texts["model"], texts["labels.y"], texts["value"]),
                          ("tenon", "3", "net", '["a","b"]', "3"))
+
+    def test_exports(self):
+        tensors, npz = (os.path.join(self.folder, name) for name in ("e.safetensors", "e.npz"))
+        run("export", tensors, npz)
+        want = {"net.w": np.array([[0, 1, 2], [3, 4, 5.5]], np.float32), "n": np.array(-7, np.int64),
+                "net.\u00e4/h": np.array([[1, 0, 2], [0, 0, -2]], np.float16), "empty": np.zeros((0, 4))}
+        with zipfile.ZipFile(npz) as z:
+            self.assertIsNone(z.testzip())
+        for read in (safetensors.numpy.load_file(tensors), dict(np.load(npz))):
+            self.assertEqual(set(read), set(want))
+            for name, array in want.items():
+                np.testing.assert_array_equal(read[name], array)
+                self.assertEqual((read[name].dtype, read[name].shape), (array.dtype, array.shape))
+        with safetensors.safe_open(tensors, "numpy") as f:
+            self.assertEqual(f.metadata()["labels.y"], '["a"]')
+        self.assertEqual(sorted(os.listdir(self.folder)), ["e.npz", "e.safetensors"])
 
     def test_tensorboard(self):
         folder = os.path.join(self.folder, "tb")
