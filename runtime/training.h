@@ -236,6 +236,10 @@ typedef struct tnrt_training {
   uint32_t n_on_lost, on_lost;
   uint32_t n_stops, stops;        /* conditions */
   uint32_t n_requires, requires;
+  /* The model `predict` as an ONNX file (ModelProto) whose graph lacks the weights' initializers, onnx_bytes of it;
+   * onnx_names: what each of the weights is called there, texts. onnx 0: there is none; onnx_names is a text, why. */
+  uint32_t onnx_names, reserved;
+  uint64_t onnx, onnx_bytes;
 } tnrt_training;
 
 /* One model of the training: which fields and weights are among its tensors, a byte each, 0 or 1; NULL: all. */

@@ -81,4 +81,8 @@ bool tn_job_make_step(tn_job *job, bool only_gradients);
 /* In a module of its own; NULL when reported. */
 tn_module *tn_job_make_update(tn_job *job);
 
+/* train_onnx.c: the model as an ONNX file without its weights becomes part of the plan, or why there is none. */
+void tn_lang_plan_onnx(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
+                       tn_tables *plan, tnrt_training *head);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "runtime/train/onnx.h"
 #include "runtime/train/plan.h"
 #include "runtime/train/safetensors.h"
 #include "runtime/train/whole.h"
@@ -78,11 +79,8 @@ tnrt_status tnrt_export(tnrt_message *message, const tnrt_alloc *alloc, const tn
                         const tnrt_saved *weights, uint32_t n, const tnrt_saved_text *given, uint32_t n_given,
                         const tnrt_export_targets *targets) {
   tnrt_status status = TNRT_OK;
-  if (targets->onnx)
-    return tnrt_fail(message, TNRT_BAD_INPUT,
-                     "--onnx: this program does not have its model as ONNX; --safetensors and "
-                     "--npz write the weights");
   if (targets->safetensors)
     status = export_safetensors(message, alloc, program->plan, weights, n, given, n_given, targets->safetensors);
+  if (status == TNRT_OK && targets->onnx) status = tnrt_onnx_write(message, program->plan, weights, targets->onnx);
   return status == TNRT_OK && targets->npz ? tnrt_npz_write(message, alloc, targets->npz, weights, n) : status;
 }

@@ -1,9 +1,11 @@
-/* The program around a compiled training: `EXE train`, `eval`, `run`, `export`, `info`. It knows the training only by
+/* The program around a compiled training: `EXE train`, `eval`, `run`, `export`, `plot`, `info`. It knows that only by
  * its record, so one archive serves every executable. Exit status: 0 done; 1 an option, the data or a requirement is
  * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "runtime/train/plot.h"
 #include "runtime/train/verbs.h"
 
 typedef struct verb {
@@ -16,6 +18,7 @@ static const verb verbs[] = {
     {"eval", "measures the loss and the metrics of a checkpoint"},
     {"run", "predicts with a checkpoint"},
     {"export", "writes a checkpoint's weights for other programs"},
+    {"plot", "draws the curves of a log: EXE plot LOG"},
     {"info", "prints what is trained, and on what"},
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
@@ -67,6 +70,8 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
 static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, bool *out_stopped) {
   if (strcmp(command->verb, "train") == 0)
     return tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, out_stopped);
+  if (strcmp(command->verb, "plot") == 0)
+    return tnrt_plot_log(message, &tnrt_alloc_libc, command->log, STDOUT_FILENO, command->logs.plot_png);
   if (strcmp(command->verb, "info") != 0) return use_checkpoint(command, message);
   tnrt_verb_info_training(&tnrt_main_training, command);
   return TNRT_OK;

@@ -40,14 +40,14 @@ static const option_row rows[N_OPTIONS] = {
     [TENSORBOARD] = {"--tensorboard", "DIR", " train ", "the same as events for TensorBoard"},
     [METRICS_PORT] = {"--metrics-port", "N", " train ", "a port on this machine that tells them to Prometheus"},
     [PLOT] = {"--plot", NULL, " train ", "draw the curves at the end"},
-    [PLOT_PNG] = {"--plot-png", "FILE", " train ", "draw them into a picture (by gnuplot)"},
+    [PLOT_PNG] = {"--plot-png", "FILE", " train plot ", "draw them into a picture (by gnuplot)"},
     [ONNX] = {"--onnx", "FILE", " export ", "the model with its weights as ONNX"},
     [SAFETENSORS] = {"--safetensors", "FILE", " export ", "the weights as safetensors"},
     [NPZ] = {"--npz", "FILE", " export ", "the weights as .npz"},
     [THREADS] = {"--threads", "N", " train eval run ", "threads that compute (1)"},
     [JSON] = {"--json", NULL, " eval info ", "print JSON"},
     [QUIET] = {"--quiet", NULL, " train ", "tell only what went wrong"},
-    [HELP] = {"--help", NULL, " train eval run export info ", "print this text"},
+    [HELP] = {"--help", NULL, " train eval run export plot info ", "print this text"},
 };
 
 static bool allowed(const option_row *row, const char *verb) {
@@ -137,6 +137,10 @@ static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt
   for (int i = 0; i < argc && status == TNRT_OK; i++) {
     const char *value = NULL;
     int which = find(argv[i], &value);
+    if (which < 0 && argv[i][0] != '-' && strcmp(out->verb, "plot") == 0 && !out->log) {
+      out->log = argv[i];
+      continue;
+    }
     if (which < 0)
       return tnrt_fail(message, TNRT_BAD_INPUT, "unknown %s '%.100s' (see --help)",
                        argv[i][0] == '-' ? "option" : "argument", argv[i]);
@@ -149,11 +153,13 @@ static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt
     }
     status = take(message, which, value, out);
   }
+  if (status == TNRT_OK && !out->help && !out->log && strcmp(out->verb, "plot") == 0)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "plot needs a log, as --log-json and --log-csv write it");
   return status;
 }
 
 tnrt_status tnrt_command_parse(tnrt_message *message, int argc, char **argv, tnrt_command *out) {
-  static const char *const verbs[] = {"train", "eval", "run", "export", "info"};
+  static const char *const verbs[] = {"train", "eval", "run", "export", "plot", "info"};
   const char *slash = argc ? strrchr(argv[0], '/') : NULL, *first = argc > 1 ? argv[1] : "--help";
   *out = (tnrt_command){.program = slash ? slash + 1 : argc ? argv[0] : "model", .threads = 1};
   if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
@@ -163,6 +169,7 @@ tnrt_status tnrt_command_parse(tnrt_message *message, int argc, char **argv, tnr
   for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
     if (strcmp(first, verbs[i]) == 0) out->verb = verbs[i];
   if (!out->verb)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' is none of train, eval, run, export, info (see --help)", first);
+    return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' is none of train, eval, run, export, plot, info (see --help)",
+                     first);
   return parse_rest(message, argc - 2, argv + 2, out);
 }

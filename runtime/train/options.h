@@ -29,6 +29,7 @@ typedef struct tnrt_command {
   tnrt_data_paths data;
   const char *checkpoint, *folder; /* FILE, "best" or "last"; NULL: as the model's file says */
   const char *split, *output;
+  const char *log; /* of plot */
   tnrt_given_input inputs[TNRT_MAX_GIVEN];
   uint32_t n_inputs;
   tnrt_log_options logs;
