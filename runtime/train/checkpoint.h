@@ -67,6 +67,8 @@ tnrt_status tnrt_store_write(tnrt_store *store, tnrt_message *message, const tnr
                              const tnrt_keep *keep);
 /* Until all is written; the status of the last one that a thread wrote, if it was not told yet. */
 tnrt_status tnrt_store_wait(tnrt_store *store, tnrt_message *message);
+/* Waits, and says whether the checkpoint of this step is the last that this store has written. */
+bool tnrt_store_has(tnrt_store *store, int64_t step);
 
 /* Back to the newest valid checkpoint that this store has written or found: fills the tensors of contents, and step,
  * epoch and cursor. Allocates nothing. TNRT_BAD_INPUT when there is none; then the tensors are as they were. */

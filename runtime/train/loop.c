@@ -90,12 +90,17 @@ static bool is_asked_to_stop(tnrt_loop *l) {
 
 static tnrt_status train(tnrt_loop *l) {
   bool stop = false;
+  int64_t first = l->step;
   tnrt_status status = TNRT_OK;
   while (status == TNRT_OK && !stop && !is_over(l) && !is_asked_to_stop(l)) status = make_step(l, &stop);
   if (status != TNRT_OK) return status;
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
   if (l->saved_at != l->step) tnrt_loop_save(l, &l->keep);
-  return l->is_stopped ? tnrt_store_wait(l->store, l->message) : tnrt_loop_require(l);
+  status = l->is_stopped ? TNRT_OK : tnrt_loop_require(l);
+  tnrt_status saved = tnrt_store_wait(l->store, l->message);
+  if (saved == TNRT_OK && l->step > first && !tnrt_store_has(l->store, l->step))
+    saved = tnrt_fail(l->message, TNRT_IO, "the weights of step %lld are not saved", (long long)l->step);
+  return status == TNRT_OK ? saved : status;
 }
 
 tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,

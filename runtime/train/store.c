@@ -58,6 +58,7 @@ struct tnrt_store {
   tnrt_row *rows;          /* the newest first */
   uint32_t n_rows, max_rows;
   uint64_t sequence; /* of the last one */
+  bool has_written; /* the newest is ours */
   bool has_best;
   int64_t best_step;
   double best_value;
@@ -266,6 +267,7 @@ static tnrt_status write_now(tnrt_store *s, tnrt_message *message, const tnrt_ch
   if (status == TNRT_OK) status = write_file(s, message, c);
   if (status != TNRT_OK) return status;
   add_row(s, c->step);
+  s->has_written = true;
   status = point(s, message, "LATEST", c->step);
   if (is_best && status == TNRT_OK) status = point(s, message, "BEST", c->step);
   if (status != TNRT_OK) return status;
@@ -420,16 +422,29 @@ static void *write_all(void *user) {
   return NULL;
 }
 
+/* Locked, with nothing to write. */
+static void lock_idle(tnrt_store_thread *w) {
+  pthread_mutex_lock(&w->mutex);
+  while (w->has_work) pthread_cond_wait(&w->changed, &w->mutex);
+}
+
 tnrt_status tnrt_store_wait(tnrt_store *s, tnrt_message *message) {
   tnrt_store_thread *w = s->writer;
   if (!w) return TNRT_OK;
-  pthread_mutex_lock(&w->mutex);
-  while (w->has_work) pthread_cond_wait(&w->changed, &w->mutex);
+  lock_idle(w);
   tnrt_status status = w->status;
   if (status != TNRT_OK) *message = w->message;
   w->status = TNRT_OK;
   pthread_mutex_unlock(&w->mutex);
   return status;
+}
+
+bool tnrt_store_has(tnrt_store *s, int64_t step) {
+  tnrt_store_thread *w = s->writer;
+  if (w) lock_idle(w);
+  bool has = s->has_written && s->rows[0].step == step;
+  if (w) pthread_mutex_unlock(&w->mutex);
+  return has;
 }
 
 static void free_writer(tnrt_store *s, tnrt_store_thread *w) {

@@ -88,7 +88,7 @@ static tnrt_status put_record(tnrt_tensorboard *b, tnrt_message *message, const 
   size_t n = put_little(record, head_bytes + body_bytes, 8);
   n += put_little(record + n, masked_crc(record, 8), 4);
   memcpy(record + n, head, head_bytes);
-  memcpy(record + n + head_bytes, body, body_bytes);
+  if (body_bytes) memcpy(record + n + head_bytes, body, body_bytes);
   uint32_t crc = masked_crc(record + n, head_bytes + body_bytes);
   n += head_bytes + body_bytes;
   n += put_little(record + n, crc, 4);

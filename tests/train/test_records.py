@@ -289,7 +289,7 @@ class Progress(FolderTest):
         bars = [b for b in text.split("\r") if "samples/s" in b and "left" in b]
         self.assertGreater(len(bars), 2)
         self.assertRegex(bars[-1], r"\x1b\[32m#+\x1b\[2m\.+\x1b\[0m epoch \d/6, step \d+/60, loss 0\.\d+, "
-                                   r"valid.loss 0\.\d+, valid.acc 0\.\d+, [\d.]+k? samples/s, 0:0\d left")
+                                   r"valid.loss 0\.\d+, valid.acc 0\.\d+, [\d.]+k? samples/s, \d+:\d\d left")
         self.assertRegex(text, r"\r\x1b\[Kstep \d+, epoch \d: valid loss 0\.\d+, acc 0\.\d+\r\n")
         for bar in bars:
             self.assertLess(len(re.sub(r"\x1b\[\d*[mK]", "", bar.split("\n")[0])), 120)
@@ -315,8 +315,8 @@ class Progress(FolderTest):
         p.stdout.close()
         p.stderr.close()
         self.assertRegex(line, r"^epoch \d+/110, step \d+/1100, loss 0\.00\d+, valid.loss 0\.\d+, valid.acc 0\.9\d+, "
-                               r"[\d.]+k? samples/s, 0:0\d left\n$")
-        self.assertTrue(9.9 < took < 25, took)
+                               r"[\d.]+k? samples/s, \d+:\d\d left\n$")
+        self.assertTrue(9.9 < took < 60, took)
 
 
 class Metrics(FolderTest):
@@ -325,7 +325,7 @@ class Metrics(FolderTest):
         p = subprocess.Popen([TOOL, "logs", "0", "100000", "1000", f"port={port}", "quiet"], stderr=subprocess.DEVNULL)
         self.addCleanup(p.wait)
         self.addCleanup(p.kill)
-        for _ in range(200):
+        for _ in range(1500):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 return port
@@ -352,7 +352,8 @@ class Metrics(FolderTest):
 
     def test_text(self):
         port = self.start()
-        time.sleep(0.3)
+        while "NaN" in re.search(r"^tenon_train_measure.*valid.*acc.*$", self.scrape(port), re.M).group(0):
+            time.sleep(0.02)
         body = self.scrape(port)
         values = dict(re.findall(r"^(\w+(?:\{[^}]*\})?) (\S+)$", body, re.M))
         step = int(values["tenon_train_step"])
@@ -385,8 +386,8 @@ class Metrics(FolderTest):
         slow = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(3)]
         slow[0].sendall(b"GET /metr")
         start = time.monotonic()
-        self.assertIn("tenon_train_step", self.scrape(port, 20))
-        self.assertLess(time.monotonic() - start, 12)  # each of those before had two seconds
+        self.assertIn("tenon_train_step", self.scrape(port, 60))
+        self.assertLess(time.monotonic() - start, 40)  # each of those before had two seconds
         for s in slow:
             s.close()
 
@@ -439,15 +440,16 @@ class Plot(FolderTest):
 
 class Signals(unittest.TestCase):
     def test_second_interrupt_ends(self):
-        p = subprocess.Popen([TOOL, "logs", "0", "100000", "1000", "quiet"])
-        time.sleep(0.2)
+        p = subprocess.Popen([TOOL, "logs", "0", "100000", "1000"], stdout=subprocess.PIPE)
+        p.stdout.readline()
+        p.stdout.close()
         p.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
+        time.sleep(0.2)
         p.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        time.sleep(0.5)
         self.assertIsNone(p.poll())
         p.send_signal(signal.SIGINT)
-        self.assertEqual(p.wait(5), -signal.SIGINT)
+        self.assertEqual(p.wait(30), -signal.SIGINT)
 
 
 if __name__ == "__main__":
