@@ -58,7 +58,7 @@ struct tnrt_store {
   tnrt_row *rows;          /* the newest first */
   uint32_t n_rows, max_rows;
   uint64_t sequence; /* of the last one */
-  bool has_written; /* the newest is ours */
+  bool has_written;  /* the newest is ours */
   bool has_best;
   int64_t best_step;
   double best_value;
@@ -284,8 +284,8 @@ static tnrt_status enter_folder(tnrt_store *s, tnrt_message *message, const char
   if (strlen(folder) + TNRT_CHECKPOINT_NAME + 8 > sizeof s->folder)
     return tnrt_fail(message, TNRT_BAD_INPUT, "the path of the folder of checkpoints is too long");
   memcpy(s->folder, folder, strlen(folder) + 1);
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-    return tnrt_fail(message, TNRT_IO, "cannot make the folder '%.300s': %s", folder, strerror(errno));
+  int code = mkdir(folder, 0777) == 0 ? tnrt_sync_folder_of(folder) : errno == EEXIST ? 0 : errno;
+  if (code) return tnrt_fail(message, TNRT_IO, "cannot make the folder '%.300s': %s", folder, strerror(code));
   tnrt_status status = tnrt_path_join(message, s->path, sizeof s->path, folder, "LOCK");
   tnrt_text(who, sizeof who, "the checkpoints in '%.300s'", folder);
   return status == TNRT_OK ? tnrt_lock_take(message, s->path, who, &s->lock) : status;

@@ -67,17 +67,21 @@ tnrt_status tnrt_whole_sync(tnrt_whole *file, tnrt_message *message) {
   return close(fd) == 0 ? TNRT_OK : tnrt_whole_fail(file, message, errno);
 }
 
-tnrt_status tnrt_whole_end(tnrt_whole *file, tnrt_message *message) {
+int tnrt_sync_folder_of(const char *path) {
   char folder[TNRT_PATH_BYTES];
+  folder_of(path, folder, sizeof folder);
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int code = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return code == EINVAL ? 0 : code; /* a file system may have no way to do it */
+}
+
+tnrt_status tnrt_whole_end(tnrt_whole *file, tnrt_message *message) {
   if (rename(file->temporary, file->path) != 0) return tnrt_whole_fail(file, message, errno);
   file->temporary[0] = 0;
-  folder_of(file->path, folder, sizeof folder);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return tnrt_whole_fail(file, message, errno);
-  int failed = fsync(fd), code = errno;
-  close(fd);
-  /* A file system may have no way to sync a folder. */
-  return failed && code != EINVAL ? tnrt_whole_fail(file, message, code) : TNRT_OK;
+  int code = tnrt_sync_folder_of(file->path);
+  return code ? tnrt_whole_fail(file, message, code) : TNRT_OK;
 }
 
 void tnrt_whole_drop(tnrt_whole *file) {

@@ -1,6 +1,7 @@
 /* Preloaded into a program, makes one system call of its family fail: TENON_FAULT=NAME:N:ERRNO lets the N-th call of
- * NAME (write, rename, fsync, open, unlink) fail with that number. Counts are per process. TENON_FAULT_LOG names a file
- * to which a line is added when the fault happened, so that a loop over N knows where to stop. */
+ * NAME (write, rename, fsync, open) fail with that number; of `flip`, a write instead puts its first byte wrong and
+ * tells nobody. Counts are per process. TENON_FAULT_LOG names a file to which a line is added when the fault happened,
+ * so that a loop over N knows where to stop. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +34,13 @@ static bool fails(const char *name, int *count) {
   return true;
 }
 
-static int n_writes, n_renames, n_fsyncs, n_opens;
+static int n_writes, n_flips, n_renames, n_fsyncs, n_opens;
 
 ssize_t write(int fd, const void *data, size_t bytes) {
+  if (fd > 2 && bytes > 0 && fails("flip", &n_flips)) {
+    char wrong = (char)(*(const char *)data ^ 1);
+    return syscall(SYS_write, fd, &wrong, 1);
+  }
   return fd > 2 && fails("write", &n_writes) ? -1 : syscall(SYS_write, fd, data, bytes);
 }
 
