@@ -68,17 +68,34 @@ class Kills(unittest.TestCase):
         self.assertEqual(r.returncode, 0, r.stderr)
         return tensors(self.newest("whole"))
 
+    def latest(self):
+        try:
+            with open(self.path("ck/LATEST")) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_for_checkpoint(self, process):
+        before = self.latest()
+        while self.latest() == before and process.poll() is None:
+            time.sleep(0.0005)
+
     def interrupt(self, numbers, epochs, extra):
         """Runs it to its end, with so many interruptions before."""
         self.build(epochs, extra)
         start = time.monotonic()
         want = self.whole()
         span = time.monotonic() - start
+        each = span * 7 / (15 * epochs)  # seconds from a checkpoint to the next
         rng, struck = random.Random(5), 0
         for number in numbers:
             words = ["./net", "train", "--checkpoint-dir=ck", "--quiet", *(["--resume"] if struck else [])]
             p = subprocess.Popen(words, cwd=self.folder, stderr=subprocess.PIPE, text=True)
-            time.sleep(0.01 + rng.random() * 1.2 * span / len(numbers))
+            if rng.random() < 0.8:
+                self.wait_for_checkpoint(p)
+                time.sleep(rng.random() * 2 * each)
+            else:
+                time.sleep(rng.random() * 0.05)
             p.send_signal(number)
             told = p.stderr.read()
             p.wait()
