@@ -15,6 +15,10 @@ OPTIMIZERS = {
     "lion": ("optimizer=lion beta1=0.9 beta2=0.99", 0.0003),
 }
 
+# Those that are run in mixed precision too, with this loss scale.
+NARROW_OPTIMIZERS = ("sgd", "adam")
+LOSS_SCALE = 1024.0
+
 MLP = """model M(x: f32[B, 30]) -> f32[B, 3] = x |> linear(64) |> relu |> linear(64) |> relu |> linear(3)
 """
 LENET = """model M(x: f32[B, 1, 28, 28]) -> f32[B, 10] {
