@@ -24,9 +24,16 @@ static bool check_settings(const tn_job *job) {
   return ok;
 }
 
-/* Sources and functions of fields that the runtime reads. */
+/* Sources and functions of fields that the runtime has (runtime/train). */
+static const char sources[] = "csv tsv";
+static const char functions[] = "minmax impute clip_outliers one_hot bins log log1p sqrt abs";
+
+bool tn_job_check_function(const tn_job *job, const char *name, tn_loc loc) {
+  if (tn_words_have(functions, name)) return true;
+  return tn_job_not_yet(job, loc, "training with '%s' of data", name);
+}
+
 static bool check_data(const tn_job *job) {
-  static const char sources[] = "csv tsv";
   const char *source = tn_head_name(job->data->value);
   if (tn_words_have(sources, source)) return true;
   return tn_job_not_yet(job, job->data->value->loc, "training on data of %s", source);

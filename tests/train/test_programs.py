@@ -1,0 +1,208 @@
+"""From a .tn file to a trained model: programs that tenon makes are run on real tables.   usage: test_programs.py BUILD
+
+Needs the network once, for scikit-learn's tables (datasets.py); without them everything is skipped.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import datasets
+from common import BUILD, Count
+
+TENON = os.path.join(BUILD, "bin", "tenon")
+TABLES = os.path.join(BUILD, "..", "datasets")
+
+IRIS = """
+data iris = csv("iris.csv", target: "species", split: (train: 0.7, valid: 0.15, test: 0.15), shuffle: 7)
+model Mlp(x: f32[B, 4]) -> f32[B, 3] = x |> standardize |> linear(32) |> relu |> linear(3)
+train Mlp on iris {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = adamw(lr: 0.01); batch = 32; epochs = 60; seed = 1
+  every 1 epochs { eval(valid) }
+  stop when stalled(valid.loss, for: 10)
+}
+"""
+CANCER = """
+data cancer = csv("breast_cancer.csv", target: "benign", split: (train: 0.7, valid: 0.15, test: 0.15), shuffle: 1)
+model Net(x: f32[B, 30]) -> f32[B, 1] =
+  x |> standardize |> linear(64) |> relu |> linear(64) |> relu |> linear(1)
+train Net on cancer {
+  loss = bce(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = adam(lr: 1e-3); batch = 32; epochs = 50
+  every 1 epochs { eval(valid), checkpoint(best: valid.loss) }
+  stop when stalled(valid.loss, for: 5)
+}
+"""
+DIGITS = """
+data digits = csv("digits.csv", target: "digit", split: (train: 0.8, test: 0.2), shuffle: 3)
+model Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] =
+  x |> standardize |> conv(32, 3, pad: 1) |> batchnorm |> relu |> maxpool(2) |> conv(64, 3, pad: 1) |> batchnorm
+    |> relu |> flatten |> dropout(0.3) |> linear(10)
+train Net on digits {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = adamw(lr: cosine(2e-3, warmup: 20)); batch = 64; epochs = 12
+}
+"""
+WINE = """
+data wine = csv("wine.csv", split: (train: 0.8, test: 0.2), shuffle: 5) {
+  x: f32[3]   = (w0, w6, w9) |> minmax
+  y: class[3] = class
+}
+model M = onnx("m.onnx")
+train M on wine {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = sgd(lr: 0.1, momentum: 0.9); batch = 16; epochs = 40
+  freeze "first.*"
+  require test.acc >= 0.75
+}
+"""
+
+
+class Folder:
+    """A folder with one program, run in it."""
+
+    def __init__(self, source):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.path = self.temporary.name
+        for name in datasets.TABLES:
+            os.symlink(os.path.abspath(os.path.join(TABLES, name)), os.path.join(self.path, name))
+        with open(os.path.join(self.path, "m.tn"), "w") as f:
+            f.write(source)
+
+    def run(self, *words, rc=0):
+        done = subprocess.run(words, cwd=self.path, capture_output=True, text=True, timeout=300)
+        if done.returncode != rc:
+            raise RuntimeError("%s: %d, not %d\n%s%s" % (" ".join(words), done.returncode, rc, done.stdout[-2000:],
+                                                        done.stderr[-2000:]))
+        return done.stdout + done.stderr
+
+    def make(self, *words):
+        return self.run(TENON, "m.tn", "-o", "m", *words)
+
+    def score(self, split, metric="acc", words=()):
+        """What ./m eval tells."""
+        lines = [line.split() for line in self.run("./m", "eval", *words).splitlines() if line.strip()]
+        head = next(words for words in lines if "loss" in words)
+        row = next(words for words in lines if words[0] == split)
+        return float(row[1 + head.index(metric)])
+
+
+def mean_of_seeds(source, split, least, seeds=(1, 2, 3)):
+    """The mean is at least that, and no seed more than 0.02 below."""
+    folder = Folder(source)
+    folder.make()
+    scores = []
+    for seed in seeds:
+        folder.run("./m", "train", "--seed", str(seed), "--checkpoint-dir", "c%d" % seed)
+        scores.append(folder.score(split, words=("--checkpoint-dir", "c%d" % seed)))
+    print("  %s of seeds: %s, mean %.4f" % (split, " ".join("%.4f" % s for s in scores), np.mean(scores)))
+    if np.mean(scores) < least or min(scores) < least - 0.02:
+        return "%s, wanted %g" % (scores, least)
+    return None
+
+
+def test_cancer():
+    return mean_of_seeds(CANCER, "test", 0.95)
+
+
+def test_digits():
+    return mean_of_seeds(DIGITS, "test", 0.98)
+
+
+def test_verbs():
+    """train, eval, export, and an inference program of the checkpoint that agrees with ./m run."""
+    folder = Folder(IRIS)
+    folder.make()
+    folder.run("./m", "train")
+    if folder.score("test") < 0.85:
+        return "accuracy %g" % folder.score("test")
+    folder.run("./m", "export", "--safetensors=w.safetensors")
+    checkpoints = os.path.join(folder.path, "m.checkpoints")
+    newest = sorted(name for name in os.listdir(checkpoints) if name.endswith(".safetensors"))[-1]
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.save(os.path.join(folder.path, "x.npy"), x)
+    results = []
+    for weights in (os.path.join("m.checkpoints", newest), "w.safetensors"):
+        folder.run(TENON, "m.tn", "--weights=" + weights, "-o", "predict")
+        folder.run("./predict", "run", "--input", "x=x.npy", "--output-dir", "out")
+        results.append(np.load(os.path.join(folder.path, "out", "out.npy")))
+    if not np.array_equal(results[0], results[1]):
+        return "checkpoint and export differ"
+    return None if results[0].shape == (5, 3) and np.isfinite(results[0]).all() else "no scores"
+
+
+def test_settings():
+    """--set takes the place of a setting; a requirement that is not met is status 1 and named with its line."""
+    folder = Folder(IRIS.replace("stop when", "require valid.acc > 2\n  stop when"))
+    folder.make("--set", "train.steps=7", "--set", "train.batch=8")
+    text = folder.run("./m", "train", rc=1)
+    if not re.search(r"m\.tn:8: .*valid\.acc > 2", text):
+        return "no word of the requirement: " + text[-500:]
+    steps = re.findall(r"step (\d+), epoch 1", text)
+    return None if steps and steps[-1] == "7" else "steps: " + text[-300:]
+
+
+def small_onnx(path):
+    rng = np.random.default_rng(1)
+    first, second = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 32), (32, 3)))
+    nodes = [helper.make_node("MatMul", ["x", "first.weight"], ["a"]), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("MatMul", ["b", "second.weight"], ["c"]),
+             helper.make_node("Add", ["c", "second.bias"], ["y"])]
+    weights = {"first.weight": first, "second.weight": 0.1 * second, "second.bias": np.zeros(3, np.float32)}
+    graph = helper.make_graph(nodes, "m", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+                              [numpy_helper.from_array(value, name) for name, value in weights.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return weights
+
+
+def read_safetensors(path):
+    import json
+    import struct
+    with open(path, "rb") as f:
+        data = f.read()
+    n, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + n])
+    return {name: np.frombuffer(data[8 + n + row["data_offsets"][0]:8 + n + row["data_offsets"][1]],
+                                np.float32).reshape(row["shape"])
+            for name, row in header.items() if name != "__metadata__" and row["dtype"] == "F32"}
+
+
+def test_onnx():
+    """A model of another format is trained from its own weights; what is frozen stays bit for bit."""
+    folder = Folder(WINE)
+    before = small_onnx(os.path.join(folder.path, "m.onnx"))
+    folder.make()
+    folder.run("./m", "train")
+    folder.run("./m", "export", "--safetensors=w.safetensors")
+    after = read_safetensors(os.path.join(folder.path, "w.safetensors"))
+    if sorted(after) != sorted(before):
+        return "weights %s" % sorted(after)
+    if not np.array_equal(after["first.weight"], before["first.weight"]):
+        return "a frozen weight moved"
+    return "nothing moved" if np.array_equal(after["second.weight"], before["second.weight"]) else None
+
+
+def main():
+    count = Count()
+    tests = [test_verbs, test_settings, test_onnx, test_cancer, test_digits]
+    if not datasets.fetch(TABLES):
+        count.skipped = len(tests)
+        return count.finish()
+    for test in tests:
+        try:
+            problem = test()
+        except (RuntimeError, subprocess.TimeoutExpired, StopIteration) as error:
+            problem = str(error)
+        count.judge(test.__name__, problem)
+    return count.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
