@@ -102,6 +102,12 @@ typedef struct tn_backend {
    * to the runtime's functions by their names, and define what runtime/abi.h says. */
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
+  /* The same for n programs at a time (options: one each, all with the same n_workers), whose parts follow each other
+   * in this order. Kernels that are equal are made once, under symbols that begin with prefix. NULL: this backend makes
+   * one program an object. */
+  bool (*emit_all)(tn_ctx *ctx, const tn_target *target, const tn_program *const *programs,
+                   const tn_emit_options *options, uint32_t n, const char *prefix, tn_arena *arena,
+                   tn_object_part **out_parts, uint32_t *out_n_parts);
   /* The object of the C functions and the descriptor that stand for n programs of one model, each emitted under the
    * prefix prefixes[i] for the processor names[i], the most capable first: they choose by cpuid. NULL: there is no such
    * choice on this backend. program: any of them. */

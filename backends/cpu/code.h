@@ -5,7 +5,7 @@
 
 #include "backends/cpu/tile.h"
 
-#define TN_CPU_CODE_VERSION 2u
+#define TN_CPU_CODE_VERSION 3u
 #define TN_CPU_CODE_SYMBOL "tn_cpu_code_table"
 
 /* Numbers in the backend's table of levels. */
@@ -17,6 +17,9 @@ typedef struct tn_cpu_code {
   void (*host)(tn_ctx *ctx, const char **out_triple, const char **out_cpu, const char **out_features);
   bool (*emit)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts);
+  bool (*emit_all)(tn_ctx *ctx, const tn_target *target, const tn_program *const *programs,
+                   const tn_emit_options *options, uint32_t n, const char *prefix, tn_arena *arena,
+                   tn_object_part **out_parts, uint32_t *out_n_parts);
   bool (*emit_choice)(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                       const char *const *prefixes, const char *const *names, uint32_t n, tn_arena *arena,
                       tn_object_part *out);

@@ -98,6 +98,13 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
   return code != NULL && code->emit(ctx, target, program, options, arena, out_parts, out_n_parts);
 }
 
+static bool emit_all(tn_ctx *ctx, const tn_target *target, const tn_program *const *programs,
+                     const tn_emit_options *options, uint32_t n, const char *prefix, tn_arena *arena,
+                     tn_object_part **out_parts, uint32_t *out_n_parts) {
+  const tn_cpu_code *code = tn_cpu_code_load(ctx);
+  return code != NULL && code->emit_all(ctx, target, programs, options, n, prefix, arena, out_parts, out_n_parts);
+}
+
 /* What chooses must run on any processor of the machine. */
 static bool emit_choice(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
                         const char *const *prefixes, const char *const *names, uint32_t n, tn_arena *arena,
@@ -129,6 +136,7 @@ const tn_backend tn_cpu_backend = {
     .packed_bytes = tn_cpu_packed_bytes,
     .pack = tn_cpu_pack,
     .emit = emit,
+    .emit_all = emit_all,
     .levels = levels,
     .n_levels = TN_CPU_N_LEVELS,
     .emit_choice = emit_choice,

@@ -203,7 +203,7 @@ bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out);
 bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok);
 /* Its models: the step as driver->module, the others as variants. */
 bool tn_driver_load_training(tn_driver *driver, tn_input *input);
-/* The objects of all its models and the record that stands for them. Sets stack_bytes. */
+/* The objects of all its models and the record that stands for them. */
 bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                              tn_object_part **out_parts, uint32_t *out_n_parts);
 /* Adds a file to those that were read. */

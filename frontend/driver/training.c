@@ -31,7 +31,8 @@ static bool check_options(tn_driver *driver) {
   if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
   if (o->save_temps) return refuse(driver, "--save-temps keeps the text of one model's code");
   if (o->stop_after || o->only.n || o->skip.n) return refuse(driver, "all passes run");
-  if (strcmp(o->target, "cpu") != 0) return refuse(driver, "--target=cpu only");
+  const tn_backend *backend = tn_backend_find(o->target);
+  if (backend && !backend->emit_all) return refuse(driver, "--target=cpu only");
   return true;
 }
 
@@ -89,19 +90,14 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
 
 /* --- Code --- */
 
-static bool emit_part(tn_driver *driver, const tn_emit_options *options, uint32_t i, tn_arena *arena,
-                      tn_object_part **out_parts, uint32_t *out_n_parts) {
-  const tn_driver *part = driver->training->parts[i];
+/* Of one of several programs: no main and no C functions of its own. */
+static tn_emit_options options_of(const tn_driver *driver, const tn_emit_options *options, uint32_t part) {
   tn_emit_options each = *options;
-  each.prefix = tn_namef(driver->ctx, "%s_%s", options->prefix, part_names[i]);
+  each.prefix = tn_namef(driver->ctx, "%s_%s", options->prefix, part_names[part]);
   each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
   each.with_main = false;
   each.is_variant = true;
-  if (!part->backend->emit(driver->ctx, &part->machine, part->program, &each, arena, out_parts, out_n_parts))
-    return false;
-  uint64_t stack_bytes = tn_emit_stack_bytes(*out_parts, *out_n_parts);
-  if (stack_bytes > driver->stack_bytes) driver->stack_bytes = stack_bytes;
-  return true;
+  return each;
 }
 
 /* A mask behind the plan; all ones need none. */
@@ -135,18 +131,22 @@ static bool make_record(tn_driver *driver, const char *prefix, tn_arena *arena, 
 
 bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                              tn_object_part **out_parts, uint32_t *out_n_parts) {
-  TN_VEC(tn_object_part) all = {0};
+  const tn_program *programs[TN_LANG_N_PARTS];
+  tn_emit_options each[TN_LANG_N_PARTS];
+  tn_object_part *parts, record;
+  uint32_t n = 0, n_parts;
   for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
-    tn_object_part *parts;
-    uint32_t n_parts;
     if (!driver->training->parts[i]) continue;
-    if (!emit_part(driver, options, i, arena, &parts, &n_parts)) return false;
-    for (uint32_t k = 0; k < n_parts; k++) TN_VEC_PUSH(arena, &all, parts[k]);
+    programs[n] = driver->training->parts[i]->program;
+    each[n++] = options_of(driver, options, i);
   }
-  tn_object_part record;
-  if (!make_record(driver, options->prefix, arena, &record)) return false;
-  TN_VEC_PUSH(arena, &all, record);
-  *out_parts = all.data;
-  *out_n_parts = (uint32_t)all.n;
+  if (!driver->backend->emit_all(driver->ctx, &driver->machine, programs, each, n, options->prefix, arena, &parts,
+                                 &n_parts) ||
+      !make_record(driver, options->prefix, arena, &record))
+    return false;
+  *out_n_parts = n_parts + 1;
+  *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
+  memcpy(*out_parts, parts, n_parts * sizeof(*parts));
+  (*out_parts)[n_parts] = record;
   return true;
 }

@@ -28,6 +28,21 @@ static const char *plain_name(tn_sema *s, const char *prefix, const char *name) 
   return tn_name(s->ctx, out.data);
 }
 
+/* Whether every use of the constant is a statistic, such as the mean of a batch_norm: kept, never trained. */
+static bool is_statistic(const tn_block *block, const tn_const *constant) {
+  bool any = false;
+  for (const tn_node *node = block->first; node; node = node->next) {
+    const tn_value *value = node->n_results == 1 ? node->results[0] : NULL;
+    if (!value || tn_value_const(value) != constant) continue;
+    for (const tn_use *use = value->uses; use; use = use->next) {
+      const tn_opdef *op = use->user->op;
+      if (use->index >= op->n_operands || op->operands[use->index].role != TN_ROLE_STATE) return false;
+      any = true;
+    }
+  }
+  return any;
+}
+
 static void add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner, tn_loc loc) {
   for (size_t i = 0; i < part->weights.n; i++) {
     const tn_onnx_weight *row = &part->weights.data[i];
@@ -35,7 +50,8 @@ static void add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner
     if (tn_map_has(&owner->weights, path)) continue;
     tn_weight *weight = TN_NEW(s->arena, tn_weight);
     *weight = (tn_weight){.path = path, .constant = row->constant, .type = row->constant->type,
-                          .init = {.kind = TN_INIT_FROM}, .loc = loc};
+                          .is_buffer = is_statistic(s->func->body, row->constant), .init = {.kind = TN_INIT_FROM},
+                          .loc = loc};
     weight->axes = TN_NEW_N(s->arena, tn_axis, weight->type->ndim);
     for (uint32_t k = 0; k < weight->type->ndim; k++) weight->axes[k] = tn_axis_plain(weight->type->dims[k], loc);
     tn_map_set(&owner->weights, path, weight);

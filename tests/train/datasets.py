@@ -1,4 +1,5 @@
 """Real tables for tests of training: those that scikit-learn's package ships, with a line of names in front.
+usage: datasets.py FOLDER
 
 fetch(folder) makes iris.csv, wine.csv, breast_cancer.csv and digits.csv there, and returns False where the package
 cannot be fetched. Files that exist are kept. Only the package's data are read; nothing of it is installed.
@@ -40,3 +41,7 @@ def fetch(folder):
                 f.write("\n".join([",".join(columns), *lines]) + "\n")
             os.replace(temporary, os.path.join(folder, name))
     return True
+
+
+if __name__ == "__main__":
+    sys.exit(0 if fetch(sys.argv[1]) else 1)

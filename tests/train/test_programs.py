@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import datasets
-from common import BUILD, Count
+from common import BUILD, HERE, Count
 
 TENON = os.path.join(BUILD, "bin", "tenon")
 TABLES = os.path.join(BUILD, "..", "datasets")
@@ -26,17 +26,6 @@ train Mlp on iris {
   optimizer = adamw(lr: 0.01); batch = 32; epochs = 60; seed = 1
   every 1 epochs { eval(valid) }
   stop when stalled(valid.loss, for: 10)
-}
-"""
-CANCER = """
-data cancer = csv("breast_cancer.csv", target: "benign", split: (train: 0.7, valid: 0.15, test: 0.15), shuffle: 1)
-model Net(x: f32[B, 30]) -> f32[B, 1] =
-  x |> standardize |> linear(64) |> relu |> linear(64) |> relu |> linear(1)
-train Net on cancer {
-  loss = bce(out, y); metrics = (acc: accuracy(out, y))
-  optimizer = adam(lr: 1e-3); batch = 32; epochs = 50
-  every 1 epochs { eval(valid), checkpoint(best: valid.loss) }
-  stop when stalled(valid.loss, for: 5)
 }
 """
 DIGITS = """
@@ -108,7 +97,8 @@ def mean_of_seeds(source, split, least, seeds=(1, 2, 3)):
 
 
 def test_cancer():
-    return mean_of_seeds(CANCER, "test", 0.95)
+    with open(os.path.join(HERE, "..", "..", "examples", "breast_cancer.tn")) as f:
+        return mean_of_seeds(f.read(), "test", 0.95)
 
 
 def test_digits():

@@ -5,9 +5,10 @@
 
 /* <prefix>_kernel_<signature>. With debugging information the kernel's name stands before that, for tools that read the
  * symbol table only. */
-static char *kernel_symbol(tn_arena *arena, const tn_emit_options *options, const tn_kernel *kernel) {
+static char *kernel_symbol(tn_arena *arena, const tn_batch_plan *plan, const tn_kernel *kernel) {
+  const tn_emit_options *options = plan->options;
   tn_buf name = tn_buf_create(arena);
-  tn_buf_printf(&name, "%s_kernel_", options->prefix);
+  tn_buf_printf(&name, "%s_kernel_", plan->kernel_prefix);
   for (const char *c = kernel->name; options->debug != NULL && *c != 0; c++) {
     bool is_plain = (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
     tn_buf_putc(&name, is_plain ? *c : '_');
@@ -17,22 +18,22 @@ static char *kernel_symbol(tn_arena *arena, const tn_emit_options *options, cons
   return name.data;
 }
 
-tn_batch_plan tn_batch_plan_of(tn_ctx *ctx, tn_arena *arena, const tn_target *target, const tn_program *program,
-                               const tn_emit_options *options) {
-  (void)ctx;
-  tn_batch_plan plan = {.program = program, .options = options, .target = target};
+tn_batch_plan tn_batch_plan_of(tn_arena *arena, const tn_target *target, const tn_program *program,
+                               const tn_emit_options *options, tn_batch_kernels *kernels) {
+  tn_batch_plan plan = {.program = program, .options = options, .target = target,
+                        .kernel_prefix = kernels ? kernels->prefix : options->prefix};
   plan.debug = tn_debug_lines_of(arena, program, options->debug);
   tn_steps steps = tn_program_all_steps(program, arena);
   const char **names = TN_NEW_N(arena, const char *, steps.n);
-  tn_map known = tn_map_create(arena);
+  tn_map own = tn_map_create(arena), *known = kernels ? &kernels->known : &own;
   for (size_t i = 0; i < steps.n; i++) {
     const tn_step *step = steps.data[i];
     if (step->kind != TN_STEP_KERNEL) continue;
     uint64_t signature = step->kernel->signature;
-    char *name = tn_map_get_u64(&known, signature);
+    char *name = tn_map_get_u64(known, signature);
     if (name == NULL) {
-      name = kernel_symbol(arena, options, step->kernel);
-      tn_map_set_u64(&known, signature, name);
+      name = kernel_symbol(known->arena, &plan, step->kernel);
+      tn_map_set_u64(known, signature, name);
       TN_VEC_PUSH(arena, &plan.distinct, step);
     }
     names[i] = name;
@@ -57,7 +58,7 @@ const char *tn_batch_title(const tn_batch_plan *plan, uint32_t unit, tn_arena *a
 static bool lower_kernel(tn_lower *l, const tn_batch_plan *plan, const tn_step *step) {
   tn_tile_func *tile;
   if (!tn_tile_generate(l->ctx, plan->target, step->kernel, l->arena, &tile)) return false;
-  tn_lower_kernel(l, tile, kernel_symbol(l->arena, plan->options, step->kernel));
+  tn_lower_kernel(l, tile, kernel_symbol(l->arena, plan, step->kernel));
   return true;
 }
 

@@ -35,10 +35,26 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
                  tn_arena *arena, tn_object_part **out_parts, uint32_t *out_n_parts) {
   if (!tn_program_check_sizes(ctx, program)) return false;
   start_llvm();
-  tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
+  tn_batch_plan plan = tn_batch_plan_of(arena, target, program, options, NULL);
   *out_n_parts = plan.n_batches + 1;
   *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
-  return tn_batch_compile_all(ctx, &plan, arena, *out_parts);
+  return tn_batch_compile_all(ctx, &plan, 1, arena, *out_parts);
+}
+
+static bool emit_all(tn_ctx *ctx, const tn_target *target, const tn_program *const *programs,
+                     const tn_emit_options *options, uint32_t n, const char *prefix, tn_arena *arena,
+                     tn_object_part **out_parts, uint32_t *out_n_parts) {
+  tn_batch_kernels kernels = {prefix, tn_map_create(arena)};
+  tn_batch_plan *plans = TN_NEW_N(arena, tn_batch_plan, n);
+  start_llvm();
+  *out_n_parts = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (!tn_program_check_sizes(ctx, programs[i])) return false;
+    plans[i] = tn_batch_plan_of(arena, target, programs[i], &options[i], &kernels);
+    *out_n_parts += plans[i].n_batches + 1;
+  }
+  *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
+  return tn_batch_compile_all(ctx, plans, n, arena, *out_parts);
 }
 
 static bool emit_choice(tn_ctx *ctx, const tn_target *target, const tn_program *program, const tn_emit_options *options,
@@ -85,7 +101,7 @@ static bool emit_text(tn_ctx *ctx, const tn_target *target, const tn_program *pr
                       const tn_emit_options *options, uint32_t level, tn_buf *out) {
   start_llvm();
   tn_arena *arena = tn_arena_create_scratch(ctx->arena);
-  tn_batch_plan plan = tn_batch_plan_of(ctx, arena, target, program, options);
+  tn_batch_plan plan = tn_batch_plan_of(arena, target, program, options, NULL);
   bool ok = level == TN_CPU_TILES || tn_program_check_sizes(ctx, program);
   if (level == TN_CPU_TILES) ok = print_tiles(ctx, &plan, arena, out);
   else
@@ -107,5 +123,5 @@ static bool compile_tile(tn_ctx *ctx, const tn_target *target, const tn_tile_fun
 }
 
 __attribute__((visibility("default"))) const tn_cpu_code tn_cpu_code_table = {
-    .version = TN_CPU_CODE_VERSION, .host = describe_host, .emit = emit, .emit_text = emit_text,
-    .emit_choice = emit_choice, .compile_tile = compile_tile};
+    .version = TN_CPU_CODE_VERSION, .host = describe_host, .emit = emit, .emit_all = emit_all,
+    .emit_text = emit_text, .emit_choice = emit_choice, .compile_tile = compile_tile};

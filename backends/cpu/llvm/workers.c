@@ -32,9 +32,20 @@ enum { CHILD_FAULT = 70, CHILD_RESOURCE = 71 };
 typedef struct child {
   pid_t pid; /* 0: none */
   int fd;
+  const tn_batch_plan *plan;
   uint32_t unit;
+  tn_object_part *out;
   TN_VEC(char) input;
 } child;
+
+/* The units of several plans, in order. */
+typedef struct work {
+  tn_ctx *ctx;
+  tn_arena *arena;
+  const tn_batch_plan *plans;
+  uint32_t n_units;
+  tn_object_part *out; /* n_units */
+} work;
 
 static bool write_all(int fd, const void *data, size_t bytes) {
   const char *at = data;
@@ -129,7 +140,18 @@ static void run_child(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, int
   _exit(0);
 }
 
-static bool start(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, child *c) {
+/* The plan of unit number `index` of all, and its number there. */
+static const tn_batch_plan *find_unit(const work *w, uint32_t index, uint32_t *out_unit) {
+  const tn_batch_plan *plan = w->plans;
+  for (; index > plan->n_batches; plan++) index -= plan->n_batches + 1;
+  *out_unit = index;
+  return plan;
+}
+
+static bool start(const work *w, uint32_t index, child *c) {
+  tn_ctx *ctx = w->ctx;
+  uint32_t unit;
+  const tn_batch_plan *plan = find_unit(w, index, &unit);
   int ends[2];
   if (pipe(ends) != 0) return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot make a pipe: %s", strerror(errno));
   pid_t parent = getpid(), pid = fork();
@@ -142,7 +164,7 @@ static bool start(tn_ctx *ctx, const tn_batch_plan *plan, uint32_t unit, child *
     close(ends[0]);
     return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot start a process: %s", strerror(errno));
   }
-  *c = (child){.pid = pid, .fd = ends[0], .unit = unit};
+  *c = (child){.pid = pid, .fd = ends[0], .plan = plan, .unit = unit, .out = &w->out[index]};
   return true;
 }
 
@@ -155,8 +177,7 @@ static void repeat_diag(tn_ctx *ctx, const record *head, const char *text) {
 }
 
 /* Takes apart what a child sent. True when it sent an object. */
-static bool read_records(tn_ctx *ctx, const tn_batch_plan *plan, const child *c, tn_arena *arena,
-                         tn_object_part *out, bool *out_explained) {
+static bool read_records(tn_ctx *ctx, const child *c, tn_arena *arena, bool *out_explained) {
   size_t at = 0;
   record head;
   while (c->input.n - at >= sizeof(head)) {
@@ -166,12 +187,12 @@ static bool read_records(tn_ctx *ctx, const tn_batch_plan *plan, const child *c,
     const char *data = c->input.data + at;
     at += head.bytes;
     if (head.kind == RECORD_OBJECT) {
-      *out = (tn_object_part){tn_arena_copy(arena, data, head.bytes), head.bytes, head.stack_bytes};
+      *c->out = (tn_object_part){tn_arena_copy(arena, data, head.bytes), head.bytes, head.stack_bytes};
       return true;
     }
     *out_explained = true;
     if (head.kind == RECORD_DIAG) repeat_diag(ctx, &head, data);
-    else tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM gave up: %.*s", tn_batch_title(plan, c->unit, arena),
+    else tn_error(ctx, TN_LOC_NONE, TN_E_BACKEND, "%s: LLVM gave up: %.*s", tn_batch_title(c->plan, c->unit, arena),
                   (int)head.bytes, data);
   }
   return false;
@@ -196,15 +217,15 @@ static bool report_end(tn_ctx *ctx, const tn_batch_plan *plan, const char *title
   return false;
 }
 
-static bool finish(tn_ctx *ctx, const tn_batch_plan *plan, child *c, tn_arena *arena, tn_object_part *out) {
+static bool finish(tn_ctx *ctx, child *c, tn_arena *arena) {
   int status = 0;
   close(c->fd);
   while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
   c->pid = 0;
   bool explained = false;
-  if (read_records(ctx, plan, c, arena, out, &explained) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+  if (read_records(ctx, c, arena, &explained) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return true;
-  return !explained && report_end(ctx, plan, tn_batch_title(plan, c->unit, arena), status);
+  return !explained && report_end(ctx, c->plan, tn_batch_title(c->plan, c->unit, arena), status);
 }
 
 /* Reads what is there; false at the end of the stream. */
@@ -221,16 +242,15 @@ static bool receive(child *c, tn_arena *arena) {
 }
 
 /* Waits for one child to send or end; those that ended leave their object. */
-static bool serve(tn_ctx *ctx, const tn_batch_plan *plan, child *children, uint32_t n, tn_arena *arena,
-                  tn_object_part *out) {
-  struct pollfd *fds = TN_NEW_N(arena, struct pollfd, n);
+static bool serve(const work *w, child *children, uint32_t n) {
+  struct pollfd *fds = TN_NEW_N(w->arena, struct pollfd, n);
   for (uint32_t i = 0; i < n; i++) fds[i] = (struct pollfd){children[i].pid == 0 ? -1 : children[i].fd, POLLIN, 0};
   if (poll(fds, n, -1) < 0 && errno != EINTR)
-    return tn_error(ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot wait for processes: %s", strerror(errno));
+    return tn_error(w->ctx, TN_LOC_NONE, TN_E_RESOURCE, "cannot wait for processes: %s", strerror(errno));
   bool ok = true;
   for (uint32_t i = 0; i < n; i++) {
-    if (children[i].pid == 0 || fds[i].revents == 0 || receive(&children[i], arena)) continue;
-    ok &= finish(ctx, plan, &children[i], arena, &out[children[i].unit]);
+    if (children[i].pid == 0 || fds[i].revents == 0 || receive(&children[i], w->arena)) continue;
+    ok &= finish(w->ctx, &children[i], w->arena);
   }
   return ok;
 }
@@ -241,32 +261,35 @@ static uint32_t count_running(const child *children, uint32_t n) {
   return running;
 }
 
-static void tell(const tn_ctx *ctx, const tn_batch_plan *plan, uint32_t done) {
-  tn_progress_tell(ctx, "generating code", done, plan->n_batches + 1);
-}
+static void tell(const work *w, uint32_t done) { tn_progress_tell(w->ctx, "generating code", done, w->n_units); }
 
-static bool compile_here(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out) {
+static bool compile_here(const work *w) {
   bool ok = true;
-  for (uint32_t unit = 0; unit <= plan->n_batches; unit++) {
-    tell(ctx, plan, unit);
-    ok &= tn_batch_compile(ctx, plan, unit, arena, &out[unit]);
+  for (uint32_t index = 0; index < w->n_units; index++) {
+    uint32_t unit;
+    const tn_batch_plan *plan = find_unit(w, index, &unit);
+    tell(w, index);
+    ok &= tn_batch_compile(w->ctx, plan, unit, w->arena, &w->out[index]);
   }
   return ok;
 }
 
-bool tn_batch_compile_all(tn_ctx *ctx, const tn_batch_plan *plan, tn_arena *arena, tn_object_part *out) {
-  uint32_t n = plan->options->n_workers, next = 0, n_units = plan->n_batches + 1;
-  if (n == 0) return compile_here(ctx, plan, arena, out);
+bool tn_batch_compile_all(tn_ctx *ctx, const tn_batch_plan *plans, uint32_t n_plans, tn_arena *arena,
+                          tn_object_part *out) {
+  work w = {.ctx = ctx, .arena = arena, .plans = plans, .out = out};
+  uint32_t n = plans->options->n_workers, next = 0;
+  for (uint32_t i = 0; i < n_plans; i++) w.n_units += plans[i].n_batches + 1;
+  if (n == 0) return compile_here(&w);
   child *children = TN_NEW_N(arena, child, n);
   bool ok = true;
-  while (next < n_units || count_running(children, n) > 0) {
-    for (uint32_t i = 0; i < n && next < n_units; i++) {
+  while (next < w.n_units || count_running(children, n) > 0) {
+    for (uint32_t i = 0; i < n && next < w.n_units; i++) {
       if (children[i].pid != 0) continue;
-      if (start(ctx, plan, next, &children[i])) next++;
-      else next = n_units, ok = false;
+      if (start(&w, next, &children[i])) next++;
+      else next = w.n_units, ok = false;
     }
-    tell(ctx, plan, next - count_running(children, n));
-    if (count_running(children, n) > 0) ok &= serve(ctx, plan, children, n, arena, out);
+    tell(&w, next - count_running(children, n));
+    if (count_running(children, n) > 0) ok &= serve(&w, children, n);
   }
   return ok;
 }
