@@ -169,9 +169,18 @@ static bool walk_name(chain *h, const tn_ast_expr *e) {
   return true;
 }
 
+/* A key inside of a key of a line of JSON. */
+static bool walk_member(chain *h, const tn_ast_expr *e) {
+  tn_buf name = tn_buf_create(h->job->s->arena);
+  tn_ast_print_expr(e, &name);
+  add_column(h, tn_name(h->job->s->ctx, name.data));
+  return true;
+}
+
 static bool walk(chain *h, const tn_ast_expr *e) {
   switch (e->kind) {
     case TN_AST_NAME: return walk_name(h, e);
+    case TN_AST_MEMBER: return walk_member(h, e);
     case TN_AST_CALL: return walk_call(h, e, 0);
     case TN_AST_UNARY:
     case TN_AST_BINARY: return walk_operator(h, e);

@@ -25,7 +25,7 @@ static bool check_settings(const tn_job *job) {
 }
 
 /* Sources and functions of fields that the runtime has (runtime/train). */
-static const char sources[] = "csv tsv";
+static const char sources[] = "csv tsv npy npz idx images jsonl";
 static const char functions[] = "minmax impute clip_outliers one_hot bins log log1p sqrt abs";
 
 bool tn_job_check_function(const tn_job *job, const char *name, tn_loc loc) {

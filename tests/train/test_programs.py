@@ -138,6 +138,39 @@ def test_settings():
     return None if steps and steps[-1] == "7" else "steps: " + text[-300:]
 
 
+ARRAYS = """
+data d = npz("d.npz", split: (train: 0.8, valid: 0.2)) {
+  x: f32[8]   = x
+  y: class[3] = y
+  v: f32[2]   = v
+}
+model Two(x: f32[B, 8]) -> (f32[B, 3], f32[B, 2]) {
+  let h = x |> linear(32) |> relu
+  return (h |> linear(3), h |> linear(2))
+}
+train Two on d {
+  let (kind, value) = out
+  loss    = cross_entropy(kind, y, smoothing: 0.1) + 0.5 * mse(value, v)
+  metrics = (acc: accuracy(kind, y), rmse: rmse(value, v), far: mean(abs(value - v)))
+  optimizer = adam(lr: 0.01); steps = 300; batch = 50
+  every 100 steps { eval(valid), checkpoint(best: valid.acc) }
+}
+"""
+
+
+def test_arrays():
+    """A result of two parts, fields of three kinds, and a metric that is an expression of its own."""
+    folder = Folder(ARRAYS)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 8)).astype(np.float32)
+    np.savez(os.path.join(folder.path, "d.npz"), x=x, y=np.argmax(x[:, :3], 1).astype(np.int64),
+             v=x[:, 3:5] - x[:, 5:7])
+    folder.make()
+    folder.run("./m", "train")
+    accuracy, far, rmse = (folder.score("valid", name) for name in ("acc", "far", "rmse"))
+    return None if accuracy > 0.9 and far < rmse < 0.3 else "acc %g, far %g, rmse %g" % (accuracy, far, rmse)
+
+
 def small_onnx(path):
     rng = np.random.default_rng(1)
     first, second = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 32), (32, 3)))
@@ -181,7 +214,7 @@ def test_onnx():
 
 def main():
     count = Count()
-    tests = [test_verbs, test_settings, test_onnx, test_cancer, test_digits]
+    tests = [test_verbs, test_settings, test_arrays, test_onnx, test_cancer, test_digits]
     if not datasets.fetch(TABLES):
         count.skipped = len(tests)
         return count.finish()
