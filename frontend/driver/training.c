@@ -25,7 +25,8 @@ static bool refuse(tn_driver *driver, const char *what) {
 
 static bool check_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
-  if (o->make != TN_MAKE_EXECUTABLE || o->with_main) return refuse(driver, "it is an executable, no library or object");
+  bool has_main = o->make == TN_MAKE_EXECUTABLE || (o->make == TN_MAKE_OBJECT && o->with_main);
+  if (!has_main) return refuse(driver, "it is an executable, no library or object");
   if (o->march.n > 1) return refuse(driver, "one -march only");
   if (o->debug) return refuse(driver, "-g leads to the text of one model's code");
   if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
@@ -64,6 +65,7 @@ static tn_driver *make_part(tn_driver *driver, tn_module *module, bool is_first)
     part = TN_NEW(driver->ctx->arena, tn_driver);
     *part = (tn_driver){.ctx = driver->ctx, .argc = driver->argc, .argv = driver->argv, .options = driver->options,
                         .input = driver->input, .march = driver->march};
+    part->options.verbose = false; /* the step tells of the machine */
     TN_VEC_PUSH(driver->ctx->arena, &driver->variants, part);
   }
   part->module = module;

@@ -129,6 +129,9 @@ const tn_ast_stmt *tn_setting_of(const tn_ast_body *body, const char *name);
 /* test.c: its lets and requires, which are run. */
 void tn_test_check(tn_block_check *c, const tn_ast_item *item);
 void tn_train_check(tn_block_check *c, const tn_ast_item *item);
+/* The loss, and a metric, as they are in c's frame; NULL: reported, or not known. */
+tn_datum *tn_train_loss(const tn_block_check *c, const tn_ast_expr *e);
+tn_datum *tn_train_metric(const tn_block_check *c, const tn_ast_arg *arg);
 /* The names of the loss in c's frame: out, and the fields that no input bears, as inputs of the session's function. */
 void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields);
 /* A field as an input of the session's function: its shape with the batch in front. */

@@ -61,6 +61,9 @@ bool tn_job_plan_chain(const tn_job *job, tn_tables *plan, const tn_job_field *f
 /* job_weights.c: roles, groups */
 bool tn_job_find_weights(tn_job *job);
 void tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_precision.c: bf16, f16 or f32; the loss scale. */
+tn_dtype tn_job_precision(const tn_job *job);
+bool tn_job_plan_precision(const tn_job *job, tnrt_training *head);
 /* job_rates.c */
 /* Optimiser and clipping; the weights are left out. */
 bool tn_job_train_plan(const tn_job *job, tn_train_plan *out);

@@ -66,9 +66,8 @@ static bool declare_names(tn_job *job) {
 static tn_value *make_loss(tn_job *job) {
   const tn_ast_expr *e = tn_setting_of(job->train->body, "loss")->value;
   tn_loc_push(job->s->ctx, e->loc);
-  const tn_datum *loss = tn_eval_expr(job->c.frame, e);
-  tn_value *value = loss && loss->kind == TN_DATUM_TENSOR ? loss->tensor.value : NULL;
-  value = tn_build_cast(&job->s->build, value, TN_F32);
+  const tn_datum *loss = tn_train_loss(&job->c, e);
+  tn_value *value = tn_build_cast(&job->s->build, loss ? loss->tensor.value : NULL, TN_F32);
   tn_loc_pop(job->s->ctx);
   return value;
 }
@@ -88,7 +87,7 @@ static tn_datum *as_mean(tn_job *job, const tn_datum *d) {
 
 static bool make_metric(tn_job *job, tn_tables *plan, const tn_ast_arg *arg, results *r, tnrt_metric *out) {
   tn_loc_push(job->s->ctx, arg->value->loc);
-  const tn_datum *d = tn_eval_expr(job->c.frame, arg->value);
+  const tn_datum *d = tn_train_metric(&job->c, arg);
   if (d && d->kind == TN_DATUM_TENSOR) d = as_mean(job, d);
   tn_loc_pop(job->s->ctx);
   if (!d || d->kind != TN_DATUM_METRIC) return false;
@@ -104,9 +103,14 @@ static bool make_metric(tn_job *job, tn_tables *plan, const tn_ast_arg *arg, res
 
 /* --- The models --- */
 
-bool tn_job_make_predict(tn_job *job) {
-  return tn_train_lift(job->s->func, train_weights(job), (uint32_t)job->weights.n);
+/* What the precision asks for, and weights as parameters. */
+static bool finish(tn_job *job, const tn_train_weight *weights) {
+  tn_dtype dtype = tn_job_precision(job);
+  return (dtype == TN_F32 || tn_train_narrow(job->s->func, dtype)) &&
+         tn_train_lift(job->s->func, weights, (uint32_t)job->weights.n);
 }
+
+bool tn_job_make_predict(tn_job *job) { return finish(job, train_weights(job)); }
 
 bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head) {
   results r = {0};
@@ -123,7 +127,7 @@ bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head) {
   put_results(job, &r);
   head->n_metrics = (uint32_t)n;
   head->metrics = (uint32_t)tn_tables_add(plan, rows, n, sizeof(*rows));
-  return tn_train_lift(job->s->func, train_weights(job), (uint32_t)job->weights.n);
+  return finish(job, train_weights(job));
 }
 
 /* The next value of a running statistic. */
@@ -147,7 +151,7 @@ bool tn_job_make_step(tn_job *job, bool only_gradients) {
   put_results(job, &r);
   plan.weights = train_weights(job);
   plan.n_weights = (uint32_t)job->weights.n;
-  return tn_train_lift(job->s->func, plan.weights, plan.n_weights) &&
+  return finish(job, plan.weights) &&
          (only_gradients ? tn_train_grad : tn_train_step)(job->s->func, &plan, job->mode.noise);
 }
 

@@ -44,7 +44,8 @@ bool tn_job_train_plan(const tn_job *job, tn_train_plan *out) {
   o->decay = tn_block_call_number(&call, "decay");
   o->l1 = tn_block_call_number(&call, "l1");
   read_clip(job, out);
-  out->has_norm = out->clip == TN_CLIP_NORM || reacts(job, "nan");
+  out->has_loss_scale = tn_job_precision(job) == TN_F16;
+  out->has_norm = out->clip == TN_CLIP_NORM || out->has_loss_scale || reacts(job, "nan");
   return true;
 }
 

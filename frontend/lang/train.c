@@ -126,15 +126,25 @@ static void mark_used(const tn_ast_body *body, tn_data_fields *fields) {
 
 /* --- Loss and metrics --- */
 
-static void check_loss(const tn_block_check *c, const tn_ast_stmt *stmt) {
-  const tn_datum *loss = tn_eval_expr(c->frame, stmt->value);
-  if (!loss) return;
+tn_datum *tn_train_loss(const tn_block_check *c, const tn_ast_expr *e) {
+  tn_datum *loss = tn_eval_expr(c->frame, e);
+  if (!loss) return NULL;
   bool is_scalar = loss->kind == TN_DATUM_TENSOR && tn_datum_ndim(loss) == 0 &&
                    tn_dtype_is_float(tn_datum_dtype(loss));
-  if (is_scalar) return;
-  tn_error(c->s->ctx, stmt->value->loc, TN_E_LANG_LOSS, "the loss is one number of a batch, found %s",
+  if (is_scalar) return loss;
+  tn_error(c->s->ctx, e->loc, TN_E_LANG_LOSS, "the loss is one number of a batch, found %s",
            tn_datum_describe(c->s, loss));
   if (loss->kind == TN_DATUM_TENSOR) tn_help(c->s->ctx, "mean(...) or sum(...) makes one number of it");
+  return NULL;
+}
+
+tn_datum *tn_train_metric(const tn_block_check *c, const tn_ast_arg *arg) {
+  tn_datum *metric = tn_eval_expr(c->frame, arg->value);
+  if (!metric || metric->kind == TN_DATUM_METRIC) return metric;
+  if (metric->kind == TN_DATUM_TENSOR && tn_datum_ndim(metric) == 0) return metric;
+  tn_error(c->s->ctx, arg->value->loc, TN_E_LANG_LOSS, "metric '%s' is not one number, found %s", arg->name.text,
+           tn_datum_describe(c->s, metric));
+  return NULL;
 }
 
 static void check_metric(const tn_block_check *c, const tn_ast_arg *arg) {
@@ -146,11 +156,7 @@ static void check_metric(const tn_block_check *c, const tn_ast_arg *arg) {
     tn_error(c->s->ctx, arg->loc, TN_E_LANG_DOUBLE, "'loss' is measured always; a metric needs another name");
     return;
   }
-  const tn_datum *metric = tn_eval_expr(c->frame, arg->value);
-  if (!metric || metric->kind == TN_DATUM_METRIC) return;
-  if (metric->kind == TN_DATUM_TENSOR && tn_datum_ndim(metric) == 0) return;
-  tn_error(c->s->ctx, arg->value->loc, TN_E_LANG_LOSS, "metric '%s' is not one number, found %s", arg->name.text,
-           tn_datum_describe(c->s, metric));
+  tn_train_metric(c, arg);
 }
 
 static void check_metrics(const tn_block_check *c, const tn_ast_stmt *stmt) {
@@ -175,7 +181,7 @@ static void check_expressions(const tn_block_check *c, const tn_ast_body *body) 
   for (size_t i = 0; i < body->stmts.n; i++)
     if (body->stmts.data[i]->kind == TN_AST_LET) tn_let_run(c->frame, body->stmts.data[i]);
   const tn_ast_stmt *loss = tn_setting_of(body, "loss"), *metrics = tn_setting_of(body, "metrics");
-  if (loss) check_loss(c, loss);
+  if (loss) tn_train_loss(c, loss->value);
   if (metrics) check_metrics(c, metrics);
 }
 

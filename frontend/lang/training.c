@@ -77,6 +77,7 @@ static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
   ok = tn_job_plan_fields(job, plan, head) && ok;
   ok = tn_job_plan_source(job, plan, &head->source) && ok;
   ok = tn_job_plan_rates(job, plan, head) && ok;
+  ok = tn_job_plan_precision(job, head) && ok;
   ok = tn_job_plan_events(job, plan, head) && ok;
   return plan_settings(job, head) && ok;
 }

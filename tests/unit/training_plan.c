@@ -225,6 +225,24 @@ static void test_chains(void **state) {
   end(&f);
 }
 
+/* --- Precision --- */
+
+static void test_precision(void **state) {
+  fixture f;
+  (void)state;
+  train(&f, "data d = npz(\"d.npz\")\nmodel M(x: f32[B, 4]) -> f32[B, 3] = x |> linear(3)\n"
+            "train M on d { loss = mse(out, y); steps = 1; precision = f16(loss_scale: dynamic(1024)) }\n");
+  assert_true(f.ok);
+  assert_true(f.plan->loss_scale == 1024 && f.plan->is_scale_dynamic && f.plan->has_norm);
+  const tnrt_field *fields = at(&f, f.plan->fields);
+  assert_true(fields[1].ndim == 1 && fields[1].extents[0] == 3 && fields[1].n_classes == 0);
+  end(&f);
+  train(&f, "data d = npz(\"d.npz\")\nmodel M(x: f32[B, 4]) -> f32[B, 3] = x |> linear(3)\n"
+            "train M on d { loss = mse(out, y); steps = 1; precision = bf16() }\n");
+  assert_true(f.ok && f.plan->loss_scale == 0 && !f.plan->has_norm);
+  end(&f);
+}
+
 /* --- What is refused --- */
 
 static void refused(const char *settings, const char *message) {
@@ -241,9 +259,10 @@ static void refused(const char *settings, const char *message) {
 
 static void test_refused(void **state) {
   (void)state;
-  refused("precision = bf16(master: f32)", "'precision' other than f32, is not there yet");
+  refused("precision = bf16(master: bf16)", "weights kept as bf16, is not there yet");
   refused("remat = all", "'remat' other than none, is not there yet");
   refused("reproducible = world", "'reproducible = world', is not there yet");
+  refused("metrics = (acc: (out, y))", "metric 'acc' is not one number, found a tuple of 2");
   refused("freeze \"*\"", "M has no weight that is trained: all are frozen");
 }
 
@@ -251,7 +270,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_fields),     cmocka_unit_test(test_weights), cmocka_unit_test(test_settings),
       cmocka_unit_test(test_events),     cmocka_unit_test(test_conditions), cmocka_unit_test(test_models),
-      cmocka_unit_test(test_chains),     cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_chains),     cmocka_unit_test(test_refused), cmocka_unit_test(test_precision),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
