@@ -24,22 +24,27 @@ static bool check_settings(const tn_job *job) {
   return ok;
 }
 
-/* Sources and functions of fields that the runtime has (runtime/train). */
-static const char sources[] = "csv tsv npy npz idx images jsonl";
-static const char functions[] = "minmax impute clip_outliers one_hot bins log log1p sqrt abs";
-
+/* Functions of fields that the runtime lacks (runtime/train/chain.c). */
 bool tn_job_check_function(const tn_job *job, const char *name, tn_loc loc) {
-  if (tn_words_have(functions, name)) return true;
+  static const char missing[] = "bpe wordpiece";
+  if (!tn_words_have(missing, name)) return true;
   return tn_job_not_yet(job, loc, "training with '%s' of data", name);
 }
 
-static bool check_data(const tn_job *job) {
-  const char *source = tn_head_name(job->data->value);
-  if (tn_words_have(sources, source)) return true;
-  return tn_job_not_yet(job, job->data->value->loc, "training on data of %s", source);
+static bool check_actions(const tn_job *job) {
+  bool ok = true;
+  for (size_t i = 0; i < job->train->body->stmts.n; i++) {
+    const tn_ast_stmt *stmt = job->train->body->stmts.data[i];
+    for (size_t k = 0; stmt->kind == TN_AST_EVERY && k < stmt->body->stmts.n; k++) {
+      const tn_ast_expr *action = stmt->body->stmts.data[k]->value;
+      if (strcmp(tn_head_name(action), "sample") == 0)
+        ok = tn_job_not_yet(job, action->loc, "the action 'sample'");
+    }
+  }
+  return ok;
 }
 
 bool tn_job_check_limits(const tn_job *job) {
   bool settings = check_settings(job);
-  return check_data(job) && settings;
+  return check_actions(job) && settings;
 }

@@ -190,7 +190,7 @@ static void test_models(void **state) {
 static const char chains[] =
     "data d = tsv(\"d.tsv\", missing: \"?\", bad: drop) {\n"
     "  x: f32[2] = (a, b) |> impute(with: median) |> clip_outliers(2)\n"
-    "  z: f32 = 1 - c / 10 |> log1p\n"
+    "  z: f32 = 1 - c / 10 |> noise(0.5, on: train)\n"
     "  y: class[2] = label\n"
     "}\n"
     "model M(x: f32[B, 2], z: f32[B]) -> f32[B] {\n"
@@ -213,7 +213,7 @@ static void test_chains(void **state) {
   assert_string_equal(text(&f, x[0].text), "median");
   assert_true(fields[1].n_links == 3 && z[0].kind == TNRT_LINK_DIV && z[0].numbers[0] == 10);
   assert_true(z[1].kind == TNRT_LINK_RSUB && z[1].numbers[0] == 1 && z[1].splits == 7);
-  assert_true(z[2].kind == TNRT_LINK_LOG1P && z[2].splits == 7);
+  assert_true(z[2].kind == TNRT_LINK_NOISE && z[2].numbers[0] == 0.5 && z[2].splits == 1u << TNRT_SPLIT_TRAIN);
   assert_string_equal(text(&f, f.plan->source.missing), "?");
   assert_true(f.plan->source.drops_bad && f.plan->source.separator == '\t');
   assert_int_equal(weight(&f, "batchnorm.mean")->role, TNRT_WEIGHT_RUNNING);
