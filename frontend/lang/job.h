@@ -76,7 +76,6 @@ uint32_t tn_job_split(const char *name);
 bool tn_job_plan_events(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_limits.c: settings that this version knows and cannot do are errors. */
 bool tn_job_check_limits(const tn_job *job);
-bool tn_job_check_function(const tn_job *job, const char *name, tn_loc loc); /* of a field's chain */
 /* job_graph.c: the session's function becomes one of the program's models. */
 bool tn_job_make_predict(tn_job *job);
 /* head: its metrics are filled in. */

@@ -106,7 +106,6 @@ static bool walk_call(chain *h, const tn_ast_expr *e, uint32_t n_piped) {
   tn_block_call call;
   if (!tn_block_call_read(&h->job->c, "field", e, n_piped, &call)) return not_yet(h, e);
   const link_row *row = find_row(call.function->name);
-  if (!tn_job_check_function(h->job, row->name, e->loc)) return false;
   tnrt_link link = {.kind = row->kind};
   if (!take_arguments(h, &call, e, &link)) return false;
   for (int i = 0; i < 2; i++)

@@ -24,13 +24,6 @@ static bool check_settings(const tn_job *job) {
   return ok;
 }
 
-/* Functions of fields that the runtime lacks (runtime/train/chain.c). */
-bool tn_job_check_function(const tn_job *job, const char *name, tn_loc loc) {
-  static const char missing[] = "bpe wordpiece";
-  if (!tn_words_have(missing, name)) return true;
-  return tn_job_not_yet(job, loc, "training with '%s' of data", name);
-}
-
 static bool check_actions(const tn_job *job) {
   bool ok = true;
   for (size_t i = 0; i < job->train->body->stmts.n; i++) {
