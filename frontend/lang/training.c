@@ -133,9 +133,7 @@ static bool make_part(program *p, tn_lang_part part) {
 bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
                    tn_lang_training *out) {
   static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE};
-  tn_lang_options quiet = *options;
-  quiet.add_file = NULL;
-  program p = {.ctx = ctx, .path = path, .options = &quiet, .producer = producer,
+  program p = {.ctx = ctx, .path = path, .options = options, .producer = producer,
                .plan = tn_tables_create(ctx->arena), .out = out};
   *out = (tn_lang_training){0};
   size_t before = ctx->n_errors;
