@@ -139,7 +139,7 @@ bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options
   size_t before = ctx->n_errors;
   bool ok = tn_lang_check_again(ctx, path, options);
   for (size_t i = 0; i < TN_ARRAY_LEN(order) && ok; i++) ok = make_part(&p, order[i]) && ctx->n_errors == before;
-  if (ok) tn_lang_plan_onnx(ctx, path, &quiet, producer, &p.plan, &p.head);
+  if (ok) tn_lang_plan_onnx(ctx, path, options, producer, &p.plan, &p.head);
   if (ok && !tn_tables_finish(&p.plan, &p.head))
     ok = tn_error(ctx, TN_LOC_NONE, TN_E_LIMIT, "the plan of the training is longer than 4 GB");
   if (!ok)
