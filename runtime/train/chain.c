@@ -247,6 +247,26 @@ static uint32_t round_float(double x, int exponent_bits, int fraction_bits) {
   return sign | (whole < one ? whole : (uint32_t)(e - 1 + bias) * one + (whole - one));
 }
 
+/* The types of most data have loops of their own: pictures have many elements. */
+void tnrt_elements_read(uint32_t dtype, const void *data, int64_t first, int64_t n, double *out) {
+  const uint8_t *bytes = data;
+  const float *floats = data;
+  const int32_t *integers = data;
+  switch (dtype) {
+    case TNRT_U8:
+      for (int64_t i = 0; i < n; i++) out[i] = bytes[first + i];
+      break;
+    case TNRT_F32:
+      for (int64_t i = 0; i < n; i++) out[i] = (double)floats[first + i];
+      break;
+    case TNRT_I32:
+      for (int64_t i = 0; i < n; i++) out[i] = integers[first + i];
+      break;
+    default:
+      for (int64_t i = 0; i < n; i++) out[i] = tnrt_element(dtype, data, first + i);
+  }
+}
+
 static bool store_integer(double value, double lo, double hi, int bytes, void *out) {
   if (!(value >= lo && value <= hi) || value != floor(value)) return false;
   uint64_t bits = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
@@ -289,6 +309,15 @@ static tnrt_status store_label(const tnrt_chain *chain, tnrt_message *message, c
   return TNRT_OK;
 }
 
+/* Numbers as f32, all finite: false at the first that is not, and nothing is said of the rest. */
+static bool store_floats(const tnrt_value *value, float *out) {
+  for (int64_t i = 0; i < value->count; i++) {
+    out[i] = (float)value->numbers[i];
+    if (!isfinite(out[i])) return false;
+  }
+  return true;
+}
+
 tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, const tnrt_value *value, void *out) {
   const tnrt_field *field = chain->field;
   const char *name = tnrt_plan_text(chain->plan, field->name);
@@ -297,6 +326,7 @@ tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, con
     return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %lld elements, the data %lld", name,
                      (long long)field->count, (long long)value->count);
   tnrt_status status = TNRT_OK;
+  if (field->dtype == TNRT_F32 && !field->n_classes && store_floats(value, out)) return TNRT_OK;
   for (int64_t i = 0; i < value->count && status == TNRT_OK; i++) {
     uint8_t *to = (uint8_t *)out + (size_t)i * bytes;
     if (field->n_classes)

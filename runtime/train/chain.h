@@ -73,6 +73,8 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
 /* The value as the field's elements. TNRT_BAD_INPUT: another count, no class, a number that the type does not hold. */
 tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, const tnrt_value *value, void *out);
 
+/* n elements from `first` on as doubles. */
+void tnrt_elements_read(uint32_t dtype, const void *data, int64_t first, int64_t n, double *out);
 /* One element of a dtype that fields may have; false: it does not hold the value. */
 bool tnrt_element_store(uint32_t dtype, double value, void *out);
 

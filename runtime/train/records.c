@@ -386,7 +386,7 @@ static tnrt_status array_value(const tnrt_records *r, int64_t record, const tnrt
     tnrt_column_record(column, row, &dtype, &out->ndim, &extents, &data);
     int64_t n = tnrt_count_of(out->ndim, extents);
     if (n < 0 || !tnrt_value_reserve(out, out->count + n)) return no_memory(r);
-    for (int64_t k = 0; k < n; k++) out->numbers[out->count + k] = tnrt_element(dtype, data, k);
+    tnrt_elements_read(dtype, data, 0, n, out->numbers + out->count);
     out->count += n;
     for (uint32_t k = 0; k < out->ndim && k < 4; k++) out->extents[k] = extents[k];
   }

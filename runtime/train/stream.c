@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/core/dtype.h"
+#include "runtime/train/chain.h"
 
 tnrt_status tnrt_stream_open(tnrt_message *message, const char *path, uint32_t dtype, tnrt_stream *out) {
   struct stat st;
@@ -38,8 +39,5 @@ void tnrt_stream_close(tnrt_stream *stream) {
 }
 
 void tnrt_stream_read(const tnrt_stream *stream, int64_t at, int64_t n, double *out) {
-  if (stream->dtype == TNRT_U8)
-    for (int64_t i = 0; i < n; i++) out[i] = stream->data[at + i];
-  else
-    for (int64_t i = 0; i < n; i++) out[i] = tnrt_element(stream->dtype, stream->data, at + i);
+  tnrt_elements_read(stream->dtype, stream->data, at, n, out);
 }
