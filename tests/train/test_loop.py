@@ -330,7 +330,7 @@ def test_options(r, _):
     expect(r.run("eval", "--seed=1", wants=1), "'--seed' has no meaning for 'eval'")
     expect(r.run("eval", "--split=all", wants=1), "'all' is none of train, valid, test")
     expect(r.run("eval", "--checkpoint=none.safetensors", wants=1), "none.safetensors")
-    expect(r.run("walk", wants=1), "'walk' is none of train, eval, run, export, ")
+    expect(r.run("walk", wants=1), "'walk' is none of train, eval, run, export, plot, info")
     expect(r.run("run", "--checkpoint-dir=one", wants=1), "run needs --data FILE with records, or --input NAME=FILE")
     expect(r.run("export", "--checkpoint-dir=one", wants=1), "export needs --onnx, --safetensors or --npz")
     text = r.run("--help")
