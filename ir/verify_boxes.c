@@ -92,12 +92,33 @@ static bool is_guarded(tn_guards guards, const tn_dim *p, const tn_dim *q) {
   return false;
 }
 
-/* Some guard x <= y has at most the room that p <= q needs: q - p >= y - x. */
+/* How often the first atoms of dim, which rises with them, are in whole; 0 where they are not there. */
+static int64_t multiple_of(const tn_dim *dim, const tn_dim *whole) {
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    const tn_term *term = &dim->terms[i];
+    if (term->n_atoms == 0) continue;
+    if (term->coefficient <= 0) return 0;
+    for (uint32_t k = 0; k < whole->n_terms; k++) {
+      const tn_term *other = &whole->terms[k];
+      bool same = other->n_atoms == term->n_atoms;
+      for (uint32_t a = 0; same && a < term->n_atoms; a++) same = other->atoms[a] == term->atoms[a];
+      if (same) return other->coefficient / term->coefficient;
+    }
+    return 0;
+  }
+  return 0;
+}
+
+/* Some guard x <= y, once or n times, has at most the room that p <= q needs: q - p >= n * (y - x). */
 static bool is_bounded(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q) {
   const tn_dim *room = tn_dim_sub(ctx, q, p);
   for (size_t i = 0; i < guards.n; i++) {
     const tn_guard *guard = &guards.data[i];
-    if (guard->kind == TN_GUARD_LE && tn_dim_proves_le(ctx, tn_dim_sub(ctx, guard->q, guard->p), room)) return true;
+    if (guard->kind != TN_GUARD_LE) continue;
+    const tn_dim *given = tn_dim_sub(ctx, guard->q, guard->p);
+    if (tn_dim_proves_le(ctx, given, room)) return true;
+    int64_t times = multiple_of(given, room);
+    if (times > 1 && tn_dim_proves_le(ctx, tn_dim_mul_i(ctx, given, times), room)) return true;
   }
   return false;
 }
@@ -283,6 +304,12 @@ static bool read_ends(tn_ctx *ctx, const tn_kernel *kernel, const tn_dim *index,
     *hi = tn_dim_substitute(ctx, *hi, axis->symbol, rises ? last : first);
   }
   *hi = tn_dim_add_i(ctx, *hi, 1);
+  return true;
+}
+
+bool tn_verify_read_ends(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out) {
+  for (uint32_t i = 0; i < read->n_index; i++)
+    if (!read_ends(ctx, kernel, read->index[i], &out->lo[i], &out->hi[i])) return false;
   return true;
 }
 

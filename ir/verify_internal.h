@@ -36,6 +36,9 @@ bool tn_verify_write_box(tn_ctx *ctx, tn_guards guards, const tn_kernel *kernel,
 /* A box that holds all elements that a read takes from its argument; a coordinate that may leave it (with `outside`)
  * counts as its whole axis, one that is not affine as its range. */
 void tn_verify_read_box(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out);
+/* The same, of what the index says alone; false when it is not affine. A coordinate that may leave the argument (with
+ * `outside`) stays in these ends too, which may lie outside themselves. */
+bool tn_verify_read_ends(tn_ctx *ctx, const tn_kernel *kernel, const tn_knode *read, tn_box *out);
 /* True when n boxes of rank ndim fill `whole`, no two of them having an element in common. */
 bool tn_verify_boxes_fill(tn_ctx *ctx, tn_guards guards, const tn_box *boxes, size_t n, const tn_box *whole,
                           uint32_t ndim);

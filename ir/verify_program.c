@@ -253,6 +253,8 @@ static bool read_is_filled(verifier *v, const tn_kernel *kernel, const tn_knode 
   tn_box region;
   tn_verify_read_box(v->ctx, kernel, read, &region);
   if (region_is_filled(v, buffer, &region)) return true;
+  if (read->n_in && tn_verify_read_ends(v->ctx, kernel, read, &region) && region_is_filled(v, buffer, &region))
+    return true;
   const life *l = &v->lives[buffer->id];
   bool plain = buffer->kind != TN_BUFFER_VIEW && read->n_in == 0;
   for (size_t i = 0; plain && i < l->boxes.n; i++)
@@ -333,15 +335,18 @@ static bool reads_apart(verifier *v, const tn_step *step, size_t in, size_t out)
     const tn_knode *from = kernel->nodes.data[i];
     if (from->kind == TN_K_UPDATE && from->arg == out) return false;
     if (from->kind != TN_K_READ || from->arg != in) continue;
-    tn_box source, target;
+    tn_box source, target, ends;
     tn_verify_read_box(v->ctx, kernel, from, &source);
     source = box_in_owner(v, read, &source);
+    if (from->n_in && tn_verify_read_ends(v->ctx, kernel, from, &ends)) ends = box_in_owner(v, read, &ends);
+    else ends = source;
     for (size_t k = 0; k < kernel->nodes.n; k++) {
       const tn_knode *to = kernel->nodes.data[k];
       if (to->kind != TN_K_WRITE || to->arg != out) continue;
       if (!tn_verify_write_box(v->ctx, v->guards, kernel, to, &target)) return false;
       target = box_in_owner(v, written, &target);
       if (!tn_verify_boxes_apart(v->ctx, v->guards, &source, &target, owner_of(read)->type->ndim) &&
+          !tn_verify_boxes_apart(v->ctx, v->guards, &ends, &target, owner_of(read)->type->ndim) &&
           (owner_of(read) != read || !index_is_beside(v, kernel, from, &target)))
         return false;
     }
