@@ -8,6 +8,7 @@ bound of each element. A result that jumps (of a comparison, a rounding to integ
 gives, or what the reference gives when it rounds at each node; where no copy moves an integer it must be equal."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -107,9 +108,11 @@ def run_all(command, graphs, folder, types):
 
 
 class Batch:
-    """graphs: [(index, Graph)], all of one opset."""
+    """graphs: [(index, Graph)], all of one opset. keep: a folder to be made for the files of a failure that no graph
+    has alone."""
 
-    def __init__(self, tenon, graphs, options=(), oracles=True):
+    def __init__(self, tenon, graphs, options=(), oracles=True, keep=None):
+        self.keep = keep
         self.tenon, self.graphs, self.options, self.oracles = tenon, graphs, list(options), oracles
         self.opset = graphs[0][1].opset
         self.findings, self.limited = [], []
@@ -147,6 +150,7 @@ class Batch:
                     self.together([g for g in graphs if g not in first])
                     if len(self.findings) + len(self.limited) == before:
                         self.found("together", graphs[0][0], f"only together with others: {failed}")
+                        self.keep_files(folder, str(failed))
                     return
                 limit = limit_of(getattr(failed, "text", ""))
                 if limit:
@@ -157,6 +161,13 @@ class Batch:
                 return
         for (index, graph), found in zip(graphs, results):
             self.judge(index, graph, found)
+
+    def keep_files(self, folder, why):
+        if not self.keep:
+            return
+        shutil.copytree(folder, self.keep, dirs_exist_ok=True)
+        with open(os.path.join(self.keep, "why.txt"), "w") as f:
+            f.write(why + "\n")
 
     def results(self, graphs, folder):
         named = [(f"g{index}_", graph) for index, graph in graphs]
@@ -205,15 +216,14 @@ class Batch:
         try:
             compiled = run_all([exe, "run"], named, inner, self.types)
             exact = run_all([self.tenon, model, "--eval", "--eval-mode", "exact"], named, inner, self.types)
+            truth = dict(zip(changed, self.truth(list(changed.items()), values, inner)))
         except Refused as refused:
             if len(changed) > 1:
                 for index in changed:
                     self.resize(graphs, {index: changed[index]}, values, files)
-            elif refused.status != 1:  # a refusal by name may be right: the evaluator checks less
+            elif refused.status != 1:  # a refusal by name may be right: the evaluator checks less (no idle branch)
                 self.found("size", next(iter(changed)), str(refused))
             return
-        only = list(changed.items())
-        truth = dict(zip(changed, self.truth(only, values, inner)))
         for (index, graph), mine, reference in zip(graphs, compiled, exact):
             if index in changed:
                 self.resized += 1

@@ -23,9 +23,10 @@ def pairs_of(opset, only=()):
     return [(r.name, t) for r in ROWS.values() if not only or r.op in only or r.name in only for t in r.dtypes(opset)]
 
 
-def leaders(seed, index, opset, n, only):
+def leaders(seed, index, opset, n, only, short):
     """The pairs that a graph must have: the table of pairs in an order of the seed, round and round, so that it fills
-    evenly. The table is that of the newest opset; what this opset lacks gives way to what it has."""
+    evenly. The table is that of the newest opset; what this opset lacks gives way to what it has. Where there are
+    pairs in short, all but one of a graph's are of these."""
     table = pairs_of(28, only) or pairs_of(opset, only)
     here, found = set(pairs_of(opset, only)), []
     for i in range(index * n, index * n + n):
@@ -33,7 +34,12 @@ def leaders(seed, index, opset, n, only):
         order = np.random.default_rng([seed, turn, 77]).permutation(len(table))
         found.append(table[int(order[place])])
     older = sorted(here - set(table))
-    return [p if p in here else older[index % len(older)] if older else None for p in found]
+    found = [p if p in here else older[index % len(older)] if older else None for p in found]
+    wanted = [p for p in short if p in here]
+    for k in range(n - 1 if wanted else 0):
+        turn, place = divmod(index * (n - 1) + k, len(wanted))
+        found[k] = wanted[int(np.random.default_rng([seed, turn, 78]).permutation(len(wanted))[place])]
+    return found
 
 
 def place(b, name, dtype):
@@ -47,12 +53,13 @@ def place(b, name, dtype):
     return False
 
 
-def generate(seed, index, opset, only=()):
-    """(graph, {pair: 1} of what it counts for, pairs that could not be placed), or None where nothing came of it."""
+def generate(seed, index, opset, only=(), short=()):
+    """(graph, {pair: 1} of what it counts for, pairs that could not be placed), or None where nothing came of it.
+    short: pairs that are to lead graphs more often than others."""
     rng = np.random.default_rng([seed, index, 5])
     b = Builder(rng, opset)
     n = int(rng.integers(1, 13))
-    leading = [p for p in leaders(seed, index, opset, 3, only) if p]
+    leading = [p for p in leaders(seed, index, opset, 3, only, short) if p]
     if n == 1:
         leading = leading[:1]
     b.new(b.shape(0, 4), "f32" if b.chance(0.5) else leading[0][1] if leading else "f32")

@@ -2,7 +2,7 @@
 reference evaluator.
 
   run.py BUILD [-j N] [--seed S | --rotate] [--count N] [--first N] [--only OP[,OP...]] [--replay FILE...] [--kept]
-         [--no-reduce] [--save DIR] [--tally FILE] [--table]
+         [--no-reduce] [--save DIR] [--tally FILE] [--short] [--table]
 
 The same seed and number give the same graph. What differs is reduced and printed; --save keeps it as a file that
 --replay runs again."""
@@ -40,7 +40,7 @@ def run_batch(job):
     made, done, missed = [], collections.Counter(), collections.Counter()
     for index in range(number * BATCH, (number + 1) * BATCH):
         if args.first <= index < args.first + args.count:
-            got = generate.generate(args.seed, index, opset, args.only)
+            got = generate.generate(args.seed, index, opset, args.only, args.pairs)
             if got is not None:
                 made.append((index, got[0]))
                 done.update(got[1])
@@ -48,7 +48,8 @@ def run_batch(job):
     if not made:
         return 0, (0, 0), done, missed, []
     options = LEVELS[number % len(LEVELS)]
-    batch = Batch(args.tenon, made, options)
+    keep = args.save and os.path.join(args.save, f"s{args.seed}_{made[0][0]}_together")
+    batch = Batch(args.tenon, made, options, keep=keep)
     try:
         findings = batch.run()
     except Exception:  # a fault of this test
@@ -89,6 +90,7 @@ def main():
     parser.add_argument("--replay", nargs="+", default=[])
     parser.add_argument("--kept", action="store_true", help="the kept graphs first")
     parser.add_argument("--tally", help="a file to which this run's counts of operators and types are added")
+    parser.add_argument("--short", action="store_true", help="the pairs that the tally has too rarely lead graphs")
     parser.add_argument("--table", action="store_true", help="prints those counts; fails where a pair is rare")
     parser.add_argument("--no-reduce", action="store_true")
     parser.add_argument("--save")
@@ -98,6 +100,7 @@ def main():
     args.only = tuple(o for o in args.only.split(",") if o)
     if args.rotate:
         args.seed = ROTATION[commits() % len(ROTATION)]
+    args.pairs = tally.short_of(args.tally or TALLY, args.seed) if args.short else []
     start, passed, failed, skipped = time.monotonic(), 0, 0, 0
     if args.replay or args.kept:
         kept = os.path.join(HERE, "kept")
@@ -134,13 +137,16 @@ def random_graphs(args):
                 wrong.add(index)
                 kinds[kind] += 1
                 print(f"FAILED {kind}: {text}\n{listing}\n    again: tests/random/run.py {args.build} --seed "
-                      f"{args.seed} --first {index} --count 1", flush=True)
+                      f"{args.seed} --first {index} --count 1" + " --short" * args.short, flush=True)
     print(f"{total} graphs, {sizes} of them with other sizes too, {limited} refused by a documented limit; "
           f"{sum(done.values())} nodes of {len(done)} pairs of operator and type; " +
           ", ".join(f"{k} {n}" for k, n in kinds.items()))
     if args.tally and not args.only:
-        tally.add(args.tally, {"seed": args.seed, "first": args.first, "graphs": total, "failed": len(wrong),
-                               "limited": limited, "sizes": sizes}, done)
+        run = {"seed": args.seed, "first": args.first, "graphs": total, "failed": len(wrong), "limited": limited,
+               "sizes": sizes}
+        if args.pairs:
+            run["short"] = [" ".join(p) for p in args.pairs]
+        tally.add(args.tally, run, done)
     missing = coverage.uncovered(args.tenon)
     for name in missing:
         print(f"FAILED coverage: {name} has no row in the tables of operators, and no reason")

@@ -39,6 +39,20 @@ def add(path, run, done):
     os.replace(path + ".new", path)
 
 
+def short_of(path, seed):
+    """The pairs that came fewer than LEAST times by the file, or when the seed's run was counted, so that it can be
+    made again."""
+    runs, pairs = load(path)
+    for run in runs.values():
+        if run["seed"] == seed:
+            return [tuple(p.split(" ")) for p in run.get("short", [])]
+    return rare(pairs)
+
+
+def rare(pairs):
+    return sorted(p for p in allowed_pairs() if pairs.get(p, 0) < LEAST)
+
+
 def show(runs, pairs):
     """Prints the table; the pairs that came fewer than LEAST times."""
     allowed = allowed_pairs()
@@ -47,7 +61,7 @@ def show(runs, pairs):
         cells = [f"{pairs.get((name, t), 0):5d}" if (name, t) in allowed or (name, t) in pairs else "    ."
                  for t in COLUMNS]
         print(f"{name:42}" + "".join(cells))
-    few = sorted((pairs.get(p, 0), *p) for p in allowed if pairs.get(p, 0) < LEAST)
+    few = sorted((pairs.get(p, 0), *p) for p in rare(pairs))
     total = {k: sum(r[k] for r in runs) for k in ("graphs", "failed", "limited")}
     print(f"{total['graphs']} graphs of seeds {', '.join(str(s) for s in sorted({r['seed'] for r in runs}))}: "
           f"{total['failed']} failed when first run, {total['limited']} refused by a documented limit")
