@@ -29,7 +29,7 @@ tnrt_report tnrt_loop_report(const tnrt_loop *l) {
 void tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
   tnrt_message message;
   tnrt_loop_pack(l);
-  tnrt_status status = tnrt_store_write(l->store, &message, &l->state.contents, keep);
+  tnrt_status status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_write(l->store, &message, &l->state.contents, keep);
   if (status == TNRT_OK) l->saved_at = l->step;
   else tnrt_logs_note(l->logs, "step %lld: no checkpoint: %s", (long long)l->step, message.text);
 }
@@ -149,8 +149,10 @@ static tnrt_status roll_back(tnrt_loop *l) {
   tnrt_message message;
   double factor = l->own->lr_factor;
   tnrt_loop_pack(l);
-  tnrt_status status = tnrt_store_restore(l->store, &message, &l->state.contents);
+  tnrt_status status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_restore(l->store, &message, &l->state.contents);
   if (status != TNRT_OK) return tnrt_fail(l->message, TNRT_BAD_INPUT, "no way back: %.400s", message.text);
+  status = tnrt_loop_broadcast(l, false);
+  if (status != TNRT_OK) return status;
   tnrt_loop_unpack(l);
   l->own->lr_factor = factor; /* what was scaled stays scaled */
   return TNRT_OK;
@@ -188,10 +190,8 @@ tnrt_status tnrt_loop_nan(tnrt_loop *l, int64_t n, bool *out_again) {
 
 /* ---- requirements ---- */
 
-/* What run, eval and export will use is what is judged: the best checkpoint where one is kept. */
-static tnrt_status take_best(tnrt_loop *l) {
+static tnrt_status read_best(tnrt_loop *l) {
   tnrt_reading *reading = NULL;
-  if (!tnrt_plan_action(l->plan, TNRT_ACTION_CHECKPOINT, true)) return TNRT_OK;
   tnrt_status status = tnrt_store_wait(l->store, l->message);
   if (status != TNRT_OK) return status;
   status = tnrt_checkpoint_open(l->message, l->alloc, l->plan, l->command, &reading);
@@ -200,6 +200,13 @@ static tnrt_status take_best(tnrt_loop *l) {
     status = tnrt_reading_fill(l->message, reading, l->state.contents.tensors, l->plan->n_weights);
   tnrt_reading_close(reading);
   return status;
+}
+
+/* What run, eval and export will use is what is judged: the best checkpoint where one is kept. */
+static tnrt_status take_best(tnrt_loop *l) {
+  if (!tnrt_plan_action(l->plan, TNRT_ACTION_CHECKPOINT, true)) return TNRT_OK;
+  tnrt_status status = tnrt_loop_writes(l) ? read_best(l) : TNRT_OK;
+  return status == TNRT_OK ? tnrt_loop_broadcast(l, true) : status;
 }
 
 static tnrt_status check_requirement(tnrt_loop *l, const tnrt_condition *condition) {

@@ -12,6 +12,7 @@
 
 typedef struct tnrt_log_options {
   bool is_quiet;                                 /* no progress, no lines of evaluations */
+  bool is_silent;                                /* nothing at all: another process tells */
   bool plot;                                     /* draw the curves at the end */
   const char *json, *csv, *tensorboard, *plot_png; /* files, and a folder, that get every evaluation and epoch; NULL */
   int port;                                      /* of Prometheus' text on loopback; 0: none */

@@ -55,6 +55,8 @@ static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
   bool again = false, skipped = is_skipped(l);
   set_rates(l);
   l->session.epoch = (uint64_t)l->epoch;
+  l->world->step = l->step;
+  l->session.parts.vote = tnrt_signals_pending(l->signals);
   tnrt_status status = skipped ? TNRT_OK : load_batch(l, n);
   if (status == TNRT_OK && !skipped)
     status = tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs, &result);
@@ -80,7 +82,8 @@ static bool is_over(const tnrt_loop *l) {
 }
 
 static bool is_asked_to_stop(tnrt_loop *l) {
-  int number = tnrt_signals_pending(l->signals);
+  /* One process alone decides at once, several by what they said at the last step. */
+  int number = l->world->size == 1 ? tnrt_signals_pending(l->signals) : l->session.parts.voted;
   l->is_stopped = number || (l->command->stop_at && l->step >= l->command->stop_at);
   if (l->is_stopped)
     tnrt_logs_note(l->logs, "%s: stops after step %lld (--resume goes on)",
@@ -97,6 +100,7 @@ static tnrt_status train(tnrt_loop *l) {
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
   if (l->saved_at != l->step) tnrt_loop_save(l, &l->keep);
   status = l->is_stopped ? TNRT_OK : tnrt_loop_require(l);
+  if (!tnrt_loop_writes(l)) return status;
   tnrt_status saved = tnrt_store_wait(l->store, l->message);
   if (saved == TNRT_OK && l->step > first && !tnrt_store_has(l->store, l->step))
     saved = tnrt_fail(l->message, TNRT_IO, "the weights of step %lld are not saved", (long long)l->step);
@@ -104,8 +108,9 @@ static tnrt_status train(tnrt_loop *l) {
 }
 
 tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,
-                            const tnrt_command *command, bool *out_stopped) {
-  tnrt_loop l = {.program = program, .plan = program->plan, .alloc = alloc, .message = message, .command = command};
+                            const tnrt_command *command, tnrt_world *world, bool *out_stopped) {
+  tnrt_loop l = {.program = program, .plan = program->plan, .alloc = alloc, .message = message, .command = command,
+                 .world = world};
   tnrt_status status = tnrt_loop_open(&l);
   if (status == TNRT_OK) status = train(&l);
   *out_stopped = l.is_stopped;

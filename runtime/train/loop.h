@@ -25,6 +25,7 @@ typedef struct tnrt_loop {
   const tnrt_alloc *alloc;
   tnrt_message *message;
   const tnrt_command *command;
+  tnrt_world *world;
   tnrt_session session;
   tnrt_samples samples;
   tnrt_state state;
@@ -58,10 +59,11 @@ typedef struct tnrt_loop {
   char folder[1024];
 } tnrt_loop;
 
-/* Trains. *out_stopped: a signal or --stop-at ended it early, a checkpoint being saved. TNRT_BAD_INPUT: among others, a
- * requirement that does not hold, with what was measured. */
+/* Trains, together with the other processes of the world: the first one writes checkpoints and tells. *out_stopped:
+ * a signal or --stop-at ended it early, a checkpoint being saved. TNRT_BAD_INPUT: among others, a requirement that
+ * does not hold, with what was measured. */
 tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,
-                            const tnrt_command *command, bool *out_stopped);
+                            const tnrt_command *command, tnrt_world *world, bool *out_stopped);
 
 /* The folder of checkpoints: --checkpoint-dir, else that of the plan's checkpoint(dir: ...), else PROGRAM.checkpoints.
  */

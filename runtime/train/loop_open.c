@@ -56,6 +56,25 @@ void tnrt_loop_unpack(tnrt_loop *l) {
   l->cursor = l->state.contents.cursor;
 }
 
+/* ---- several processes ---- */
+
+bool tnrt_loop_writes(const tnrt_loop *l) { return l->world->rank == 0; }
+
+tnrt_status tnrt_loop_broadcast(tnrt_loop *l, bool weights_only) {
+  tnrt_checkpoint *c = &l->state.contents;
+  int64_t place[3] = {c->step, c->epoch, c->cursor};
+  tnrt_status status = TNRT_OK;
+  if (l->world->size == 1) return TNRT_OK;
+  tnrt_state_bind(&l->state);
+  for (uint32_t i = 0; i < (weights_only ? l->plan->n_weights : c->n_tensors) && status == TNRT_OK; i++)
+    status = tnrt_world_broadcast(l->world, c->tensors[i].data, c->tensors[i].bytes, 0, c->tensors[i].name);
+  if (status == TNRT_OK) status = tnrt_world_broadcast(l->world, place, sizeof place, 0, "the position");
+  c->step = place[0];
+  c->epoch = place[1];
+  c->cursor = place[2];
+  return status;
+}
+
 /* ---- where it ends ---- */
 
 static tnrt_status find_end(tnrt_loop *l) {
@@ -90,8 +109,10 @@ static tnrt_status open_resumed(tnrt_loop *l, tnrt_reading **out) {
   *out = NULL;
   if (!l->command->resume) return TNRT_OK;
   tnrt_message notes = {{0}};
+  memset(path, 0, sizeof path);
   tnrt_status status =
       tnrt_checkpoint_find(l->message, l->alloc, l->folder, TNRT_WHICH_LAST, path, sizeof path, &notes);
+  if (status == TNRT_OK) status = tnrt_world_broadcast(l->world, path, sizeof path, 0, "the checkpoint's path");
   if (notes.text[0]) tnrt_logs_note(l->logs, "%s", notes.text);
   return status == TNRT_OK ? tnrt_reading_open(out, l->message, l->alloc, path) : status;
 }
@@ -128,8 +149,8 @@ static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
 static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
   uint64_t seed = l->command->has_seed ? l->command->seed : l->plan->seed;
   if (reading) seed = (uint64_t)tnrt_reading_integer(reading, "seed", (int64_t)seed);
-  tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, TNRT_USE_TRAIN, seed,
-                                         l->plan->batch, l->command->threads);
+  tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, l->world,
+                                         TNRT_USE_TRAIN, seed, l->plan->batch, l->command->threads);
   if (status == TNRT_OK) status = tnrt_session_fit(&l->session, &l->samples);
   return status == TNRT_OK ? tnrt_session_measure(&l->session, &l->samples) : status;
 }
@@ -145,6 +166,7 @@ static tnrt_status open_store(tnrt_loop *l) {
   const tnrt_action *action = tnrt_plan_action(l->plan, TNRT_ACTION_CHECKPOINT, false);
   l->keep.last = action && action->n > 0 ? action->n : 1;
   tnrt_loop_pack(l);
+  if (!tnrt_loop_writes(l)) return TNRT_OK;
   tnrt_status status = tnrt_store_open(&l->store, l->message, l->alloc, l->folder, &l->state.contents);
   if (status == TNRT_OK && action && action->is_async)
     status = tnrt_store_set_async(l->store, l->message, &l->state.contents);
@@ -157,6 +179,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   tnrt_reading *reading = NULL;
   tnrt_log_options logs = l->command->logs;
   logs.appends = l->command->resume;
+  if (!tnrt_loop_writes(l)) logs = (tnrt_log_options){.is_quiet = true, .is_silent = true};
   for (int i = 0; i < TNRT_N_SPLITS; i++) l->measured_at[i] = -1;
   l->saved_at = l->order_epoch = l->nan_step = -1;
   l->rate_factor = 1;

@@ -11,6 +11,11 @@ void tnrt_loop_close(tnrt_loop *loop);
 void tnrt_loop_pack(tnrt_loop *loop);
 void tnrt_loop_unpack(tnrt_loop *loop);
 
+/* Whether this process writes checkpoints: one does. */
+bool tnrt_loop_writes(const tnrt_loop *loop);
+/* What the writing process has of the state, all have: weights alone, or everything and the position too. */
+tnrt_status tnrt_loop_broadcast(tnrt_loop *loop, bool weights_only);
+
 /* events.c */
 void tnrt_loop_save(tnrt_loop *loop, const tnrt_keep *keep); /* a failure is told, and training goes on */
 tnrt_report tnrt_loop_report(const tnrt_loop *loop);

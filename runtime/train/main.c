@@ -67,9 +67,16 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
   return status;
 }
 
-static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, bool *out_stopped) {
-  if (strcmp(command->verb, "train") == 0)
-    return tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, out_stopped);
+static tnrt_status train(const tnrt_command *command, tnrt_message *message, tnrt_world *world, bool *out_stopped) {
+  tnrt_world_options options = {.library = command->mpi, .timeout = command->comm_timeout};
+  tnrt_status status = tnrt_world_open(world, message, &options);
+  if (status != TNRT_OK) return status;
+  return tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, world, out_stopped);
+}
+
+static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, tnrt_world *world,
+                            bool *out_stopped) {
+  if (strcmp(command->verb, "train") == 0) return train(command, message, world, out_stopped);
   if (strcmp(command->verb, "plot") == 0)
     return tnrt_plot_log(message, &tnrt_alloc_libc, command->log, STDOUT_FILENO, command->logs.plot_png);
   if (strcmp(command->verb, "info") != 0) return use_checkpoint(command, message);
@@ -77,15 +84,29 @@ static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, 
   return TNRT_OK;
 }
 
+/* Several processes that fail for one reason say it once: the first one does, and ends the others, unless they are
+ * alone with it. */
+static int fail(const tnrt_command *command, const tnrt_message *message, tnrt_world *world, int status) {
+  if (world->rank > 0) sleep(1);
+  if (!world->is_silent && world->size == 1) fprintf(stderr, "%s: error: %s\n", command->program, message->text);
+  if (!world->is_silent && world->size > 1)
+    fprintf(stderr, "%s: process %d: error: %s\n", command->program, world->rank, message->text);
+  fflush(stderr);
+  tnrt_world_abort(world, status);
+  return status;
+}
+
 int main(int argc, char **argv) {
   tnrt_command command;
   tnrt_message message;
+  tnrt_world world = {.size = 1};
   bool stopped = false;
   tnrt_status status = tnrt_command_parse(&message, argc, argv, &command);
   if (status == TNRT_OK && command.help) print_help(command.program);
-  else if (status == TNRT_OK) status = run_verb(&command, &message, &stopped);
+  else if (status == TNRT_OK) status = run_verb(&command, &message, &world, &stopped);
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");
-  if (status != TNRT_OK) fprintf(stderr, "%s: error: %s\n", command.program, message.text);
-  return status == TNRT_OK && stopped ? EXIT_STOPPED : exit_status(status);
+  if (status != TNRT_OK) return fail(&command, &message, &world, exit_status(status));
+  tnrt_world_close(&world);
+  return stopped ? EXIT_STOPPED : 0;
 }

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/train/tree.h"
+
+enum { MOST_RECORDED = 8 }; /* statistics of more elements are counts of classes */
+
 static void *take(tnrt_tally *t, size_t n, size_t bytes) {
   size_t all;
   if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
@@ -24,9 +28,25 @@ static bool take_rows(tnrt_tally *t) {
   return t->scores && t->labels && t->batch_scores && t->batch_labels && t->order;
 }
 
+/* Whole numbers, whose sums are exact in any order. */
+static bool is_counted(const tnrt_metric *metric) {
+  return metric->kind != TNRT_METRIC_AUC && metric->count > MOST_RECORDED;
+}
+
+static bool take_records(tnrt_tally *t) {
+  if (t->world->size == 1) return true;
+  t->width = 1;
+  for (uint32_t i = 0; i < t->plan->n_metrics; i++)
+    if (t->metrics[i].kind != TNRT_METRIC_AUC && !is_counted(&t->metrics[i])) t->width += t->metrics[i].count;
+  t->records = take(t, (size_t)((t->room + t->most - 1) / t->most), t->width * sizeof *t->records);
+  t->counts = take(t, (size_t)t->world->size, sizeof *t->counts);
+  return t->records && t->counts;
+}
+
 tnrt_status tnrt_tally_open(tnrt_tally *t, tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training *plan,
-                            int64_t room, int64_t most) {
-  *t = (tnrt_tally){.plan = plan, .metrics = tnrt_plan_metrics(plan), .alloc = alloc, .room = room, .most = most};
+                            tnrt_world *world, int64_t room, int64_t most) {
+  *t = (tnrt_tally){.plan = plan, .metrics = tnrt_plan_metrics(plan), .alloc = alloc, .room = room, .most = most,
+                    .world = world};
   if (room > UINT32_MAX) return tnrt_fail(message, TNRT_BAD_INPUT, "a split of more than 2^32 - 1 samples");
   t->sums = take(t, plan->n_metrics, sizeof *t->sums);
   t->batch = take(t, plan->n_metrics, sizeof *t->batch);
@@ -37,7 +57,8 @@ tnrt_status tnrt_tally_open(tnrt_tally *t, tnrt_message *message, const tnrt_all
     t->batch[i] = take(t, t->metrics[i].count, sizeof(double));
     ok = t->sums[i] && t->batch[i];
   }
-  return ok && take_rows(t) ? TNRT_OK : tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the metrics");
+  ok = ok && take_rows(t) && take_records(t);
+  return ok ? TNRT_OK : tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the metrics");
 }
 
 void tnrt_tally_close(tnrt_tally *t) {
@@ -46,7 +67,8 @@ void tnrt_tally_close(tnrt_tally *t) {
     if (t->sums && t->sums[i]) t->alloc->give(t->alloc->user, t->sums[i]);
     if (t->batch && t->batch[i]) t->alloc->give(t->alloc->user, t->batch[i]);
   }
-  void *const blocks[] = {t->sums, t->batch, t->scores, t->labels, t->batch_scores, t->batch_labels, t->order};
+  void *const blocks[] = {t->sums, t->batch, t->scores, t->labels, t->batch_scores, t->batch_labels, t->order,
+                          t->records, t->counts};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     if (blocks[i]) t->alloc->give(t->alloc->user, blocks[i]);
   *t = (tnrt_tally){0};
@@ -54,9 +76,11 @@ void tnrt_tally_close(tnrt_tally *t) {
 
 /* ---- sums ---- */
 
-void tnrt_tally_start(tnrt_tally *t) {
+void tnrt_tally_start(tnrt_tally *t, int64_t first_batch) {
   for (uint32_t i = 0; i < t->plan->n_metrics; i++) memset(t->sums[i], 0, t->metrics[i].count * sizeof(double));
   t->n = 0;
+  t->at = first_batch;
+  t->first = first_batch * t->most;
   t->loss = 0;
 }
 
@@ -74,9 +98,18 @@ uint32_t tnrt_tally_bind(tnrt_tally *t, void **outputs) {
 }
 
 static void keep_rows(tnrt_tally *t, uint32_t auc, int64_t n) {
-  size_t to = (size_t)t->room * auc + (size_t)t->n, from = (size_t)t->most * auc;
+  size_t to = (size_t)t->room * auc + (size_t)(t->first + t->n), from = (size_t)t->most * auc;
   memcpy(t->scores + to, t->batch_scores + from, (size_t)n * sizeof *t->scores);
   memcpy(t->labels + to, t->batch_labels + from, (size_t)n * sizeof *t->labels);
+}
+
+static void record(tnrt_tally *t, double loss) {
+  double *to = t->records + (size_t)t->at++ * t->width;
+  *to++ = loss;
+  for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
+    if (t->metrics[i].kind == TNRT_METRIC_AUC || is_counted(&t->metrics[i])) continue;
+    for (uint32_t k = 0; k < t->metrics[i].count; k++) *to++ = t->batch[i][k];
+  }
 }
 
 void tnrt_tally_add(tnrt_tally *t, double loss, int64_t n) {
@@ -88,6 +121,50 @@ void tnrt_tally_add(tnrt_tally *t, double loss, int64_t n) {
   }
   t->loss += loss * (double)n;
   t->n += n;
+  if (t->records) record(t, loss * (double)n);
+}
+
+/* ---- between processes ---- */
+
+/* A gather of rows, of which each batch brings `each` and the last one fewer. */
+static tnrt_status gather(tnrt_tally *t, void *rows, int64_t n_batches, int64_t n_rows, int64_t each, size_t bytes) {
+  for (int r = 0; r < t->world->size; r++) {
+    int64_t first, end;
+    tnrt_tree_share(n_batches, r, t->world->size, &first, &end);
+    int64_t from = first * each, to = end * each < n_rows ? end * each : n_rows;
+    t->counts[r] = to > from ? (int)((to - from) * (int64_t)bytes) : 0;
+  }
+  return tnrt_world_gather(t->world, rows, t->counts, "the measures of a split");
+}
+
+static void add_records(tnrt_tally *t, int64_t n_batches) {
+  t->loss = 0;
+  for (int64_t b = 0; b < n_batches; b++) {
+    const double *from = t->records + (size_t)b * t->width;
+    t->loss += *from++;
+    for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
+      if (t->metrics[i].kind == TNRT_METRIC_AUC || is_counted(&t->metrics[i])) continue;
+      for (uint32_t k = 0; k < t->metrics[i].count; k++) t->sums[i][k] = (b ? t->sums[i][k] : 0) + *from++;
+    }
+  }
+}
+
+tnrt_status tnrt_tally_share(tnrt_tally *t, int64_t n_batches, int64_t n) {
+  uint32_t auc = 0;
+  if (t->world->size == 1) return TNRT_OK;
+  tnrt_status status = gather(t, t->records, n_batches, n_batches, 1, t->width * sizeof *t->records);
+  if (status == TNRT_OK) add_records(t, n_batches);
+  for (uint32_t i = 0; i < t->plan->n_metrics && status == TNRT_OK; i++) {
+    if (is_counted(&t->metrics[i]))
+      status = tnrt_world_sum(t->world, t->sums[i], t->metrics[i].count, TNRT_COMM_F64, "the measures of a split");
+    if (t->metrics[i].kind != TNRT_METRIC_AUC) continue;
+    size_t row = (size_t)t->room * auc++;
+    status = gather(t, t->scores + row, n_batches, n, t->most, sizeof *t->scores);
+    if (status == TNRT_OK) status = gather(t, t->labels + row, n_batches, n, t->most, sizeof *t->labels);
+  }
+  t->first = 0;
+  t->n = n;
+  return status;
 }
 
 /* ---- counts of classes ---- */

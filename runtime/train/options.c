@@ -15,7 +15,8 @@ typedef struct option_row {
 
 enum {
   SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT, OUTPUT, LOG_JSON,
-  LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, JSON, QUIET, HELP, N_OPTIONS
+  LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI, COMM_TIMEOUT, JSON,
+  QUIET, HELP, N_OPTIONS
 };
 
 static const option_row rows[N_OPTIONS] = {
@@ -45,6 +46,9 @@ static const option_row rows[N_OPTIONS] = {
     [SAFETENSORS] = {"--safetensors", "FILE", " export ", "the weights as safetensors"},
     [NPZ] = {"--npz", "FILE", " export ", "the weights as .npz"},
     [THREADS] = {"--threads", "N", " train eval run ", "threads that compute (1)"},
+    [MPI] = {"--mpi", "NAME", " train ", "openmpi, mpich or none, where the launcher is not recognised"},
+    [COMM_TIMEOUT] = {"--comm-timeout", "SECONDS", " train ",
+                      "how long processes wait for each other (120; 600 at the first step)"},
     [JSON] = {"--json", NULL, " eval info ", "print JSON"},
     [QUIET] = {"--quiet", NULL, " train ", "tell only what went wrong"},
     [HELP] = {"--help", NULL, " train eval run export plot info ", "print this text"},
@@ -86,6 +90,7 @@ static tnrt_status take_number(tnrt_message *message, int which, const char *val
   if (which == STEPS) out->steps = number;
   if (which == STOP_AT) out->stop_at = number;
   if (which == THREADS) out->threads = (int)number;
+  if (which == COMM_TIMEOUT) out->comm_timeout = (double)number;
   if (which == METRICS_PORT) out->logs.port = (int)number;
   return status;
 }
@@ -111,7 +116,7 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
       [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
       [OUTPUT] = &out->output, [LOG_JSON] = &out->logs.json, [LOG_CSV] = &out->logs.csv,
       [TENSORBOARD] = &out->logs.tensorboard, [PLOT_PNG] = &out->logs.plot_png, [ONNX] = &out->targets.onnx,
-      [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz};
+      [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz, [MPI] = &out->mpi};
   bool *const flags[N_OPTIONS] = {[RESUME] = &out->resume, [PLOT] = &out->logs.plot, [JSON] = &out->json,
                                   [QUIET] = &out->logs.is_quiet, [HELP] = &out->help};
   if (texts[which]) *texts[which] = value;

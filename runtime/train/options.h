@@ -26,6 +26,8 @@ typedef struct tnrt_command {
   int64_t epochs, steps; /* 0: the plan's */
   int64_t stop_at;       /* 0: not before the end */
   int threads;
+  const char *mpi;     /* NULL: by the launcher */
+  double comm_timeout; /* seconds; 0: the world's own */
   tnrt_data_paths data;
   const char *checkpoint, *folder; /* FILE, "best" or "last"; NULL: as the model's file says */
   const char *split, *output;

@@ -6,6 +6,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/initial.h"
+#include "runtime/train/bind.h"
 
 /* As PyTorch's GradScaler: the loss scale doubles after so many steps without overflow. */
 enum { GROWTH_STEPS = 2000 };
@@ -24,25 +25,21 @@ static tnrt_status no_memory(tnrt_session *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the weights and states");
 }
 
-static uint32_t n_states(const tnrt_session *s) { return s->n_trained * s->plan->n_states; }
-
 static bool make_tables(tnrt_session *s, int64_t most) {
   const tnrt_training *p = s->plan;
   /* The most that any of the models takes or gives. */
-  size_t n = p->n_fields + 2 * (size_t)p->n_weights + 2 * (size_t)n_states(s) + 2 * (size_t)p->n_metrics + 8;
+  size_t n = p->n_fields + 2 * (size_t)p->n_weights + 2 * (size_t)tnrt_bind_n_states(s) + 2 * (size_t)p->n_metrics + 8;
   s->values = take(s, p->n_weights, sizeof *s->values);
   s->others = take(s, p->n_weights, sizeof *s->others);
-  s->states = take(s, n_states(s), sizeof *s->states);
-  s->other_states = take(s, n_states(s), sizeof *s->other_states);
-  s->gradients = take(s, s->n_trained, sizeof *s->gradients);
-  s->sums = take(s, s->n_trained, sizeof *s->sums);
+  s->states = take(s, tnrt_bind_n_states(s), sizeof *s->states);
+  s->other_states = take(s, tnrt_bind_n_states(s), sizeof *s->other_states);
   s->kept = take(s, p->n_weights, sizeof *s->kept);
   s->inputs = take(s, n, sizeof *s->inputs);
   s->outputs = take(s, n, sizeof *s->outputs);
   s->batch = take(s, p->n_fields, sizeof *s->batch);
   s->rates = take(s, TNRT_RATES + p->n_groups, sizeof *s->rates);
-  bool ok = s->values && s->others && s->states && s->other_states && s->gradients && s->sums && s->kept &&
-            s->inputs && s->outputs && s->batch && s->rates;
+  bool ok = s->values && s->others && s->states && s->other_states && s->kept && s->inputs && s->outputs && s->batch &&
+            s->rates;
   for (uint32_t i = 0; i < p->n_fields && ok; i++) {
     size_t sample = (size_t)s->fields[i].count * tnrt_dtype_find(s->fields[i].dtype)->bytes;
     s->batch[i] = take(s, (size_t)most, sample);
@@ -63,15 +60,13 @@ static bool make_weights(tnrt_session *s, tnrt_use use) {
     if (!s->values[i]) return false;
     if (use != TNRT_USE_TRAIN || !is_stepped(w)) continue;
     if (!(s->others[i] = take(s, 1, w->bytes))) return false;
-    bool has_parts = s->plan->micro < s->plan->batch;
+    bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0;
     if (w->role == TNRT_WEIGHT_RUNNING && has_parts && !(s->kept[i] = take(s, 1, w->bytes))) return false;
     if (w->role != TNRT_WEIGHT_TRAINED) continue;
     for (uint32_t k = 0; k < s->plan->n_states; k++) {
       uint32_t at = trained * s->plan->n_states + k;
       if (!(s->states[at] = take(s, 1, w->bytes)) || !(s->other_states[at] = take(s, 1, w->bytes))) return false;
     }
-    if (has_parts && (!(s->gradients[trained] = take(s, 1, w->bytes)) || !(s->sums[trained] = take(s, 1, w->bytes))))
-      return false;
     trained++;
   }
   return true;
@@ -153,7 +148,7 @@ static tnrt_status check_program(tnrt_session *s, tnrt_use use) {
   if (s->plan->version != TNRT_TRAINING || s->plan->size != sizeof *s->plan)
     return tnrt_fail(s->message, TNRT_BAD_INPUT, "the program was built for version %u of the training runtime, this "
                      "is %u", s->plan->version, TNRT_TRAINING);
-  if (s->plan->micro < s->plan->batch) {
+  if (tnrt_parts_unit(s->plan, s->world) > 0) {
     needed[TNRT_USE_TRAIN][0] = &p->grad;
     needed[TNRT_USE_TRAIN][2] = &p->update;
   }
@@ -167,27 +162,31 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
   const tnrt_training_program *p = s->program;
   tnrt_status status = TNRT_OK;
   if (use == TNRT_USE_PREDICT) return open_model(s, &s->predict, &p->predict, most, n_threads);
-  if (use == TNRT_USE_TRAIN && s->plan->micro == s->plan->batch)
+  int64_t unit = tnrt_parts_unit(s->plan, s->world);
+  if (use == TNRT_USE_TRAIN && unit == 0)
     status = open_model(s, &s->step, &p->step, most, n_threads);
-  if (use == TNRT_USE_TRAIN && s->plan->micro < s->plan->batch) {
-    status = open_model(s, &s->grad, &p->grad, s->plan->micro, n_threads);
+  if (use == TNRT_USE_TRAIN && unit > 0) {
+    status = open_model(s, &s->grad, &p->grad, unit, n_threads);
     if (status == TNRT_OK) status = open_model(s, &s->update, &p->update, 1, n_threads);
   }
   return status == TNRT_OK ? open_model(s, &s->eval, &p->eval, most, n_threads) : status;
 }
 
 tnrt_status tnrt_session_open(tnrt_session *s, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training_program *program, tnrt_use use, uint64_t seed, int64_t most,
-                              int n_threads) {
+                              const tnrt_training_program *program, tnrt_world *world, tnrt_use use, uint64_t seed,
+                              int64_t most, int n_threads) {
   const tnrt_training *plan = program->plan;
   *s = (tnrt_session){.program = program, .plan = plan, .fields = tnrt_plan_fields(plan),
                       .weights = tnrt_plan_weights(plan), .alloc = alloc, .message = message, .seed = seed,
                       .loss_scale = plan->loss_scale > 0 ? plan->loss_scale : 1, .norm = NAN};
+  s->alone = (tnrt_world){.size = 1, .message = message};
+  s->world = world ? world : &s->alone;
   tnrt_status status = check_program(s, use);
   if (status != TNRT_OK) return status;
   for (uint32_t i = 0; i < plan->n_weights; i++) s->n_trained += s->weights[i].role == TNRT_WEIGHT_TRAINED;
   if (!make_tables(s, most) || !make_weights(s, use)) return no_memory(s);
   for (uint32_t i = 0; i < plan->n_weights && status == TNRT_OK; i++) status = initialise(s, i);
+  if (status == TNRT_OK && use == TNRT_USE_TRAIN) status = tnrt_parts_open(s);
   return status == TNRT_OK ? open_models(s, use, most, n_threads) : status;
 }
 
@@ -204,10 +203,9 @@ void tnrt_session_close(tnrt_session *s) {
   for (uint32_t i = 0; i < s->n_arenas; i++) s->alloc->give(s->alloc->user, s->arenas[i]);
   give_all(s, s->values, s->plan->n_weights);
   give_all(s, s->others, s->plan->n_weights);
-  give_all(s, s->states, n_states(s));
-  give_all(s, s->other_states, n_states(s));
-  give_all(s, s->gradients, s->n_trained);
-  give_all(s, s->sums, s->n_trained);
+  give_all(s, s->states, tnrt_bind_n_states(s));
+  give_all(s, s->other_states, tnrt_bind_n_states(s));
+  tnrt_parts_close(s);
   give_all(s, s->kept, s->plan->n_weights);
   give_all(s, s->batch, s->plan->n_fields);
   if (s->inputs) s->alloc->give(s->alloc->user, s->inputs);
@@ -215,71 +213,6 @@ void tnrt_session_close(tnrt_session *s) {
   if (s->rates) s->alloc->give(s->alloc->user, s->rates);
   tnrt_tally_close(&s->tally);
   *s = (tnrt_session){0};
-}
-
-/* ---- tensors of the models ---- */
-
-static bool has(const uint8_t *mask, uint32_t i) { return !mask || mask[i]; }
-
-/* The fields of n samples: positions[first] and on of a step; positions NULL: consecutive ones from `first`, which are
- * measured. */
-static tnrt_status bind_fields(tnrt_session *s, const tnrt_training_model *model, tnrt_samples *samples,
-                               const int64_t *positions, int64_t first, int64_t n, uint32_t *out_in) {
-  const tnrt_draw draw = {s->seed, s->epoch, TNRT_SPLIT_TRAIN};
-  tnrt_status status = TNRT_OK;
-  *out_in = 0;
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
-    if (!has(model->fields, i)) continue;
-    const uint8_t *all = !positions ? samples->fields[i] : s->loaded ? s->loaded[i] : NULL;
-    if (!all)
-      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions ? positions + first : NULL, first,
-                                   n, s->batch[i]);
-    s->inputs[(*out_in)++] = all ? all + (size_t)first * samples->bytes[i] : s->batch[i];
-  }
-  return status;
-}
-
-static uint32_t bind_weights(tnrt_session *s, const tnrt_training_model *model, uint32_t in) {
-  for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (has(model->weights, i)) s->inputs[in++] = s->values[i];
-  return in;
-}
-
-static uint32_t bind_others(tnrt_session *s, uint32_t role, uint32_t out) {
-  for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (s->weights[i].role == role) s->outputs[out++] = s->others[i];
-  return out;
-}
-
-static uint32_t bind_states(tnrt_session *s, uint32_t in) {
-  for (uint32_t i = 0; i < n_states(s); i++) s->inputs[in++] = s->states[i];
-  return in;
-}
-
-static void bind_rates(tnrt_session *s, uint32_t in) {
-  s->inputs[in++] = s->rates;
-  if (s->plan->has_noise) s->inputs[in] = s->noise;
-}
-
-/* The buffers of weights with this role change places: what a model wrote is what holds. */
-static void swap_weights(tnrt_session *s, uint32_t role) {
-  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
-    if (s->weights[i].role != role) continue;
-    uint8_t *kept = s->values[i];
-    s->values[i] = s->others[i];
-    s->others[i] = kept;
-  }
-}
-
-static void swap_states(tnrt_session *s) {
-  uint8_t **kept = s->states;
-  s->states = s->other_states;
-  s->other_states = kept;
-}
-
-static tnrt_status run(tnrt_session *s, tnrt_ctx *ctx, int64_t n) {
-  tnrt_status status = tnrt_ctx_run_sized(ctx, &n, s->inputs, s->outputs);
-  return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(ctx));
 }
 
 /* ---- a step ---- */
@@ -293,75 +226,16 @@ static void set_rates(tnrt_session *s, const double *lrs) {
   for (uint32_t i = 0; i < p->n_groups; i++) s->rates[TNRT_RATES + i] = (float)lrs[i];
 }
 
-/* Results of step and update: [norm,] [running..,] trained.., states.. */
-static void bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_running) {
-  if (s->plan->has_norm) s->outputs[out++] = norm;
-  if (has_running) out = bind_others(s, TNRT_WEIGHT_RUNNING, out);
-  out = bind_others(s, TNRT_WEIGHT_TRAINED, out);
-  for (uint32_t i = 0; i < n_states(s); i++) s->outputs[out++] = s->other_states[i];
-}
-
 static tnrt_status step_whole(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               float *loss, float *norm) {
   const tnrt_training_model *model = &s->program->step;
   uint32_t in;
-  tnrt_status status = bind_fields(s, model, samples, positions, 0, n, &in);
+  tnrt_status status = tnrt_bind_fields(s, model, samples, positions, 0, n, &in);
   if (status != TNRT_OK) return status;
-  bind_rates(s, bind_states(s, bind_weights(s, model, in)));
+  tnrt_bind_rates(s, tnrt_bind_states(s, tnrt_bind_weights(s, model, in)));
   s->outputs[0] = loss;
-  bind_updated(s, 1, norm, true);
-  return run(s, s->step, n);
-}
-
-/* sums += share * gradients; the first part sets them. */
-static tnrt_status add_gradients(tnrt_session *s, double share, bool is_first) {
-  uint32_t at = 0;
-  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
-    const tnrt_weight *w = &s->weights[i];
-    if (w->role != TNRT_WEIGHT_TRAINED) continue;
-    int64_t count = tnrt_count_of(w->ndim, w->extents);
-    float *sum = (float *)(void *)s->sums[at];
-    const float *part = (const float *)(const void *)s->gradients[at++];
-    if (w->dtype != TNRT_F32)
-      return tnrt_fail(s->message, TNRT_BAD_INPUT, "gradients of '%.200s' are %s: only f32 is summed over parts of a "
-                       "batch", tnrt_plan_text(s->plan, w->name), tnrt_dtype_name(w->dtype));
-    for (int64_t k = 0; k < count; k++) sum[k] = (is_first ? 0 : sum[k]) + (float)share * part[k];
-  }
-  return TNRT_OK;
-}
-
-/* One part after the other; running weights go from each to the next. */
-static tnrt_status step_parts(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
-                              float *loss, float *norm) {
-  const tnrt_training_model *model = &s->program->grad;
-  double mean = 0;
-  tnrt_status status = TNRT_OK;
-  for (int64_t from = 0; from < n && status == TNRT_OK; from += s->plan->micro) {
-    int64_t part = n - from < s->plan->micro ? n - from : s->plan->micro;
-    double share = (double)part / (double)n;
-    s->noise[2] = (uint64_t)from;
-    uint32_t used;
-    status = bind_fields(s, model, samples, positions, from, part, &used);
-    if (status != TNRT_OK) return status;
-    bind_rates(s, bind_weights(s, model, used));
-    s->outputs[0] = loss;
-    uint32_t out = bind_others(s, TNRT_WEIGHT_RUNNING, 1);
-    for (uint32_t i = 0; i < s->n_trained; i++) s->outputs[out++] = s->gradients[i];
-    status = run(s, s->grad, part);
-    if (status == TNRT_OK) status = add_gradients(s, share, from == 0);
-    mean += share * (double)*loss;
-    swap_weights(s, TNRT_WEIGHT_RUNNING);
-  }
-  *loss = (float)mean;
-  if (status != TNRT_OK) return status;
-  uint32_t in = 0;
-  for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
-  in = bind_states(s, in);
-  for (uint32_t i = 0; i < s->n_trained; i++) s->inputs[in++] = s->sums[i];
-  s->inputs[in] = s->rates;
-  bind_updated(s, 0, norm, false);
-  return run(s, s->update, 1);
+  tnrt_bind_updated(s, 1, norm, true);
+  return tnrt_bind_run(s, s->step, n);
 }
 
 /* What a step with parts has made of running weights is kept aside, or comes back. */
@@ -390,7 +264,7 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
   s->noise[2] = 0;
   keep_running(s, false);
   tnrt_status status = is_whole ? step_whole(s, samples, positions, n, &loss, &norm)
-                                : step_parts(s, samples, positions, n, &loss, &norm);
+                                : tnrt_parts_step(s, samples, positions, n, &loss, &norm);
   if (status != TNRT_OK) return status;
   s->loss = (double)loss;
   s->norm = (double)norm;
@@ -399,9 +273,9 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
          : s->plan->is_scale_dynamic && s->loss_scale > 1 ? TNRT_STEP_OVERFLOW : TNRT_STEP_NAN;
   adapt_scale(s, *out == TNRT_STEP_OVERFLOW);
   if (*out != TNRT_STEP_DONE) return keep_running(s, true), TNRT_OK;
-  if (is_whole) swap_weights(s, TNRT_WEIGHT_RUNNING);
-  swap_weights(s, TNRT_WEIGHT_TRAINED);
-  swap_states(s);
+  if (is_whole) tnrt_swap_weights(s, TNRT_WEIGHT_RUNNING);
+  tnrt_swap_weights(s, TNRT_WEIGHT_TRAINED);
+  tnrt_swap_states(s);
   s->n_updates++;
   return TNRT_OK;
 }
@@ -412,34 +286,39 @@ tnrt_status tnrt_session_measure(tnrt_session *s, const tnrt_samples *samples) {
   int64_t most = 0;
   for (uint32_t i = 0; i < TNRT_N_SPLITS; i++)
     if (tnrt_samples_count(samples, i) > most) most = tnrt_samples_count(samples, i);
-  return tnrt_tally_open(&s->tally, s->message, s->alloc, s->plan, most, s->plan->micro);
+  return tnrt_tally_open(&s->tally, s->message, s->alloc, s->plan, s->world, most, s->plan->micro);
 }
 
 tnrt_status tnrt_session_evaluate(tnrt_session *s, tnrt_samples *samples, uint32_t split, int64_t n_batches,
                                   double *out) {
   const tnrt_training_model *model = &s->program->eval;
-  int64_t end = samples->first[split + 1], batch = s->plan->micro;
-  tnrt_tally_start(&s->tally);
-  for (int64_t at = samples->first[split], i = 0; at < end && (n_batches == 0 || i < n_batches); at += batch, i++) {
-    int64_t n = end - at < batch ? end - at : batch;
+  int64_t all = tnrt_samples_count(samples, split), batch = s->plan->micro, first, end;
+  int64_t n_all = (all + batch - 1) / batch;
+  if (n_batches > 0 && n_batches < n_all) n_all = n_batches;
+  if (n_all * batch < all) all = n_all * batch;
+  tnrt_tree_share(n_all, s->world->rank, s->world->size, &first, &end);
+  tnrt_tally_start(&s->tally, first);
+  for (int64_t i = first; i < end; i++) {
+    int64_t n = all - i * batch < batch ? all - i * batch : batch;
     float loss;
     uint32_t in;
-    tnrt_status status = bind_fields(s, model, samples, NULL, at, n, &in);
+    tnrt_status status = tnrt_bind_fields(s, model, samples, NULL, samples->first[split] + i * batch, n, &in);
     if (status != TNRT_OK) return status;
-    bind_weights(s, model, in);
+    tnrt_bind_weights(s, model, in);
     s->outputs[0] = &loss;
     tnrt_tally_bind(&s->tally, s->outputs + 1);
-    status = run(s, s->eval, n);
+    status = tnrt_bind_run(s, s->eval, n);
     if (status != TNRT_OK) return status;
     tnrt_tally_add(&s->tally, (double)loss, n);
   }
-  tnrt_tally_finish(&s->tally, out);
-  return TNRT_OK;
+  tnrt_status status = tnrt_tally_share(&s->tally, n_all, all);
+  if (status == TNRT_OK) tnrt_tally_finish(&s->tally, out);
+  return status;
 }
 
 uint32_t tnrt_session_n_inputs(const tnrt_session *s) {
   uint32_t n = s->program->predict.model->n_inputs;
-  for (uint32_t i = 0; i < s->plan->n_weights; i++) n -= has(s->program->predict.weights, i);
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) n -= tnrt_bind_has(s->program->predict.weights, i);
   return n;
 }
 
@@ -454,7 +333,7 @@ uint32_t tnrt_session_input_field(const tnrt_session *s, uint32_t input) {
 tnrt_status tnrt_session_predict(tnrt_session *s, const void *const *inputs, int64_t n, void *const *outputs) {
   uint32_t n_inputs = tnrt_session_n_inputs(s);
   for (uint32_t i = 0; i < n_inputs; i++) s->inputs[i] = inputs[i];
-  bind_weights(s, &s->program->predict, n_inputs);
+  tnrt_bind_weights(s, &s->program->predict, n_inputs);
   tnrt_status status = tnrt_ctx_run_sized(s->predict, &n, s->inputs, outputs);
   return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(s->predict));
 }

@@ -3,7 +3,7 @@
 #define TNRT_TRAIN_SESSION_H
 
 #include "runtime/train/measures.h"
-#include "runtime/train/samples.h"
+#include "runtime/train/parts.h"
 
 typedef enum tnrt_use { TNRT_USE_TRAIN, TNRT_USE_EVAL, TNRT_USE_PREDICT, TNRT_N_USES } tnrt_use;
 
@@ -21,7 +21,6 @@ typedef struct tnrt_session {
    * writes the other, then they change places. */
   uint8_t **values, **others;       /* n_weights */
   uint8_t **states, **other_states; /* n_trained * n_states */
-  uint8_t **gradients, **sums;      /* n_trained, where the parts of a batch are summed */
   uint8_t **kept;                   /* n_weights: running ones as they were before the parts */
   uint32_t n_trained;
   const void **inputs;
@@ -37,15 +36,17 @@ typedef struct tnrt_session {
   int64_t good_steps; /* in a row without overflow, since the loss scale last changed */
   double loss, norm; /* of the last step; norm NaN where it is not measured */
   tnrt_tally tally;  /* opened by tnrt_session_measure */
+  tnrt_world alone, *world;
+  tnrt_parts parts;
 } tnrt_session;
 
 
-/* Contexts for what the use needs (training evaluates too), with working memory for batches of `most` samples at most:
- * nothing is allocated after this. Weights are what they are before training (MEAN and VARIANCE zero); states are zero.
- * After a failure the session is closed all the same. */
+/* Contexts for what the use needs (training evaluates too), with working memory for batches of `most` samples at
+ * most: nothing is allocated after this. world: NULL: this process alone. Weights are what they are before training
+ * (MEAN and VARIANCE zero); states are zero. After a failure the session is closed all the same. */
 tnrt_status tnrt_session_open(tnrt_session *session, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training_program *program, tnrt_use use, uint64_t seed, int64_t most,
-                              int n_threads);
+                              const tnrt_training_program *program, tnrt_world *world, tnrt_use use, uint64_t seed,
+                              int64_t most, int n_threads);
 void tnrt_session_close(tnrt_session *session);
 
 /* Weights that are statistics of a field take them from the training split. */
@@ -57,8 +58,8 @@ typedef enum tnrt_step_result {
   TNRT_STEP_NAN       /* the loss or a gradient is no number: nothing changed */
 } tnrt_step_result;
 
-/* One step, which is number `step` (from 0), on the samples at positions (n of them, at most plan->batch), in parts of
- * plan->micro. lrs: n_groups learning rates. */
+/* One step, which is number `step` (from 0), on the samples at positions (n of them, at most plan->batch), the same in
+ * all processes. lrs: n_groups learning rates. */
 tnrt_status tnrt_session_step(tnrt_session *session, tnrt_samples *samples, const int64_t *positions, int64_t n,
                               int64_t step, const double *lrs, tnrt_step_result *out);
 

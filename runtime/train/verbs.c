@@ -16,7 +16,7 @@ tnrt_status tnrt_trained_open(tnrt_trained *t, tnrt_message *message, const tnrt
   if (status == TNRT_OK) status = tnrt_samples_open(&t->samples, message, alloc, t->plan);
   if (status == TNRT_OK) status = tnrt_state_restore_samples(&t->samples, t->reading);
   if (status == TNRT_OK)
-    status = tnrt_session_open(&t->session, message, alloc, program, use, 0, t->plan->batch, command->threads);
+    status = tnrt_session_open(&t->session, message, alloc, program, NULL, use, 0, t->plan->batch, command->threads);
   if (status == TNRT_OK) status = tnrt_state_open(&t->state, &t->session, &t->samples, NULL, 0);
   if (status == TNRT_OK)
     status = tnrt_reading_fill(message, t->reading, t->state.contents.tensors, t->plan->n_weights);

@@ -41,8 +41,35 @@ static bool is_family(const char *name) {
 
 /* ---- the plug-in ---- */
 
-static bool try_folder(tnrt_world *w, const char *folder, const char *family, char *why, size_t why_bytes) {
+/* The folder of a file, and what lies from there at `rest`; "" where the path is too long. */
+static void beside(const char *path, const char *rest, char *out, size_t bytes) {
+  const char *slash = strrchr(path, '/');
+  int n = slash ? snprintf(out, bytes, "%.*s%s", (int)(slash - path), path, rest) : 0;
+  if (n <= 0 || (size_t)n >= bytes) *out = 0;
+}
+
+/* The folder of the tenon that PATH has first; "" where there is none. */
+static void find_install(char *out, size_t bytes) {
+  char path[4096], real[4097];
+  *out = 0;
+  for (const char *at = getenv("PATH"); at && *at && !*out; at += *at == ':') {
+    size_t n = strcspn(at, ":");
+    if (snprintf(path, sizeof path, "%.*s/tenon", (int)n, at) < (int)sizeof path && access(path, X_OK) == 0 &&
+        realpath(path, real))
+      beside(real, "/../lib/tenon", out, bytes);
+    at += n;
+  }
+}
+
+static void find_own(char *out, size_t bytes) {
   char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[n > 0 ? n : 0] = 0;
+  beside(path, "", out, bytes);
+}
+
+static bool try_folder(tnrt_world *w, const char *folder, const char *family, char *why, size_t why_bytes) {
+  char path[4200];
   if (!folder || !*folder) return false;
   int n = snprintf(path, sizeof path, "%s/tenon_mpi_%s.so", folder, family);
   if (n < 0 || (size_t)n >= sizeof path || access(path, R_OK) != 0) return false;
@@ -52,17 +79,19 @@ static bool try_folder(tnrt_world *w, const char *folder, const char *family, ch
   return w->library;
 }
 
-static tnrt_status load(tnrt_world *w, const tnrt_world_options *o, const char *family) {
-  char why[256] = "";
+static tnrt_status load(tnrt_world *w, const char *family) {
+  char why[256] = "", own[4096], install[4096];
   const char *named = getenv("TENON_MPI_DIR");
-  bool found = try_folder(w, o->folder, family, why, sizeof why) || try_folder(w, named, family, why, sizeof why) ||
-               try_folder(w, o->install, family, why, sizeof why);
+  find_own(own, sizeof own);
+  find_install(install, sizeof install);
+  bool found = try_folder(w, own, family, why, sizeof why) || try_folder(w, named, family, why, sizeof why) ||
+               try_folder(w, install, family, why, sizeof why);
   if (!found && why[0]) return tnrt_fail(w->message, TNRT_IO, "the plug-in for %s cannot be loaded: %s", family, why);
   if (!found)
     return tnrt_fail(w->message, TNRT_IO,
-                     "there is no plug-in tenon_mpi_%s.so, neither beside the program nor in TENON_MPI_DIR (%.100s) "
-                     "nor where tenon is installed (%.100s)", family, named ? named : "not set",
-                     o->install ? o->install : "unknown");
+                     "there is no plug-in tenon_mpi_%s.so, neither beside the program (%.100s) nor in TENON_MPI_DIR "
+                     "(%.100s) nor with the tenon in PATH (%.100s)", family, own, named ? named : "not set",
+                     *install ? install : "none");
   w->comm = dlsym(w->library, TNRT_COMM_NAME);
   if (!w->comm || w->comm->version != TNRT_COMM)
     return tnrt_fail(w->message, TNRT_IO, "the plug-in for %s is one of another version of tenon", family);
@@ -88,7 +117,7 @@ tnrt_status tnrt_world_open(tnrt_world *w, tnrt_message *message, const tnrt_wor
   if (by && strcmp(by->family, family) != 0 && expected > 1)
     return tnrt_fail(message, TNRT_BAD_INPUT, "the mpirun that started this program is that of %s, --mpi names %s",
                      by->family, family);
-  tnrt_status status = load(w, o, family);
+  tnrt_status status = load(w, family);
   if (status != TNRT_OK) {
     w->comm = NULL;
     return status;

@@ -23,16 +23,14 @@ typedef struct tnrt_world {
 
 typedef struct tnrt_world_options {
   const char *library;  /* "openmpi", "mpich", "none", or NULL: what the launcher belongs to */
-  const char *folder;   /* of the executable */
-  const char *install;  /* of the compiler's own plug-ins, or NULL */
   double timeout;       /* 0: 120 seconds, and 600 for the first step */
 } tnrt_world_options;
 
 /* Finds the launcher by the environment it leaves (Open MPI: OMPI_COMM_WORLD_SIZE; MPICH and others with PMI:
- * PMI_SIZE), and its plug-in, tenon_mpi_FAMILY.so, in `folder`, in the folder TENON_MPI_DIR names, and in `install`.
- * Without a launcher: a world of one. TNRT_BAD_INPUT: no such library; a launcher whose processes do not find each
- * other, as when --mpi names another library than that of the mpirun. TNRT_IO: no plug-in, with the folders; the
- * library failed. */
+ * PMI_SIZE), and its plug-in, tenon_mpi_FAMILY.so: beside the program, in the folder TENON_MPI_DIR names, and where
+ * the tenon in PATH has it (../lib/tenon beside its bin). Without a launcher: a world of one. TNRT_BAD_INPUT: no
+ * such library; a launcher whose processes do not find each other, as when --mpi names another library than that of
+ * the mpirun. TNRT_IO: no plug-in, with the folders; the library failed. */
 tnrt_status tnrt_world_open(tnrt_world *world, tnrt_message *message, const tnrt_world_options *options);
 /* All processes have to come to it. */
 void tnrt_world_close(tnrt_world *world);

@@ -1,4 +1,4 @@
-/* A program for test_world.py: WORLD FOLDER CASE [NUMBER]...
+/* A program for test_world.py: WORLD CASE [NUMBER]...
  *
  *   sum              the sum of rank + 1 over all processes, by the library, and that each process gathers all ranks
  *   tree LEAVES N    sums of LEAVES leaves of N elements, made of the leaf's number: prints a digest of their bits and
@@ -70,15 +70,15 @@ static int run_stuck(tnrt_world *w, int rank) {
 
 int main(int argc, char **argv) {
   long number[2] = {0, 0};
-  for (int i = 0; i < 2 && i + 3 < argc; i++) number[i] = atol(argv[i + 3]);
-  if (argc < 3) return 2;
-  bool is_stuck = strcmp(argv[2], "stuck") == 0;
-  tnrt_world_options options = {.folder = argv[1], .library = getenv("WORLD_MPI"),
+  for (int i = 0; i < 2 && i + 2 < argc; i++) number[i] = atol(argv[i + 2]);
+  if (argc < 2) return 2;
+  bool is_stuck = strcmp(argv[1], "stuck") == 0;
+  tnrt_world_options options = {.library = getenv("WORLD_MPI"),
                                 .timeout = is_stuck ? (double)number[1] : 20};
   tnrt_world world;
   if (tnrt_world_open(&world, &message, &options)) return fail(&world);
-  int status = strcmp(argv[2], "sum") == 0    ? run_sum(&world)
-               : strcmp(argv[2], "tree") == 0 ? run_tree(&world, number[0], (size_t)number[1])
+  int status = strcmp(argv[1], "sum") == 0    ? run_sum(&world)
+               : strcmp(argv[1], "tree") == 0 ? run_tree(&world, number[0], (size_t)number[1])
                                               : run_stuck(&world, (int)number[0]);
   tnrt_world_close(&world);
   return status;

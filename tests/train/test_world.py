@@ -24,11 +24,12 @@ def check(what, ok, found=""):
         print(f"FAILED: {what}: {found}")
 
 
-def run(words, folder=PLUGINS, launcher=None, n=1, **env):
-    command = [WORLD, folder, *map(str, words)]
+def run(words, launcher=None, n=1, **env):
+    command = [WORLD, *map(str, words)]
     if launcher:
         command = [f"mpirun.{launcher}", *FLAGS[launcher], "-n", str(n), *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**CLEAN, **env})
+    env = {**CLEAN, "TENON_MPI_DIR": PLUGINS, **env}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
 
 
 def f32(x):
@@ -91,11 +92,12 @@ def check_launchers(family):
     found = run(["sum"], launcher=family, n=2, WORLD_MPI="none")
     check(f"{family}: none is refused under mpirun", found.returncode != 0 and "2 trainings of one process" in
           found.stderr, found)
-    found = run(["sum"], folder="/nonexistent", launcher=family, n=2)
+    path = os.pathsep.join([os.path.join(BUILD, "bin"), CLEAN["PATH"]])
+    found = run(["sum"], launcher=family, n=2, TENON_MPI_DIR="")
     check(f"{family}: no plug-in", found.returncode != 0 and f"there is no plug-in tenon_mpi_{family}.so" in
           found.stderr, found)
-    found = run(["sum"], folder="/nonexistent", launcher=family, n=2, TENON_MPI_DIR=PLUGINS)
-    check(f"{family}: the plug-in of TENON_MPI_DIR", found.returncode == 0, found)
+    found = run(["sum"], launcher=family, n=2, TENON_MPI_DIR="", PATH=path)
+    check(f"{family}: the plug-in of the tenon in PATH", found.returncode == 0, found)
 
 
 def main():

@@ -61,11 +61,12 @@ static void sums_batches(void **state) {
                   {.kind = TNRT_METRIC_EXP, .count = 2}}};
   tnrt_message message;
   tnrt_tally tally;
+  tnrt_world world = {.size = 1};
   void *outputs[6];
   double out[6];
-  assert_int_equal(tnrt_tally_open(&tally, &message, &tnrt_alloc_libc, &plan.head, 4, 3), TNRT_OK);
+  assert_int_equal(tnrt_tally_open(&tally, &message, &tnrt_alloc_libc, &plan.head, &world, 4, 3), TNRT_OK);
   for (int pass = 0; pass < 2; pass++) { /* the second starts anew */
-    tnrt_tally_start(&tally);
+    tnrt_tally_start(&tally, 0);
     assert_int_equal(tnrt_tally_bind(&tally, outputs), 6);
     const float scores[2][3] = {{0.1f, 0.4f, 0.35f}, {0.8f}}, labels[2][3] = {{0, 0, 1}, {1}};
     /* b = 1, 2, 3 and 4; a = 1, 2, 4 and 4 */
@@ -86,7 +87,7 @@ static void sums_batches(void **state) {
     near(out[4], 1 - 1 / 5.0, 1e-15);
     near(out[5], exp(4), 1e-12);
   }
-  tnrt_tally_start(&tally);
+  tnrt_tally_start(&tally, 0);
   tnrt_tally_finish(&tally, out);
   for (int i = 0; i < 6; i++) assert_true(isnan(out[i]));
   tnrt_tally_close(&tally);

@@ -1,0 +1,41 @@
+/* A batch in parts: gradients of each, their sum over all parts and all processes, and the update with it. Parts are
+ * what `micro` says, or each process's share of the batch where that is less.
+ *
+ * Without `reproducible = world` a process adds its parts' gradients one after the other, and the library adds those
+ * of the processes. With it, the gradients of each part, and what the part makes of running weights, are leaves of a
+ * tree (tree.h), and the losses are added in the order of the parts, so that nothing depends on the number of
+ * processes; where `micro` says nothing, the parts are eighths of a batch. */
+#ifndef TNRT_TRAIN_PARTS_H
+#define TNRT_TRAIN_PARTS_H
+
+#include "runtime/train/samples.h"
+#include "runtime/train/tree.h"
+
+struct tnrt_session;
+
+typedef struct tnrt_parts {
+  int64_t unit;       /* samples of a part; 0: batches are whole */
+  bool is_tree;
+  size_t *places;     /* where the gradient of each trained weight, then each running weight, begins in a sum */
+  size_t count;       /* elements of a sum */
+  float *part, *sum;  /* without a tree */
+  tnrt_tree tree;
+  double *losses;     /* of a tree's parts */
+  int *counts;        /* one a process */
+  /* A request to end, from one process to all, rides on each step. */
+  int vote, voted;    /* this one's signal or 0; some process's, the same in all */
+} tnrt_parts;
+
+/* Samples of a part, or 0 where a step takes the whole batch. */
+int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world);
+
+/* After the weights are there. */
+tnrt_status tnrt_parts_open(struct tnrt_session *session);
+void tnrt_parts_close(struct tnrt_session *session);
+
+/* A step on the whole world's batch of n samples; *loss is its mean, norm as in tnrt_bind_updated. What parts make of
+ * running weights holds at once; trained weights and states are to be swapped. */
+tnrt_status tnrt_parts_step(struct tnrt_session *session, tnrt_samples *samples, const int64_t *positions,
+                            int64_t n, float *loss, float *norm);
+
+#endif
