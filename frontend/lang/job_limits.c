@@ -18,9 +18,6 @@ static bool check_settings(const tn_job *job) {
     if (stmt && !is_word(stmt->value, rows[i].can))
       ok = tn_job_not_yet(job, stmt->value->loc, "'%s' other than %s", rows[i].setting, rows[i].can);
   }
-  const tn_ast_stmt *reproducible = tn_setting_of(job->train->body, "reproducible");
-  if (reproducible && is_word(reproducible->value, "world"))
-    ok = tn_job_not_yet(job, reproducible->value->loc, "'reproducible = world'");
   return ok;
 }
 

@@ -395,6 +395,7 @@ void tnrt_logs_write(tnrt_logs *l, const tnrt_action *action, const tnrt_report 
 void tnrt_logs_note(tnrt_logs *l, const char *format, ...) {
   char line[TNRT_PROGRESS_BYTES];
   va_list args;
+  if (l->options.is_silent) return;
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);

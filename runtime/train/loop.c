@@ -108,9 +108,10 @@ static tnrt_status train(tnrt_loop *l) {
 }
 
 tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,
-                            const tnrt_command *command, tnrt_world *world, bool *out_stopped) {
+                            const tnrt_command *command, tnrt_world *world, const tnrt_signals *signals,
+                            bool *out_stopped) {
   tnrt_loop l = {.program = program, .plan = program->plan, .alloc = alloc, .message = message, .command = command,
-                 .world = world};
+                 .world = world, .signals = signals};
   tnrt_status status = tnrt_loop_open(&l);
   if (status == TNRT_OK) status = train(&l);
   *out_stopped = l.is_stopped;

@@ -31,7 +31,7 @@ typedef struct tnrt_loop {
   tnrt_state state;
   tnrt_store *store;
   tnrt_logs *logs;
-  tnrt_signals *signals;
+  const tnrt_signals *signals;
   double *numbers; /* n_numbers; the pointers that follow point into it */
   int64_t n_numbers;
   tnrt_loop_numbers *own;
@@ -63,7 +63,8 @@ typedef struct tnrt_loop {
  * a signal or --stop-at ended it early, a checkpoint being saved. TNRT_BAD_INPUT: among others, a requirement that
  * does not hold, with what was measured. */
 tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program,
-                            const tnrt_command *command, tnrt_world *world, bool *out_stopped);
+                            const tnrt_command *command, tnrt_world *world, const tnrt_signals *signals,
+                            bool *out_stopped);
 
 /* The folder of checkpoints: --checkpoint-dir, else that of the plan's checkpoint(dir: ...), else PROGRAM.checkpoints.
  */

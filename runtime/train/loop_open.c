@@ -184,8 +184,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   l->saved_at = l->order_epoch = l->nan_step = -1;
   l->rate_factor = 1;
   tnrt_checkpoint_folder(l->plan, l->command, l->folder, sizeof l->folder);
-  tnrt_status status = tnrt_signals_open(&l->signals, l->message);
-  if (status == TNRT_OK) status = check_actions(l);
+  tnrt_status status = check_actions(l);
   if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
   if (status == TNRT_OK) status = open_resumed(l, &reading);
   if (status == TNRT_OK) status = open_samples(l, reading);
@@ -206,7 +205,6 @@ void tnrt_loop_close(tnrt_loop *l) {
   tnrt_session_close(&l->session);
   tnrt_loader_close(l->loader);
   tnrt_samples_close(&l->samples);
-  tnrt_signals_close(l->signals);
   void *const blocks[] = {l->numbers, l->lrs, l->positions, l->next_positions};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     if (blocks[i]) l->alloc->give(l->alloc->user, blocks[i]);

@@ -67,11 +67,16 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
   return status;
 }
 
+/* Signals first: libraries for messages make threads. */
 static tnrt_status train(const tnrt_command *command, tnrt_message *message, tnrt_world *world, bool *out_stopped) {
   tnrt_world_options options = {.library = command->mpi, .timeout = command->comm_timeout};
-  tnrt_status status = tnrt_world_open(world, message, &options);
-  if (status != TNRT_OK) return status;
-  return tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, world, out_stopped);
+  tnrt_signals *signals;
+  tnrt_status status = tnrt_signals_open(&signals, message);
+  if (status == TNRT_OK) status = tnrt_world_open(world, message, &options);
+  if (status == TNRT_OK)
+    status = tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, world, signals, out_stopped);
+  tnrt_signals_close(signals);
+  return status;
 }
 
 static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, tnrt_world *world,

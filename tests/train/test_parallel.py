@@ -1,0 +1,196 @@
+"""A training on several processes (mpirun of Open MPI and of MPICH): results as those of one process within rounding;
+with `reproducible = world` the same bits for 1, 2, 3, 4 and 8 processes, also when it goes on with another number of
+them; requests to stop; a stopped process is named and ends the job.   usage: test_parallel.py BUILD_DIR
+"""
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from common import BUILD, Count
+
+TENON = os.path.join(BUILD, "bin", "tenon")
+PLUGINS = os.path.join(BUILD, "lib", "tenon")
+FLAGS = {"openmpi": ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader"], "mpich": []}
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMPI_", "PMI_", "PMIX_", "TENON_MPI"))}
+MODEL = """data rows = csv("rows.csv", target: "label", split: (train: 0.7, valid: 0.1, test: 0.2), shuffle: 1)
+model Net(x: f32[B, 6]) -> f32[B, 3] = x |> standardize |> linear(16) |> batchnorm |> relu |> dropout(0.1) |> linear(3)
+train Net on rows {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y), f1: macro_f1(out, y))
+  optimizer = adam(lr: 5e-3); batch = 32; seed = 1; SETTINGS
+  every 1 epochs { eval(valid) }
+}
+"""
+count = Count()
+
+
+def write_rows(path):
+    numbers = random.Random(3)
+    with open(path, "w") as out:
+        out.write("a,b,c,d,e,f,label\n")
+        for _ in range(403): # no multiple of the batch, nor of the numbers of processes
+            row = [numbers.gauss(0, 1) for _ in range(6)]
+            label = "red" if row[0] + row[1] > 0.5 else "green" if row[2] * row[3] > 0 else "blue"
+            out.write(",".join([f"{value:.6f}" for value in row] + [label]) + "\n")
+
+
+def build(folder, name, settings):
+    with open(os.path.join(folder, name + ".tn"), "w") as out:
+        out.write(MODEL.replace("SETTINGS", settings))
+    subprocess.run([TENON, name + ".tn", "-o", name], cwd=folder, check=True)
+
+
+def command(words, family=None, n=1):
+    return ([f"mpirun.{family}", *FLAGS[family], "-n", str(n)] if family else []) + words
+
+
+def start(folder, words, family=None, n=1):
+    return subprocess.Popen(command(words, family, n), cwd=folder, env={**CLEAN, "TENON_MPI_DIR": PLUGINS},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(folder, words, family=None, n=1):
+    process = start(folder, words, family, n)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def weights(folder, name):
+    """{name: numbers} of the newest checkpoint, f32 alone."""
+    run(folder, [f"./{name}", "export", "--safetensors=w.st", "--checkpoint=last"])
+    with open(os.path.join(folder, "w.st"), "rb") as file:
+        data = file.read()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    found = {}
+    for key, entry in header.items():
+        if key != "__metadata__":
+            begin, end = entry["data_offsets"]
+            found[key] = struct.unpack(f"<{(end - begin) // 4}f", data[8 + size + begin:8 + size + end])
+    return found
+
+
+def digest(folder, name):
+    numbers = weights(folder, name)
+    return hashlib.sha256(repr(sorted(numbers.items())).encode()).hexdigest()
+
+
+def check_near(folder, family):
+    run(folder, ["./net", "train", "--quiet"])
+    expected = weights(folder, "net")
+    for n in (2, 3):
+        status, _, err = run(folder, ["./net", "train", "--quiet"], family, n)
+        found = weights(folder, "net")
+        worst = max(abs(a - b) for key in expected for a, b in zip(expected[key], found[key]))
+        # Batch norm's statistics are those of each process's share, so that only the neighbourhood is the same.
+        count.judge(f"{family}: {n} processes train the same", status and err or worst > 0.2 and worst)
+
+
+def check_plain(folder, family):
+    run(folder, ["./plain", "train", "--quiet"])
+    expected = weights(folder, "plain")
+    for n in (2, 3):
+        status, _, err = run(folder, ["./plain", "train", "--quiet"], family, n)
+        found = weights(folder, "plain")
+        worst = max(abs(a - b) for key in expected for a, b in zip(expected[key], found[key]))
+        count.judge(f"{family}: {n} processes, within rounding", status and err or worst > 1e-4 and worst)
+
+
+def check_world(folder, family, alone):
+    for n in (2, 3, 4, 8):
+        status, _, err = run(folder, ["./world", "train", "--quiet"], family, n)
+        found = digest(folder, "world")
+        count.judge(f"{family}: {n} processes, the same bits", status and err or found != alone and found)
+    status, _, err = run(folder, ["./world", "train", "--quiet", "--stop-at", "13"], family, 3)
+    count.judge(f"{family}: stops when asked", status != 75 and (status, err))
+    status, _, err = run(folder, ["./world", "train", "--quiet", "--resume"], family, 2)
+    found = digest(folder, "world")
+    count.judge(f"{family}: goes on with fewer, the same bits", status and err or found != alone and found)
+
+
+def children(process, name):
+    """Processes called name below this one's group, by their ids."""
+    found = subprocess.run(["pgrep", "-f", f"^./{name} train"], capture_output=True, text=True).stdout.split()
+    return sorted(int(word) for word in found)
+
+
+def wait_for(folder, name, process, n):
+    """Until n processes train: a checkpoint is there."""
+    path = os.path.join(folder, f"{name}.checkpoints", "LATEST")
+    for _ in range(600):
+        found = children(process, name)
+        if len(found) == n and os.path.exists(path):
+            return found
+        time.sleep(0.05)
+    raise RuntimeError(f"{name} did not begin")
+
+
+def check_signal(folder, family):
+    shutil.rmtree(os.path.join(folder, "long.checkpoints"), ignore_errors=True)
+    process = start(folder, ["./long", "train", "--quiet"], family, 2)
+    os.kill(wait_for(folder, "long", process, 2)[-1], signal.SIGUSR1)
+    _, err = process.communicate(timeout=60)
+    count.judge(f"{family}: SIGUSR1 to one stops all", process.returncode != 75 and (process.returncode, err))
+    status, _, err = run(folder, ["./long", "eval"])
+    count.judge(f"{family}: the checkpoint is there", status and err)
+
+
+def check_stuck(folder, family):
+    shutil.rmtree(os.path.join(folder, "long.checkpoints"), ignore_errors=True)
+    process = start(folder, ["./long", "train", "--quiet", "--comm-timeout", "2"], family, 3)
+    stopped = wait_for(folder, "long", process, 3)[1]
+    os.kill(stopped, signal.SIGSTOP)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    named = "of 3 processes these did not come to step" in err
+    count.judge(f"{family}: a stopped process is named", (not named or process.returncode == 0) and err)
+    count.judge(f"{family}: and the job ends in time", time.monotonic() - begin > 30 and time.monotonic() - begin)
+    time.sleep(0.5)
+    left = children(process, "long")
+    count.judge(f"{family}: no process is left", left)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+
+
+def check_errors(folder, family):
+    status, _, err = run(folder, ["./net", "train", "--quiet", "--data", "none.csv"], family, 3)
+    count.judge(f"{family}: a missing file is told once", (status == 0 or err.count("none.csv") != 1) and err)
+    other = "mpich" if family == "openmpi" else "openmpi"
+    status, _, err = run(folder, ["./net", "train", "--quiet", "--mpi", other], family, 2)
+    count.judge(f"{family}: the wrong library is refused", (status == 0 or f"that of {family}" not in err) and err)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(os.path.join(folder, "rows.csv"))
+        build(folder, "net", "epochs = 3")
+        build(folder, "world", "epochs = 3; reproducible = world")
+        build(folder, "long", "epochs = 1000000; every 5 steps { checkpoint() }")
+        with open(os.path.join(folder, "plain.tn"), "w") as out:
+            out.write(MODEL.replace("SETTINGS", "epochs = 3").replace("|> batchnorm |>", "|>"))
+        subprocess.run([TENON, "plain.tn", "-o", "plain"], cwd=folder, check=True)
+        status, _, err = run(folder, ["./world", "train", "--quiet"])
+        count.judge("one process", status and err)
+        alone = digest(folder, "world")
+        for family in FLAGS:
+            if not shutil.which(f"mpirun.{family}") or not os.path.exists(f"{PLUGINS}/tenon_mpi_{family}.so"):
+                print(f"skipped: {family} is not installed")
+                count.skipped += 1
+                continue
+            check_plain(folder, family)
+            check_near(folder, family)
+            check_world(folder, family, alone)
+            check_signal(folder, family)
+            check_stuck(folder, family)
+            check_errors(folder, family)
+    count.finish()
+
+
+main()
