@@ -3,7 +3,7 @@
  * p >= 0 is tried in turn by: the interval of p; the signs of its coefficients once every symbol is written as its
  * lower bound plus something nonnegative; and replacing one atom by a bound that makes p smaller (an axis by an end of
  * its range, floordiv by its rational bounds, a divisor times its quotient by the dividend, min and max by an operand),
- * up to a depth. */
+ * up to a depth. What that does not show is tried once more without pairs min(a, x) - min(a, y), y <= x. */
 #include "ir/dim_internal.h"
 
 #define MAX_DEPTH 8
@@ -160,12 +160,45 @@ static bool proves(tn_ctx *ctx, const tn_dim *p, int depth, int *steps) {
   return late_proves(ctx, p, depth, steps);
 }
 
+/* The term's atom where that stands alone, and is a min or a max of something and a constant. */
+static const tn_atom *limited_atom(const tn_term *term) {
+  const tn_atom *atom = term->n_atoms == 1 ? term->atoms[0] : NULL;
+  bool is_limited = atom && (atom->kind == TN_ATOM_MIN || atom->kind == TN_ATOM_MAX) &&
+                    (tn_dim_is_const(atom->p) || tn_dim_is_const(atom->q));
+  return is_limited ? atom : NULL;
+}
+
+/* Whether a is at least b whatever they limit: the same, by a constant that is not smaller. */
+static bool limits_no_less(const tn_atom *a, const tn_atom *b) {
+  const tn_dim *by_a = tn_dim_is_const(a->p) ? a->p : a->q, *by_b = tn_dim_is_const(b->p) ? b->p : b->q;
+  const tn_dim *of_a = by_a == a->p ? a->q : a->p, *of_b = by_b == b->p ? b->q : b->p;
+  return a->kind == b->kind && of_a == of_b && tn_dim_value(by_a) >= tn_dim_value(by_b);
+}
+
+/* p less c * (a - b), which is not negative, for each pair of such terms. */
+static const tn_dim *without_pairs(tn_ctx *ctx, const tn_dim *p) {
+  for (uint32_t i = 0; i < p->n_terms; i++)
+    for (uint32_t k = 0; k < p->n_terms; k++) {
+      const tn_atom *a = limited_atom(&p->terms[i]), *b = limited_atom(&p->terms[k]);
+      int64_t rises = p->terms[i].coefficient, falls = p->terms[k].coefficient;
+      if (!a || !b || rises <= 0 || falls >= 0 || falls == INT64_MIN || !limits_no_less(a, b)) continue;
+      int64_t times = rises < -falls ? rises : -falls;
+      tn_term pair[2] = {{times, 1, p->terms[i].atoms}, {times, 1, p->terms[k].atoms}};
+      const tn_dim *difference = tn_dim_sub(ctx, tn_dim_of_terms(ctx, &pair[0], 1), tn_dim_of_terms(ctx, &pair[1], 1));
+      return without_pairs(ctx, tn_dim_sub(ctx, p, difference));
+    }
+  return p;
+}
+
 bool tn_dim_proves_nonnegative(tn_ctx *ctx, const tn_dim *p) {
   if (p->lo >= 0) return true;
   if (p->hi < 0) return false;
   size_t n_errors = ctx->n_errors, n_diags = ctx->diags.n;
   int steps = MAX_STEPS;
   bool proved = proves(ctx, p, MAX_DEPTH, &steps);
+  const tn_dim *less = proved ? p : without_pairs(ctx, p);
+  steps = MAX_STEPS;
+  if (less != p) proved = proves(ctx, less, MAX_DEPTH, &steps);
   if (ctx->n_errors != n_errors) proved = false;
   ctx->n_errors = n_errors;
   ctx->diags.n = n_diags;

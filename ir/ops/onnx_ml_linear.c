@@ -20,6 +20,26 @@ static tn_value *list_of(tn_foreign_node *node, const char *name, bool needed) {
   return tn_build_const(b, tn_const_data(b->module, "table", tn_type_tensor(b->ctx, TN_F32, 1, &dim), data));
 }
 
+static tn_value *whole_numbers(tn_build *b, const int64_t *ints, uint32_t n) {
+  int64_t *data = TN_NEW_N(b->module->arena, int64_t, n);
+  memcpy(data, ints, n * sizeof *data);
+  const tn_dim *dim = tn_dim_const(b->ctx, n);
+  return tn_build_const(b, tn_const_data(b->module, "table", tn_type_tensor(b->ctx, TN_I64, 1, &dim), data));
+}
+
+/* A list of integers as i64[n]; NULL when it is not there. */
+static tn_value *whole_list_of(tn_foreign_node *node, const char *name) {
+  tn_build *b = node->build;
+  const int64_t *ints;
+  uint32_t n;
+  if (!tn_foreign_ints(node, name, &ints, &n)) return NULL;
+  if (n == 0) {
+    tn_foreign_error(node, TN_E_ATTR, "%s: expected a list of integers", name);
+    return NULL;
+  }
+  return whole_numbers(b, ints, n);
+}
+
 /* One number a feature, or one for all, as x is. */
 static tn_value *by_feature(tn_foreign_node *node, tn_value *list, tn_value *x) {
   tn_build *b = node->build;
@@ -43,13 +63,22 @@ bool tn_import_scaler(tn_foreign_node *node) {
   return tn_foreign_set(node, 0, tn_build_binary(b, TN_MUL, tn_build_binary(b, TN_SUB, x, offset), scale));
 }
 
+static bool import_whole_imputer(tn_foreign_node *node, tn_value *x) {
+  tn_build *b = node->build;
+  int64_t replaced;
+  if (!tn_foreign_int(node, "replaced_value_int64", 0, &replaced)) return false;
+  tn_value *other = by_feature(node, whole_list_of(node, "imputed_value_int64s"), x);
+  tn_value *wide = tn_build_cast(b, x, TN_I64), *wanted = by_feature(node, whole_numbers(b, &replaced, 1), wide);
+  return tn_foreign_set(node, 0, tn_build_select(b, tn_build_binary(b, TN_EQ, wide, wanted), other, x));
+}
+
 /* Elements that are the replaced value, NaN like any other, become what the list has for their feature. */
 bool tn_import_imputer(tn_foreign_node *node) {
   tn_build *b = node->build;
   tn_value *x = tn_foreign_need(node, 0);
   double replaced;
   if (x == NULL || !tn_foreign_float(node, "replaced_value_float", 0, &replaced)) return false;
-  if (!tn_dtype_is_float(x->type->dtype)) return tn_foreign_unsupported(node, "whole numbers");
+  if (!tn_dtype_is_float(x->type->dtype)) return import_whole_imputer(node, x);
   tn_value *other = by_feature(node, list_of(node, "imputed_value_floats", true), x);
   tn_value *hit = replaced != replaced ? tn_build_unary(b, TN_IS_NAN, x) : tn_build_binary_f(b, TN_EQ, x, replaced);
   return tn_foreign_set(node, 0, tn_build_select(b, hit, other, x));

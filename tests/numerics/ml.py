@@ -134,7 +134,12 @@ def make_scaler(g):
 
 @row("Imputer", domain=DOMAIN, exact_reference=True)
 def make_imputer(g):
-    x, f, numbers = features(g, "f32", "f64")
+    x, f, numbers = features(g, "f32", "f64", "i32", "i64")
+    if x.dtype.kind == "i":
+        values = [int(v) for v in g.contents.integers(-100, 100, g.pick(1, f))]
+        x = np.where(g.contents.random(x.shape) < 0.3, 7, x).astype(x.dtype)
+        return Case("Imputer", [x], [exact(np.where(x == 7, np.array(values), x).astype(x.dtype))],
+                    {"imputed_value_int64s": values, "replaced_value_int64": 7})
     values, nan = numbers(g.pick(1, f)), g.chance(0.5)
     x = np.where(g.contents.random(x.shape) < 0.3, np.nan if nan else 1.5, x).astype(x.dtype)
     y = np.where(np.isnan(x) if nan else x == 1.5, np.array(values), x)

@@ -186,6 +186,20 @@ static void test_large_contents_compare(void **state) {
   assert_int_equal(tn_diag_n_errors(f->ctx), 0);
 }
 
+/* Lengths of slices of slices: what is limited by a larger constant is no less, whatever else is in the sum. */
+static void test_pairs_of_limits(void **state) {
+  fixture *f = *state;
+  const tn_dim *n = tn_dim_mul(f->ctx, tn_dim_symbol(f->ctx, f->symbols[0]), tn_dim_symbol(f->ctx, f->symbols[1]));
+  const tn_dim *least = tn_dim_min(f->ctx, n, tn_dim_const(f->ctx, 66)), *rest, *more;
+  rest = tn_dim_sub(f->ctx, tn_dim_min(f->ctx, n, tn_dim_const(f->ctx, 99)), least);
+  more = tn_dim_sub(f->ctx, tn_dim_min(f->ctx, rest, tn_dim_const(f->ctx, 28)),
+                    tn_dim_min(f->ctx, rest, tn_dim_const(f->ctx, 19)));
+  const tn_dim *end = tn_dim_add(f->ctx, least, tn_dim_min(f->ctx, rest, tn_dim_const(f->ctx, 2)));
+  assert_true(tn_dim_proves_le(f->ctx, end, tn_dim_add(f->ctx, tn_dim_add(f->ctx, n, rest), more)));
+  assert_false(tn_dim_proves_le(f->ctx, tn_dim_const(f->ctx, 1), more));
+  assert_int_equal(tn_diag_n_errors(f->ctx), 0);
+}
+
 static void test_overflow_is_reported(void **state) {
   fixture *f = *state;
   const tn_dim *large = tn_dim_const(f->ctx, INT64_MAX);
@@ -202,6 +216,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_bounds_of_windows, setup, teardown),
       cmocka_unit_test_setup_teardown(test_exact_division, setup, teardown),
       cmocka_unit_test_setup_teardown(test_large_contents_compare, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_pairs_of_limits, setup, teardown),
       cmocka_unit_test_setup_teardown(test_overflow_is_reported, setup, teardown),
   };
   return cmocka_run_group_tests_name("dim", tests, NULL, NULL);
