@@ -168,6 +168,14 @@ static bool call_vjp(reverse *r, tn_vjp *v, tn_node *node) {
                   op->no_gradient != NULL ? op->no_gradient : "none is known");
 }
 
+/* So that what lies behind an operator without a gradient is reached, and told in the same run. */
+static void add_nothing(reverse *r, tn_value *value) {
+  const tn_type *type = value->type;
+  tn_value *zero = tn_build_splat_f(r->build, type->dtype, 0);
+  zero = tn_build_broadcast_to(r->build, zero, type->dims, type->ndim);
+  if (zero != NULL) add_up(r, value, zero);
+}
+
 static void through_node(reverse *r, tn_node *node) {
   uint32_t n = node->n_operands;
   tn_value **operands = TN_NEW_N(r->arena, tn_value *, n), **dx = TN_NEW_N(r->arena, tn_value *, n);
@@ -190,6 +198,8 @@ static void through_node(reverse *r, tn_node *node) {
       if (needed[i] && dx[i] != NULL) add_gradient(r, operands[i], dx[i]);
   } else {
     r->ok = false;
+    for (uint32_t i = 0; i < n; i++)
+      if (needed[i]) add_nothing(r, operands[i]);
   }
   tn_loc_pop(r->build->ctx);
 }
