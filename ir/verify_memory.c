@@ -25,17 +25,20 @@ static const tn_dim *end_of(memory *v, const tn_buffer *buffer) {
   return tn_dim_add(v->ctx, buffer->offset, buffer->bytes);
 }
 
-/* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative. */
-static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, const tn_dim *needed) {
-  if (tn_dim_add(ctx, tn_dim_mul_i(ctx, operand, scale), needed)->lo >= 0) return true;
+/* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative: by their ranges, or (which
+ * takes longer) by a proof, as of two sizes of one extent, of which the plan keeps the one that is never less. */
+static bool operand_covers(tn_ctx *ctx, const tn_dim *operand, int64_t scale, const tn_dim *needed, bool by_proof) {
+  const tn_dim *sum = tn_dim_add(ctx, tn_dim_mul_i(ctx, operand, scale), needed);
+  if (sum->lo >= 0 || (by_proof && tn_dim_proves_nonnegative(ctx, sum))) return true;
   const tn_atom *atom = tn_dim_lone_atom(operand);
   if (!atom || atom->kind != TN_ATOM_MAX) return false;
-  return operand_covers(ctx, atom->p, scale, needed) || operand_covers(ctx, atom->q, scale, needed);
+  return operand_covers(ctx, atom->p, scale, needed, by_proof) ||
+         operand_covers(ctx, atom->q, scale, needed, by_proof);
 }
 
 /* room >= 0 where room is a sum of slots, each a max of the sizes of its members, less one member's size: the shape of
  * every comparison in a plan with sizes known late, and too large for a general proof. */
-static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
+static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room, bool by_proof) {
   const tn_dim *negative = tn_dim_const(ctx, 0); /* the terms that take room; NULL: some atom's sign is open */
   for (uint32_t i = 0; i < room->n_terms; i++) {
     const tn_term *term = &room->terms[i];
@@ -55,8 +58,8 @@ static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room) {
     /* a size of several terms, some of them falling, is covered with the terms of the room that it cancels */
     const tn_dim *whole = tn_dim_of_atom(ctx, max->kind, max->symbol, max->p, max->q);
     const tn_dim *rest = tn_dim_sub(ctx, room, tn_dim_mul_i(ctx, whole, term->coefficient));
-    if (negative && operand_covers(ctx, whole, term->coefficient, negative)) return true;
-    if (operand_covers(ctx, whole, term->coefficient, rest)) return true;
+    if (negative && operand_covers(ctx, whole, term->coefficient, negative, by_proof)) return true;
+    if (operand_covers(ctx, whole, term->coefficient, rest, by_proof)) return true;
   }
   return false;
 }
@@ -76,15 +79,22 @@ static const tn_dim *without_sizes(memory *v, const tn_dim *room) {
 static bool ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
   const tn_dim *whole = tn_dim_sub(v->ctx, start, end), *room = without_sizes(v, whole);
   if (tn_dim_is_const(whole) || whole->lo >= 0 || room->lo >= 0) return whole->lo >= 0 || room->lo >= 0;
-  return slots_leave_room(v->ctx, room) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
+  return slots_leave_room(v->ctx, room, false) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
          tn_verify_le(v->ctx, v->guards, end, start);
+}
+
+/* The same with all that can be proved: for what would be a fault otherwise. */
+static bool surely_ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
+  const tn_dim *room = tn_dim_sub(v->ctx, start, end);
+  return slots_leave_room(v->ctx, without_sizes(v, room), true) || slots_leave_room(v->ctx, room, true);
 }
 
 static bool lie_apart(memory *v, const tn_buffer *a, const tn_buffer *b) {
   const tn_dim *a_end = end_of(v, a), *b_end = end_of(v, b);
   if (a->offset == b->offset) return tn_dim_is(a->bytes, 0) || tn_dim_is(b->bytes, 0);
-  return slots_leave_room(v->ctx, tn_dim_sub(v->ctx, a->offset, b_end)) || ends_before(v, a_end, b->offset) ||
-         ends_before(v, b_end, a->offset);
+  return slots_leave_room(v->ctx, tn_dim_sub(v->ctx, a->offset, b_end), false) || ends_before(v, a_end, b->offset) ||
+         ends_before(v, b_end, a->offset) || surely_ends_before(v, b_end, a->offset) ||
+         surely_ends_before(v, a_end, b->offset);
 }
 
 static bool alive_together(const tn_life *a, const tn_life *b) {
@@ -123,7 +133,8 @@ static void check_placed_buffer(memory *v, const tn_buffer *buffer) {
            buffer->live_last, l->first, l->last);
   check_size(v, buffer);
   bool in_arena = buffer->slot == TN_NO_SLOT && v->program->arena_bytes;
-  if (in_arena && !ends_before(v, end_of(v, buffer), v->program->arena_bytes))
+  const tn_dim *end = in_arena ? end_of(v, buffer) : NULL, *arena = v->program->arena_bytes;
+  if (in_arena && !ends_before(v, end, arena) && !surely_ends_before(v, end, arena))
     breach(v, "'%s' ends behind the arena", buffer->name);
   for (uint32_t i = 0; i < buffer->id; i++) {
     const tn_buffer *other = v->program->buffers.data[i];
