@@ -10,6 +10,7 @@ from specs import ROWS
 
 BATCH = 25  # graphs of one opset, which make one model
 OPSETS = (28, 26, 28, 24, 28, 22, 26, 21, 28, 18, 26, 17, 28, 15, 13, 28, 23, 12, 28, 26, 11, 20, 28, 10, 25, 27, 9, 19)
+TURNS = 30  # how often a pair leads graphs because it is short
 # Wide models (more digits, more types) are as frequent as they are in the table; free nodes are mostly f32.
 FREE_TYPES = ("f32",) * 6 + ("f16", "f64", "bf16", "i64", "i32", "u8", "i8", "bool")
 
@@ -38,7 +39,8 @@ def leaders(seed, index, opset, n, only, short):
     wanted = [p for p in short if p in here]
     for k in range(n - 1 if wanted else 0):
         turn, place = divmod(index * (n - 1) + k, len(wanted))
-        found[k] = wanted[int(np.random.default_rng([seed, turn, 78]).permutation(len(wanted))[place])]
+        if turn < TURNS:
+            found[k] = wanted[int(np.random.default_rng([seed, turn, 78]).permutation(len(wanted))[place])]
     return found
 
 
