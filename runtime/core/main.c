@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/core/command.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/program.h"
 
@@ -49,22 +50,6 @@ static void print_help(const char *program) {
       "bfloat16 travels as uint16 bits, float8 as uint8 bits, int4 and uint4 as one element a byte.\n");
 }
 
-static int exit_status(tnrt_status status) {
-  switch (status) {
-    case TNRT_OK:
-      return 0;
-    case TNRT_NO_MEMORY:
-    case TNRT_IO:
-    case TNRT_CPU:
-      return 71;
-    case TNRT_BAD_SHAPE:
-    case TNRT_BAD_INPUT:
-    case TNRT_INDEX:
-      return 1;
-  }
-  return 71;
-}
-
 static tnrt_status run_verb(const tnrt_options *options, tnrt_message *out_message) {
   tnrt_program program;
   tnrt_status status = tnrt_program_open(&program, &tnrt_main_model, &tnrt_alloc_libc, options);
@@ -88,5 +73,5 @@ int main(int argc, char **argv) {
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");
   if (status != TNRT_OK) fprintf(stderr, "%s: error: %s\n", name, message.text);
-  return exit_status(status);
+  return tnrt_exit_status(status);
 }

@@ -1,21 +1,13 @@
 /* The command line of an executable. One table defines every option: the parser and the help read it. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/core/command.h"
 #include "runtime/core/program.h"
-
-typedef struct option_row {
-  const char *name;
-  const char *value; /* how the help calls its value; NULL: takes none */
-  const char *verbs; /* " run bench ": where it is allowed */
-  const char *doc;
-} option_row;
 
 enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, HELP, N_OPTIONS };
 
-static const option_row rows[N_OPTIONS] = {
+static const tnrt_option rows[N_OPTIONS] = {
     [INPUT] = {"--input", "NAME=FILE", " run bench profile ",
                "an input by name or position (0=FILE); .npy, .npz, .pb or raw, '-' is standard input"},
     [OUTPUT_DIR] = {"--output-dir", "DIR", " run ",
@@ -34,32 +26,7 @@ static const option_row rows[N_OPTIONS] = {
     [HELP] = {"--help", NULL, " run bench info profile ", "print this text"},
 };
 
-static bool allowed(const option_row *row, const char *verb) {
-  char key[32];
-  snprintf(key, sizeof key, " %s ", verb);
-  return strstr(row->verbs, key) != NULL;
-}
-
-void tnrt_options_describe(const char *verb) {
-  for (int i = 0; i < N_OPTIONS; i++) {
-    char left[64];
-    if (!allowed(&rows[i], verb)) continue;
-    snprintf(left, sizeof left, "%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
-    printf("    %-20s %s\n", left, rows[i].doc);
-  }
-}
-
-static tnrt_status take_integer(tnrt_message *message, const char *name, const char *text, int64_t lo, int64_t hi,
-                                int64_t *out) {
-  char *end;
-  errno = 0;
-  long long value = strtoll(text, &end, 10);
-  if (errno || end == text || *end || value < lo || value > hi)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "%s: expected a whole number from %lld to %lld, found '%s'", name,
-                     (long long)lo, (long long)hi, text);
-  *out = value;
-  return TNRT_OK;
-}
+void tnrt_options_describe(const char *verb) { tnrt_options_print(rows, N_OPTIONS, verb, 20); }
 
 static tnrt_status take_tolerance(tnrt_message *message, const char *name, const char *text, double *out) {
   char *end;
@@ -102,9 +69,9 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
     case ATOL:
       return take_tolerance(message, name, value, &out->atol);
     case THREADS:
-      return take_integer(message, name, value, 1, 1024, &out->threads);
+      return tnrt_option_integer(message, name, value, 1, 1024, &out->threads);
     case ITERATIONS:
-      return take_integer(message, name, value, 1, 1000000000, &out->iterations);
+      return tnrt_option_integer(message, name, value, 1, 1000000000, &out->iterations);
     case JSON:
       out->json = true;
       return TNRT_OK;
@@ -114,31 +81,14 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
   }
 }
 
-static int find(const char *text, const char **out_value) {
-  for (int i = 0; i < N_OPTIONS; i++) {
-    size_t n = strlen(rows[i].name);
-    if (strncmp(text, rows[i].name, n) != 0) continue;
-    *out_value = text[n] == '=' ? text + n + 1 : NULL;
-    if (!text[n] || (text[n] == '=' && rows[i].value && text[1] == '-')) return i;
-  }
-  return strcmp(text, "-h") == 0 ? HELP : -1;
-}
-
 static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt_options *out) {
   for (int i = 0; i < argc; i++) {
-    const char *value = NULL;
-    int which = find(argv[i], &value);
-    if (which < 0)
-      return tnrt_fail(message, TNRT_BAD_INPUT, "unknown %s '%s' (see --help)",
-                       argv[i][0] == '-' ? "option" : "argument", argv[i]);
-    if (!allowed(&rows[which], out->verb))
-      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' has no meaning for '%s' (see --help)", rows[which].name,
-                       out->verb);
-    if (rows[which].value && !value) {
-      if (i + 1 == argc) return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' needs a value", argv[i]);
-      value = argv[++i];
-    }
-    tnrt_status status = take(message, which, value, out);
+    const char *value;
+    int which;
+    tnrt_status status = tnrt_option_read(message, rows, N_OPTIONS, out->verb, argc, argv, &i, &which, &value);
+    if (status != TNRT_OK) return status;
+    if (which < 0) return tnrt_fail(message, TNRT_BAD_INPUT, "unknown argument '%.100s' (see --help)", argv[i]);
+    status = take(message, which, value, out);
     if (status != TNRT_OK) return status;
   }
   return TNRT_OK;

@@ -10,14 +10,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/core/file.h"
-
-static void *take(const tnrt_alloc *alloc, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = alloc->get(alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
+#include "runtime/train/memory.h"
 
 static tnrt_status no_memory(tnrt_message *message, const char *path) {
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %.200s", path);
@@ -61,7 +54,7 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
   tnrt_status status = TNRT_OK;
   if (n > 2 || (is_idx && n != 2))
     return tnrt_fail(message, TNRT_BAD_INPUT, "%s has two files a split, images and labels: here are %u", "idx", n);
-  out->columns = take(alloc, n, sizeof *out->columns);
+  out->columns = tnrt_take(alloc, n, sizeof *out->columns);
   if (!out->columns) return no_memory(message, paths[0]);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
     tnrt_column *c = &out->columns[out->n++];
@@ -80,7 +73,7 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
 
 static tnrt_status read_member(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const tnrt_npz *npz,
                                const tnrt_npz_member *member, tnrt_column *c) {
-  c->name = c->name_owned = take(alloc, member->name_bytes + 1, 1);
+  c->name = c->name_owned = tnrt_take(alloc, member->name_bytes + 1, 1);
   if (!c->name) return no_memory(message, path);
   memcpy(c->name_owned, member->name, member->name_bytes);
   tnrt_status status = tnrt_npz_read(message, alloc, npz, member, &c->array);
@@ -102,7 +95,7 @@ static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, cons
     status = tnrt_npz_next(message, &npz, &member, &found);
     n += status == TNRT_OK && found;
   }
-  out->columns = take(alloc, n + 1, sizeof *out->columns);
+  out->columns = tnrt_take(alloc, n + 1, sizeof *out->columns);
   if (!out->columns && status == TNRT_OK) status = no_memory(message, path);
   if (status == TNRT_OK) out->columns[0].file = data; /* stored members lie in it */
   if (status == TNRT_OK && n) out->n = 1;
@@ -191,9 +184,9 @@ tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, con
   listing l = {.message = message, .alloc = alloc};
   *out = (tnrt_columns){0};
   tnrt_status status = list_folder(&l, folder);
-  out->columns = take(alloc, 2, sizeof *out->columns);
-  const char **names = take(alloc, (size_t)l.n, sizeof *names);
-  tnrt_array *images = take(alloc, (size_t)l.n, sizeof *images);
+  out->columns = tnrt_take(alloc, 2, sizeof *out->columns);
+  const char **names = tnrt_take(alloc, (size_t)l.n, sizeof *names);
+  tnrt_array *images = tnrt_take(alloc, (size_t)l.n, sizeof *images);
   if (status == TNRT_OK && (!out->columns || !names || !images)) status = no_memory(message, folder);
   if (!out->columns) {
     void *const blocks[] = {l.texts, names, images};

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "runtime/train/memory.h"
+
 typedef enum loader_state { IDLE, ASKED, DONE } loader_state;
 
 struct tnrt_loader {
@@ -21,14 +23,6 @@ struct tnrt_loader {
   uint8_t **sets[2]; /* n_fields buffers each */
   int set;           /* that is filled next */
 };
-
-static void *take(const tnrt_alloc *alloc, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = alloc->get(alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
 
 /* Without the lock: nobody else touches what was asked for. */
 static tnrt_status fill(tnrt_loader *l) {
@@ -59,11 +53,11 @@ static void *work(void *argument) {
 
 static bool make_buffers(tnrt_loader *l, int64_t most) {
   const tnrt_samples *s = &l->view;
-  l->positions = take(l->alloc, (size_t)most, sizeof *l->positions);
+  l->positions = tnrt_take(l->alloc, (size_t)most, sizeof *l->positions);
   for (int k = 0; k < 2; k++) {
-    l->sets[k] = take(l->alloc, s->plan->n_fields, sizeof **l->sets);
+    l->sets[k] = tnrt_take(l->alloc, s->plan->n_fields, sizeof **l->sets);
     for (uint32_t i = 0; l->sets[k] && i < s->plan->n_fields; i++)
-      if (!(l->sets[k][i] = take(l->alloc, (size_t)most, s->bytes[i]))) return false;
+      if (!(l->sets[k][i] = tnrt_take(l->alloc, (size_t)most, s->bytes[i]))) return false;
   }
   return l->positions && l->sets[0] && l->sets[1];
 }
@@ -74,7 +68,7 @@ tnrt_status tnrt_loader_open(tnrt_loader **out, tnrt_message *message, const tnr
   *out = NULL;
   for (uint32_t i = 0; i < samples->plan->n_fields; i++) makes = makes || !samples->fields[i];
   if (!makes) return TNRT_OK;
-  tnrt_loader *l = take(alloc, 1, sizeof *l);
+  tnrt_loader *l = tnrt_take(alloc, 1, sizeof *l);
   if (!l) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to load samples");
   l->alloc = alloc;
   l->view = *samples;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/train/logfile.h"
+#include "runtime/train/memory.h"
 #include "runtime/train/plan.h"
 #include "runtime/train/plot.h"
 #include "runtime/train/progress.h"
@@ -74,14 +75,6 @@ static double wall_time(void) {
 
 /* ---- opening ---- */
 
-static void *take(tnrt_logs *l, uint64_t n, size_t size) {
-  size_t bytes;
-  if (__builtin_mul_overflow(n ? n : 1, size, &bytes)) return NULL;
-  void *memory = l->alloc->get(l->alloc->user, bytes, 64);
-  if (memory) memset(memory, 0, bytes);
-  return memory;
-}
-
 static uint32_t measure_column(const tnrt_logs *l, uint32_t split, uint32_t measure) {
   return N_FIXED + l->plan->n_groups + split * l->n_measures + measure;
 }
@@ -134,7 +127,7 @@ static tnrt_status open_sink(tnrt_logs *l, tnrt_message *message, sink *s) {
       put_header(l);
       return tnrt_logfile_open(&s->file, message, s->path, l->text, appends);
     case SINK_TENSORBOARD:
-      s->board = take(l, 1, sizeof *s->board);
+      s->board = tnrt_take(l->alloc, 1, sizeof *s->board);
       if (!s->board) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the events in '%.300s'", s->path);
       return tnrt_tensorboard_open(s->board, message, s->path, appends);
     case SINK_PORT:
@@ -195,16 +188,16 @@ static bool make_tables(tnrt_logs *l) {
   l->max_sinks = 4;
   for (uint32_t i = 0; i < p->n_events; i++) l->max_sinks += 4 * events[i].n_actions;
   l->text_bytes = l->n_columns * (2 * NAME_BYTES + CELL_BYTES) + NAME_BYTES;
-  l->values = take(l, l->n_columns, sizeof *l->values);
-  l->names = take(l, l->n_columns, sizeof *l->names);
-  l->labels = take(l, l->n_columns, sizeof *l->labels);
-  l->gauges = take(l, l->n_columns, sizeof *l->gauges);
-  l->sinks = take(l, l->max_sinks, sizeof *l->sinks);
-  l->text = take(l, l->text_bytes, 1);
+  l->values = tnrt_take(l->alloc, l->n_columns, sizeof *l->values);
+  l->names = tnrt_take(l->alloc, l->n_columns, sizeof *l->names);
+  l->labels = tnrt_take(l->alloc, l->n_columns, sizeof *l->labels);
+  l->gauges = tnrt_take(l->alloc, l->n_columns, sizeof *l->gauges);
+  l->sinks = tnrt_take(l->alloc, l->max_sinks, sizeof *l->sinks);
+  l->text = tnrt_take(l->alloc, l->text_bytes, 1);
   if (!l->values || !l->names || !l->labels || !l->gauges || !l->sinks || !l->text) return false;
   name_columns(l);
   if (!l->options.plot && !l->options.plot_png) return true;
-  l->curves = take(l, TNRT_N_SPLITS * l->n_measures, sizeof *l->curves);
+  l->curves = tnrt_take(l->alloc, TNRT_N_SPLITS * l->n_measures, sizeof *l->curves);
   for (uint32_t split = 0; l->curves && split < TNRT_N_SPLITS; split++)
     for (uint32_t m = 0; m < l->n_measures; m++)
       tnrt_curve_start(&l->curves[split * l->n_measures + m], tnrt_measure_name(p, m), tnrt_split_name(split));
@@ -406,7 +399,7 @@ void tnrt_logs_note(tnrt_logs *l, const char *format, ...) {
 
 static void draw(tnrt_logs *l) {
   uint32_t n = TNRT_N_SPLITS * l->n_measures;
-  const tnrt_curve **curves = take(l, n, sizeof *curves);
+  const tnrt_curve **curves = tnrt_take(l->alloc, n, sizeof *curves);
   tnrt_message message;
   tnrt_status status = TNRT_OK;
   /* Measure by measure: the curves of a chart stand together. */

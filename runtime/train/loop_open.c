@@ -3,14 +3,7 @@
 #include <string.h>
 
 #include "runtime/train/loop_parts.h"
-
-static void *take(tnrt_loop *l, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = l->alloc->get(l->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
+#include "runtime/train/memory.h"
 
 /* ---- numbers ---- */
 
@@ -20,10 +13,10 @@ static tnrt_status open_numbers(tnrt_loop *l) {
   size_t stall = sizeof *l->stalls / sizeof(double), n_stalls = tnrt_conditions_stalls(p, p->stops, p->n_stops);
   size_t n_measures = (size_t)TNRT_N_SPLITS * (1 + p->n_metrics);
   size_t n = own + plateau * p->n_groups + stall * n_stalls + n_measures;
-  l->numbers = take(l, n, sizeof *l->numbers);
-  l->lrs = take(l, p->n_groups, sizeof *l->lrs);
-  l->positions = take(l, (size_t)p->batch, sizeof *l->positions);
-  l->next_positions = take(l, (size_t)p->batch, sizeof *l->next_positions);
+  l->numbers = tnrt_take(l->alloc, n, sizeof *l->numbers);
+  l->lrs = tnrt_take(l->alloc, p->n_groups, sizeof *l->lrs);
+  l->positions = tnrt_take(l->alloc, (size_t)p->batch, sizeof *l->positions);
+  l->next_positions = tnrt_take(l->alloc, (size_t)p->batch, sizeof *l->next_positions);
   if (!l->numbers || !l->lrs || !l->positions || !l->next_positions)
     return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the loop of training");
   l->n_numbers = (int64_t)n;

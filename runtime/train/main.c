@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/core/command.h"
 #include "runtime/train/plot.h"
 #include "runtime/train/verbs.h"
 
@@ -36,22 +37,6 @@ static void print_help(const char *program) {
   printf(
       "\nExit status: 0 done, 1 an option, the data or a requirement is wrong, 71 a resource gave out, 75 stopped on\n"
       "request with a checkpoint saved.\n");
-}
-
-static int exit_status(tnrt_status status) {
-  switch (status) {
-    case TNRT_OK:
-      return 0;
-    case TNRT_NO_MEMORY:
-    case TNRT_IO:
-    case TNRT_CPU:
-      return 71;
-    case TNRT_BAD_SHAPE:
-    case TNRT_BAD_INPUT:
-    case TNRT_INDEX:
-      return 1;
-  }
-  return 71;
 }
 
 static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *message) {
@@ -111,7 +96,7 @@ int main(int argc, char **argv) {
   else if (status == TNRT_OK) status = run_verb(&command, &message, &world, &stopped);
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");
-  if (status != TNRT_OK) return fail(&command, &message, &world, exit_status(status));
+  if (status != TNRT_OK) return fail(&command, &message, &world, tnrt_exit_status(status));
   tnrt_world_close(&world);
   return stopped ? EXIT_STOPPED : 0;
 }

@@ -5,26 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/train/memory.h"
 #include "runtime/train/tree.h"
 
 enum { MOST_RECORDED = 8 }; /* statistics of more elements are counts of classes */
 
-static void *take(tnrt_tally *t, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = t->alloc->get(t->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
-
 static bool take_rows(tnrt_tally *t) {
   size_t rows = (size_t)t->room * t->n_auc, batch = (size_t)t->most * t->n_auc;
   if (t->n_auc == 0) return true;
-  t->scores = take(t, rows, sizeof *t->scores);
-  t->labels = take(t, rows, sizeof *t->labels);
-  t->batch_scores = take(t, batch, sizeof *t->batch_scores);
-  t->batch_labels = take(t, batch, sizeof *t->batch_labels);
-  t->order = take(t, (size_t)t->room, sizeof *t->order);
+  t->scores = tnrt_take(t->alloc, rows, sizeof *t->scores);
+  t->labels = tnrt_take(t->alloc, rows, sizeof *t->labels);
+  t->batch_scores = tnrt_take(t->alloc, batch, sizeof *t->batch_scores);
+  t->batch_labels = tnrt_take(t->alloc, batch, sizeof *t->batch_labels);
+  t->order = tnrt_take(t->alloc, (size_t)t->room, sizeof *t->order);
   return t->scores && t->labels && t->batch_scores && t->batch_labels && t->order;
 }
 
@@ -38,8 +31,8 @@ static bool take_records(tnrt_tally *t) {
   t->width = 1;
   for (uint32_t i = 0; i < t->plan->n_metrics; i++)
     if (t->metrics[i].kind != TNRT_METRIC_AUC && !is_counted(&t->metrics[i])) t->width += t->metrics[i].count;
-  t->records = take(t, (size_t)((t->room + t->most - 1) / t->most), t->width * sizeof *t->records);
-  t->counts = take(t, (size_t)t->world->size, sizeof *t->counts);
+  t->records = tnrt_take(t->alloc, (size_t)((t->room + t->most - 1) / t->most), t->width * sizeof *t->records);
+  t->counts = tnrt_take(t->alloc, (size_t)t->world->size, sizeof *t->counts);
   return t->records && t->counts;
 }
 
@@ -48,13 +41,13 @@ tnrt_status tnrt_tally_open(tnrt_tally *t, tnrt_message *message, const tnrt_all
   *t = (tnrt_tally){.plan = plan, .metrics = tnrt_plan_metrics(plan), .alloc = alloc, .room = room, .most = most,
                     .world = world};
   if (room > UINT32_MAX) return tnrt_fail(message, TNRT_BAD_INPUT, "a split of more than 2^32 - 1 samples");
-  t->sums = take(t, plan->n_metrics, sizeof *t->sums);
-  t->batch = take(t, plan->n_metrics, sizeof *t->batch);
+  t->sums = tnrt_take(t->alloc, plan->n_metrics, sizeof *t->sums);
+  t->batch = tnrt_take(t->alloc, plan->n_metrics, sizeof *t->batch);
   bool ok = t->sums && t->batch;
   for (uint32_t i = 0; i < plan->n_metrics && ok; i++) {
     t->n_auc += t->metrics[i].kind == TNRT_METRIC_AUC;
-    t->sums[i] = take(t, t->metrics[i].count, sizeof(double));
-    t->batch[i] = take(t, t->metrics[i].count, sizeof(double));
+    t->sums[i] = tnrt_take(t->alloc, t->metrics[i].count, sizeof(double));
+    t->batch[i] = tnrt_take(t->alloc, t->metrics[i].count, sizeof(double));
     ok = t->sums[i] && t->batch[i];
   }
   ok = ok && take_rows(t) && take_records(t);

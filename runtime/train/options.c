@@ -1,17 +1,9 @@
 /* The command line of a training program; see options.h. */
 #include "runtime/train/options.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-typedef struct option_row {
-  const char *name;
-  const char *value; /* how the help calls its value; NULL: takes none */
-  const char *verbs; /* " train eval ": where it is allowed */
-  const char *doc;
-} option_row;
+#include "runtime/core/command.h"
 
 enum {
   SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT, OUTPUT, LOG_JSON,
@@ -19,7 +11,7 @@ enum {
   QUIET, HELP, N_OPTIONS
 };
 
-static const option_row rows[N_OPTIONS] = {
+static const tnrt_option rows[N_OPTIONS] = {
     [SEED] = {"--seed", "N", " train ", "of initial weights, order and noise, instead of the file's"},
     [EPOCHS] = {"--epochs", "N", " train ", "how often to go through the training split, instead of the file's"},
     [STEPS] = {"--steps", "N", " train ", "how many steps to make, instead of the file's"},
@@ -54,36 +46,11 @@ static const option_row rows[N_OPTIONS] = {
     [HELP] = {"--help", NULL, " train eval run export plot info ", "print this text"},
 };
 
-static bool allowed(const option_row *row, const char *verb) {
-  char key[32];
-  snprintf(key, sizeof key, " %s ", verb);
-  return strstr(row->verbs, key) != NULL;
-}
-
-void tnrt_command_describe(const char *verb) {
-  for (int i = 0; i < N_OPTIONS; i++) {
-    char left[64];
-    if (!allowed(&rows[i], verb)) continue;
-    snprintf(left, sizeof left, "%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
-    printf("    %-22s %s\n", left, rows[i].doc);
-  }
-}
-
-static tnrt_status take_integer(tnrt_message *message, const char *name, const char *text, int64_t lo, int64_t hi,
-                                int64_t *out) {
-  char *end;
-  errno = 0;
-  long long value = strtoll(text, &end, 10);
-  if (errno || end == text || *end || value < lo || value > hi)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "%s: expected a whole number from %lld to %lld, found '%.100s'", name,
-                     (long long)lo, (long long)hi, text);
-  *out = value;
-  return TNRT_OK;
-}
+void tnrt_command_describe(const char *verb) { tnrt_options_print(rows, N_OPTIONS, verb, 22); }
 
 static tnrt_status take_number(tnrt_message *message, int which, const char *value, tnrt_command *out) {
   int64_t number = 0, most = which == THREADS ? 1024 : which == METRICS_PORT ? 65535 : INT64_MAX;
-  tnrt_status status = take_integer(message, rows[which].name, value, which == SEED ? 0 : 1, most, &number);
+  tnrt_status status = tnrt_option_integer(message, rows[which].name, value, which == SEED ? 0 : 1, most, &number);
   if (which == SEED) out->seed = (uint64_t)number;
   if (which == SEED) out->has_seed = true;
   if (which == EPOCHS) out->epochs = number;
@@ -127,35 +94,18 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
   return TNRT_OK;
 }
 
-static int find(const char *text, const char **out_value) {
-  for (int i = 0; i < N_OPTIONS; i++) {
-    size_t n = strlen(rows[i].name);
-    if (strncmp(text, rows[i].name, n) != 0) continue;
-    *out_value = text[n] == '=' ? text + n + 1 : NULL;
-    if (!text[n] || (text[n] == '=' && rows[i].value)) return i;
-  }
-  return strcmp(text, "-h") == 0 ? HELP : -1;
-}
-
 static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt_command *out) {
   tnrt_status status = TNRT_OK;
   for (int i = 0; i < argc && status == TNRT_OK; i++) {
-    const char *value = NULL;
-    int which = find(argv[i], &value);
-    if (which < 0 && argv[i][0] != '-' && strcmp(out->verb, "plot") == 0 && !out->log) {
+    const char *value;
+    int which;
+    status = tnrt_option_read(message, rows, N_OPTIONS, out->verb, argc, argv, &i, &which, &value);
+    if (status != TNRT_OK) return status;
+    if (which < 0 && strcmp(out->verb, "plot") == 0 && !out->log) {
       out->log = argv[i];
       continue;
     }
-    if (which < 0)
-      return tnrt_fail(message, TNRT_BAD_INPUT, "unknown %s '%.100s' (see --help)",
-                       argv[i][0] == '-' ? "option" : "argument", argv[i]);
-    if (!allowed(&rows[which], out->verb))
-      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' has no meaning for '%s' (see --help)", rows[which].name,
-                       out->verb);
-    if (rows[which].value && !value) {
-      if (i + 1 == argc) return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' needs a value", argv[i]);
-      value = argv[++i];
-    }
+    if (which < 0) return tnrt_fail(message, TNRT_BAD_INPUT, "unknown argument '%.100s' (see --help)", argv[i]);
     status = take(message, which, value, out);
   }
   if (status == TNRT_OK && !out->help && !out->log && strcmp(out->verb, "plot") == 0)

@@ -5,6 +5,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/bind.h"
+#include "runtime/train/memory.h"
 
 enum {
   EIGHTHS = 8, /* parts of a batch, where the bits may not depend on the processes and `micro` says nothing */
@@ -20,14 +21,6 @@ int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world) {
 }
 
 /* ---- memory ---- */
-
-static void *take(tnrt_session *s, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = s->alloc->get(s->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
 
 static tnrt_status place_role(tnrt_session *s, uint32_t role, uint32_t *at) {
   tnrt_parts *p = &s->parts;
@@ -50,16 +43,16 @@ tnrt_status tnrt_parts_open(tnrt_session *s) {
   if (p->unit == 0) return TNRT_OK;
   p->is_tree = s->plan->reproducible == TNRT_REPRODUCIBLE_WORLD;
   int64_t n_parts = (s->plan->batch + p->unit - 1) / p->unit;
-  p->places = take(s, s->plan->n_weights, sizeof *p->places);
-  p->counts = take(s, (size_t)s->world->size, sizeof *p->counts);
-  p->losses = take(s, (size_t)n_parts, sizeof *p->losses);
+  p->places = tnrt_take(s->alloc, s->plan->n_weights, sizeof *p->places);
+  p->counts = tnrt_take(s->alloc, (size_t)s->world->size, sizeof *p->counts);
+  p->losses = tnrt_take(s->alloc, (size_t)n_parts, sizeof *p->losses);
   if (!p->places || !p->counts || !p->losses) return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for gradients");
   tnrt_status status = place_role(s, TNRT_WEIGHT_TRAINED, &at);
   if (status == TNRT_OK) status = place_role(s, TNRT_WEIGHT_RUNNING, &at);
   if (status != TNRT_OK) return status;
   if (p->is_tree) return tnrt_tree_open(&p->tree, s->world, s->alloc, n_parts, p->count);
-  p->part = take(s, p->count, sizeof *p->part);
-  p->sum = take(s, p->count, sizeof *p->sum);
+  p->part = tnrt_take(s->alloc, p->count, sizeof *p->part);
+  p->sum = tnrt_take(s->alloc, p->count, sizeof *p->sum);
   return p->part && p->sum ? TNRT_OK : tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for gradients");
 }
 

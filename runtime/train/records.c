@@ -7,14 +7,7 @@
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
 #include "runtime/train/jsonl.h"
-
-static void *take(const tnrt_alloc *alloc, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = alloc->get(alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
+#include "runtime/train/memory.h"
 
 static tnrt_status no_memory(const tnrt_records *r) {
   return tnrt_fail(r->message, TNRT_NO_MEMORY, "no memory for the records of the data");
@@ -48,7 +41,7 @@ static const char *column_name(const tnrt_records *r, uint32_t file, uint32_t i)
 static tnrt_status name_columns(tnrt_records *r) {
   const tnrt_source *source = &r->plan->source;
   r->n_columns = n_columns(r, 0);
-  r->names = take(r->alloc, r->n_columns, sizeof *r->names);
+  r->names = tnrt_take(r->alloc, r->n_columns, sizeof *r->names);
   if (!r->names) return no_memory(r);
   if (source->n_columns && source->n_columns != r->n_columns)
     return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s has %u columns, the file of the model names %u", file_name(r),
@@ -166,10 +159,10 @@ tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt
   tnrt_status status = is_stream(plan->source.kind) ? find_window(r) : TNRT_OK;
   for (uint32_t s = 0; s < n_splits; s++) n += n_paths(r, paths, s);
   if (status != TNRT_OK) return status;
-  if (is_text(plan->source.kind)) r->tables = take(alloc, n, sizeof *r->tables);
-  else if (is_stream(plan->source.kind)) r->streams = take(alloc, n, sizeof *r->streams);
-  else r->arrays = take(alloc, n, sizeof *r->arrays);
-  r->ends = take(alloc, n, sizeof *r->ends);
+  if (is_text(plan->source.kind)) r->tables = tnrt_take(alloc, n, sizeof *r->tables);
+  else if (is_stream(plan->source.kind)) r->streams = tnrt_take(alloc, n, sizeof *r->streams);
+  else r->arrays = tnrt_take(alloc, n, sizeof *r->arrays);
+  r->ends = tnrt_take(alloc, n, sizeof *r->ends);
   if ((!r->tables && !r->arrays && !r->streams) || !r->ends) return no_memory(r);
   for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, paths, s);
   if (status == TNRT_OK && r->n_files == 0)
@@ -250,7 +243,7 @@ static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnr
   }
   for (uint32_t i = 0; i < r->plan->n_fields && status == TNRT_OK; i++) {
     bool needed = !is_needed || is_needed[i];
-    bindings[i].columns = take(r->alloc, r->n_columns + fields[i].n_columns, sizeof *bindings[i].columns);
+    bindings[i].columns = tnrt_take(r->alloc, r->n_columns + fields[i].n_columns, sizeof *bindings[i].columns);
     if (!bindings[i].columns) return no_memory(r);
     if (needed) status = bind_named(r, &fields[i], &bindings[i], is_taken);
     else take_unneeded(r, &fields[i], is_taken);
@@ -262,7 +255,7 @@ static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnr
 }
 
 tnrt_status tnrt_records_bind(const tnrt_records *r, const uint8_t *is_needed, tnrt_binding *bindings) {
-  uint8_t *is_taken = take(r->alloc, r->n_columns, 1);
+  uint8_t *is_taken = tnrt_take(r->alloc, r->n_columns, 1);
   memset(bindings, 0, r->plan->n_fields * sizeof *bindings);
   if (!is_taken) return no_memory(r);
   tnrt_status status = bind_all(r, is_needed, bindings, is_taken);

@@ -7,14 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/core/dtype.h"
-
-static void *take(const tnrt_samples *s, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = s->alloc->get(s->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
+#include "runtime/train/memory.h"
 
 static tnrt_status no_memory(const tnrt_samples *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the samples of '%.100s'",
@@ -27,10 +20,10 @@ tnrt_status tnrt_samples_open(tnrt_samples *s, tnrt_message *message, const tnrt
   *s = (tnrt_samples){.plan = plan, .plan_fields = tnrt_plan_fields(plan), .alloc = alloc, .message = message};
   s->value.alloc = alloc;
   s->is_open = true;
-  s->bindings = take(s, n, sizeof *s->bindings);
-  s->chains = take(s, n, sizeof *s->chains);
-  s->fields = take(s, n, sizeof *s->fields);
-  s->bytes = take(s, n, sizeof *s->bytes);
+  s->bindings = tnrt_take(s->alloc, n, sizeof *s->bindings);
+  s->chains = tnrt_take(s->alloc, n, sizeof *s->chains);
+  s->fields = tnrt_take(s->alloc, n, sizeof *s->fields);
+  s->bytes = tnrt_take(s->alloc, n, sizeof *s->bytes);
   if (!s->bindings || !s->chains || !s->fields || !s->bytes) return no_memory(s);
   tnrt_status status = TNRT_OK;
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
@@ -75,7 +68,7 @@ static tnrt_status find_records(tnrt_samples *s, int64_t n[TNRT_N_SPLITS]) {
   int64_t all = tnrt_records_count(&s->records), record = 0, used = 0;
   s->n_dropped = s->records.n_dropped;
   s->first_dropped = s->records.first_dropped;
-  s->rows = take(s, (size_t)all, sizeof *s->rows);
+  s->rows = tnrt_take(s->alloc, (size_t)all, sizeof *s->rows);
   if (!s->rows) return no_memory(s);
   for (int split = 0; split < TNRT_N_SPLITS; split++) {
     n[split] = 0;
@@ -123,7 +116,7 @@ static void count_shares(const tnrt_samples *s, const tnrt_data_paths *paths, in
 /* rows: those of training in the order of the shuffle, parted; behind them the others' own. */
 static tnrt_status part(tnrt_samples *s, const tnrt_data_paths *paths, const int64_t n[TNRT_N_SPLITS]) {
   int64_t counts[TNRT_N_SPLITS], all = n[0] + n[1] + n[2], at = 0, from = 0, next = n[0];
-  int64_t *rows = take(s, (size_t)all, sizeof *rows);
+  int64_t *rows = tnrt_take(s->alloc, (size_t)all, sizeof *rows);
   if (!rows) return no_memory(s);
   count_shares(s, paths, n[0], counts);
   tnrt_order order = tnrt_order_start(s->plan->source.shuffle, TNRT_STREAM_SPLIT, 0, n[0]);
@@ -251,7 +244,7 @@ static tnrt_status make_arrays(tnrt_samples *s, const uint8_t *is_needed, bool i
     uint64_t all = (uint64_t)s->first[TNRT_N_SPLITS] * s->bytes[i];
     bool is_made = s->records.streams || s->chains[i].n_links < s->plan_fields[i].n_links || all > left;
     if ((is_needed && !is_needed[i]) || (is_made && !is_new)) continue;
-    s->fields[i] = take(s, (size_t)s->first[TNRT_N_SPLITS], s->bytes[i]);
+    s->fields[i] = tnrt_take(s->alloc, (size_t)s->first[TNRT_N_SPLITS], s->bytes[i]);
     if (!s->fields[i]) return no_memory(s);
     left -= all;
   }
@@ -263,7 +256,7 @@ static tnrt_status try_made(tnrt_samples *s) {
   const tnrt_draw draw = {.split = TNRT_SPLIT_TRAIN}, measured = {.split = TNRT_SPLIT_VALID};
   tnrt_status status = TNRT_OK;
   for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
-    uint8_t *sample = s->fields[i] ? NULL : take(s, 1, s->bytes[i]);
+    uint8_t *sample = s->fields[i] ? NULL : tnrt_take(s->alloc, 1, s->bytes[i]);
     if (s->fields[i]) continue;
     if (!sample) return no_memory(s);
     status = make_field(s, i, &draw, s->first[TNRT_SPLIT_TRAIN], sample);
@@ -293,7 +286,7 @@ tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8
   if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->bindings);
   if (status != TNRT_OK) return status;
   int64_t n = tnrt_records_count(&s->records);
-  s->rows = take(s, (size_t)n, sizeof *s->rows);
+  s->rows = tnrt_take(s->alloc, (size_t)n, sizeof *s->rows);
   if (!s->rows) return no_memory(s);
   for (int64_t i = 0; i < n; i++) s->rows[i] = i;
   for (int i = 1; i <= TNRT_N_SPLITS; i++) s->first[i] = n;
@@ -334,7 +327,7 @@ static tnrt_status sum_elements(tnrt_samples *s, uint32_t field, const double *a
 
 tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
   int64_t count = s->plan_fields[field].count, n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
-  uint8_t *sample = take(s, 1, s->bytes[field]);
+  uint8_t *sample = tnrt_take(s->alloc, 1, s->bytes[field]);
   if (!sample) return no_memory(s);
   tnrt_status status = sum_elements(s, field, NULL, sample, mean);
   for (int64_t k = 0; k < count; k++) mean[k] /= (double)n;

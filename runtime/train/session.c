@@ -7,19 +7,12 @@
 #include "runtime/core/dtype.h"
 #include "runtime/initial.h"
 #include "runtime/train/bind.h"
+#include "runtime/train/memory.h"
 
 /* As PyTorch's GradScaler: the loss scale doubles after so many steps without overflow. */
 enum { GROWTH_STEPS = 2000 };
 
 /* ---- memory ---- */
-
-static void *take(tnrt_session *s, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = s->alloc->get(s->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
 
 static tnrt_status no_memory(tnrt_session *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the weights and states");
@@ -29,20 +22,20 @@ static bool make_tables(tnrt_session *s, int64_t most) {
   const tnrt_training *p = s->plan;
   /* The most that any of the models takes or gives. */
   size_t n = p->n_fields + 2 * (size_t)p->n_weights + 2 * (size_t)tnrt_bind_n_states(s) + 2 * (size_t)p->n_metrics + 8;
-  s->values = take(s, p->n_weights, sizeof *s->values);
-  s->others = take(s, p->n_weights, sizeof *s->others);
-  s->states = take(s, tnrt_bind_n_states(s), sizeof *s->states);
-  s->other_states = take(s, tnrt_bind_n_states(s), sizeof *s->other_states);
-  s->kept = take(s, p->n_weights, sizeof *s->kept);
-  s->inputs = take(s, n, sizeof *s->inputs);
-  s->outputs = take(s, n, sizeof *s->outputs);
-  s->batch = take(s, p->n_fields, sizeof *s->batch);
-  s->rates = take(s, TNRT_RATES + p->n_groups, sizeof *s->rates);
+  s->values = tnrt_take(s->alloc, p->n_weights, sizeof *s->values);
+  s->others = tnrt_take(s->alloc, p->n_weights, sizeof *s->others);
+  s->states = tnrt_take(s->alloc, tnrt_bind_n_states(s), sizeof *s->states);
+  s->other_states = tnrt_take(s->alloc, tnrt_bind_n_states(s), sizeof *s->other_states);
+  s->kept = tnrt_take(s->alloc, p->n_weights, sizeof *s->kept);
+  s->inputs = tnrt_take(s->alloc, n, sizeof *s->inputs);
+  s->outputs = tnrt_take(s->alloc, n, sizeof *s->outputs);
+  s->batch = tnrt_take(s->alloc, p->n_fields, sizeof *s->batch);
+  s->rates = tnrt_take(s->alloc, TNRT_RATES + p->n_groups, sizeof *s->rates);
   bool ok = s->values && s->others && s->states && s->other_states && s->kept && s->inputs && s->outputs && s->batch &&
             s->rates;
   for (uint32_t i = 0; i < p->n_fields && ok; i++) {
     size_t sample = (size_t)s->fields[i].count * tnrt_dtype_find(s->fields[i].dtype)->bytes;
-    s->batch[i] = take(s, (size_t)most, sample);
+    s->batch[i] = tnrt_take(s->alloc, (size_t)most, sample);
     ok = s->batch[i] != NULL;
   }
   return ok;
@@ -56,16 +49,18 @@ static bool make_weights(tnrt_session *s, tnrt_use use) {
   uint32_t trained = 0;
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
-    s->values[i] = take(s, 1, w->bytes);
+    s->values[i] = tnrt_take(s->alloc, 1, w->bytes);
     if (!s->values[i]) return false;
     if (use != TNRT_USE_TRAIN || !is_stepped(w)) continue;
-    if (!(s->others[i] = take(s, 1, w->bytes))) return false;
+    if (!(s->others[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
     bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0;
-    if (w->role == TNRT_WEIGHT_RUNNING && has_parts && !(s->kept[i] = take(s, 1, w->bytes))) return false;
+    if (w->role == TNRT_WEIGHT_RUNNING && has_parts && !(s->kept[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
     if (w->role != TNRT_WEIGHT_TRAINED) continue;
     for (uint32_t k = 0; k < s->plan->n_states; k++) {
       uint32_t at = trained * s->plan->n_states + k;
-      if (!(s->states[at] = take(s, 1, w->bytes)) || !(s->other_states[at] = take(s, 1, w->bytes))) return false;
+      s->states[at] = tnrt_take(s->alloc, 1, w->bytes);
+      s->other_states[at] = tnrt_take(s->alloc, 1, w->bytes);
+      if (!s->states[at] || !s->other_states[at]) return false;
     }
     trained++;
   }
@@ -85,7 +80,7 @@ static tnrt_status initialise(tnrt_session *s, uint32_t i) {
   if (w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE) return TNRT_OK;
   tnrt_initial numbers =
       tnrt_initial_start(w->init, w->init_a, w->init_b, s->seed, tnrt_plan_text(s->plan, w->name));
-  double *all = take(s, (size_t)count, sizeof *all);
+  double *all = tnrt_take(s->alloc, (size_t)count, sizeof *all);
   if (!all) return no_memory(s);
   for (int64_t k = 0; k < count; k++) all[k] = tnrt_initial_next(&numbers);
   if (w->init == TNRT_INITIAL_ORTHOGONAL)
@@ -103,7 +98,7 @@ tnrt_status tnrt_session_fit(tnrt_session *s, tnrt_samples *samples) {
     if (count != tnrt_count_of(w->ndim, w->extents))
       return tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' has not the elements of its field",
                        tnrt_plan_text(s->plan, w->name));
-    double *mean = take(s, 2 * (size_t)count, sizeof *mean);
+    double *mean = tnrt_take(s->alloc, 2 * (size_t)count, sizeof *mean);
     if (!mean) return no_memory(s);
     bool is_mean = w->role == TNRT_WEIGHT_MEAN;
     tnrt_status status = tnrt_samples_moments(samples, w->field, mean, is_mean ? NULL : mean + count);
@@ -133,7 +128,7 @@ static tnrt_status open_model(tnrt_session *s, tnrt_ctx **out, const tnrt_traini
                               int n_threads) {
   if (!which->model) return TNRT_OK;
   size_t bytes = arena_bytes(which->model, most);
-  uint8_t *arena = s->arenas[s->n_arenas] = take(s, 1, bytes);
+  uint8_t *arena = s->arenas[s->n_arenas] = tnrt_take(s->alloc, 1, bytes);
   if (!arena) return no_memory(s);
   s->n_arenas++;
   tnrt_status status = tnrt_ctx_create(out, which->model, s->alloc, arena, bytes);

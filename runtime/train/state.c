@@ -4,13 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void *take(tnrt_state *st, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  void *memory = st->alloc->get(st->alloc->user, all ? all : 1, 64);
-  if (memory) memset(memory, 0, all);
-  return memory;
-}
+#include "runtime/train/memory.h"
 
 /* ---- names ---- */
 
@@ -22,7 +16,7 @@ static void fitted_name(const tnrt_training *plan, const char *prefix, uint32_t 
 
 static const char *keep_name(tnrt_state *st, const char *text) {
   size_t bytes = strlen(text) + 1;
-  char *kept = take(st, 1, bytes);
+  char *kept = tnrt_take(st->alloc, 1, bytes);
   if (!kept) return NULL;
   memcpy(kept, text, bytes);
   return st->names[st->n_names++] = kept;
@@ -107,10 +101,10 @@ tnrt_status tnrt_state_open(tnrt_state *st, tnrt_session *session, tnrt_samples 
                      .contents = {.plan = plan, .seed = session->seed}};
   for (uint32_t i = 0; i < plan->n_fields; i++) links += session->fields[i].n_links + 1;
   size_t tensors = plan->n_weights + (size_t)session->n_trained * plan->n_states + links;
-  st->contents.tensors = take(st, tensors, sizeof *st->contents.tensors);
-  st->contents.texts = st->texts = take(st, links, sizeof *st->texts);
-  st->names = take(st, tensors + 3 * links, sizeof *st->names);
-  st->extents = take(st, links, sizeof *st->extents);
+  st->contents.tensors = tnrt_take(st->alloc, tensors, sizeof *st->contents.tensors);
+  st->contents.texts = st->texts = tnrt_take(st->alloc, links, sizeof *st->texts);
+  st->names = tnrt_take(st->alloc, tensors + 3 * links, sizeof *st->names);
+  st->extents = tnrt_take(st->alloc, links, sizeof *st->extents);
   bool ok = st->contents.tensors && st->texts && st->names && st->extents && add_weights(st);
   if (ok && numbers) ok = add_states(st) && add_numbers(st, "optimizer.loop", numbers, n_numbers);
   if (ok) ok = add_fitted(st, numbers != NULL);

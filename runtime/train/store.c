@@ -14,6 +14,7 @@
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/folder.h"
 #include "runtime/train/lock.h"
+#include "runtime/train/memory.h"
 #include "runtime/train/plan.h"
 #include "runtime/train/safetensors.h"
 #include "runtime/train/whole.h"
@@ -67,14 +68,6 @@ struct tnrt_store {
 
 /* ---- memory ---- */
 
-static void *take(tnrt_store *s, uint64_t n, size_t size) {
-  size_t bytes;
-  if (__builtin_mul_overflow(n ? n : 1, size, &bytes)) return NULL;
-  void *memory = s->alloc->get(s->alloc->user, bytes, 64);
-  if (memory) memset(memory, 0, bytes);
-  return memory;
-}
-
 static void give(tnrt_store *s, void *memory) {
   if (memory) s->alloc->give(s->alloc->user, memory);
 }
@@ -82,7 +75,7 @@ static void give(tnrt_store *s, void *memory) {
 static bool make_keys(tnrt_store *s, const tnrt_checkpoint *c) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < c->n_tensors; i++) bytes += strlen(c->tensors[i].name) + sizeof "digest:";
-  char *key = s->keys = take(s, bytes, 1);
+  char *key = s->keys = tnrt_take(s->alloc, bytes, 1);
   if (!key) return false;
   for (uint32_t i = 0; i < N_OWN; i++) s->texts[i] = (tnrt_saved_text){own_keys[i], s->numbers[i]};
   s->texts[FORMAT].text = "tenon";
@@ -99,20 +92,20 @@ static bool make_keys(tnrt_store *s, const tnrt_checkpoint *c) {
 static tnrt_status make_tables(tnrt_store *s, tnrt_message *message, const tnrt_checkpoint *c) {
   s->n_tensors = c->n_tensors;
   s->n_texts = N_OWN + c->n_texts + c->n_tensors;
-  s->texts = take(s, s->n_texts, sizeof *s->texts);
-  s->numbers = take(s, N_OWN, sizeof *s->numbers);
-  s->digests = take(s, c->n_tensors, sizeof *s->digests);
-  s->block = take(s, BLOCK_BYTES, 1);
+  s->texts = tnrt_take(s->alloc, s->n_texts, sizeof *s->texts);
+  s->numbers = tnrt_take(s->alloc, N_OWN, sizeof *s->numbers);
+  s->digests = tnrt_take(s->alloc, c->n_tensors, sizeof *s->digests);
+  s->block = tnrt_take(s->alloc, BLOCK_BYTES, 1);
   if (!s->texts || !s->numbers || !s->digests || !s->block || !make_keys(s, c))
     return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to write checkpoints");
   size_t bytes = tnrt_safetensors_header(NULL, 0, c->tensors, c->n_tensors, s->texts, s->n_texts);
   if (!bytes) return tnrt_fail(message, TNRT_BAD_INPUT, "a weight's element type has no form in safetensors");
   s->header_capacity = bytes + N_OWN * DIGITS + c->n_tensors * TNRT_DIGEST_TEXT + 64;
-  s->header = take(s, s->header_capacity, 1);
+  s->header = tnrt_take(s->alloc, s->header_capacity, 1);
   s->parsed = (tnrt_safetensors){.max_tensors = s->n_tensors, .max_texts = s->n_texts + 1};
-  s->parsed.tensors = take(s, s->parsed.max_tensors, sizeof *s->parsed.tensors);
-  s->parsed.by_name = take(s, s->parsed.max_tensors, sizeof *s->parsed.by_name);
-  s->parsed.texts = take(s, s->parsed.max_texts, sizeof *s->parsed.texts);
+  s->parsed.tensors = tnrt_take(s->alloc, s->parsed.max_tensors, sizeof *s->parsed.tensors);
+  s->parsed.by_name = tnrt_take(s->alloc, s->parsed.max_tensors, sizeof *s->parsed.by_name);
+  s->parsed.texts = tnrt_take(s->alloc, s->parsed.max_texts, sizeof *s->parsed.texts);
   if (s->header && s->parsed.tensors && s->parsed.by_name && s->parsed.texts) return TNRT_OK;
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to write checkpoints");
 }
@@ -455,11 +448,11 @@ static void free_writer(tnrt_store *s, tnrt_store_thread *w) {
 
 tnrt_status tnrt_store_set_async(tnrt_store *s, tnrt_message *message, const tnrt_checkpoint *contents) {
   if (s->writer) return TNRT_OK;
-  tnrt_store_thread *w = take(s, 1, sizeof *w);
-  bool ok = w && (w->tensors = take(s, s->n_tensors, sizeof *w->tensors)) != NULL;
+  tnrt_store_thread *w = tnrt_take(s->alloc, 1, sizeof *w);
+  bool ok = w && (w->tensors = tnrt_take(s->alloc, s->n_tensors, sizeof *w->tensors)) != NULL;
   for (uint32_t i = 0; ok && i < s->n_tensors; i++) {
     w->tensors[i] = contents->tensors[i];
-    ok = (w->tensors[i].data = take(s, contents->tensors[i].bytes, 1)) != NULL;
+    ok = (w->tensors[i].data = tnrt_take(s->alloc, contents->tensors[i].bytes, 1)) != NULL;
   }
   if (ok) {
     pthread_mutex_init(&w->mutex, NULL);

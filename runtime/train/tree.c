@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runtime/train/memory.h"
+
 void tnrt_tree_share(int64_t n_leaves, int rank, int size, int64_t *out_first, int64_t *out_end) {
   int64_t each = n_leaves / size, more = n_leaves % size; /* the first `more` processes have one more */
   *out_first = rank * each + (rank < more ? rank : more);
@@ -48,24 +50,20 @@ static uint32_t grow(tnrt_tree *t, tnrt_tree_node *nodes, uint32_t n, tnrt_tree_
   }
 }
 
-static void *take(tnrt_tree *t, size_t n, size_t bytes) {
-  size_t all;
-  if (__builtin_mul_overflow(n, bytes, &all)) return NULL;
-  return t->alloc->get(t->alloc->user, all ? all : 1, 64);
-}
-
 tnrt_status tnrt_tree_open(tnrt_tree *t, tnrt_world *world, const tnrt_alloc *alloc, int64_t n_leaves, size_t count) {
   *t = (tnrt_tree){.world = world, .alloc = alloc, .count = count, .n_leaves = n_leaves};
   /* Subtrees of a row while it grows: one a level on its left side, one on its right; and what comes from others. */
   for (int64_t n = n_leaves / world->size + 1; n > 0; n /= 2) t->n_buffers += 2;
   t->n_buffers += 2;
-  t->own = take(t, MOST, sizeof *t->own);
-  t->all = take(t, (size_t)world->size * MOST, sizeof *t->all);
-  t->slots = take(t, (size_t)world->size * MOST, sizeof *t->slots);
-  t->buffers = take(t, t->n_buffers, sizeof *t->buffers);
-  if (t->buffers) memset(t->buffers, 0, t->n_buffers * sizeof *t->buffers);
+  t->own = tnrt_take(t->alloc, MOST, sizeof *t->own);
+  t->all = tnrt_take(t->alloc, (size_t)world->size * MOST, sizeof *t->all);
+  t->slots = tnrt_take(t->alloc, (size_t)world->size * MOST, sizeof *t->slots);
+  t->buffers = tnrt_take(t->alloc, t->n_buffers, sizeof *t->buffers);
   bool ok = t->own && t->all && t->slots && t->buffers;
-  for (uint32_t i = 0; i < t->n_buffers && ok; i++) ok = (t->buffers[i] = take(t, count, sizeof(float))) != NULL;
+  for (uint32_t i = 0; i < t->n_buffers && ok; i++) {
+    t->buffers[i] = tnrt_take(t->alloc, count, sizeof(float));
+    ok = t->buffers[i] != NULL;
+  }
   if (!ok) return tnrt_fail(world->message, TNRT_NO_MEMORY, "no memory for sums of gradients");
   tnrt_tree_start(t, n_leaves);
   return TNRT_OK;

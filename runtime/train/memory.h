@@ -1,0 +1,11 @@
+/* Memory of the training runtime, all of it through an allocator. */
+#ifndef TNRT_TRAIN_MEMORY_H
+#define TNRT_TRAIN_MEMORY_H
+
+#include "runtime/core/runtime.h"
+
+/* n elements of `bytes` each, all zero, aligned to 64; at least one byte. NULL: no memory, or more than can be
+ * counted. */
+void *tnrt_take(const tnrt_alloc *alloc, size_t n, size_t bytes);
+
+#endif
