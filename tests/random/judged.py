@@ -110,6 +110,10 @@ fault("onnxruntime", "DFT", "inverse and onesided: the inverse of nothing; the e
       lambda n, v, o: n.attributes.get("inverse") == 1 and n.attributes.get("onesided") == 1)
 fault("onnx", "OneHot", "off + (on - off) rounds: off is one step away",
       lambda n, v, o: is_float(kind(n, v, 2) or "f32"))
+fault("onnxruntime", "ReduceMax", "of i64 beyond 32 bits it is not the largest; NumPy agrees with tenon",
+      lambda n, v, o: kind(n, v) == "i64" and (abs(first(n, v).astype(float)) >= 2 ** 31).any())
+fault("onnxruntime", "Loop", "of no turn: a result's extents that the graph does not state are 0, known or not",
+      lambda n, v, o: any(y in v and v[y].size == 0 for y in n.outputs))
 fault("onnx", "GRU", "1 - z in f32: for an update gate near 1 a result near 1e-5 has two digits; the formula in double "
       "agrees with tenon",
       lambda n, v, o: any(((abs(v[y]) > 0) & (abs(v[y]) < 1e-3)).any() for y in n.outputs if y in v))
