@@ -42,8 +42,8 @@ func @run entry (%x: f32[4] "x") -> (f32[4] "y") {
   return %0
 }
 """
-SOURCES = ["CMakeLists.txt", "CMakePresets.json", "cmake", "grammar", "frontend", "ir", "passes", "backends", "runtime",
-           "examples", "tests"]
+SOURCES = ["CMakeLists.txt", "CMakePresets.json", "cmake", "grammar", "frontend", "ir", "train", "passes", "backends",
+           "runtime", "examples", "tests"]
 
 
 def copy_tree(source, work):

@@ -273,8 +273,8 @@ static const char *const more_texts[] = {
     "  %0 = argsort %x {axis=1, descending=true, top=[3]} : i64[2,3]\n"
     "  %1 = iota {dims=[2, 3], axis=0} : i64[2,3]\n  %2 = gather %x, %1, %0 {axes=[0,1]} : f64[2,3]\n"
     "  %3 = mul %2, %2 : f64[2,3]\n  return %3\n}\n",
-    "tnir 1\nconst @s : u64[3] = dense [1, 2, 3]\nfunc @run entry (%x: f64[3,4] \"x\") -> (f64[3,4] \"y\") {\n"
-    "  %0 = mul %x, %x : f64[3,4]\n  %1 = dropout %0, @s {p=0.5, stream=1} : f64[3,4]\n  return %1\n}\n",
+    ("tnir 1\nconst @s : u64[3] = dense [1, 2, 3]\nfunc @run entry (%x: f64[3,4] \"x\") -> (f64[3,4] \"y\") {\n"
+     "  %0 = mul %x, %x : f64[3,4]\n  %1 = dropout %0, @s {p=0.5, stream=1} : f64[3,4]\n  return %1\n}\n"),
 };
 
 /* The function of a text as if its return were one node with the parameters as operands. */
