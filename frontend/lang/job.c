@@ -43,10 +43,10 @@ static bool check_batch(const tn_job *job) {
   return true;
 }
 
-bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step) {
-  size_t before = ctx->n_errors;
-  *job = (tn_job){.s = tn_sema_create(ctx, options)};
+static bool open_entry(tn_job *job, const char *path, bool is_step) {
   tn_sema *s = job->s;
+  tn_ctx *ctx = s->ctx;
+  size_t before = ctx->n_errors;
   s->is_again = true;
   if (is_step) s->training = &job->mode;
   if (!tn_sema_load(s, path) || !(job->model = tn_entry_find(s, false))) return false;
@@ -59,4 +59,11 @@ bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_optio
   job->n_inputs = (uint32_t)s->func->body->params.n;
   if (job->mode.noise) job->n_inputs--;
   return check_batch(job) && tn_job_type_fields(job) && tn_job_find_weights(job) && ctx->n_errors == before;
+}
+
+bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step) {
+  *job = (tn_job){.s = tn_sema_create(ctx, options)};
+  if (open_entry(job, path, is_step)) return true;
+  tn_module_destroy(job->s->module);
+  return false;
 }

@@ -29,14 +29,17 @@ static bool write_model(tn_ctx *own, const char *path, const tn_lang_options *op
                         tn_ctx *ctx, tn_buf *out, const char ***out_names, size_t *out_n) {
   tn_job job;
   tn_export from;
-  if (!tn_job_open(&job, own, path, options, false) || !tn_job_make_predict(&job) ||
-      !tn_export_func(own, job.s->func, &from))
-    return false;
-  *out_n = job.weights.n;
-  *out_names = TN_NEW_N(ctx->arena, const char *, job.weights.n + 1);
-  take_weights(ctx, &job, from.main, *out_names);
-  tn_onnx_sink sink = {append, out};
-  return tn_onnx_write(&from, producer, "", NULL, sink, sink);
+  if (!tn_job_open(&job, own, path, options, false)) return false;
+  bool ok = tn_job_make_predict(&job) && tn_export_func(own, job.s->func, &from);
+  if (ok) {
+    *out_n = job.weights.n;
+    *out_names = TN_NEW_N(ctx->arena, const char *, job.weights.n + 1);
+    take_weights(ctx, &job, from.main, *out_names);
+    tn_onnx_sink sink = {append, out};
+    ok = tn_onnx_write(&from, producer, "", NULL, sink, sink);
+  }
+  tn_module_destroy(job.s->module);
+  return ok;
 }
 
 void tn_lang_plan_onnx(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,

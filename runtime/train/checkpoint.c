@@ -258,3 +258,15 @@ tnrt_status tnrt_checkpoint_find(tnrt_message *message, const tnrt_alloc *alloc,
   return tnrt_fail(message, TNRT_BAD_INPUT,
                    n ? "none of the checkpoints in '%.300s' is whole" : "there is no checkpoint in '%.300s'", folder);
 }
+
+tnrt_status tnrt_reading_find(tnrt_reading **out, tnrt_message *message, const tnrt_alloc *alloc, const char *folder,
+                              tnrt_which which, char *out_path, size_t path_bytes, tnrt_message *out_notes) {
+  enum { MOST_TRIES = 16 };
+  *out = NULL;
+  for (int tries = 1;; tries++) {
+    tnrt_status status = tnrt_checkpoint_find(message, alloc, folder, which, out_path, path_bytes, out_notes);
+    if (status != TNRT_OK) return status;
+    status = tnrt_reading_open(out, message, alloc, out_path);
+    if (status == TNRT_OK || tries == MOST_TRIES || access(out_path, F_OK) == 0) return status;
+  }
+}

@@ -87,6 +87,10 @@ typedef struct tnrt_reading tnrt_reading;
 tnrt_status tnrt_reading_open(tnrt_reading **out, tnrt_message *message, const tnrt_alloc *alloc, const char *path);
 void tnrt_reading_close(tnrt_reading *reading); /* NULL is fine */
 
+/* tnrt_checkpoint_find, and the file it found, opened; once more where a training that goes on removed it meanwhile. */
+tnrt_status tnrt_reading_find(tnrt_reading **out, tnrt_message *message, const tnrt_alloc *alloc, const char *folder,
+                              tnrt_which which, char *out_path, size_t path_bytes, tnrt_message *out_notes);
+
 /* Text of a key of __metadata__, NULL where there is none; and its number. */
 const char *tnrt_reading_text(const tnrt_reading *reading, const char *key);
 int64_t tnrt_reading_integer(const tnrt_reading *reading, const char *key, int64_t otherwise);

@@ -30,7 +30,6 @@ tnrt_status tnrt_checkpoint_open(tnrt_message *message, const tnrt_alloc *alloc,
   *out = NULL;
   if (name && !is_best && !is_last) return tnrt_reading_open(out, message, alloc, name);
   tnrt_checkpoint_folder(plan, command, folder, sizeof folder);
-  tnrt_status status = tnrt_checkpoint_find(message, alloc, folder, is_best ? TNRT_WHICH_BEST : TNRT_WHICH_LAST, path,
-                                            sizeof path, NULL);
-  return status == TNRT_OK ? tnrt_reading_open(out, message, alloc, path) : status;
+  return tnrt_reading_find(out, message, alloc, folder, is_best ? TNRT_WHICH_BEST : TNRT_WHICH_LAST, path, sizeof path,
+                           NULL);
 }

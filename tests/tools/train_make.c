@@ -82,7 +82,9 @@ static tn_module *make(const char *what, tn_module *module, request *r) {
   tn_value *noise = r->has_noise ? func->body->params.data[func->body->params.n - 1] : NULL;
   if (strcmp(what, "update") == 0) {
     tn_module *made = tn_module_create(module->ctx);
-    return tn_train_update(made, &r->plan) ? made : NULL;
+    if (tn_train_update(made, &r->plan)) return made;
+    tn_module_destroy(made);
+    return NULL;
   }
   if (r->is_narrow && !tn_train_narrow(func, r->narrow)) return NULL;
   if (!tn_train_lift(func, r->weights, r->plan.n_weights)) return NULL;
@@ -112,6 +114,8 @@ int main(int argc, char **argv) {
     fputs(out.data, stdout);
   }
   print_errors(ctx);
+  if (made && made != module) tn_module_destroy(made);
+  if (module) tn_module_destroy(module);
   tn_ctx_destroy(ctx);
   return made ? 0 : 1;
 }

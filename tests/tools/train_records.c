@@ -81,10 +81,9 @@ static int find(const char *folder, tnrt_which which) {
   char path[4096];
   tnrt_message message, notes;
   tnrt_reading *reading;
-  if (tnrt_checkpoint_find(&message, &tnrt_alloc_libc, folder, which, path, sizeof path, &notes) != TNRT_OK)
+  if (tnrt_reading_find(&reading, &message, &tnrt_alloc_libc, folder, which, path, sizeof path, &notes) != TNRT_OK)
     return fail(&message);
   if (notes.text[0]) printf("note %s\n", notes.text);
-  if (tnrt_reading_open(&reading, &message, &tnrt_alloc_libc, path) != TNRT_OK) return fail(&message);
   int64_t step = tnrt_reading_integer(reading, "step", -1);
   int wrong = 0;
   for (int t = 0; t < 2; t++) {

@@ -305,7 +305,9 @@ def test_memory(r, _):
         environment = dict(os.environ, LD_PRELOAD=os.path.join(BUILD, "tests", "preload_malloc.so"),
                            MALLOC_COUNT_FILE=count)
         words = [HAND, "train", "--steps=%d" % steps, "--checkpoint-dir=memory%d" % steps]
-        subprocess.run(words, cwd=r.folder, env=environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(words, cwd=r.folder, env=environment, capture_output=True, timeout=60, check=False)
+        if b"ASan runtime does not come first" in done.stderr:
+            return  # nothing can be preloaded into an instrumented program
         with open(count, encoding="ascii") as f:
             seen.append(int(f.read()))
     assert seen[0] == seen[1] > 0, seen

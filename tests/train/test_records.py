@@ -115,7 +115,10 @@ class Checkpoints(FolderTest):
             open(log, "w").close()
             env = dict(os.environ, TENON_FAULT=f"flip:{n}:0", TENON_FAULT_LOG=log,
                        LD_PRELOAD=os.path.join(BUILD, "tests", "preload_fault.so"))
-            r = run("checkpoints", folder, 0, 2, 1000, env=env)
+            r = run("checkpoints", folder, 0, 2, 1000, check=False, env=env)
+            if "ASan runtime does not come first" in r.stderr:
+                self.skipTest("nothing can be preloaded into an instrumented program")
+            self.assertEqual(r.returncode, 0, r.stderr)
             step, text = self.found(folder)
             if not os.path.getsize(log):
                 break

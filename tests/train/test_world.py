@@ -29,6 +29,8 @@ def run(words, launcher=None, n=1, **env):
     if launcher:
         command = [f"mpirun.{launcher}", *FLAGS[launcher], "-n", str(n), *command]
     env = {**CLEAN, "TENON_MPI_DIR": PLUGINS, **env}
+    if launcher:
+        env["ASAN_OPTIONS"] = "detect_leaks=0"  # the libraries leave memory behind
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
 
 
