@@ -1,6 +1,7 @@
 /* Which elements a kernel writes: each write is shown to fill a box, each element once, by reading every coordinate as
  * a number in mixed radix over the axes (c0 + a + |a|*b + |a|*|b|*c ...). Boxes are then shown to be disjoint and to
  * fill the whole. */
+#include "ir/dim_internal.h"
 #include "ir/verify_internal.h"
 
 static const tn_dim *reduced(tn_ctx *ctx, tn_guards guards, const tn_dim *dim) {
@@ -252,18 +253,28 @@ static bool box_of_coordinates(tn_ctx *ctx, tn_guards guards, const tn_kernel *k
   return (write->in[0]->axes & ~taken) == 0;
 }
 
-/* p with c*q*floordiv(x, q) + c*mod(x, q) as c*x, wherever both are there. */
-static const tn_dim *rejoined(tn_ctx *ctx, const tn_dim *p) {
-  for (uint32_t i = 0; i < p->n_terms; i++) {
-    const tn_term *term = &p->terms[i];
-    const tn_atom *atom = term->n_atoms == 1 ? term->atoms[0] : NULL;
-    if (!atom || atom->kind != TN_ATOM_MOD) continue;
-    const tn_dim *quotient = tn_dim_floordiv(ctx, atom->p, atom->q);
-    const tn_dim *part = tn_dim_sub(ctx, atom->p, tn_dim_mul(ctx, quotient, atom->q));
-    part = tn_dim_sub(ctx, part, tn_dim_mod(ctx, atom->p, atom->q));
-    const tn_dim *joined = tn_dim_add(ctx, p, tn_dim_mul_i(ctx, part, term->coefficient));
-    if (joined->n_terms < p->n_terms) return rejoined(ctx, joined);
+/* The term without its k-th atom. */
+static const tn_dim *without_atom(tn_ctx *ctx, const tn_term *term, uint32_t k) {
+  const tn_dim *product = tn_dim_const(ctx, term->coefficient);
+  for (uint32_t i = 0; i < term->n_atoms; i++) {
+    const tn_atom *atom = term->atoms[i];
+    if (i != k) product = tn_dim_mul(ctx, product, tn_dim_of_atom(ctx, atom->kind, atom->symbol, atom->p, atom->q));
   }
+  return product;
+}
+
+/* p with c*q*floordiv(x, q) + c*mod(x, q) as c*x, wherever both are there: two terms become those of x. */
+static const tn_dim *rejoined(tn_ctx *ctx, const tn_dim *p) {
+  for (uint32_t i = 0; i < p->n_terms; i++)
+    for (uint32_t k = 0; k < p->terms[i].n_atoms; k++) {
+      const tn_atom *atom = p->terms[i].atoms[k];
+      if (atom->kind != TN_ATOM_MOD) continue;
+      const tn_dim *quotient = tn_dim_floordiv(ctx, atom->p, atom->q);
+      const tn_dim *part = tn_dim_sub(ctx, atom->p, tn_dim_mul(ctx, quotient, atom->q));
+      part = tn_dim_sub(ctx, part, tn_dim_mod(ctx, atom->p, atom->q));
+      const tn_dim *joined = tn_dim_add(ctx, p, tn_dim_mul(ctx, part, without_atom(ctx, &p->terms[i], k)));
+      if (joined->n_terms + 2 <= p->n_terms + atom->p->n_terms) return rejoined(ctx, joined);
+    }
   return p;
 }
 
