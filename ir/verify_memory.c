@@ -64,14 +64,29 @@ static bool slots_leave_room(tn_ctx *ctx, const tn_dim *room, bool by_proof) {
   return false;
 }
 
-/* room less every buffer's size that is part of it term by term. No size is negative, though its formula alone may not
- * show it (where a guard bounds an extent from below). */
+static bool same_atoms(const tn_term *a, const tn_term *b) {
+  bool same = a->n_atoms == b->n_atoms;
+  for (uint32_t i = 0; same && i < a->n_atoms; i++) same = a->atoms[i] == b->atoms[i];
+  return same;
+}
+
+/* Whether each term of dim is in whole, of the same sign and at least as large. */
+static bool is_part(const tn_dim *dim, const tn_dim *whole) {
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    int64_t part = dim->terms[i].coefficient, all = 0;
+    for (uint32_t k = 0; k < whole->n_terms && all == 0; k++)
+      if (same_atoms(&dim->terms[i], &whole->terms[k])) all = whole->terms[k].coefficient;
+    if (part > 0 ? all < part : all > part) return false;
+  }
+  return true;
+}
+
+/* room less every buffer's size that is part of it. No size is negative, though its formula alone may not show it
+ * (where a guard bounds an extent from below; of what a slice takes). */
 static const tn_dim *without_sizes(memory *v, const tn_dim *room) {
   for (size_t i = 0; i < v->program->buffers.n; i++) {
     const tn_dim *bytes = v->program->buffers.data[i]->bytes;
-    if (!bytes || bytes->n_terms == 0 || bytes->n_terms > room->n_terms) continue;
-    const tn_dim *rest = tn_dim_sub(v->ctx, room, bytes);
-    if (rest->n_terms + bytes->n_terms == room->n_terms) room = rest;
+    if (bytes && !tn_dim_is_const(bytes) && is_part(bytes, room)) room = tn_dim_sub(v->ctx, room, bytes);
   }
   return room;
 }
