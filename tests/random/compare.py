@@ -115,8 +115,12 @@ class Batch:
         self.keep = keep
         self.tenon, self.graphs, self.options, self.oracles = tenon, graphs, list(options), oracles
         self.opset = graphs[0][1].opset
-        self.findings, self.limited = [], []
+        self.findings, self.limited, self.invalid = [], [], []
         self.judged = self.resized = 0
+
+    def explained(self):
+        """How many graphs are known to make a batch fail."""
+        return len(self.findings) + len(self.limited) + len(self.invalid)
 
     def found(self, kind, index, text):
         self.findings.append(Finding(kind, index, text))
@@ -140,7 +144,7 @@ class Batch:
                 results = self.results(graphs, folder)
             except (Refused, subprocess.TimeoutExpired) as failed:
                 if len(graphs) > 1:
-                    before = len(self.findings) + len(self.limited)
+                    before = self.explained()
                     named = {int(i) for i in re.findall(r"\bg(\d+)_|_g(\d+)_", str(failed)) for i in i if i}
                     first = [g for g in graphs if g[0] in named]
                     if not first or len(first) == len(graphs):  # nobody is named
@@ -148,7 +152,7 @@ class Batch:
                     for part in [[g] for g in first] if len(first) < 4 else [first]:
                         self.together(part)
                     self.together([g for g in graphs if g not in first])
-                    if len(self.findings) + len(self.limited) == before:
+                    if self.explained() == before:
                         self.found("together", graphs[0][0], f"only together with others: {failed}")
                         self.keep_files(folder, str(failed))
                     return
@@ -201,6 +205,7 @@ class Batch:
                     pass
             if not found:
                 raise
+            self.invalid.append(graphs[0][0])
         return [{"wide": found[0]["wide"], "copies": [f["copies"][0] for f in found]}]
 
     def widely(self, graphs, values, folder, numbers):
