@@ -219,7 +219,9 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
     case TNRT_LINK_MUL:
     case TNRT_LINK_DIV:
     case TNRT_LINK_RDIV: return apply_numbers(link, message, value);
-    default: return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' is not supported in data yet", link_name(link->kind));
+    default:
+      return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' is drawn anew for each sample, which has no meaning here",
+                       link_name(link->kind));
   }
 }
 

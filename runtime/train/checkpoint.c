@@ -10,6 +10,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/folder.h"
+#include "runtime/train/memory.h"
 #include "runtime/train/safetensors.h"
 #include "runtime/train/whole.h"
 
@@ -108,9 +109,8 @@ tnrt_status tnrt_reading_open(tnrt_reading **out, tnrt_message *message, const t
   tnrt_message why;
   *out = NULL;
   if (strlen(path) >= TNRT_PATH_BYTES) return tnrt_fail(message, TNRT_BAD_INPUT, "a path that is too long");
-  tnrt_reading *r = alloc->get(alloc->user, sizeof *r, 64);
+  tnrt_reading *r = tnrt_take(alloc, 1, sizeof *r);
   if (!r) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to read '%.300s'", path);
-  memset(r, 0, sizeof *r);
   r->alloc = alloc;
   memcpy(r->path, path, strlen(path) + 1);
   tnrt_status status = map(r, message);

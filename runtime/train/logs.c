@@ -207,9 +207,8 @@ static bool make_tables(tnrt_logs *l) {
 tnrt_status tnrt_logs_open(tnrt_logs **out, tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training *plan,
                            const tnrt_log_options *options) {
   *out = NULL;
-  tnrt_logs *l = alloc->get(alloc->user, sizeof *l, 64);
+  tnrt_logs *l = tnrt_take(alloc, 1, sizeof *l);
   if (!l) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for logs");
-  memset(l, 0, sizeof *l);
   l->alloc = alloc;
   l->plan = plan;
   l->options = *options;

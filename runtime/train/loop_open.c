@@ -89,11 +89,6 @@ static tnrt_status find_end(tnrt_loop *l) {
   return status;
 }
 
-static tnrt_status check_actions(tnrt_loop *l) {
-  if (!tnrt_plan_action(l->plan, TNRT_ACTION_SAMPLE, false)) return TNRT_OK;
-  return tnrt_fail(l->message, TNRT_BAD_INPUT, "sample(...) is not supported yet");
-}
-
 /* ---- resuming ---- */
 
 /* The checkpoint to go on from; *out NULL: there is none. */
@@ -177,8 +172,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   l->saved_at = l->order_epoch = l->nan_step = -1;
   l->rate_factor = 1;
   tnrt_checkpoint_folder(l->plan, l->command, l->folder, sizeof l->folder);
-  tnrt_status status = check_actions(l);
-  if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
+  tnrt_status status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
   if (status == TNRT_OK) status = open_resumed(l, &reading);
   if (status == TNRT_OK) status = open_samples(l, reading);
   if (status == TNRT_OK) status = find_end(l);

@@ -8,8 +8,6 @@
 #include "runtime/train/memory.h"
 #include "runtime/train/tree.h"
 
-enum { MOST_RECORDED = 8 }; /* statistics of more elements are counts of classes */
-
 static bool take_rows(tnrt_tally *t) {
   size_t rows = (size_t)t->room * t->n_auc, batch = (size_t)t->most * t->n_auc;
   if (t->n_auc == 0) return true;
@@ -23,14 +21,26 @@ static bool take_rows(tnrt_tally *t) {
 
 /* Whole numbers, whose sums are exact in any order. */
 static bool is_counted(const tnrt_metric *metric) {
-  return metric->kind != TNRT_METRIC_AUC && metric->count > MOST_RECORDED;
+  switch (metric->kind) {
+    case TNRT_METRIC_CONFUSION:
+    case TNRT_METRIC_ACCURACY:
+    case TNRT_METRIC_PRECISION:
+    case TNRT_METRIC_RECALL:
+    case TNRT_METRIC_F1: return true;
+    default: return false;
+  }
+}
+
+/* What is added up in the order of the batches. */
+static bool is_recorded(const tnrt_metric *metric) {
+  return metric->kind != TNRT_METRIC_AUC && !is_counted(metric);
 }
 
 static bool take_records(tnrt_tally *t) {
   if (t->world->size == 1) return true;
   t->width = 1;
   for (uint32_t i = 0; i < t->plan->n_metrics; i++)
-    if (t->metrics[i].kind != TNRT_METRIC_AUC && !is_counted(&t->metrics[i])) t->width += t->metrics[i].count;
+    if (is_recorded(&t->metrics[i])) t->width += t->metrics[i].count;
   t->records = tnrt_take(t->alloc, (size_t)((t->room + t->most - 1) / t->most), t->width * sizeof *t->records);
   t->counts = tnrt_take(t->alloc, (size_t)t->world->size, sizeof *t->counts);
   return t->records && t->counts;
@@ -100,7 +110,7 @@ static void record(tnrt_tally *t, double loss) {
   double *to = t->records + (size_t)t->at++ * t->width;
   *to++ = loss;
   for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
-    if (t->metrics[i].kind == TNRT_METRIC_AUC || is_counted(&t->metrics[i])) continue;
+    if (!is_recorded(&t->metrics[i])) continue;
     for (uint32_t k = 0; k < t->metrics[i].count; k++) *to++ = t->batch[i][k];
   }
 }
@@ -136,7 +146,7 @@ static void add_records(tnrt_tally *t, int64_t n_batches) {
     const double *from = t->records + (size_t)b * t->width;
     t->loss += *from++;
     for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
-      if (t->metrics[i].kind == TNRT_METRIC_AUC || is_counted(&t->metrics[i])) continue;
+      if (!is_recorded(&t->metrics[i])) continue;
       for (uint32_t k = 0; k < t->metrics[i].count; k++) t->sums[i][k] = (b ? t->sums[i][k] : 0) + *from++;
     }
   }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/train/plan.h"
+#include "runtime/train/protobuf.h"
 #include "runtime/train/whole.h"
 
 enum { MODEL_GRAPH = 7, GRAPH_INITIALIZER = 5 };
@@ -27,15 +28,6 @@ static uint32_t type_number(uint32_t dtype) {
 }
 
 /* ---- the encoding ---- */
-
-static size_t put_varint(uint8_t *out, uint64_t value) {
-  size_t n = 0;
-  for (; value > 127; value >>= 7) out[n++] = (uint8_t)(value | 128);
-  out[n++] = (uint8_t)value;
-  return n;
-}
-
-static size_t put_key(uint8_t *out, unsigned field, unsigned kind) { return put_varint(out, field << 3 | kind); }
 
 static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *out) {
   *out = 0;
@@ -77,23 +69,23 @@ typedef struct tensor {
 static void make_tensor(const tnrt_saved *weight, const char *name, tensor *out) {
   size_t n = 0;
   for (uint32_t i = 0; i < weight->ndim; i++) {
-    n += put_key(out->text + n, TENSOR_DIMS, VARINT);
-    n += put_varint(out->text + n, (uint64_t)weight->extents[i]);
+    n += tnrt_put_key(out->text + n, TENSOR_DIMS, VARINT);
+    n += tnrt_put_varint(out->text + n, (uint64_t)weight->extents[i]);
   }
-  n += put_key(out->text + n, TENSOR_TYPE, VARINT);
-  n += put_varint(out->text + n, type_number(weight->dtype));
-  n += put_key(out->text + n, TENSOR_NAME, BYTES);
-  n += put_varint(out->text + n, strlen(name));
+  n += tnrt_put_key(out->text + n, TENSOR_TYPE, VARINT);
+  n += tnrt_put_varint(out->text + n, type_number(weight->dtype));
+  n += tnrt_put_key(out->text + n, TENSOR_NAME, BYTES);
+  n += tnrt_put_varint(out->text + n, strlen(name));
   out->text_bytes = n;
-  out->data_bytes = put_key(out->data, TENSOR_DATA, BYTES);
-  out->data_bytes += put_varint(out->data + out->data_bytes, weight->bytes);
+  out->data_bytes = tnrt_put_key(out->data, TENSOR_DATA, BYTES);
+  out->data_bytes += tnrt_put_varint(out->data + out->data_bytes, weight->bytes);
   out->bytes = n + strlen(name) + out->data_bytes + weight->bytes;
 }
 
 /* The field of the graph that holds it. */
 static size_t put_initializer(uint8_t *out, const tensor *t) {
-  size_t n = put_key(out, GRAPH_INITIALIZER, BYTES);
-  return n + put_varint(out + n, t->bytes);
+  size_t n = tnrt_put_key(out, GRAPH_INITIALIZER, BYTES);
+  return n + tnrt_put_varint(out + n, t->bytes);
 }
 
 static tnrt_status put_weight(tnrt_whole *file, tnrt_message *message, const tnrt_saved *weight, const char *name) {
@@ -136,8 +128,8 @@ tnrt_status tnrt_onnx_write(tnrt_message *message, const tnrt_training *plan, co
     return tnrt_fail(message, TNRT_BAD_INPUT, "--onnx: the model in this program is damaged");
   tnrt_status status = measure(message, plan, weights, &added);
   if (status != TNRT_OK) return status;
-  size_t n = put_key(head, MODEL_GRAPH, BYTES);
-  n += put_varint(head + n, graph_bytes + added);
+  size_t n = tnrt_put_key(head, MODEL_GRAPH, BYTES);
+  n += tnrt_put_varint(head + n, graph_bytes + added);
   const uint8_t *behind = graph + graph_bytes;
   uint64_t before_bytes = (uint64_t)(key - model), behind_bytes = plan->onnx_bytes - (uint64_t)(behind - model);
   uint64_t bytes = before_bytes + n + graph_bytes + added + behind_bytes;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/train/memory.h"
 #include "runtime/train/text.h"
 
 enum { REQUEST_BYTES = 4096, HEAD_BYTES = 256, VALUE_BYTES = 32, CLIENT_MS = 2000 };
@@ -157,9 +158,8 @@ tnrt_status tnrt_prometheus_open(tnrt_prometheus **out, tnrt_message *message, c
                                  const tnrt_gauge *gauges, uint32_t n) {
   double none = NAN;
   *out = NULL;
-  tnrt_prometheus *p = alloc->get(alloc->user, sizeof *p, 64);
+  tnrt_prometheus *p = tnrt_take(alloc, 1, sizeof *p);
   if (!p) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the port of metrics");
-  memset(p, 0, sizeof *p);
   p->alloc = alloc;
   p->gauges = gauges;
   p->n = n;

@@ -311,9 +311,8 @@ static tnrt_status look_around(tnrt_store *s, tnrt_message *message, const tnrt_
 tnrt_status tnrt_store_open(tnrt_store **out, tnrt_message *message, const tnrt_alloc *alloc, const char *folder,
                             const tnrt_checkpoint *contents) {
   *out = NULL;
-  tnrt_store *s = alloc->get(alloc->user, sizeof *s, 64);
+  tnrt_store *s = tnrt_take(alloc, 1, sizeof *s);
   if (!s) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory to write checkpoints");
-  memset(s, 0, sizeof *s);
   s->alloc = alloc;
   s->lock = -1;
   tnrt_status status = enter_folder(s, message, folder);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/train/protobuf.h"
 #include "runtime/train/whole.h"
 
 /* Fields of the messages. */
@@ -43,18 +44,9 @@ static size_t put_little(uint8_t *out, uint64_t value, int bytes) {
   return (size_t)bytes;
 }
 
-static size_t put_varint(uint8_t *out, uint64_t value) {
-  size_t n = 0;
-  for (; value > 127; value >>= 7) out[n++] = (uint8_t)(value | 128);
-  out[n++] = (uint8_t)value;
-  return n;
-}
-
-static size_t put_key(uint8_t *out, unsigned field, unsigned type) { return put_varint(out, field << 3 | type); }
-
 static size_t put_bytes(uint8_t *out, unsigned field, const void *data, size_t bytes) {
-  size_t n = put_key(out, field, BYTES);
-  n += put_varint(out + n, bytes);
+  size_t n = tnrt_put_key(out, field, BYTES);
+  n += tnrt_put_varint(out + n, bytes);
   memcpy(out + n, data, bytes);
   return n + bytes;
 }
@@ -62,10 +54,10 @@ static size_t put_bytes(uint8_t *out, unsigned field, const void *data, size_t b
 static size_t put_event_head(uint8_t *out, double time, int64_t step) {
   uint64_t bits;
   memcpy(&bits, &time, sizeof bits);
-  size_t n = put_key(out, EVENT_TIME, FIXED64);
+  size_t n = tnrt_put_key(out, EVENT_TIME, FIXED64);
   n += put_little(out + n, bits, 8);
-  n += put_key(out + n, EVENT_STEP, VARINT);
-  return n + put_varint(out + n, (uint64_t)step);
+  n += tnrt_put_key(out + n, EVENT_STEP, VARINT);
+  return n + tnrt_put_varint(out + n, (uint64_t)step);
 }
 
 /* ---- records ---- */
@@ -128,8 +120,8 @@ tnrt_status tnrt_tensorboard_open(tnrt_tensorboard *b, tnrt_message *message, co
 /* From this step on, what older files have is of a training that was resumed before it. */
 static tnrt_status put_start(tnrt_tensorboard *b, tnrt_message *message) {
   uint8_t head[HEAD_BYTES], session[4];
-  size_t n = put_key(session, SESSION_STATUS, VARINT);
-  n += put_varint(session + n, SESSION_START);
+  size_t n = tnrt_put_key(session, SESSION_STATUS, VARINT);
+  n += tnrt_put_varint(session + n, SESSION_START);
   size_t bytes = put_event_head(head, b->time, b->step);
   bytes += put_bytes(head + bytes, EVENT_SESSION, session, n);
   return put_record(b, message, head, bytes, NULL, 0);
@@ -148,7 +140,7 @@ tnrt_status tnrt_tensorboard_add(tnrt_tensorboard *b, tnrt_message *message, con
   size_t tag_bytes = strlen(tag) < MAX_TAG ? strlen(tag) : MAX_TAG;
   memcpy(&bits, &simple, sizeof bits);
   size_t n = put_bytes(text, VALUE_TAG, tag, tag_bytes);
-  n += put_key(text + n, VALUE_SIMPLE, FIXED32);
+  n += tnrt_put_key(text + n, VALUE_SIMPLE, FIXED32);
   n += put_little(text + n, bits, 4);
   tnrt_status status = TNRT_OK;
   if (b->n + n + HEAD_BYTES > sizeof b->record) {
@@ -165,8 +157,8 @@ tnrt_status tnrt_tensorboard_end(tnrt_tensorboard *b, tnrt_message *message) {
   b->must_start = false;
   if (b->n == 0 || status != TNRT_OK) return status;
   size_t n = put_event_head(head, b->time, b->step);
-  n += put_key(head + n, EVENT_SUMMARY, BYTES);
-  n += put_varint(head + n, b->n);
+  n += tnrt_put_key(head + n, EVENT_SUMMARY, BYTES);
+  n += tnrt_put_varint(head + n, b->n);
   return put_record(b, message, head, n, b->record, b->n);
 }
 
