@@ -203,6 +203,7 @@ bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out);
 bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok);
 /* Its models: the step as driver->module, the others as variants. */
 bool tn_driver_load_training(tn_driver *driver, tn_input *input);
+bool tn_driver_training_has_pictures(const tn_driver *driver); /* whose readers are linked in only then */
 /* The objects of all its models and the record that stands for them. */
 bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                              tn_object_part **out_parts, uint32_t *out_n_parts);

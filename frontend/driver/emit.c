@@ -72,6 +72,7 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   if (options.with_main) {
     globals[0] = "main";
     request->n_globals = 1;
+    if (driver->training && tn_driver_training_has_pictures(driver)) globals[request->n_globals++] = "tnrt_jpeg_read";
   }
   request->globals = globals;
   return tn_object_merge(driver->ctx, request, arena);

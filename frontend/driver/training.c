@@ -90,6 +90,11 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
   return ok;
 }
 
+bool tn_driver_training_has_pictures(const tn_driver *driver) {
+  const tnrt_training *plan = driver->training->made.plan;
+  return plan->source.kind == TNRT_SOURCE_IMAGES;
+}
+
 /* --- Code --- */
 
 /* Of one of several programs: no main and no C functions of its own. */

@@ -38,9 +38,15 @@ tnrt_status tnrt_gzip_read(tnrt_message *message, const tnrt_alloc *alloc, const
 /* IDX: big-endian numbers behind a head of types and extents. */
 tnrt_status tnrt_idx_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t *data,
                           size_t bytes, tnrt_array *out);
-/* A picture as u8 [channels, height, width]: PNG without interlacing, PGM and PPM. */
+/* A picture as u8 [channels, height, width]: PNG without interlacing, JPEG, PGM and PPM. Damaged ones are
+ * TNRT_BAD_INPUT. After a failure the array is freed all the same. */
 tnrt_status tnrt_image_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const uint8_t *data,
                             size_t bytes, tnrt_array *out);
+tnrt_status tnrt_jpeg_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const uint8_t *data,
+                           size_t bytes, tnrt_array *out);
+/* Room for one; TNRT_BAD_INPUT where a side is none or too long. */
+tnrt_status tnrt_image_make(tnrt_message *message, const tnrt_alloc *alloc, const char *path, int64_t channels,
+                            int64_t height, int64_t width, tnrt_array *out);
 /* FOLDER/LABEL/FILE: columns image and label, by label and name. */
 tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, tnrt_columns *out);
 

@@ -1,5 +1,5 @@
 /* Pictures. PNG: ISO/IEC 15948, all colour types and depths (16 bits are cut to 8), no interlacing; PGM and PPM of one
- * byte a sample. */
+ * byte a sample. JPEG stands in a file of its own (jpeg.c). */
 #include <string.h>
 
 #include "runtime/train/arrays.h"
@@ -13,8 +13,8 @@ static tnrt_status bad(tnrt_message *message, const char *path, const char *what
   return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: %s", path, what);
 }
 
-static tnrt_status make_array(tnrt_message *message, const tnrt_alloc *alloc, const char *path, int64_t channels,
-                              int64_t height, int64_t width, tnrt_array *out) {
+tnrt_status tnrt_image_make(tnrt_message *message, const tnrt_alloc *alloc, const char *path, int64_t channels,
+                            int64_t height, int64_t width, tnrt_array *out) {
   if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE)
     return bad(message, path, "a side of the picture is none or too long");
   *out = (tnrt_array){.dtype = TNRT_U8, .ndim = 3, .extents = {channels, height, width}};
@@ -43,7 +43,7 @@ static tnrt_status read_pnm(tnrt_message *message, const tnrt_alloc *alloc, cons
   if (!head_number(data, bytes, &at, &width) || !head_number(data, bytes, &at, &height) ||
       !head_number(data, bytes, &at, &most) || most != 255)
     return bad(message, path, "a PGM or PPM of one byte a sample is taken, with 255 as the greatest");
-  tnrt_status status = make_array(message, alloc, path, channels, height, width, out);
+  tnrt_status status = tnrt_image_make(message, alloc, path, channels, height, width, out);
   if (status != TNRT_OK) return status;
   at++; /* one blank ends the head */
   if (bytes < at || bytes - at < (size_t)out->bytes) return bad(message, path, "the picture is cut short");
@@ -176,7 +176,7 @@ static tnrt_status read_png(tnrt_message *message, const tnrt_alloc *alloc, cons
   tnrt_status status = read_chunks(message, alloc, path, data, bytes, &g);
   if (status == TNRT_OK && !unfilter(&g)) status = bad(message, path, "a damaged PNG");
   if (status == TNRT_OK)
-    status = make_array(message, alloc, path, g.color == 0 || g.color == 4 ? 1 : 3, g.height, g.width, out);
+    status = tnrt_image_make(message, alloc, path, g.color == 0 || g.color == 4 ? 1 : 3, g.height, g.width, out);
   if (status == TNRT_OK) status = put_pixels(message, path, &g, out);
   if (g.is_open) inflateEnd(&g.z);
   if (g.rows) alloc->give(alloc->user, g.rows);
@@ -193,11 +193,18 @@ static tnrt_status read_png(tnrt_message *message, const tnrt_alloc *alloc, cons
 
 #endif
 
+/* Weak, so that only programs that ask for it are linked with it: frontend/driver/training.c does where data are
+ * pictures. */
+#pragma weak tnrt_jpeg_read
+
 tnrt_status tnrt_image_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const uint8_t *data,
                             size_t bytes, tnrt_array *out) {
   *out = (tnrt_array){0};
   if (bytes > 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0) return read_png(message, alloc, path, data, bytes, out);
   if (bytes > 2 && data[0] == 'P' && (data[1] == '5' || data[1] == '6'))
     return read_pnm(message, alloc, path, data, bytes, out);
-  return bad(message, path, "no picture that is known: PNG, PGM and PPM are taken");
+  if (bytes > 2 && memcmp(data, "\xff\xd8\xff", 3) == 0)
+    return tnrt_jpeg_read ? tnrt_jpeg_read(message, alloc, path, data, bytes, out)
+                          : bad(message, path, "JPEG: this program was linked without it");
+  return bad(message, path, "no picture that is known: PNG, JPEG, PGM and PPM are taken");
 }

@@ -1,5 +1,6 @@
 """No mutable globals: .data, .bss and their thread-local kin are empty in every object of our static libraries and of
-the code generator (.data.rel.ro is constant and fine).   usage: state.py ROOT BUILD_DIR
+the code generator (.data.rel.ro is constant and fine). libjpeg-turbo keeps what the processor can do in eight bytes a
+thread, which all threads find the same.   usage: state.py ROOT BUILD_DIR
 """
 import glob
 import os
@@ -10,6 +11,8 @@ import sys
 from lib.common import report
 
 WRITABLE = re.compile(r"^\.(data|bss|tdata|tbss)(\.(?!rel\.ro)|$)")
+
+KNOWN = {("jpeg_library.o", ".tdata", 8)}
 
 
 def sections(path):
@@ -32,7 +35,7 @@ def main():
         yield f"{build}: holds no library to look into"
     for path in files:
         for member, section, size in sections(path):
-            if size and WRITABLE.match(section):
+            if size and WRITABLE.match(section) and (member, section, size) not in KNOWN:
                 yield f"{os.path.relpath(path, build)}: {member}: {section} holds {size} bytes that can be written"
 
 

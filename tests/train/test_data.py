@@ -318,6 +318,55 @@ def test_images(r):
     refused(r.read(["kind %d" % IMAGES, "path 0 @none"], fields), "cannot open")
 
 
+def jpegs(folder):
+    """Pictures by Pillow, and what Pillow makes of them."""
+    from PIL import Image
+    g = np.random.default_rng(4)
+    smooth = np.kron(g.integers(0, 256, (4, 5, 4)), np.ones((8, 9, 1))) + g.integers(0, 20, (32, 45, 4))
+    pixels = np.clip(smooth, 0, 255).astype(np.uint8)[:31, :43]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    kinds = {"base": ("RGB", {}), "whole": ("RGB", {"subsampling": 0, "quality": 95}),
+             "steps": ("RGB", {"progressive": True, "subsampling": 2}), "half": ("RGB", {"subsampling": 1}),
+             "exif": ("RGB", {"exif": turned}), "marks": ("RGB", {"restart_marker_blocks": 2}),
+             "print": ("CMYK", {"quality": 90}), "grey": ("L", {"optimize": True})}
+    for name, (mode, options) in kinds.items():
+        data = pixels[:, :, {"RGB": slice(3), "CMYK": slice(4), "L": 0}[mode]]
+        path = os.path.join(folder, name + ".jpg")
+        Image.fromarray(np.ascontiguousarray(data), mode).save(path, **options)
+        with Image.open(path) as picture:
+            yield name, path, np.asarray(picture if mode == "L" else picture.convert("RGB"))
+
+
+def test_jpeg(r):
+    """Bit for bit what Pillow reads; each cut is noticed, and damaged bytes never crash."""
+    shutil.rmtree(r.path("pets"), ignore_errors=True)
+    source = ["kind %d" % IMAGES, "path 0 @pets"]
+    os.makedirs(r.path("made"))
+    for name, path, want in jpegs(r.path("made")):
+        os.makedirs(r.path("pets/a"))
+        shutil.copy(path, r.path("pets/a"))
+        want = want.reshape(31, 43, -1).transpose(2, 0, 1)
+        fields = [("x", U8, 0, want.shape, ("image",), [])]
+        got = r.read(source, fields)
+        assert not isinstance(got, str), (name, got)
+        same(got["x"], want[None], name)
+        with open(path, "rb") as f:
+            whole = f.read()
+        target, g = "pets/a/%s.jpg" % name, np.random.default_rng(1)
+        for cut in g.integers(3, len(whole) - 30, 12):
+            r.write(target, whole[:cut])
+            refused(r.read(source, fields), target + ": a damaged JPEG")
+        for _ in range(12):
+            noisy = bytearray(whole)
+            for at in g.integers(2, len(whole), 4):
+                noisy[at] = g.integers(256)
+            r.write(target, bytes(noisy))
+            told = r.read(source, fields)
+            assert not isinstance(told, str) or target in told or "elements" in told, told
+        shutil.rmtree(r.path("pets"))
+
+
 def test_jsonl(r):
     rows = [{"name": "a\"\\\n\u00e9", "v": 1.5, "in": {"w": [1, 2, 3], "ok": True}, "z": None},
             {"v": -2e3, "name": "b", "in": {"ok": False, "w": [[4], [5, 6]]}, "more": {"x": [{"y": 1}]}}]
@@ -564,7 +613,7 @@ def main():
     count = Count()
     r = Reader()
     for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy,
-                 test_npz, test_idx, test_images, test_jsonl, test_words, test_streams, test_bpe,
+                 test_npz, test_idx, test_images, test_jpeg, test_jsonl, test_words, test_streams, test_bpe,
                  test_tokenizer_json, test_wordpiece, test_augmentation,
                  test_larger_than_memory):
         problem = None

@@ -12,6 +12,7 @@ import tempfile
 
 import numpy as np
 import onnx
+from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
 
 import datasets
@@ -276,6 +277,44 @@ def test_arrays():
     return None if accuracy > 0.9 and far < rmse < 0.3 else "acc %g, far %g, rmse %g" % (accuracy, far, rmse)
 
 
+PICTURES = """
+data pets = images("pets", split: (train: 0.8, test: 0.2), shuffle: 3) {
+  x: f32[3, 16, 16] = image / 255
+  y: class[2]       = label
+}
+model Net(x: f32[B, 3, 16, 16]) -> f32[B, 2] = x |> conv(4, 3) |> relu |> flatten |> linear(2)
+train Net on pets {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = adam(lr: 1e-2); batch = 16; epochs = 10
+}
+"""
+
+
+def test_pictures():
+    """JPEG and PNG in folders; a damaged one is named; programs without pictures do without libjpeg."""
+    folder, rng = Folder(PICTURES), np.random.default_rng(0)
+    for k, label in enumerate(("dog", "cat")):
+        os.makedirs(os.path.join(folder.path, "pets", label))
+        for i in range(40):
+            pixels = rng.integers(0, 100, (16, 16, 3)).astype(np.uint8)
+            pixels[:, :, k] += 100
+            name = "%03d.%s" % (i, "jpg" if i % 3 else "png")
+            Image.fromarray(pixels).save(os.path.join(folder.path, "pets", label, name))
+    folder.make()
+    folder.run("./m", "train")
+    if folder.score("test") < 0.9:
+        return "accuracy %g" % folder.score("test")
+    damaged = os.path.join(folder.path, "pets", "cat", "007.jpg")
+    os.truncate(damaged, os.path.getsize(damaged) - 100)
+    told = folder.run("./m", "train", rc=1)
+    if "pets/cat/007.jpg: a damaged JPEG" not in told:
+        return "of a damaged picture: " + told[-300:]
+    table = Folder(IRIS)
+    table.make()
+    sizes = [os.path.getsize(os.path.join(f.path, "m")) for f in (folder, table)]
+    return None if sizes[1] < sizes[0] - 200000 else "sizes %s" % sizes
+
+
 def small_onnx(path):
     rng = np.random.default_rng(1)
     first, second = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 32), (32, 3)))
@@ -319,7 +358,7 @@ def test_onnx():
 
 def main():
     count = Count()
-    tests = [test_verbs, test_settings, test_arrays, test_onnx, test_cancer, test_digits, test_lstm,
+    tests = [test_verbs, test_settings, test_arrays, test_pictures, test_onnx, test_cancer, test_digits, test_lstm,
              test_gpt]
     if not datasets.fetch(TABLES):
         count.skipped = len(tests)
