@@ -112,6 +112,11 @@ struct tn_block {
   tn_guard_list guards; /* of a branch of an `if`: checked when it is taken */
 };
 
+/* Argument and result of an entry by number: the caller may give one memory for both. */
+typedef struct tn_donation {
+  uint32_t param, result;
+} tn_donation;
+
 struct tn_func {
   tn_module *module;
   const char *name;
@@ -120,6 +125,7 @@ struct tn_func {
   TN_VEC(const char *) result_names; /* of the entry's results */
   const char *doc;                   /* what its source says of it, for the C header; NULL: nothing. Not in text */
   TN_VEC(const char *) param_docs;   /* the same of the parameters, NULL entries too; empty: nothing */
+  TN_VEC(tn_donation) donations;     /* what may lie in place of an argument; not in text */
   tn_guard_list guards; /* checked when the function is entered */
   tn_block *branch;     /* where guards belong at present (tn_func_enter); NULL: to the function */
   uint32_t next_value_id;

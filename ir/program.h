@@ -31,6 +31,7 @@ typedef struct tn_buffer {
   struct tn_buffer *owner;   /* VIEW: no view itself */
   const tn_dim *at;          /* VIEW: over size symbols and those of the loops that its steps are in */
   const char *format;        /* CONST: packed format chosen by schedule, or NULL = as stored */
+  struct tn_buffer *donor;   /* OUTPUT: the INPUT whose memory the caller may give for it too; NULL: none */
 } tn_buffer;
 
 #define TN_NO_SLOT UINT32_MAX

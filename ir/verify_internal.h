@@ -57,6 +57,9 @@ bool tn_verify_is_rounded_up(tn_ctx *ctx, const tn_dim *bytes, const tn_dim *who
 /* The memory of a program; lives: one a buffer. Before planning there are no places, and nothing to check. */
 bool tn_verify_memory(tn_ctx *ctx, const tn_program *program, tn_guards guards, const tn_life *lives, tn_loc loc);
 
+/* Results that may lie in place of arguments. */
+bool tn_verify_donors(tn_ctx *ctx, const tn_program *program, tn_loc loc);
+
 /* All elements of type. */
 tn_box tn_verify_whole(tn_ctx *ctx, const tn_type *type);
 

@@ -634,6 +634,7 @@ bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
   extend_lives(&v);
   v.loc = loc;
   if (v.ok) check_outputs(&v);
+  if (v.ok) v.ok = tn_verify_donors(ctx, program, loc);
   if (v.ok) v.ok = tn_verify_memory(ctx, program, v.guards, lives_of(&v), loc);
   tn_arena_destroy(v.scratch);
   return v.ok;

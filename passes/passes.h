@@ -24,6 +24,7 @@ void tn_dce_block(tn_block *block);
 /* From graph to kernels and program. */
 bool tn_pass_lower(tn_pass_context *context);    /* groups become kernels, steps and buffers */
 bool tn_pass_schedule(tn_pass_context *context); /* the backend chooses strategies, formats and scratch */
+bool tn_pass_donate(tn_pass_context *context);   /* results that may lie in place of arguments */
 bool tn_pass_plan(tn_pass_context *context);     /* arena offsets */
 
 #endif

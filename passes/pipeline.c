@@ -27,6 +27,7 @@ const tn_pass tn_passes[] = {
     {"layout", TN_PASS_GRAPH, tn_pass_layout, true, "choose where the elements of each kept value lie"},
     {"lower", TN_PASS_KERNELS, tn_pass_lower, true, "make kernels, buffers and steps"},
     {"schedule", TN_PASS_PROGRAM, tn_pass_schedule, true, "let the backend choose strategies and weight formats"},
+    {"donate", TN_PASS_PROGRAM, tn_pass_donate, false, "let results take the place of arguments that are read no more"},
     {"plan", TN_PASS_PROGRAM, tn_pass_plan, true, "place buffers in the arena"},
 };
 const uint32_t tn_n_passes = TN_ARRAY_LEN(tn_passes);
@@ -54,6 +55,7 @@ const tn_pass_order tn_pass_orders[] = {
     {"group", "layout", "only values between groups have a storage"},
     {"layout", "lower", "kernels are made for the storage of their arguments"},
     {"lower", "schedule", "the backend sees only kernels"},
+    {"schedule", "donate", "what a kernel does in place depends on its strategy"},
     {"schedule", "plan", "scratch and packed weights have sizes after scheduling"},
 };
 const uint32_t tn_n_pass_orders = TN_ARRAY_LEN(tn_pass_orders);

@@ -14,14 +14,15 @@
  * have. The batch is the first axis of each field, and any number of samples at least 1 is taken. The loss is a scalar
  * f32, the mean over the batch. running: the weights of role TNRT_WEIGHT_RUNNING after this batch. gradients: of the
  * trained weights in order, of the mean loss; the caller sums them over micro-batches, each times its share of the
- * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then
- * running, trained and states are what they were. States are zeros at first. */
+ * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then,
+ * and where the loss of step is not finite, running, trained and states are what they were. Each of these may take the
+ * place of what it was where tnrt_training_model says so. States are zeros at first. */
 #ifndef TNRT_TRAINING_H
 #define TNRT_TRAINING_H
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 1u
+#define TNRT_TRAINING 2u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -242,10 +243,11 @@ typedef struct tnrt_training {
   uint64_t onnx, onnx_bytes;
 } tnrt_training;
 
-/* One model of the training: which fields and weights are among its tensors, a byte each, 0 or 1; NULL: all. */
+/* One model of the training: which fields and weights are among its tensors, a byte each, 0 or 1; NULL: all. in_place:
+ * of step and update, a byte for each result, 1: it may lie where what it is the next value of lies; NULL: none may. */
 typedef struct tnrt_training_model {
   const tnrt_model *model; /* NULL: there is none (grad and update, where only one process may train) */
-  const uint8_t *fields, *weights;
+  const uint8_t *fields, *weights, *in_place;
 } tnrt_training_model;
 
 typedef struct tnrt_training_program {

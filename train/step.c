@@ -75,7 +75,10 @@ static void add_result(step *s, tn_value *value, const char *name) {
   TN_VEC_PUSH(s->func->module->arena, &s->func->result_names, name);
 }
 
+/* The next value of a parameter, which may take its place. */
 static void add_next(step *s, tn_value *value, const tn_value *of) {
+  tn_donation donation = {of->def_index, (uint32_t)s->results.n};
+  TN_VEC_PUSH(s->func->module->arena, &s->func->donations, donation);
   add_result(s, value, tn_namef(s->func->module->ctx, "%s.next", of->name));
 }
 
@@ -131,8 +134,19 @@ static bool make_norm(step *s, tn_value *inverse) {
   for (uint32_t i = 0; i < s->n_trained; i++) sum = tn_build_binary(b, TN_ADD, sum, square_sum(b, s->gradients[i]));
   s->norm = tn_build_unary(b, TN_SQRT, sum);
   if (inverse != NULL) s->norm = tn_build_binary(b, TN_MUL, s->norm, inverse);
-  if (s->plan->has_norm) s->is_finite = tn_build_unary(b, TN_IS_FINITE, s->norm);
-  return s->norm != NULL && (s->is_finite != NULL || !s->plan->has_norm);
+  return s->norm != NULL;
+}
+
+/* Where this does not hold nothing changes: the loss (which the update does not have) and the norm are finite. */
+static bool make_guard(step *s) {
+  tn_value *const numbers[] = {s->kept != NULL ? s->kept[0] : NULL, s->plan->has_norm ? s->norm : NULL};
+  for (size_t i = 0; i < TN_ARRAY_LEN(numbers); i++) {
+    if (numbers[i] == NULL) continue;
+    tn_value *is_finite = tn_build_unary(&s->b, TN_IS_FINITE, numbers[i]);
+    if (s->is_finite != NULL) is_finite = tn_build_binary(&s->b, TN_AND, s->is_finite, is_finite);
+    if ((s->is_finite = is_finite) == NULL) return false;
+  }
+  return true;
 }
 
 /* What all gradients are multiplied by, a scalar f32, or NULL for 1. */
@@ -198,7 +212,7 @@ static bool update_one(step *s, uint32_t i, tn_value *factor, tn_value **next) {
 static bool update_all(step *s) {
   uint32_t n = s->n_states + 1;
   tn_value *factor, **next = TN_NEW_N(s->func->module->arena, tn_value *, (size_t)s->n_trained * n);
-  if (!make_factor(s, &factor)) return false;
+  if (!make_factor(s, &factor) || !make_guard(s)) return false;
   if (s->plan->has_norm) add_result(s, s->norm, "norm");
   for (uint32_t i = 0; i < s->n_running; i++) add_next(s, guarded(s, s->kept[1 + i], s->running[i]), s->running[i]);
   for (uint32_t i = 0; i < s->n_trained; i++) {

@@ -117,6 +117,18 @@ static tn_object_address put_mask(tn_buf *bytes, const uint8_t *mask, uint32_t n
   return address;
 }
 
+/* Which results of a model may lie in place of what they are the next value of. */
+static tn_object_address put_in_place(const tn_driver *part, tn_buf *bytes) {
+  const tn_program *program = part->program;
+  uint32_t n = part->entry->body->last->n_operands;
+  uint8_t *mask = TN_NEW_N(part->ctx->arena, uint8_t, n);
+  for (size_t i = 0; i < program->buffers.n; i++)
+    if (program->buffers.data[i]->donor) mask[program->buffers.data[i]->index] = 1;
+  tn_object_address address = {.kind = TN_ADDRESS_BYTES, .offset = bytes->n};
+  tn_buf_append(bytes, (const char *)mask, n);
+  return address;
+}
+
 /* The plan, the masks, and tnrt_main_training. */
 static bool make_record(tn_driver *driver, const char *prefix, tn_arena *arena, tn_object_part *out) {
   const struct tn_driver_training *t = driver->training;
@@ -131,6 +143,7 @@ static bool make_record(tn_driver *driver, const char *prefix, tn_arena *arena, 
     at[0].symbol = tn_namef(driver->ctx, "%s_%s_descriptor", prefix, part_names[i]);
     at[1] = put_mask(&bytes, t->made.fields[i], t->made.n_fields);
     at[2] = put_mask(&bytes, t->made.weights[i], t->made.n_weights);
+    if (i == TN_LANG_STEP || i == TN_LANG_UPDATE) at[3] = put_in_place(t->parts[i], &bytes);
   }
   tn_object_record record = {"tnrt_main_training", bytes.data, bytes.n, addresses, N_ADDRESSES};
   return tn_object_make_record(driver->ctx, driver->machine.triple, &record, arena, out);

@@ -86,7 +86,9 @@ static bool parse_buffer_kind(tn_parser *p, program_text *text, tn_buffer *buffe
   }
   if (tn_parse_take_name(p, "out")) {
     buffer->kind = TN_BUFFER_OUTPUT;
-    return parse_u32(p, &buffer->index) && (!tn_parse_take_name(p, "live") || parse_live(p, buffer));
+    return parse_u32(p, &buffer->index) &&
+           (!tn_parse_take_name(p, "in_place_of") || parse_buffer_ref(p, text, &buffer->donor)) &&
+           (!tn_parse_take_name(p, "live") || parse_live(p, buffer));
   }
   if (tn_parse_take_name(p, "arena")) {
     buffer->kind = TN_BUFFER_ARENA;

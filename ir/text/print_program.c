@@ -16,6 +16,10 @@ static void print_buffer(tn_printer *p, const tn_buffer *buffer) {
     case TN_BUFFER_INPUT: tn_buf_printf(p->out, " in %u", buffer->index); break;
     case TN_BUFFER_OUTPUT:
       tn_buf_printf(p->out, " out %u", buffer->index);
+      if (buffer->donor) {
+        tn_buf_puts(p->out, " in_place_of ");
+        tn_print_name(p, '%', buffer->donor->name);
+      }
       if (buffer->bytes) tn_buf_printf(p->out, " live %u..%u", buffer->live_first, buffer->live_last);
       break;
     case TN_BUFFER_ARENA: tn_buf_printf(p->out, " arena live %u..%u", buffer->live_first, buffer->live_last); break;

@@ -27,9 +27,19 @@ uint32_t tnrt_bind_weights(tnrt_session *s, const tnrt_training_model *model, ui
   return in;
 }
 
+uint32_t tnrt_bind_first_next(const tnrt_session *s) {
+  return (tnrt_parts_unit(s->plan, s->world) == 0) + (s->plan->has_norm != 0);
+}
+
+bool tnrt_bind_is_in_place(const tnrt_session *s, uint32_t result) {
+  bool is_whole = tnrt_parts_unit(s->plan, s->world) == 0;
+  const uint8_t *in_place = is_whole ? s->program->step.in_place : s->program->update.in_place;
+  return in_place && in_place[result];
+}
+
 uint32_t tnrt_bind_others(tnrt_session *s, uint32_t role, uint32_t out) {
   for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (s->weights[i].role == role) s->outputs[out++] = s->others[i];
+    if (s->weights[i].role == role) s->outputs[out++] = s->others[i] ? s->others[i] : s->values[i];
   return out;
 }
 
@@ -45,7 +55,7 @@ void tnrt_bind_rates(tnrt_session *s, uint32_t in) {
 
 void tnrt_swap_weights(tnrt_session *s, uint32_t role) {
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
-    if (s->weights[i].role != role) continue;
+    if (s->weights[i].role != role || !s->others[i]) continue;
     uint8_t *kept = s->values[i];
     s->values[i] = s->others[i];
     s->others[i] = kept;
@@ -53,9 +63,12 @@ void tnrt_swap_weights(tnrt_session *s, uint32_t role) {
 }
 
 void tnrt_swap_states(tnrt_session *s) {
-  uint8_t **kept = s->states;
-  s->states = s->other_states;
-  s->other_states = kept;
+  for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++) {
+    uint8_t *kept = s->states[i];
+    if (!s->other_states[i]) continue;
+    s->states[i] = s->other_states[i];
+    s->other_states[i] = kept;
+  }
 }
 
 tnrt_status tnrt_bind_run(tnrt_session *s, tnrt_ctx *ctx, int64_t n) {
@@ -68,5 +81,6 @@ void tnrt_bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_runn
   if (s->plan->has_norm) s->outputs[out++] = norm;
   if (has_running) out = tnrt_bind_others(s, TNRT_WEIGHT_RUNNING, out);
   out = tnrt_bind_others(s, TNRT_WEIGHT_TRAINED, out);
-  for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++) s->outputs[out++] = s->other_states[i];
+  for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++) 
+    s->outputs[out++] = s->other_states[i] ? s->other_states[i] : s->states[i];
 }

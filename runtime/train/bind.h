@@ -17,13 +17,19 @@ uint32_t tnrt_bind_weights(tnrt_session *session, const tnrt_training_model *mod
 uint32_t tnrt_bind_states(tnrt_session *session, uint32_t in);
 void tnrt_bind_rates(tnrt_session *session, uint32_t in); /* and noise */
 
-/* Results: the second buffers of weights with this role; and all that step and update give behind the loss. */
+/* The number of the first result of the model that updates (step, or update where a batch has parts) that is the next
+ * value of something, and whether result i may lie in place of it. */
+uint32_t tnrt_bind_first_next(const tnrt_session *session);
+bool tnrt_bind_is_in_place(const tnrt_session *session, uint32_t result);
+
+/* Results: the second buffers of weights with this role, the only ones of those in place; and all that step and update
+ * give behind the loss. */
 uint32_t tnrt_bind_others(tnrt_session *session, uint32_t role, uint32_t out);
 void tnrt_bind_updated(tnrt_session *session, uint32_t out, float *norm, bool has_running);
 
 tnrt_status tnrt_bind_run(tnrt_session *session, tnrt_ctx *ctx, int64_t n);
 
-/* The buffers of weights with this role, or of states, change places: what a model wrote is what holds. */
+/* The two buffers of weights with this role, or of states, change places: what a model wrote is what holds. */
 void tnrt_swap_weights(tnrt_session *session, uint32_t role);
 void tnrt_swap_states(tnrt_session *session);
 

@@ -1,6 +1,7 @@
 /* See parts.h. */
 #include "runtime/train/parts.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "runtime/core/dtype.h"
@@ -189,6 +190,7 @@ tnrt_status tnrt_parts_step(tnrt_session *s, tnrt_samples *samples, const int64_
   if (status == TNRT_OK) status = exchange(s, &mean);
   if (status != TNRT_OK) return status;
   *loss = (float)mean;
+  if (!isfinite(*loss)) return TNRT_OK;
   for (uint32_t i = 0; i < s->plan->n_weights; i++)
     if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
   in = tnrt_bind_states(s, in);

@@ -34,7 +34,8 @@ tnrt_status tnrt_parts_open(struct tnrt_session *session);
 void tnrt_parts_close(struct tnrt_session *session);
 
 /* A step on the whole world's batch of n samples; *loss is its mean, norm as in tnrt_bind_updated. What parts make of
- * running weights holds at once; trained weights and states are to be swapped. */
+ * running weights holds at once; trained weights and states are to be swapped. Where the loss is not finite nothing is
+ * updated. */
 tnrt_status tnrt_parts_step(struct tnrt_session *session, tnrt_samples *samples, const int64_t *positions,
                             int64_t n, float *loss, float *norm);
 

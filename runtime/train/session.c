@@ -41,27 +41,40 @@ static bool make_tables(tnrt_session *s, int64_t most) {
   return ok;
 }
 
-static bool is_stepped(const tnrt_weight *w) {
-  return w->role == TNRT_WEIGHT_TRAINED || w->role == TNRT_WEIGHT_RUNNING;
+/* A second buffer, where the result that is the next value needs one. */
+static bool make_other(tnrt_session *s, uint8_t **out, uint64_t bytes, bool is_in_place) {
+  return is_in_place || (*out = tnrt_take(s->alloc, 1, bytes)) != NULL;
+}
+
+/* first: the number of the result that is the next value of the weight's first state. */
+static bool make_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uint32_t first) {
+  for (uint32_t k = 0; k < s->plan->n_states; k++, at++) {
+    s->states[at] = tnrt_take(s->alloc, 1, w->bytes);
+    if (!s->states[at] || !make_other(s, &s->other_states[at], w->bytes, tnrt_bind_is_in_place(s, first + k)))
+      return false;
+  }
+  return true;
 }
 
 static bool make_weights(tnrt_session *s, tnrt_use use) {
-  uint32_t trained = 0;
+  bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0, is_step = use == TNRT_USE_TRAIN;
+  uint32_t n_running = 0, running = 0, trained = 0, first = tnrt_bind_first_next(s);
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) n_running += s->weights[i].role == TNRT_WEIGHT_RUNNING;
+  if (has_parts) n_running = 0; /* grad gives them, and never in place */
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
     s->values[i] = tnrt_take(s->alloc, 1, w->bytes);
     if (!s->values[i]) return false;
-    if (use != TNRT_USE_TRAIN || !is_stepped(w)) continue;
-    if (!(s->others[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
-    bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0;
-    if (w->role == TNRT_WEIGHT_RUNNING && has_parts && !(s->kept[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
-    if (w->role != TNRT_WEIGHT_TRAINED) continue;
-    for (uint32_t k = 0; k < s->plan->n_states; k++) {
-      uint32_t at = trained * s->plan->n_states + k;
-      s->states[at] = tnrt_take(s->alloc, 1, w->bytes);
-      s->other_states[at] = tnrt_take(s->alloc, 1, w->bytes);
-      if (!s->states[at] || !s->other_states[at]) return false;
+    if (is_step && w->role == TNRT_WEIGHT_RUNNING) {
+      bool is_in_place = !has_parts && tnrt_bind_is_in_place(s, first + running++);
+      if (!make_other(s, &s->others[i], w->bytes, is_in_place)) return false;
+      if (has_parts && !(s->kept[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
     }
+    if (!is_step || w->role != TNRT_WEIGHT_TRAINED) continue;
+    uint32_t next = first + n_running, state = next + s->n_trained + trained * s->plan->n_states;
+    if (!make_other(s, &s->others[i], w->bytes, tnrt_bind_is_in_place(s, next + trained)) ||
+        !make_states(s, w, trained * s->plan->n_states, state))
+      return false;
     trained++;
   }
   return true;

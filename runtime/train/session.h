@@ -17,9 +17,9 @@ typedef struct tnrt_session {
   tnrt_ctx *step, *grad, *update, *eval, *predict; /* NULL: not opened */
   uint8_t *arenas[5]; /* what they work in */
   uint32_t n_arenas;
-  /* Each weight's elements. Those that are trained or running, and states, have a second buffer: a step reads one and
-   * writes the other, then they change places. */
-  uint8_t **values, **others;       /* n_weights */
+  /* Each weight's elements. Those that are trained or running, and states, have a second buffer where the model that
+   * makes their next values cannot do so in place: a step reads one and writes the other, then they change places. */
+  uint8_t **values, **others;       /* n_weights; others NULL: in place */
   uint8_t **states, **other_states; /* n_trained * n_states */
   uint8_t **kept;                   /* n_weights: running ones as they were before the parts */
   uint32_t n_trained;
