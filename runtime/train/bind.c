@@ -81,6 +81,6 @@ void tnrt_bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_runn
   if (s->plan->has_norm) s->outputs[out++] = norm;
   if (has_running) out = tnrt_bind_others(s, TNRT_WEIGHT_RUNNING, out);
   out = tnrt_bind_others(s, TNRT_WEIGHT_TRAINED, out);
-  for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++) 
+  for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++)
     s->outputs[out++] = s->other_states[i] ? s->other_states[i] : s->states[i];
 }
