@@ -17,6 +17,7 @@ typedef struct tn_pass_context {
   const tn_target *target;
   uint32_t opt_level;
   uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
+  bool at_bound;          /* sizes are planned at their upper bounds, where they have some */
   bool no_heap;           /* the program may not allocate: buffers without a bound are refused */
   uint32_t max_workers;   /* threads that one call may use; at least 1 */
   tn_program *program;    /* made by the lower pass */

@@ -104,6 +104,7 @@ static bool lies_in_arena(plan *p, tn_buffer *buffer) {
   bool is_late = bound != buffer->bytes;
   bool is_large = bound && tn_dim_is_const(bound) && bound->lo > MAX_BOUND_BYTES && !p->context->no_heap;
   if (!bound || (is_late && is_large)) return false;
+  if (p->context->at_bound && bound->hi != TN_DIM_INF) bound = tn_dim_const(p->ctx, bound->hi);
   buffer->bytes = tn_dim_mul_i(p->ctx, tn_dim_ceildiv(p->ctx, bound, ALIGN_BYTES), ALIGN_BYTES);
   return true;
 }

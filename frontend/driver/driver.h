@@ -158,6 +158,7 @@ typedef struct tn_driver {
    * training program the models but the step, which is this one. */
   TN_VEC(struct tn_driver *) variants;
   struct tn_driver_training *training; /* training.c; NULL: the output is no training program */
+  bool is_part; /* the program is one of a training program's models */
   TN_VEC(tn_placed_constant) constants; /* in the order of their offsets */
   uint64_t constants_bytes;
   tn_external_weights external; /* name NULL: the constants are part of the output */

@@ -151,6 +151,7 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->constants_bytes = 0;
   driver->external = (tn_external_weights){0};
   driver->training = NULL;
+  driver->is_part = false;
   bool ok = tn_driver_know_language(driver, input);
   if (ok && tn_driver_is_training(driver, input, &ok)) return tn_driver_load_training(driver, input);
   if (!ok) return false;

@@ -68,6 +68,7 @@ static tn_driver *make_part(tn_driver *driver, tn_module *module, bool is_first)
     part->options.verbose = false; /* the step tells of the machine */
     TN_VEC_PUSH(driver->ctx->arena, &driver->variants, part);
   }
+  part->is_part = true;
   part->module = module;
   part->entry = entry_of(module);
   return part;

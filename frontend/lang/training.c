@@ -96,16 +96,43 @@ typedef struct program {
   tn_ctx *ctx;
   const char *path;
   const tn_lang_options *options;
+  tn_lang_options whole, part; /* the same with the batch bounded by `batch`, and by `micro` */
   const char *producer;
   tn_tables plan;
   tnrt_training head;
   tn_lang_training *out;
 } program;
 
+/* No run has more samples than a batch, so that memory is planned for that many. A model read by another front end
+ * keeps its own bounds. */
+static bool bound_batch(program *p) {
+  tn_job job;
+  int64_t batch, micro;
+  p->whole = p->part = *p->options;
+  if (!tn_job_open(&job, p->ctx, p->path, p->options, false)) return false;
+  const tn_symbol *symbol = tn_dim_lone_symbol(job.s->func->body->params.data[0]->type->dims[0]);
+  bool ok = read_int(&job, "batch", 32, &batch) && read_int(&job, "micro", batch, &micro);
+  if (ok && symbol && symbol->hi == TN_LANG_MAX_EXTENT) {
+    uint32_t n = p->options->n_bounds;
+    tn_lang_bounds *bounds[2];
+    for (int k = 0; k < 2; k++) {
+      bounds[k] = TN_NEW_N(p->ctx->arena, tn_lang_bounds, n + 1);
+      for (uint32_t i = 0; i < n; i++) bounds[k][i] = p->options->bounds[i];
+      bounds[k][n] = (tn_lang_bounds){symbol->label, symbol->lo, k == 0 ? batch : micro};
+    }
+    p->whole.bounds = bounds[0];
+    p->part.bounds = bounds[1];
+    p->whole.n_bounds = p->part.n_bounds = n + 1;
+  }
+  tn_module_destroy(job.s->module);
+  return ok;
+}
+
 static bool make_part(program *p, tn_lang_part part) {
   tn_job job;
   bool is_step = part == TN_LANG_STEP || part == TN_LANG_GRAD, ok = true;
-  if (!tn_job_open(&job, p->ctx, p->path, p->options, is_step)) return false;
+  const tn_lang_options *options = part == TN_LANG_GRAD || part == TN_LANG_EVAL ? &p->part : &p->whole;
+  if (!tn_job_open(&job, p->ctx, p->path, options, is_step)) return false;
   tn_module *module = job.s->module;
   module->source = p->path;
   if (part == TN_LANG_STEP) { /* the session that knows which statistics run */
@@ -137,7 +164,7 @@ bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options
                .plan = tn_tables_create(ctx->arena), .out = out};
   *out = (tn_lang_training){0};
   size_t before = ctx->n_errors;
-  bool ok = tn_lang_check_again(ctx, path, options);
+  bool ok = tn_lang_check_again(ctx, path, options) && bound_batch(&p);
   for (size_t i = 0; i < TN_ARRAY_LEN(order) && ok; i++) ok = make_part(&p, order[i]) && ctx->n_errors == before;
   if (ok) tn_lang_plan_onnx(ctx, path, options, producer, &p.plan, &p.head);
   if (ok && !tn_tables_finish(&p.plan, &p.head))
