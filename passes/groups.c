@@ -61,6 +61,12 @@ void tn_group_find_kept(tn_group *group, tn_arena *arena) {
       if (is_kept(group, group->nodes[i]->results[k])) group->kept[group->n_kept++] = group->nodes[i]->results[k];
 }
 
+/* What is folded is used again: the root has the dims of the reduction's operand, not of its result. */
+static bool folds_rows(const tn_group *group) {
+  const tn_node *reduce = group->anchor_node;
+  return group->root != reduce && tn_type_same_dims(reduce->operands[0].value->type, group->root->results[0]->type);
+}
+
 tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
   tn_groups groups = {0};
   for (const tn_node *node = block->first; node; node = node->next)
@@ -82,8 +88,12 @@ tn_groups tn_groups_of(const tn_block *block, tn_arena *arena) {
     group->anchor_node = node;
     group->anchor = anchor;
   }
-  for (uint32_t i = 0; i < groups.n; i++)
-    if (groups.groups[i].n_nodes > 0) tn_group_find_kept(&groups.groups[i], arena);
+  for (uint32_t i = 0; i < groups.n; i++) {
+    tn_group *group = &groups.groups[i];
+    if (group->n_nodes == 0) continue;
+    if (group->anchor == TN_GROUP_REDUCE && folds_rows(group)) group->anchor = TN_GROUP_ROWS;
+    tn_group_find_kept(group, arena);
+  }
   return groups;
 }
 

@@ -3,7 +3,7 @@
  * packed constants; where rows are few it forms dot products of the operands as they lie. Gradients of matrix products
  * are of this kind: dx = dy w^T. What a loop multiplies by in every iteration is copied before it. Where the first
  * operand lies across a long sum at distances that caches map to few sets, it is copied to lie along it: dw = x^T dy.
- */
+ * Weights of convolutions that are no constants are copied as panels, as a backend packs constants. */
 #include "ir/build.h"
 #include "ir/primitives.h"
 #include "passes/groups.h"
@@ -18,6 +18,7 @@
 #define ALIASING_PITCH 2048
 #define PADDED_PITCH 4096 /* passes/layout.c */
 #define LEAST_CHANNELS 4
+#define PANEL_VECTORS 2 /* of floats: as wide as a register tile */
 #define LONG_SUM 512
 #define LEAST_COLUMNS_OF_LONG 64
 
@@ -129,6 +130,16 @@ static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
 /* The axis of a convolution's weights that the lanes of its kernel run over: the channels of the result. */
 static uint32_t lane_axis(const tn_node *conv) { return conv->op == &tn_op_conv ? 0 : 1; }
 
+/* Whether w is to be copied as panels: of `width` channels side by side, one panel behind the other, so that a kernel
+ * reads all that it multiplies a register tile's rows with in the order of memory. Of few channels there is one panel;
+ * channels that do not fill panels lie side by side all. */
+static bool wants_panels(const tn_node *conv, int64_t width) {
+  const tn_type *w = conv->operands[1].value->type;
+  const tn_dim *channels = w->dims[lane_axis(conv)];
+  return tn_dim_is_const(channels) && tn_dim_value(channels) > width && tn_dim_value(channels) % width == 0 &&
+         w->ndim < TN_MAX_NDIM && tn_node_attr(conv, "groups")->u.i == 1;
+}
+
 /* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next
  * to the other. Computed ones (gradients that stand in their place where weights are differentiated) lie so already.
  */
@@ -140,18 +151,41 @@ static bool wants_weights(const tn_node *conv) {
   return !tn_dim_is_const(channels) || tn_dim_value(channels) >= LEAST_CHANNELS;
 }
 
-static bool orient_weights(tn_node *conv, tn_map *copies) {
+/* A copy of w with its lane axis innermost. */
+static tn_value *copy_lanes(tn_build *b, tn_value *w, uint32_t lane) {
+  orientation o = {{0}, {0}};
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < w->type->ndim; i++)
+    if (i != lane) o.perm[n++] = i;
+  o.perm[n++] = lane;
+  for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
+  return tn_build_transpose(b, copy_oriented(b, w, &o), o.back);
+}
+
+/* A copy of w as panels of its lane axis: [lane / width, taps, other channels, width]. */
+static tn_value *copy_panels(tn_build *b, tn_value *w, uint32_t lane, int64_t width) {
+  const tn_type *type = w->type;
+  uint32_t n = type->ndim + 1, other = lane == 0 ? 2 : 0, at = 0;
+  const tn_dim *dims[TN_MAX_NDIM];
+  orientation o = {{0}, {0}};
+  for (uint32_t i = 0; i < n; i++)
+    dims[i] = i == lane ? tn_dim_floordiv(b->ctx, type->dims[i], tn_dim_const(b->ctx, width))
+              : i == lane + 1 ? tn_dim_const(b->ctx, width) : type->dims[i > lane ? i - 1 : i];
+  o.perm[at++] = lane;
+  for (uint32_t i = 3; i < n; i++) o.perm[at++] = i;
+  o.perm[at++] = other;
+  o.perm[at++] = lane + 1;
+  for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
+  tn_value *copy = copy_oriented(b, tn_build_reshape(b, w, dims, n), &o);
+  return tn_build_reshape(b, tn_build_transpose(b, copy, o.back), type->dims, type->ndim);
+}
+
+static bool orient_weights(tn_node *conv, tn_map *copies, int64_t width) {
   tn_value *w = conv->operands[1].value, *copy = tn_map_get(copies, w);
   if (!wants_weights(conv)) return true;
   if (!copy) {
     tn_build b = tn_build_before(conv);
-    orientation o = {{0}, {0}};
-    uint32_t lane = lane_axis(conv), n = 0;
-    for (uint32_t i = 0; i < w->type->ndim; i++)
-      if (i != lane) o.perm[n++] = i;
-    o.perm[n++] = lane;
-    for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
-    copy = tn_build_transpose(&b, copy_oriented(&b, w, &o), o.back);
+    copy = wants_panels(conv, width) ? copy_panels(&b, w, lane_axis(conv), width) : copy_lanes(&b, w, lane_axis(conv));
     tn_map_set(copies, w, copy);
   }
   if (copy) tn_node_set_operand(conv, 1, copy);
@@ -209,16 +243,16 @@ static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
   return copy != NULL;
 }
 
-static bool visit(tn_block *block, tn_arena *scratch) {
+static bool visit(tn_block *block, int64_t panel, tn_arena *scratch) {
   tn_map copies[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by side: operand -> its copy */
   tn_map weights[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by the axis of the lanes */
   bool ok = true;
   for (tn_node *node = block->first; node; node = node->next) {
-    for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], scratch);
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], panel, scratch);
     bool is_conv = node->op == &tn_op_conv || node->op == &tn_op_conv_dx;
     if (node->op != &tn_op_dot && !is_conv) continue;
     tn_loc_push(block->func->module->ctx, node->loc);
-    ok &= is_conv ? orient_weights(node, &weights[lane_axis(node)]) : orient(node, copies, scratch);
+    ok &= is_conv ? orient_weights(node, &weights[lane_axis(node)], panel) : orient(node, copies, scratch);
     tn_loc_pop(block->func->module->ctx);
   }
   return ok;
@@ -226,7 +260,7 @@ static bool visit(tn_block *block, tn_arena *scratch) {
 
 bool tn_pass_orient(tn_pass_context *context) {
   tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  bool ok = visit(context->entry->body, scratch);
+  bool ok = visit(context->entry->body, PANEL_VECTORS * (int64_t)context->target->vector_bits / 32, scratch);
   tn_arena_destroy(scratch);
   return ok;
 }

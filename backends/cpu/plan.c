@@ -332,7 +332,8 @@ static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b
     for (uint32_t i = 0; i < plan->n_order; i++) {
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
-      int own = is_vector ? (b && !b_is_near ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      bool is_panel = is_vector || (b && has_axis(b->axes, axis) && !(a && has_axis(a->axes, axis)));
+      int own = is_panel ? (b && !b_is_near ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
       if (own == stage) order[n++] = (uint8_t)axis;
     }
   memcpy(plan->order, order, n);

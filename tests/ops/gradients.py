@@ -111,6 +111,22 @@ def convolutions(net):
     return net.classify(net.dense(net.add("Flatten", [net.add("GlobalAveragePool", [x])]), "out", 6, 4), 4)
 
 
+def channels(net):
+    """Channels that fill several panels of weights, normalised by the batch, with a shortcut and strides."""
+    def layer(x, name, n_in, n_out, stride=1, size=3):
+        y = net.add("Conv", [x, net.weight(f"{name}_w", n_out, n_in, size, size)], strides=[stride] * 2,
+                    pads=[size // 2] * 4)
+        return net.add("BatchNormalization", [y, net.weight(f"{name}_g", n_out), net.weight(f"{name}_b", n_out),
+                                              net.constant(f"{name}_m", np.zeros(n_out, np.float32)),
+                                              net.constant(f"{name}_v", np.ones(n_out, np.float32))], 3,
+                       training_mode=1)[0]
+    x = net.add("Tanh", [layer(net.input("x", 3, 9, 8), "stem", 3, 64)])
+    x = net.add("Tanh", [net.add("Add", [x, layer(x, "same", 64, 64)])])
+    y = net.add("Tanh", [layer(x, "down", 64, 96, 2)])
+    x = net.add("Tanh", [net.add("Add", [layer(y, "last", 96, 96), layer(x, "skip", 64, 96, 2, 1)])])
+    return net.classify(net.dense(net.add("Flatten", [net.add("GlobalAveragePool", [x])]), "out", 96, 4), 4)
+
+
 def lstm(net):
     x = net.add("Transpose", [net.input("x", 7, 6)], perm=[1, 0, 2])
     w, r = net.weight("w", 2, 4 * 5, 6), net.weight("r", 2, 4 * 5, 5)
@@ -189,7 +205,7 @@ def check(tenon, folder, build, march):
 def main():
     tenon = os.path.join(os.path.abspath(sys.argv[1]), "bin", "tenon")
     passed = failed = 0
-    for build in (mlp, lenet, convolutions, lstm, gru, attention):
+    for build in (mlp, lenet, convolutions, channels, lstm, gru, attention):
         for march in ("native", "haswell"):
             with tempfile.TemporaryDirectory() as folder:
                 try:
