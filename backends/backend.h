@@ -62,6 +62,7 @@ typedef struct tn_emit_options {
   uint32_t n_threads;   /* 1 = never call the pool */
   bool no_heap;         /* the caller of the C functions gives all memory */
   bool is_variant;      /* one of several programs that emit_choice stands for: no C functions of its own */
+  bool traces;          /* tells tnrt_call.tracer of each step; the program's steps say their source text too */
   const tn_debug_source *debug; /* NULL: no debugging information */
   const char *sanitize; /* "address", "thread" or NULL */
   const tn_external_weights *external; /* NULL: the symbol <prefix>_weights is the weights */

@@ -165,6 +165,23 @@ static void print_loc(const tn_ctx *ctx, tn_loc loc, bool with_folder, tn_buf *o
 void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, true, out); }
 void tn_loc_print_name(const tn_ctx *ctx, tn_loc loc, tn_buf *out) { print_loc(ctx, loc, false, out); }
 
+void tn_loc_print_text(const tn_ctx *ctx, tn_loc loc, tn_buf *out) {
+  enum { MOST = 40 };
+  const tn_loc_info *info = tn_loc_get(ctx, loc);
+  while (info->kind == TN_LOC_KIND_FROM) info = tn_loc_get(ctx, info->origins[0]);
+  const tn_source_text *source = info->kind == TN_LOC_KIND_SPAN ? tn_ctx_text(ctx, info->file) : NULL;
+  if (!source) return;
+  const char *at = source->text, *end = source->text + source->bytes;
+  for (uint32_t line = 1; line < info->line && at < end; at++) line += *at == '\n';
+  at = (size_t)(end - at) > info->column ? at + info->column - 1 : end;
+  size_t n = info->end_line > info->line || info->end_column < info->column ? MOST + 1
+                                                                           : info->end_column - info->column + 1;
+  size_t k = 0;
+  while (k < n && k < MOST && at + k < end && at[k] != '\n') k++;
+  while (k && at + k < end && ((unsigned char)at[k] & 0xc0) == 0x80) k--; /* whole characters */
+  if (k) tn_buf_printf(out, ": '%.*s%s'", (int)k, at, k < n && k == MOST ? "..." : "");
+}
+
 void tn_ctx_keep_text(tn_ctx *ctx, const char *file, const char *text, size_t bytes) {
   tn_source_text source = {tn_name(ctx, file), text, bytes};
   TN_VEC_PUSH(ctx->arena, &ctx->sources, source);

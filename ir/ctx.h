@@ -74,6 +74,8 @@ const tn_loc_info *tn_loc_get(const tn_ctx *ctx, tn_loc loc);
 void tn_loc_print(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
 /* The same without the file's folder: for results, whose bytes do not depend on where their sources lie. */
 void tn_loc_print_name(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
+/* Of a span whose text is kept ": 'log(x)'", its first line and no more than 40 bytes of it; else nothing. */
+void tn_loc_print_text(const tn_ctx *ctx, tn_loc loc, tn_buf *out);
 
 /* The current location, used by every builder that is given none. */
 void tn_loc_push(tn_ctx *ctx, tn_loc loc);

@@ -223,13 +223,13 @@ static void keep_operand(grouping *g, const tn_use *use) {
   if (def && def->op != &tn_op_const && def->group < 0) new_group(g, def);
 }
 
-static void group_block(tn_block *block, const tn_arena *memory) {
+static void group_block(tn_block *block, const tn_arena *memory, bool is_apart) {
   grouping g = {.block = block, .scratch = tn_arena_create_scratch(memory)};
   for (tn_node *node = block->first; node; node = node->next) node->group = -1;
   tn_node *end = block->last;
   for (uint32_t i = 0; i < end->n_operands; i++) keep_operand(&g, &end->operands[i]);
   for (tn_node *node = block->first; node; node = node->next) {
-    for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory);
+    for (uint32_t i = 0; i < node->n_regions; i++) group_block(node->regions[i], memory, is_apart);
     for (uint32_t i = 0; i < node->n_operands && node->n_regions > 0; i++)
       if (tn_use_is_by_region(&node->operands[i])) keep_operand(&g, &node->operands[i]);
     bool from_memory = node->op == &tn_op_bitcast || node->op == &tn_op_dim_read ||
@@ -239,14 +239,14 @@ static void group_block(tn_block *block, const tn_arena *memory) {
   cut_view_chains(&g);
   for (tn_node *node = end->previous; node; node = node->previous) {
     if (node->group >= 0 || tn_node_is_view(node)) continue;
-    if (!joins(&g, node)) new_group(&g, node);
+    if (is_apart || !joins(&g, node)) new_group(&g, node);
   }
   renumber(&g);
-  tn_groups_merge(block, g.scratch);
+  if (!is_apart) tn_groups_merge(block, g.scratch);
   tn_arena_destroy(g.scratch);
 }
 
 bool tn_pass_group(tn_pass_context *context) {
-  group_block(context->entry->body, context->ctx->arena);
+  group_block(context->entry->body, context->ctx->arena, context->is_apart);
   return true;
 }

@@ -323,7 +323,7 @@ static void place_parts(tn_lowering *l, const tn_node *concat) {
   for (uint32_t i = 0; i < concat->n_operands; i++) {
     const tn_value *operand = concat->operands[i].value;
     tn_map seen = tn_map_create(l->scratch);
-    bool in_place = operand->def && !tn_value_const(operand) && operand->def->op != &tn_op_scatter &&
+    bool in_place = !l->is_apart && operand->def && !tn_value_const(operand) && operand->def->op != &tn_op_scatter &&
                     tn_groups_materialised(&l->groups, operand) &&
                     !tn_map_has(&l->placements, operand) && !needs_own_buffer(operand) &&
                     is_known_with(operand->type, whole->buffer->type) && readers_stay_inside(l, operand, &seen) &&
@@ -458,7 +458,8 @@ bool tn_lower_groups(tn_lowering *l) {
 
 bool tn_pass_lower(tn_pass_context *context) {
   tn_lowering l = {.module = context->module, .ctx = context->ctx, .func = context->entry,
-                   .block = context->entry->body, .scratch = tn_arena_create_scratch(context->ctx->arena)};
+                   .block = context->entry->body, .scratch = tn_arena_create_scratch(context->ctx->arena),
+                   .is_apart = context->is_apart};
   l.program = tn_program_create(l.module, l.func, l.func->name);
   l.steps = &l.program->steps;
   l.groups = tn_groups_of(l.block, l.scratch);

@@ -22,6 +22,7 @@ typedef struct tn_lowering {
   const tn_block *block; /* being lowered: the function's body or a region */
   tn_groups groups;      /* of block */
   tn_steps *steps;       /* where its steps go */
+  bool is_apart;         /* of the context: parts of concats are not made in place */
   tn_map placements;       /* tn_value -> tn_placement */
   tn_map constant_buffers; /* tn_const -> tn_buffer */
 } tn_lowering;

@@ -19,6 +19,7 @@ typedef struct tn_pass_context {
   uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
   bool at_bound;          /* sizes are planned at their upper bounds, where they have some */
   bool no_heap;           /* the program may not allocate: buffers without a bound are refused */
+  bool is_apart;          /* each operator is a kernel of its own, all of its result in one buffer of its own */
   uint32_t max_workers;   /* threads that one call may use; at least 1 */
   tn_program *program;    /* made by the lower pass */
 } tn_pass_context;

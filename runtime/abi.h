@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 6u
+#define TNRT_ABI 7u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -92,6 +92,15 @@ typedef void (*tnrt_part_fn)(const void *frame, int64_t lo, int64_t hi, int64_t 
 typedef struct tnrt_pool tnrt_pool;
 typedef void (*tnrt_parallel_fn)(tnrt_pool *pool, tnrt_part_fn fn, const void *frame, int64_t n_parts);
 
+/* Told by code that traces its steps, which training programs have beside the ordinary one: with it they find where a
+ * number was lost. Of each kernel's step: TNRT_SEE_START, n being 1 where a constant inside of it is infinite, 2 where
+ * one is NaN, else 0; then the float tensors that it is going to read (n elements of dtype, dense); behind it those
+ * that it has written, whole ones only. */
+enum { TNRT_SEE_START, TNRT_SEE_READ, TNRT_SEE_WRITTEN };
+typedef struct tnrt_tracer {
+  void (*see)(struct tnrt_tracer *tracer, int64_t step, int64_t what, const void *data, int64_t n, int64_t dtype);
+} tnrt_tracer;
+
 struct tnrt_call;
 /* Makes call->slots[slot] at least this large, aligned to 64; what was in it stays. bytes -1: more than 63 bits can
  * say. TNRT_OK or TNRT_NO_MEMORY. */
@@ -117,6 +126,7 @@ typedef struct tnrt_call {
   void **slots;               /* n_slots memories that grow, kept between calls */
   tnrt_reserve_fn reserve;    /* with slots */
   void *owner;                /* of the caller: for reserve */
+  tnrt_tracer *tracer;        /* NULL, or whom code that traces tells */
 } tnrt_call;
 
 /* A digest of bytes that finds damage and mix-ups, not attacks: four lanes take 8 bytes each of every 32; the last
@@ -245,7 +255,7 @@ _Static_assert(sizeof(tnrt_symbol) == 32, "abi");
 _Static_assert(sizeof(tnrt_guard) == 16, "abi");
 _Static_assert(sizeof(tnrt_step) == 32, "abi");
 _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) == 72, "abi");
-_Static_assert(offsetof(tnrt_call, slots) == 104 && sizeof(tnrt_call) == 128, "abi");
+_Static_assert(offsetof(tnrt_call, slots) == 104 && sizeof(tnrt_call) == 136, "abi");
 _Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
 _Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 192, "abi");

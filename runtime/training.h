@@ -22,7 +22,7 @@
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 2u
+#define TNRT_TRAINING 3u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -253,6 +253,9 @@ typedef struct tnrt_training_model {
 typedef struct tnrt_training_program {
   const tnrt_training *plan;
   tnrt_training_model step, grad, update, eval, predict;
+  /* grad once more, which tells tnrt_call.tracer of each step; its steps' places say where the text is, too:
+   * "mlp.tn:4:20: 'log(x)'" */
+  tnrt_training_model trace;
 } tnrt_training_program;
 
 /* What the program's main (runtime/train/main.c) finds it by. */

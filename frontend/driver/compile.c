@@ -50,7 +50,8 @@ bool tn_driver_compile(tn_driver *driver) {
   tn_pass_context context = {.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
                              .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
                              .memory_budget = o->memory_budget, .max_workers = o->threads,
-                             .no_heap = o->freestanding, .at_bound = driver->is_part};
+                             .no_heap = o->freestanding, .at_bound = driver->is_part,
+                             .is_apart = driver->traces};
   tn_pipeline_options options = {.dump_after = o->dump_after.data, .skip = o->skip.data, .only = o->only.data,
                                  .stop_after = last_pass_needed(o), .verify_each = o->verify_each,
                                  .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump,

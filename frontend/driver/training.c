@@ -12,7 +12,7 @@ struct tn_driver_training {
   tn_driver *parts[TN_LANG_N_PARTS];
 };
 
-static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict"};
+static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict", "trace"};
 
 /* --- Whether --- */
 
@@ -85,6 +85,7 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
   for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
     if (!t->made.modules[i]) continue;
     t->parts[i] = make_part(driver, t->made.modules[i], i == TN_LANG_STEP);
+    t->parts[i]->traces = i == TN_LANG_TRACE;
     ok = tn_verify(t->made.modules[i]) && ok;
   }
   driver->fault = !ok; /* what is built here must be right */
@@ -105,6 +106,7 @@ static tn_emit_options options_of(const tn_driver *driver, const tn_emit_options
   each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
   each.with_main = false;
   each.is_variant = true;
+  each.traces = part == TN_LANG_TRACE;
   return each;
 }
 

@@ -63,7 +63,9 @@ typedef struct tn_lang_options {
 tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights);
 /* The models of a training program, in the order of runtime/training.h. */
 typedef enum tn_lang_part {
-  TN_LANG_STEP, TN_LANG_GRAD, TN_LANG_UPDATE, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_N_PARTS
+  TN_LANG_STEP, TN_LANG_GRAD, TN_LANG_UPDATE, TN_LANG_EVAL, TN_LANG_PREDICT,
+  TN_LANG_TRACE, /* a second `grad`, to be compiled so that it tells of its steps */
+  TN_LANG_N_PARTS
 } tn_lang_part;
 
 /* A training program before it is compiled. */

@@ -130,7 +130,7 @@ static bool bound_batch(program *p) {
 
 static bool make_part(program *p, tn_lang_part part) {
   tn_job job;
-  bool is_step = part == TN_LANG_STEP || part == TN_LANG_GRAD, ok = true;
+  bool is_grad = part == TN_LANG_GRAD || part == TN_LANG_TRACE, is_step = part == TN_LANG_STEP || is_grad, ok = true;
   const tn_lang_options *options = part == TN_LANG_GRAD || part == TN_LANG_EVAL ? &p->part : &p->whole;
   if (!tn_job_open(&job, p->ctx, p->path, options, is_step)) return false;
   tn_module *module = job.s->module;
@@ -146,7 +146,8 @@ static bool make_part(program *p, tn_lang_part part) {
   }
   switch (part) {
     case TN_LANG_STEP:
-    case TN_LANG_GRAD: ok = ok && tn_job_make_step(&job, part == TN_LANG_GRAD); break;
+    case TN_LANG_GRAD:
+    case TN_LANG_TRACE: ok = ok && tn_job_make_step(&job, is_grad); break;
     case TN_LANG_EVAL: ok = ok && tn_job_make_eval(&job, &p->plan, &p->head); break;
     case TN_LANG_PREDICT: ok = ok && tn_job_make_predict(&job); break;
     default: module = ok ? tn_job_make_update(&job) : NULL; ok = module != NULL; break;
@@ -159,7 +160,8 @@ static bool make_part(program *p, tn_lang_part part) {
 
 bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
                    tn_lang_training *out) {
-  static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE};
+  static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE,
+                                       TN_LANG_TRACE};
   program p = {.ctx = ctx, .path = path, .options = options, .producer = producer,
                .plan = tn_tables_create(ctx->arena), .out = out};
   *out = (tn_lang_training){0};

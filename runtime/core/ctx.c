@@ -253,6 +253,7 @@ tnrt_status tnrt_ctx_execute(tnrt_ctx *ctx) {
       .slots = ctx->slots,
       .reserve = reserve_slot,
       .owner = ctx,
+      .tracer = ctx->tracer,
   };
   model->run(&call);
   if (call.status == TNRT_BAD_SHAPE) return refuse_sizes(ctx, call.status_guard + 1, call.expected, call.found);

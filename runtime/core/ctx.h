@@ -31,6 +31,7 @@ struct tnrt_ctx {
   void (*pool_destroy)(tnrt_pool *pool);
   int64_t *step_ns;
   int64_t (*clock_ns)(void); /* set together with step_ns */
+  tnrt_tracer *tracer;
   /* Tables inside the context's own block. */
   int64_t *symbols;     /* n_symbols + n_late */
   int64_t **in_extents; /* n_inputs, each ndim long */

@@ -1,4 +1,5 @@
-/* Times of steps; apart from the context, which calls nothing of the C library but memory functions. */
+/* Times of steps, and who is told of them; apart from the context, which calls nothing of the C library but memory
+ * functions. */
 #include <time.h>
 
 #include "runtime/core/ctx.h"
@@ -13,3 +14,5 @@ void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns) {
   ctx->step_ns = step_ns;
   ctx->clock_ns = clock_ns;
 }
+
+void tnrt_ctx_set_tracer(tnrt_ctx *ctx, tnrt_tracer *tracer) { ctx->tracer = tracer; }

@@ -62,6 +62,8 @@ void tnrt_ctx_give_output(const tnrt_ctx *ctx, uint32_t output, const void **out
 
 /* Timestamps of the following runs: n_steps + 1 values in nanoseconds, or NULL for none. */
 void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns);
+/* Told of each step of the following runs of a model that traces, or NULL for none. */
+void tnrt_ctx_set_tracer(tnrt_ctx *ctx, tnrt_tracer *tracer);
 
 /* Bytes of working memory for these symbols, at least 64; 0 when they are refused or the size exceeds memory. */
 size_t tnrt_model_arena_bytes(const tnrt_model *model, const int64_t *symbols);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/train/loop_parts.h"
+#include "runtime/train/trace.h"
 
 enum { MAX_NANS = 100 }; /* steps in a row without a number: it will not get better */
 
@@ -137,12 +138,14 @@ static void batch_places(const tnrt_loop *l, int64_t n, char *out, size_t bytes)
   }
 }
 
-static tnrt_status fail_nan(const tnrt_loop *l, int64_t n, const char *why) {
+/* cause: where it came from, or "". */
+static tnrt_status fail_nan(const tnrt_loop *l, int64_t n, const char *why, const char *cause) {
   char places[420];
   batch_places(l, n, places, sizeof places);
   const char *what = isfinite(l->session.loss) ? "gradient" : "loss";
-  return tnrt_fail(l->message, TNRT_BAD_INPUT, "step %lld, epoch %lld: the %s is not a number%s; its batch of %lld: %s",
-                   (long long)l->step + 1, (long long)l->epoch + 1, what, why, (long long)n, places);
+  return tnrt_fail(l->message, TNRT_BAD_INPUT,
+                   "step %lld, epoch %lld: the %s is not a number%s%s; its batch of %lld: %s", (long long)l->step + 1,
+                   (long long)l->epoch + 1, what, why, cause, (long long)n, places);
 }
 
 static tnrt_status roll_back(tnrt_loop *l) {
@@ -170,20 +173,22 @@ tnrt_status tnrt_loop_nan(tnrt_loop *l, int64_t n, bool *out_again) {
     if (actions[i].kind == TNRT_ACTION_SCALE_LR) factor *= actions[i].factor;
   }
   *out_again = !skips;
-  if (l->plan->n_on_nan == 0) return fail_nan(l, n, "");
-  if (++l->n_nans > MAX_NANS) return fail_nan(l, n, ", as in the hundred times before");
-  if (rolls && !scales && !skips && step == l->nan_step) return fail_nan(l, n, " once more after going back");
+  char cause[500];
+  tnrt_trace_step(&l->session, &l->samples, l->positions, n, cause, sizeof cause);
+  if (l->plan->n_on_nan == 0) return fail_nan(l, n, "", cause);
+  if (++l->n_nans > MAX_NANS) return fail_nan(l, n, ", as in the hundred times before", cause);
+  if (rolls && !scales && !skips && step == l->nan_step) return fail_nan(l, n, " once more after going back", cause);
   l->nan_step = step;
   if (rolls && skips) {
-    if (l->n_skipped == TNRT_MAX_SKIPPED) return fail_nan(l, n, ", after 64 batches were left out");
+    if (l->n_skipped == TNRT_MAX_SKIPPED) return fail_nan(l, n, ", after 64 batches were left out", cause);
     l->skipped[l->n_skipped++] = step;
     *out_again = true;
   }
   tnrt_status status = rolls ? roll_back(l) : TNRT_OK;
   l->own->lr_factor *= factor;
   if (status == TNRT_OK)
-    tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number%s%s%s", (long long)step + 1,
-                   rolls ? ", back to the last checkpoint" : "", scales ? ", smaller learning rate" : "",
+    tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number%s%s%s%s", (long long)step + 1,
+                   cause, rolls ? ", back to the last checkpoint" : "", scales ? ", smaller learning rate" : "",
                    skips ? ", batch left out" : "");
   return status;
 }

@@ -16,6 +16,7 @@
 #include "runtime/train/prometheus.h"
 #include "runtime/train/tensorboard.h"
 #include "runtime/train/text.h"
+#include "runtime/train/told.h"
 
 enum { NAME_BYTES = 160, CELL_BYTES = 40, ALL_SPLITS = 7 };
 
@@ -49,6 +50,7 @@ struct tnrt_logs {
   const tnrt_training *plan;
   tnrt_log_options options;
   tnrt_progress progress;
+  tnrt_told told[TNRT_N_SPLITS];
   uint32_t n_measures, n_columns; /* of a split; of a record */
   double *values;                 /* n_columns */
   char (*names)[NAME_BYTES];      /* n_columns: "valid.acc" */
@@ -213,6 +215,7 @@ tnrt_status tnrt_logs_open(tnrt_logs **out, tnrt_message *message, const tnrt_al
   l->plan = plan;
   l->options = *options;
   tnrt_progress_open(&l->progress, plan, STDOUT_FILENO, options->is_quiet, now_ns());
+  for (uint32_t split = 0; split < TNRT_N_SPLITS; split++) tnrt_told_start(&l->told[split], plan, split, now_ns());
   tnrt_status status = TNRT_OK;
   if (!make_tables(l)) status = tnrt_fail(message, TNRT_NO_MEMORY, "no memory for logs");
   if (status == TNRT_OK) status = add_sinks(l, message);
@@ -363,7 +366,7 @@ void tnrt_logs_eval(tnrt_logs *l, const tnrt_report *r, tnrt_split split) {
     used += (size_t)snprintf(line + used, sizeof line - used, "%s %s %.4g", m ? "," : "", tnrt_measure_name(l->plan, m),
                              value);
   }
-  tnrt_progress_say(&l->progress, STDOUT_FILENO, line);
+  tnrt_told_add(&l->told[split], &l->progress, l->plan, r->measures, line, now_ns());
 }
 
 void tnrt_logs_epoch(tnrt_logs *l, const tnrt_report *r) {
@@ -414,6 +417,7 @@ static void draw(tnrt_logs *l) {
 void tnrt_logs_close(tnrt_logs *l) {
   if (!l) return;
   tnrt_progress_clear(&l->progress);
+  for (uint32_t split = 0; split < TNRT_N_SPLITS; split++) tnrt_told_finish(&l->told[split], &l->progress);
   if (l->curves && (l->options.plot || l->options.plot_png)) draw(l);
   for (uint32_t i = 0; i < l->n_sinks; i++) {
     sink *s = &l->sinks[i];

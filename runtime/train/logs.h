@@ -1,6 +1,6 @@
 /* What a training tells while it runs: the progress line (a bar on a terminal, else a line each ten seconds), lines
- * about evaluations and events, and the files and ports that `log(...)` and the options ask for. Nothing is allocated
- * after tnrt_logs_open. A log file that cannot be written any more is told once; training goes on. */
+ * about evaluations (told.h) and events, and the files and ports that `log(...)` and the options ask for. Nothing is
+ * allocated after tnrt_logs_open. A log file that cannot be written any more is told once; training goes on. */
 #ifndef TNRT_TRAIN_LOGS_H
 #define TNRT_TRAIN_LOGS_H
 
@@ -36,12 +36,12 @@ typedef struct tnrt_logs tnrt_logs;
 
 tnrt_status tnrt_logs_open(tnrt_logs **out, tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training *plan,
                            const tnrt_log_options *options);
-/* Draws --plot and closes; NULL is fine. */
+/* Tells the best and the last evaluations, draws --plot and closes; NULL is fine. */
 void tnrt_logs_close(tnrt_logs *logs);
 
 /* After every step; cheap (it looks at the clock and seldom does more). */
 void tnrt_logs_step(tnrt_logs *logs, const tnrt_report *report);
-/* After a split was measured: report->measures of it are new. A line, and the options' files. */
+/* After a split was measured: report->measures of it are new. A line when it is time for one; the options' files. */
 void tnrt_logs_eval(tnrt_logs *logs, const tnrt_report *report, tnrt_split split);
 /* At the end of an epoch: measures of TNRT_SPLIT_TRAIN are the means of its steps. The options' files. */
 void tnrt_logs_epoch(tnrt_logs *logs, const tnrt_report *report);

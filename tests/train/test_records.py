@@ -201,7 +201,7 @@ class Logs(FolderTest):
 
     def test_rows(self):
         r = run("logs", 0, 20, 0, f"json={self.path('a.jsonl')}", f"csv={self.path('a.csv')}")
-        self.assertIn("step 20, epoch 2: valid loss 0.075, acc 0.95\n", r.stdout)
+        self.assertEqual(r.stdout, "step 20, epoch 2: valid loss 0.075, acc 0.95 (best)\n")
         self.assertEqual(r.stderr, "a note 7\n")
         rows, cells = self.rows("a.jsonl"), self.rows("a.csv")
         self.assertEqual([(w["step"], w["event"]) for w in rows],
@@ -314,7 +314,7 @@ class Progress(FolderTest):
         self.assertGreater(len(bars), 2)
         self.assertRegex(bars[-1], r"\x1b\[32m#+\x1b\[2m\.+\x1b\[0m epoch \d/6, step \d+/60, loss 0\.\d+, "
                                    r"valid.loss 0\.\d+, valid.acc 0\.\d+, [\d.]+k? samples/s, \d+:\d\d left")
-        self.assertRegex(text, r"\r\x1b\[Kstep \d+, epoch \d: valid loss 0\.\d+, acc 0\.\d+\r\n")
+        self.assertRegex(text, r"\r\x1b\[Kstep \d+, epoch \d: valid loss 0\.\d+, acc 0\.\d+ \(best\)\r\n$")
         for bar in bars:
             self.assertLess(len(re.sub(r"\x1b\[\d*[mK]", "", bar.split("\n")[0])), 120)
 

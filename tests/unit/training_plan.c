@@ -168,8 +168,8 @@ static void test_conditions(void **state) {
 
 /* Every model has the inputs and results that runtime/training.h says. */
 static void test_models(void **state) {
-  static const uint32_t n_inputs[] = {2 + 6 + 2 * 3 + 1, 2 + 6 + 1, 3 + 6 + 3 + 1, 2 + 6, 1 + 6};
-  static const uint32_t n_results[] = {2 + 3 + 6, 1 + 3, 1 + 3 + 6, 1 + 1, 1};
+  static const uint32_t n_inputs[] = {2 + 6 + 2 * 3 + 1, 2 + 6 + 1, 3 + 6 + 3 + 1, 2 + 6, 1 + 6, 2 + 6 + 1};
+  static const uint32_t n_results[] = {2 + 3 + 6, 1 + 3, 1 + 3 + 6, 1 + 1, 1, 1 + 3};
   fixture f;
   (void)state;
   train(&f, mlp);

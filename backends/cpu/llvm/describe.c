@@ -133,6 +133,7 @@ static LLVMValueRef steps(tn_entry *e) {
     const tn_step *step = all.data[i];
     tn_buf place = tn_buf_create(e->l->arena);
     if (step->loc != TN_LOC_NONE) tn_loc_print_name(e->l->ctx, step->loc, &place);
+    if (e->options->traces) tn_loc_print_text(e->l->ctx, step->loc, &place);
     const char *name = tn_step_name(step);
     bool is_kernel = step->kind == TN_STEP_KERNEL;
     uint32_t n_inside = tn_steps_count(&step->body) + tn_steps_count(&step->otherwise);

@@ -41,6 +41,15 @@ static bool emit(tn_ctx *ctx, const tn_target *target, const tn_program *program
   return tn_batch_compile_all(ctx, &plan, 1, arena, *out_parts);
 }
 
+/* Code that traces its steps runs once, if ever: what the other programs do not have too is made at -O0. */
+static const tn_target *target_of(const tn_target *target, const tn_emit_options *options, tn_arena *arena) {
+  if (!options->traces) return target;
+  tn_target *quick = TN_NEW(arena, tn_target);
+  *quick = *target;
+  quick->opt_level = 0;
+  return quick;
+}
+
 static bool emit_all(tn_ctx *ctx, const tn_target *target, const tn_program *const *programs,
                      const tn_emit_options *options, uint32_t n, const char *prefix, tn_arena *arena,
                      tn_object_part **out_parts, uint32_t *out_n_parts) {
@@ -50,7 +59,7 @@ static bool emit_all(tn_ctx *ctx, const tn_target *target, const tn_program *con
   *out_n_parts = 0;
   for (uint32_t i = 0; i < n; i++) {
     if (!tn_program_check_sizes(ctx, programs[i])) return false;
-    plans[i] = tn_batch_plan_of(arena, target, programs[i], &options[i], &kernels);
+    plans[i] = tn_batch_plan_of(arena, target_of(target, &options[i], arena), programs[i], &options[i], &kernels);
     *out_n_parts += plans[i].n_batches + 1;
   }
   *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);

@@ -264,7 +264,9 @@ static void emit_step(part *p, const tn_step *step) {
     case TN_STEP_CHECK: tn_run_check_step(p, step, index); break;
     case TN_STEP_KERNEL:
       fill_frame(p, step);
+      if (p->see != NULL) tn_run_see_before(p, step, index);
       call_kernel(p, step, index);
+      if (p->see != NULL) tn_run_see_behind(p, step, index);
       if (may_refuse_index(step->kernel)) note_status_step(p, index);
       break;
   }
@@ -280,15 +282,15 @@ static uint32_t count_steps(const tn_step *step) {
 
 /* static bool run_<number>(call): steps from `first` on, the number of which is `number`; true: a step that reads sizes
  * refused them, so nothing may run behind it. Tells where it ended. */
-static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t first, uint32_t number, size_t *out_end,
-                              uint32_t *out_number) {
+static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, LLVMValueRef see, size_t first,
+                              uint32_t number, size_t *out_end, uint32_t *out_number) {
   tn_lower *l = e->l;
   const tn_steps *steps = &e->program->steps;
   size_t end = first;
   for (uint32_t n = 0; end < steps->n && n < STEPS_A_FUNCTION; end++) n += count_steps(steps->data[end]);
   const char *name = tn_arena_printf(l->arena, "run_%zu", first);
   LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->i1, &l->ptr, 1, false), false);
-  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function, .next = number};
+  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function, .see = see, .next = number};
   LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(steps, first, end));
   p.frame = LLVMBuildAlloca(l->builder, frame, "");
   LLVMSetAlignment(p.frame, 16);
@@ -305,10 +307,11 @@ static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, size_t fi
 void tn_entry_emit_run(tn_entry *e) {
   tn_lower *l = e->l;
   LLVMValueRef tick_function = emit_tick(e);
+  LLVMValueRef see = e->options->traces ? tn_run_emit_see(e) : NULL;
   TN_VEC(LLVMValueRef) parts = {0};
   size_t first = 0;
   uint32_t number = 0;
-  do TN_VEC_PUSH(l->arena, &parts, emit_part(e, tick_function, first, number, &first, &number));
+  do TN_VEC_PUSH(l->arena, &parts, emit_part(e, tick_function, see, first, number, &first, &number));
   while (first < e->program->steps.n);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, &l->ptr, 1, false);
   e->run = tn_entry_function(e, "run_all", type, false);
