@@ -28,6 +28,7 @@ typedef struct tn_gen {
   uint32_t count[TN_KERNEL_MAX_AXES];     /* instances along the axis at present */
   tn_tile_value *mask[TN_PLAN_MAX_VECTORS]; /* active lanes of each vector of the vector axis; NULL = all */
   const tn_dim *mask_end; /* with masks: the position past the last active lane, or NULL */
+  bool is_staged; /* the plan's staged operand lies in scratch */
   uint32_t past_lo, before_hi; /* bit sets of par axes whose present positions are at or past the lo, before the hi, of
                                   their interior */
   uint8_t fold_order[TN_KERNEL_MAX_AXES]; /* the plan's, as the present walk has it */
@@ -69,6 +70,9 @@ void tn_gen_write(tn_gen *gen, const tn_knode *write, const tn_instance *at);
 void tn_gen_keep(tn_gen *gen, const tn_knode *node, const tn_instance *at, tn_tile_value *v);
 /* True when the value lies in scratch since an earlier pass. */
 bool tn_gen_is_kept(const tn_gen *gen, const tn_knode *node);
+
+/* The staged operand's vectors of the present panel, for all positions of the fold axes, to scratch. */
+void tn_gen_stage(tn_gen *gen);
 
 /* Bounds of a read. */
 typedef enum tn_bound_state { TN_BOUND_IN, TN_BOUND_OUT, TN_BOUND_OPEN } tn_bound_state;

@@ -324,6 +324,13 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
 }
 
 static void par_level(tn_gen *gen, const loops *l, uint32_t level) {
+  if (gen->plan->staged >= 0 && level == gen->plan->staged_level && !gen->is_staged) {
+    tn_gen_stage(gen);
+    gen->is_staged = true;
+    par_level(gen, l, level);
+    gen->is_staged = false;
+    return;
+  }
   if (level == gen->plan->n_order) {
     l->body(gen);
     return;

@@ -343,6 +343,51 @@ static tn_tile_value *kept_value(tn_gen *gen, const tn_knode *node, const tn_ins
   return tn_tile_load(&gen->b, TN_T_LOAD, TN_F32, lanes, TN_TILE_SCRATCH, kept_offset(gen, node, at), 0, NULL);
 }
 
+/* --- The staged operand: for each position of the fold axes in the order of the loops, the vectors of a panel --- */
+
+static tn_tile_value *staged_offset(tn_gen *gen, int64_t *out_width) {
+  const tn_plan *plan = gen->plan;
+  const tn_dim *flat = tn_dim_const(gen->ctx, 0);
+  *out_width = (int64_t)plan->tile[plan->vector] * plan->lanes;
+  for (uint32_t i = 0; i < plan->n_fold_order; i++) {
+    const tn_nest_axis *axis = &gen->nest->axes[plan->fold_order[i]];
+    if (!tn_gen_has(gen->nest->node_axes[plan->staged], plan->fold_order[i])) continue;
+    flat = tn_dim_add(gen->ctx, tn_dim_mul(gen->ctx, flat, axis->extent), tn_dim_symbol(gen->ctx, axis->symbol));
+  }
+  return tn_gen_int(gen, tn_gen_place(gen, tn_dim_mul_i(gen->ctx, flat, *out_width), NULL));
+}
+
+static tn_tile_value *staged_value(tn_gen *gen, const tn_instance *at) {
+  int64_t width, vector = at->at[gen->plan->vector];
+  tn_tile_value *offset = staged_offset(gen, &width);
+  return tn_tile_load(&gen->b, TN_T_LOAD, TN_F32, gen->plan->lanes, TN_TILE_SCRATCH, offset,
+                      vector * gen->plan->lanes, NULL);
+}
+
+static void store_staged(tn_gen *gen, void *user, tn_tile_value **accumulators) {
+  const tn_knode *node = user;
+  int64_t width, lanes = gen->plan->lanes;
+  tn_tile_value *offset = staged_offset(gen, &width);
+  tn_instance at = {0};
+  (void)accumulators;
+  do {
+    tn_tile_value *v = tn_gen_widen(gen, tn_gen_value(gen, node, &at), (uint32_t)lanes);
+    tn_tile_store(&gen->b, TN_TILE_SCRATCH, offset, at.at[gen->plan->vector] * lanes, v, TN_F32, NULL);
+  } while (tn_gen_next(gen, 1u << gen->plan->vector, &at));
+}
+
+void tn_gen_stage(tn_gen *gen) {
+  tn_knode *node = gen->nest->kernel->nodes.data[gen->plan->staged];
+  uint32_t axes = 0;
+  for (uint32_t i = 0; i < gen->plan->n_fold_order; i++)
+    axes |= gen->nest->node_axes[node->id] & 1u << gen->plan->fold_order[i];
+  tn_walk walk = {.axes = axes, .goals = &node, .n_goals = 1, .body = store_staged, .user = node};
+  tn_gen_frame frame;
+  tn_gen_push(gen, &frame);
+  tn_gen_walk(gen, &walk, NULL);
+  tn_gen_pop(gen);
+}
+
 tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance *at) {
   uint32_t axes = gen->nest->node_axes[node->id];
   tn_tile_value *v = tn_gen_recall(gen, 0, node->id, axes, at);
@@ -352,6 +397,8 @@ tn_tile_value *tn_gen_value(tn_gen *gen, const tn_knode *node, const tn_instance
   gen->b.origin = node->id + 1;
   if (was_kept) {
     v = kept_value(gen, node, at);
+  } else if (gen->is_staged && (int32_t)node->id == gen->plan->staged) {
+    v = staged_value(gen, at);
   } else {
     switch (node->kind) {
       case TN_K_READ: v = read_value(gen, node, at); break;

@@ -85,6 +85,9 @@ typedef struct tn_plan {
   uint32_t parts;
   const char **formats;                   /* by argument */
   int32_t contract;                       /* id of the main contraction, or -1 */
+  int32_t staged;                         /* id of the vector operand, whose panel is copied to scratch before the loops
+                                             over rows that read it; -1 = none */
+  uint32_t staged_level;                  /* of those loops in `order`, all behind it being rows */
   bool splits_taps;                       /* walks of border tiles give each tap a loop of its own over the channels */
   bool has_panels;                        /* it is an outer product: vectors of one operand times splats of the other */
 } tn_plan;

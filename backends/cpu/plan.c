@@ -7,7 +7,10 @@
 #include <limits.h>
 #include <string.h>
 
-#include "backends/cpu/nest.h"
+#include "backends/cpu/plan.h"
+
+#define LINE_BYTES 64 /* of a cache */
+#define LINE_ELEMENTS (LINE_BYTES / 4)
 
 /* --- Estimates --- */
 
@@ -33,43 +36,6 @@ static double guess_points(const tn_nest *nest, uint32_t axes) {
   for (uint32_t i = 0; i < nest->n_axes; i++)
     if (axes >> i & 1) n *= guess_extent(nest, i);
   return n;
-}
-
-static bool has_axis(uint32_t axes, uint32_t axis) { return axes >> axis & 1; }
-
-
-static const tn_knode *node_at(const tn_nest *nest, size_t i) { return nest->kernel->nodes.data[i]; }
-
-/* --- Constants that can be packed --- */
-
-/* A constant read once in the kernel, at an address that strides describe. */
-static bool is_packable(const tn_nest *nest, const tn_access *access) {
-  const tn_karg *arg = &nest->kernel->args.data[access->node->arg];
-  if (!arg->constant || access->n_bounds || access->nonlinear || access->node->kind != TN_K_READ) return false;
-  if (!tn_type_is_static(arg->type)) return false;
-  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
-    if (node_at(nest, i)->kind == TN_K_READ && node_at(nest, i) != access->node &&
-        node_at(nest, i)->arg == access->node->arg)
-      return false;
-  const tn_dim *rest = access->address;
-  for (uint32_t i = 0; i < nest->n_axes; i++) {
-    if (!has_axis(access->axes, i)) continue;
-    if (nest->axes[i].count < 0 || tn_access_stride(access, i) == INT64_MIN) return false;
-    rest = tn_dim_substitute(nest->ctx, rest, nest->axes[i].symbol, tn_dim_const(nest->ctx, 0));
-  }
-  return tn_dim_is(rest, 0);
-}
-
-/* The read behind an operand of a contraction, through scalar ops. */
-static const tn_access *operand_access(const tn_nest *nest, const tn_knode *node) {
-  for (;;) {
-    if (node->kind == TN_K_READ) return nest->accesses[node->id];
-    if (node->kind != TN_K_SCALAR) return NULL;
-    const tn_knode *next = NULL;
-    for (uint32_t i = 0; i < node->n_in; i++)
-      if (!next || nest->node_axes[node->in[i]->id] & ~nest->node_axes[next->id]) next = node->in[i];
-    node = next;
-  }
 }
 
 /* --- The vector axis --- */
@@ -116,11 +82,32 @@ static double times_made(const tn_nest *nest, const tn_access *access) {
   for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
     const tn_knode *node = node_at(nest, i);
     if (node->kind != TN_K_CONTRACT) continue;
-    if (operand_access(nest, node->in[0]) != access && operand_access(nest, node->in[1]) != access) continue;
+    if (tn_plan_operand(nest, node->in[0]) != access && tn_plan_operand(nest, node->in[1]) != access) continue;
     double points = guess_points(nest, nest->node_axes[i] | nest->node_over[i]) / 8;
     if (points > times) times = points;
   }
   return times;
+}
+
+/* Bytes that a read brings in; windows overlap. */
+static double bytes_read(const tn_nest *nest, const tn_access *access) {
+  const tn_type *type = nest->kernel->args.data[access->node->arg].type;
+  double points = guess_points(nest, access->axes), all = 1;
+  for (uint32_t i = 0; i < type->ndim; i++) all *= guess(type->dims[i]);
+  return (points < all ? points : all) * (double)tn_dtype_bytes(type->dtype);
+}
+
+/* A product's operand without the lanes is read again for every panel of the other: the lines that come from beyond the
+ * second-level cache then. */
+static double lines_again(const tn_nest *nest, const tn_knode *contract, uint32_t axis, double per_vector) {
+  double lines = 0;
+  for (int i = 0; i < 2; i++) {
+    const tn_access *access = tn_plan_operand(nest, contract->in[i]);
+    if (!access || has_axis(access->axes, axis) || !has_axis(nest->node_axes[contract->id], axis)) continue;
+    double bytes = bytes_read(nest, access), panels = guess_extent(nest, axis) / (2 * per_vector);
+    if (bytes > (double)nest->target->l2_bytes / 2 && panels > 1) lines += bytes / LINE_BYTES * panels;
+  }
+  return lines;
 }
 
 /* Estimated vector instructions when lanes run over axis (UINT32_MAX: none do). */
@@ -133,10 +120,11 @@ static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
     bool in = axis != UINT32_MAX && has_axis(axes, axis);
     if (node->kind == TN_K_CONST) continue;
     const tn_access *access = nest->accesses[i];
-    if (in && access && tn_access_stride(access, axis) != 1 && !is_packable(nest, access))
+    if (in && access && tn_access_stride(access, axis) != 1 && !tn_plan_is_packable(nest, access))
       cost += times_made(nest, access) * 1.5;
     else
       cost += in ? points / per_vector : points;
+    if (in && node->kind == TN_K_CONTRACT) cost += lines_again(nest, node, axis, per_vector);
     if (!in || !has_axis(nest->node_over[i], axis)) continue;
     cost += guess_points(nest, nest->node_axes[i]) * 6; /* lanes are folded at the end */
     if (node->kind == TN_K_CONTRACT) cost += 2 * points / per_vector; /* two loads for each multiply-add */
@@ -232,6 +220,9 @@ static const tn_access *main_read(const tn_nest *nest, uint32_t folds) {
 
 /* --- Contractions --- */
 
+#define STAGED_LEAST_TILES 6 /* of rows */
+#define STAGED_LEAST_BYTES 8192
+
 static const tn_knode *main_contract(const tn_nest *nest) {
   const tn_knode *best = NULL;
   double most = -1;
@@ -252,8 +243,6 @@ static uint32_t count_contracts(const tn_nest *nest, const tn_knode *main) {
          nest->node_axes[i] == nest->node_axes[main->id];
   return n;
 }
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 typedef struct register_tile {
   int64_t rows, vectors;
@@ -319,21 +308,33 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
   }
 }
 
+/* Whether the vector operand b lies in the second-level cache beside what else the loops touch, so that all of it is
+ * walked for every tile of rows. It may be larger where the other operand would have to come from farther away again for every
+ * panel, unless that one's rows lie across the sum, where each tile of them touches a line for every term. */
+static bool is_near(const tn_plan *plan, const tn_access *a, const tn_access *b) {
+  const tn_nest *nest = plan->nest;
+  double l2 = (double)nest->target->l2_bytes;
+  bool is_far = a && bytes_read(nest, a) > l2 / 2;
+  for (uint32_t i = 0; a && i < plan->n_order; i++)
+    is_far &= plan->tile[plan->order[i]] <= 1 || tn_access_stride(a, plan->order[i]) != 1;
+  return bytes_read(nest, b) <= l2 / (is_far ? 2 : 4);
+}
+
 /* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
  * all rows while it lies in a near cache. An operand that lies in the near cache whole is walked innermost, so that
  * rows are read and written once, in the order of memory; so is one whose lanes both operands have. */
 static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b, uint32_t rows) {
   uint8_t order[TN_KERNEL_MAX_AXES];
   uint32_t n = 0;
-  double b_bytes = 4.0 * (b ? guess_points(plan->nest, b->axes) : 0);
-  bool b_is_near = b_bytes <= (double)plan->nest->target->l2_bytes / 4;
+  bool is_inner = plan->staged < 0 && (!b || is_near(plan, a, b));
   sort_axes(plan, a, plan->order, plan->n_order);
   for (int stage = 0; stage < 5; stage++)
     for (uint32_t i = 0; i < plan->n_order; i++) {
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
       bool is_panel = is_vector || (b && has_axis(b->axes, axis) && !(a && has_axis(a->axes, axis)));
-      int own = is_panel ? (b && !b_is_near ? 1 : 4) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      int own = is_panel ? (is_inner ? 4 : 1) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      plan->staged_level += stage == 0 && own < 2;
       if (own == stage) order[n++] = (uint8_t)axis;
     }
   memcpy(plan->order, order, n);
@@ -488,10 +489,38 @@ static void plan_dots(tn_plan *plan, const tn_knode *contract, const tn_access *
   plan->strategy = tn_arena_printf(nest->arena, "dot %dx%d", (int)best_rows, (int)best_columns);
 }
 
+/* Values without folds whose reads stay inside their arguments and are not packed. */
+static bool is_plain(const tn_nest *nest, const tn_knode *node) {
+  const tn_access *access = nest->accesses[node->id];
+  if (node->kind == TN_K_READ) return access->n_bounds == 0 && !access->nonlinear && !tn_plan_is_packable(nest, access);
+  if (node->kind != TN_K_SCALAR && node->kind != TN_K_CONST) return false;
+  for (uint32_t i = 0; i < node->n_in; i++)
+    if (!is_plain(nest, node->in[i])) return false;
+  return true;
+}
+
+/* Whether a panel of the vector operand is copied before the loops over rows: where the elements of its vectors are not
+ * next to each other, or the tiles of rows are many and each would fetch the panel from afar again, in an order that no
+ * prefetcher sees. */
+static bool wants_stage(const tn_plan *plan, const tn_knode *node, const tn_access *a, const tn_access *b,
+                        int64_t n_rows, int64_t tile) {
+  const tn_nest *nest = plan->nest;
+  double bytes = 4.0 * (double)plan->tile[plan->vector] * plan->lanes;
+  if (tn_nest_compute_type(node->dtype) != TN_F32 || plan->static_folds || !is_plain(nest, node)) return false;
+  for (uint32_t i = 0; i < plan->n_fold_order; i++) {
+    if (!has_axis(nest->node_axes[node->id], plan->fold_order[i])) continue;
+    if (nest->axes[plan->fold_order[i]].count < 0) return false;
+    bytes *= (double)nest->axes[plan->fold_order[i]].count;
+  }
+  if (bytes > (double)nest->target->l2_bytes / 2) return false;
+  if (tn_access_stride(b, (uint32_t)plan->vector) != 1) return n_rows >= 2 * tile;
+  return bytes >= STAGED_LEAST_BYTES && n_rows >= STAGED_LEAST_TILES * tile && !is_near(plan, a, b);
+}
+
 static void plan_contract(tn_plan *plan, const tn_knode *contract) {
   const tn_nest *nest = plan->nest;
   uint32_t v = (uint32_t)plan->vector;
-  const tn_access *operands[2] = {operand_access(nest, contract->in[0]), operand_access(nest, contract->in[1])};
+  const tn_access *operands[2] = {tn_plan_operand(nest, contract->in[0]), tn_plan_operand(nest, contract->in[1])};
   bool in[2] = {false, false};
   for (int i = 0; i < 2; i++) in[i] = plan->vector >= 0 && has_axis(nest->node_axes[contract->in[i]->id], v);
   const tn_access *b = in[0] != in[1] ? operands[in[0] ? 0 : 1] : NULL;
@@ -516,6 +545,8 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
     plan->tile[v] = (uint32_t)tile.vectors;
     split_rows(plan, free_rows, tile.rows, a);
     plan->has_panels = true;
+    const tn_knode *operand = contract->in[in[0] ? 0 : 1];
+    if (wants_stage(plan, operand, a, b, n_rows, tile.rows)) plan->staged = (int32_t)operand->id;
     plan->splits_taps = masks_take_vectors(plan);
     plan->strategy = tn_arena_printf(nest->arena, "%s %dx%d", a && a->n_bounds ? "conv" : "gemm",
                                      (int)(tile.rows * phases), (int)(tile.vectors * plan->lanes));
@@ -531,8 +562,6 @@ static void plan_contract(tn_plan *plan, const tn_knode *contract) {
 }
 
 /* --- Maps and reductions --- */
-
-#define LINE_ELEMENTS 16 /* of 4 bytes in a cache line */
 
 /* An axis that some access walks contiguously across the lanes: a tile over it makes a transpose read whole lines. */
 static void tile_transposes(tn_plan *plan) {
@@ -662,108 +691,6 @@ static void choose_static_folds(tn_plan *plan) {
   }
 }
 
-/* --- Values kept in scratch --- */
-
-static bool is_costly(const tn_knode *node) {
-  if (node->kind == TN_K_CONTRACT || node->kind == TN_K_FOLD || node->kind == TN_K_ARGFOLD) return true;
-  return node->kind == TN_K_SCALAR && node->scalar >= TN_EXP && node->scalar <= TN_POW;
-}
-
-/* Counts, for each node over row axes, the passes over the row that evaluate it. */
-static void count_passes(const tn_nest *nest, const tn_knode *node, uint32_t rows, uint32_t pass, uint32_t *last,
-                         uint32_t *count) {
-  if (last[node->id] == pass + 1) return;
-  last[node->id] = pass + 1;
-  count[node->id]++;
-  if (nest->node_over[node->id] & rows) return; /* a pass of its own */
-  for (uint32_t i = 0; i < node->n_in; i++) count_passes(nest, node->in[i], rows, pass, last, count);
-}
-
-static void choose_kept(tn_plan *plan) {
-  const tn_nest *nest = plan->nest;
-  size_t n = nest->kernel->nodes.n;
-  uint32_t rows = 0, *last = TN_NEW_N(nest->arena, uint32_t, n), *count = TN_NEW_N(nest->arena, uint32_t, n);
-  plan->keep = TN_NEW_N(nest->arena, bool, n);
-  plan->keep_offset = TN_NEW_N(nest->arena, int64_t, n);
-  plan->scratch_row = plan->scratch_elements = tn_dim_const(nest->ctx, 0);
-  for (uint32_t i = 0; i < nest->n_axes; i++)
-    if (nest->axes[i].is_live && nest->axes[i].kind == TN_AXIS_ROW) rows |= 1u << i;
-  if (!rows) return;
-  for (uint32_t i = 0; i < n; i++) {
-    const tn_knode *node = node_at(nest, i);
-    if (tn_knode_is_write(node) || (nest->node_over[i] & rows))
-      for (uint32_t k = 0; k < node->n_in; k++) count_passes(nest, node->in[k], rows, i, last, count);
-  }
-  int64_t instances = 1;
-  for (uint32_t i = 0; i < plan->n_order; i++) instances *= plan->tile[plan->order[i]];
-  const tn_dim *row = tn_dim_const(nest->ctx, 1);
-  for (uint32_t i = 0; i < nest->n_axes; i++)
-    if (has_axis(rows, i)) row = tn_dim_mul(nest->ctx, row, nest->axes[i].extent);
-  /* the last vector of a row may begin at its last element: what is stored of it lies behind */
-  row = tn_dim_add_i(nest->ctx, row, (int64_t)plan->lanes - 1);
-  row = tn_dim_mul_i(nest->ctx, tn_dim_ceildiv(nest->ctx, row, 16), 16);
-  bool by_lane = plan->vector >= 0 && !has_axis(rows, (uint32_t)plan->vector);
-  plan->scratch_row = tn_dim_mul_i(nest->ctx, row, by_lane ? plan->lanes : 1);
-  for (uint32_t i = 0; i < n; i++) {
-    const tn_knode *node = node_at(nest, i);
-    if (count[i] < 2 || !(nest->node_axes[i] & rows) || !is_costly(node)) continue;
-    if (tn_nest_compute_type(node->dtype) != TN_F32) continue;
-    plan->keep[i] = true;
-    plan->keep_offset[i] = instances * plan->kept++;
-  }
-  plan->scratch_elements = tn_dim_mul_i(nest->ctx, plan->scratch_row, instances * plan->kept);
-}
-
-/* --- Packing --- */
-
-/* Batch runs outermost, then the panels of the vector axis, then the fold axes in loop order. */
-static void pack_access(tn_plan *plan, tn_access *access) {
-  tn_nest *nest = plan->nest;
-  uint32_t v = (uint32_t)plan->vector, axes[TN_KERNEL_MAX_AXES], n = 0;
-  for (uint32_t i = 0; i < plan->n_order; i++)
-    if (plan->order[i] != v && has_axis(access->axes, plan->order[i])) axes[n++] = plan->order[i];
-  axes[n++] = v;
-  for (uint32_t i = 0; i < plan->n_fold_order; i++)
-    if (plan->fold_order[i] != v && has_axis(access->axes, plan->fold_order[i])) axes[n++] = plan->fold_order[i];
-  tn_panel panel = {.width = (int64_t)plan->tile[v] * plan->lanes, .n_runs = n};
-  if (n > TN_PANEL_MAX_RUNS) return;
-  int64_t inner = panel.width;
-  const tn_dim *address = tn_dim_const(nest->ctx, 0);
-  for (uint32_t i = n; i-- > 0;) {
-    int64_t count = nest->axes[axes[i]].count;
-    panel.runs[i].count = count;
-    panel.runs[i].stride = tn_access_stride(access, axes[i]);
-    if (axes[i] == v) panel.vector_run = i;
-    /* Positions of the vector axis are multiples of the width, so that one stands for inner / width elements. */
-    int64_t step = axes[i] == v ? inner / panel.width : inner;
-    address = tn_dim_add(nest->ctx, address,
-                         tn_dim_mul_i(nest->ctx, tn_dim_symbol(nest->ctx, nest->axes[axes[i]].symbol), step));
-    inner *= axes[i] == v ? ceil_div(count, panel.width) : count;
-  }
-  if (tn_panel_elements(&panel) < 0) return;
-  plan->formats[access->node->arg] = tn_panel_format(nest->arena, &panel);
-  access->address = address;
-  access->is_packed = true;
-  tn_access_analyse(nest, access);
-}
-
-static bool feeds_contract(const tn_plan *plan, const tn_access *access) {
-  if (plan->contract < 0) return false;
-  const tn_knode *contract = node_at(plan->nest, (size_t)plan->contract);
-  return operand_access(plan->nest, contract->in[0]) == access || operand_access(plan->nest, contract->in[1]) == access;
-}
-
-static void choose_formats(tn_plan *plan) {
-  tn_nest *nest = plan->nest;
-  plan->formats = TN_NEW_N(nest->arena, const char *, nest->kernel->args.n);
-  for (size_t i = 0; i < nest->kernel->nodes.n && plan->vector >= 0; i++) {
-    tn_access *access = nest->accesses[i];
-    uint32_t v = (uint32_t)plan->vector;
-    if (!access || !has_axis(access->axes, v) || !is_packable(nest, access)) continue;
-    if (tn_access_stride(access, v) != 1 || feeds_contract(plan, access)) pack_access(plan, access);
-  }
-}
-
 /* --- Parts --- */
 
 static double flops_of(const tn_nest *nest) { return guess(tn_kernel_flops(nest->kernel)); }
@@ -793,7 +720,7 @@ static void choose_parts(tn_plan *plan) {
 tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena) {
   tn_plan *plan = TN_NEW(arena, tn_plan);
   plan->nest = tn_nest_create(kernel, target, arena);
-  plan->contract = -1;
+  plan->contract = plan->staged = -1;
   list_axes(plan);
   choose_vector(plan);
   const tn_knode *contract = main_contract(plan->nest);
@@ -804,9 +731,9 @@ tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_are
   else if (!argsort_of(plan->nest))
     plan_loops(plan);
   choose_static_folds(plan);
-  choose_kept(plan);
+  tn_plan_keep(plan);
   if (argsort_of(plan->nest)) plan_argsort(plan, argsort_of(plan->nest));
-  choose_formats(plan);
+  tn_plan_pack(plan);
   choose_parts(plan);
   return plan;
 }
