@@ -309,7 +309,7 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
 }
 
 /* Whether the vector operand b lies in the second-level cache beside what else the loops touch, so that all of it is
- * walked for every tile of rows. It may be larger where the other operand would have to come from farther away again for every
+ * walked for every tile of rows. It may be larger where the other operand would come from farther away again for every
  * panel, unless that one's rows lie across the sum, where each tile of them touches a line for every term. */
 static bool is_near(const tn_plan *plan, const tn_access *a, const tn_access *b) {
   const tn_nest *nest = plan->nest;
