@@ -21,6 +21,7 @@ void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns) {
     tnrt_column *c = &columns->columns[i];
     tnrt_array_free(alloc, &c->array);
     for (int64_t k = 0; c->images && k < c->n; k++) tnrt_array_free(alloc, &c->images[k]);
+    tnrt_bytes_close(alloc, &c->bytes);
     void *const blocks[] = {c->name_owned, c->file, c->images, c->labels, c->texts};
     for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++)
       if (blocks[k]) alloc->give(alloc->user, blocks[k]);
@@ -29,13 +30,59 @@ void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns) {
   *columns = (tnrt_columns){0};
 }
 
-void tnrt_column_record(const tnrt_column *c, int64_t record, uint32_t *out_dtype, uint32_t *out_ndim,
-                        const int64_t **out_extents, const uint8_t **out_data) {
-  const tnrt_array *a = c->images ? &c->images[record] : &c->array;
-  *out_dtype = a->dtype;
-  *out_ndim = c->images ? a->ndim : a->ndim - 1;
-  *out_extents = c->images ? a->extents : a->extents + 1;
-  *out_data = c->images ? a->data : a->data + (size_t)record * (size_t)(a->bytes / a->extents[0]);
+/* ---- records ---- */
+
+uint8_t *tnrt_piece_reserve(tnrt_piece *piece, size_t bytes) {
+  if (bytes <= piece->room) return piece->raw;
+  if (piece->raw) piece->alloc->give(piece->alloc->user, piece->raw);
+  piece->raw = piece->alloc->get(piece->alloc->user, bytes, 64);
+  piece->room = piece->raw ? bytes : 0;
+  return piece->raw;
+}
+
+void tnrt_piece_free(tnrt_piece *piece) {
+  if (piece->raw) piece->alloc->give(piece->alloc->user, piece->raw);
+  tnrt_array_free(piece->alloc, &piece->picture);
+  *piece = (tnrt_piece){.alloc = piece->alloc};
+}
+
+/* Of one that stays in its file. */
+static tnrt_status read_record(tnrt_message *message, const tnrt_column *c, int64_t record, tnrt_piece *piece,
+                               tnrt_array *out) {
+  size_t bytes = (size_t)c->record.bytes;
+  uint8_t *raw = tnrt_piece_reserve(piece, bytes);
+  if (!raw) return no_memory(message, c->bytes.path);
+  tnrt_status status = tnrt_bytes_read(message, &c->bytes, c->first + (uint64_t)record * bytes, bytes, raw);
+  return status == TNRT_OK ? tnrt_npy_take(message, piece->alloc, &c->record, raw, NULL, out) : status;
+}
+
+static tnrt_status read_picture(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, const char *label,
+                                tnrt_array *out) {
+  char path[4096];
+  uint8_t *data;
+  size_t bytes;
+  snprintf(path, sizeof path, "%s/%s/%s", folder, label, label + strlen(label) + 1);
+  tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
+  if (status != TNRT_OK) return status;
+  status = tnrt_image_read(message, alloc, path, data, bytes, out);
+  alloc->give(alloc->user, data);
+  return status;
+}
+
+tnrt_status tnrt_column_record(tnrt_message *message, const tnrt_column *c, const char *const *labels, int64_t record,
+                               tnrt_piece *piece, tnrt_array *out) {
+  if (c->images) return *out = c->images[record], TNRT_OK;
+  if (c->folder) {
+    tnrt_array_free(piece->alloc, &piece->picture);
+    tnrt_status status = read_picture(message, piece->alloc, c->folder, labels[record], &piece->picture);
+    return *out = piece->picture, status;
+  }
+  if (c->bytes.is_open) return read_record(message, c, record, piece, out);
+  const tnrt_array *a = &c->array;
+  *out = (tnrt_array){.dtype = a->dtype, .ndim = a->ndim - 1, .bytes = a->bytes / a->extents[0]};
+  memcpy(out->extents, a->extents + 1, out->ndim * sizeof *out->extents);
+  out->data = a->data + record * out->bytes;
+  return TNRT_OK;
 }
 
 /* An array whose first axis counts records. */
@@ -48,8 +95,72 @@ static tnrt_status check_records(tnrt_message *message, const char *path, tnrt_c
 
 /* ---- .npy, IDX ---- */
 
+/* The file stays open. Elements whose first axis runs fastest would have to be gathered for each record. */
+static tnrt_status leave_in_file(tnrt_message *message, const tnrt_npy *head, tnrt_column *c) {
+  if ((head->fortran && head->ndim > 1) || head->data_at + (uint64_t)head->bytes > c->bytes.n)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: %s", c->bytes.path, head->fortran
+                     ? "an array that is stored by columns and larger than what is held in memory"
+                     : "the array is cut short");
+  c->array = (tnrt_array){.dtype = head->dtype, .ndim = head->ndim, .bytes = head->bytes};
+  memcpy(c->array.extents, head->extents, sizeof c->array.extents);
+  c->first = head->data_at;
+  c->record = (tnrt_npy){.dtype = head->dtype, .swapped = head->swapped, .ndim = head->ndim ? head->ndim - 1 : 0};
+  memcpy(c->record.extents, head->extents + 1, c->record.ndim * sizeof *head->extents);
+  c->record.bytes = head->ndim && head->extents[0] ? head->bytes / head->extents[0] : 0;
+  return TNRT_OK;
+}
+
+/* Its head tells all that is needed of a file that is not packed. */
+static tnrt_status open_in_file(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, tnrt_column *c,
+                                bool *out_packed) {
+  uint64_t bytes = is_idx ? TNRT_IDX_HEAD : TNRT_NPY_HEADER_MAX;
+  tnrt_npy npy;
+  if (c->bytes.n < bytes) bytes = c->bytes.n;
+  uint8_t *head = tnrt_take(alloc, 1, (size_t)bytes);
+  if (!head) return no_memory(message, c->bytes.path);
+  tnrt_status status = tnrt_bytes_read(message, &c->bytes, 0, (size_t)bytes, head);
+  *out_packed = status == TNRT_OK && is_idx && tnrt_gzip_is(head, bytes);
+  if (status == TNRT_OK && !*out_packed) {
+    status = is_idx ? tnrt_idx_open(message, c->bytes.path, head, c->bytes.n, &npy)
+                    : tnrt_npy_open(message, head, (size_t)bytes, &npy);
+    if (status == TNRT_OK) status = leave_in_file(message, &npy, c);
+  }
+  alloc->give(alloc->user, head);
+  return status;
+}
+
+static tnrt_status read_idx(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint64_t *room,
+                            tnrt_column *c) {
+  size_t bytes;
+  tnrt_npy npy;
+  tnrt_status status = tnrt_gzip_read(message, alloc, path, &c->file, &bytes);
+  if (status == TNRT_OK) status = tnrt_idx_open(message, path, c->file, bytes, &npy);
+  if (status != TNRT_OK) return status;
+  *room -= bytes < *room ? bytes : *room;
+  return tnrt_npy_take(message, alloc, &npy, c->file + npy.data_at, NULL, &c->array);
+}
+
+/* One file of an array, which stays where it is if there is no room for it, unless it is packed. */
+static tnrt_status read_array(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, const char *path,
+                              uint64_t *room, tnrt_column *c) {
+  uint64_t before = *room;
+  bool is_packed = true;
+  tnrt_status status = tnrt_bytes_open(message, alloc, path, room, &c->bytes);
+  if (status == TNRT_OK && !c->bytes.data) status = open_in_file(message, alloc, is_idx, c, &is_packed);
+  if (status != TNRT_OK || !is_packed) return status;
+  if (is_idx) {
+    tnrt_bytes_close(alloc, &c->bytes);
+    *room = before;
+    return read_idx(message, alloc, path, room, c);
+  }
+  c->file = c->bytes.data; /* its block is the column's now */
+  size_t bytes = (size_t)c->bytes.n;
+  c->bytes = (tnrt_bytes){.fd = -1};
+  return tnrt_npy_read(message, alloc, c->file, bytes, &c->array);
+}
+
 static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, const char *const *paths,
-                             uint32_t n, tnrt_columns *out) {
+                             uint32_t n, uint64_t *room, tnrt_columns *out) {
   static const char *const names[2][2] = {{"x", "y"}, {"image", "label"}};
   tnrt_status status = TNRT_OK;
   if (n > 2 || (is_idx && n != 2))
@@ -58,12 +169,8 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
   if (!out->columns) return no_memory(message, paths[0]);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
     tnrt_column *c = &out->columns[out->n++];
-    size_t bytes;
     c->name = names[is_idx][i];
-    status = (is_idx ? tnrt_gzip_read : tnrt_file_read)(message, alloc, paths[i], &c->file, &bytes);
-    if (status == TNRT_OK)
-      status = is_idx ? tnrt_idx_read(message, alloc, paths[i], c->file, bytes, &c->array)
-                      : tnrt_npy_read(message, alloc, c->file, bytes, &c->array);
+    status = read_array(message, alloc, is_idx, paths[i], room, c);
     if (status == TNRT_OK) status = check_records(message, paths[i], c);
   }
   return status;
@@ -80,7 +187,8 @@ static tnrt_status read_member(tnrt_message *message, const tnrt_alloc *alloc, c
   return status == TNRT_OK ? check_records(message, path, c) : status;
 }
 
-static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, const char *path, tnrt_columns *out) {
+static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint64_t *room,
+                            tnrt_columns *out) {
   tnrt_npz npz, first;
   tnrt_npz_member member;
   uint8_t *data;
@@ -89,6 +197,7 @@ static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, cons
   uint32_t n = 0;
   tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
   if (status != TNRT_OK) return status;
+  *room -= bytes < *room ? bytes : *room;
   status = tnrt_npz_open(message, data, bytes, &npz);
   first = npz;
   while (status == TNRT_OK && found) {
@@ -163,24 +272,35 @@ static tnrt_status list_folder(listing *l, const char *folder) {
 
 static int by_bytes(const void *p, const void *q) { return strcmp(*(const char *const *)p, *(const char *const *)q); }
 
-static tnrt_status read_pictures(listing *l, const char *folder, tnrt_column *images, tnrt_column *labels) {
-  char path[4096];
-  tnrt_status status = TNRT_OK;
-  for (int64_t i = 0; i < l->n && status == TNRT_OK; i++) {
-    uint8_t *data;
-    size_t bytes;
-    snprintf(path, sizeof path, "%s/%s", folder, labels->labels[i]);
-    status = tnrt_file_read(l->message, l->alloc, path, &data, &bytes);
-    if (status != TNRT_OK) return status;
-    status = tnrt_image_read(l->message, l->alloc, path, data, bytes, &images->images[i]);
-    l->alloc->give(l->alloc->user, data);
-    /* The label is the folder's name: what stands before the slash. */
-    *strchr((char *)(uintptr_t)labels->labels[i], '/') = 0;
-  }
-  return status;
+/* "LABEL/FILE" becomes two texts: labels are the folders' names. */
+static void part_labels(const tnrt_column *labels) {
+  for (int64_t i = 0; i < labels->n; i++) *strchr((char *)(uintptr_t)labels->labels[i], '/') = 0;
 }
 
-tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, tnrt_columns *out) {
+/* All of them, or none where there is no room for all. */
+static tnrt_status read_pictures(const listing *l, const char *folder, uint64_t *room, tnrt_column *images,
+                                 const char *const *labels) {
+  uint64_t left = *room;
+  for (int64_t i = 0; i < images->n; i++) {
+    tnrt_array *image = &images->images[i];
+    tnrt_status status = read_picture(l->message, l->alloc, folder, labels[i], image);
+    if (status != TNRT_OK) return status;
+    if ((uint64_t)image->bytes <= left) {
+      left -= (uint64_t)image->bytes;
+      continue;
+    }
+    for (int64_t k = 0; k <= i; k++) tnrt_array_free(l->alloc, &images->images[k]);
+    l->alloc->give(l->alloc->user, images->images);
+    images->images = NULL;
+    images->folder = folder;
+    return TNRT_OK;
+  }
+  *room = left;
+  return TNRT_OK;
+}
+
+tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, uint64_t *room,
+                             tnrt_columns *out) {
   listing l = {.message = message, .alloc = alloc};
   *out = (tnrt_columns){0};
   tnrt_status status = list_folder(&l, folder);
@@ -201,18 +321,20 @@ tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, con
   const char *at = l.texts;
   for (int64_t i = 0; i < l.n; i++, at += strlen(at) + 1) names[i] = at;
   qsort(names, (size_t)l.n, sizeof *names, by_bytes);
-  return read_pictures(&l, folder, &out->columns[0], &out->columns[1]);
+  part_labels(&out->columns[1]);
+  return read_pictures(&l, folder, room, &out->columns[0], names);
 }
 
 /* ---- all ---- */
 
 tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t kind, const char *const *paths,
-                              uint32_t n, tnrt_columns *out) {
+                              uint32_t n, uint64_t *room, tnrt_columns *out) {
   *out = (tnrt_columns){0};
   if (n == 0) return tnrt_fail(message, TNRT_BAD_INPUT, "the data names no file");
-  tnrt_status status = kind == TNRT_SOURCE_NPZ      ? read_npz(message, alloc, paths[0], out)
-                       : kind == TNRT_SOURCE_IMAGES ? tnrt_images_read(message, alloc, paths[0], out)
-                                                    : read_pair(message, alloc, kind == TNRT_SOURCE_IDX, paths, n, out);
+  tnrt_status status = kind == TNRT_SOURCE_NPZ      ? read_npz(message, alloc, paths[0], room, out)
+                       : kind == TNRT_SOURCE_IMAGES ? tnrt_images_read(message, alloc, paths[0], room, out)
+                                                    : read_pair(message, alloc, kind == TNRT_SOURCE_IDX, paths, n, room,
+                                                                out);
   for (uint32_t i = 1; i < out->n && status == TNRT_OK; i++)
     if (out->columns[i].n != out->columns[0].n)
       status = tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: '%.50s' has %lld records, '%.50s' has %lld", paths[0],

@@ -3,6 +3,7 @@
 #define TNRT_TRAIN_ARRAYS_H
 
 #include "runtime/core/array.h"
+#include "runtime/train/bytes.h"
 #include "runtime/train/plan.h"
 
 /* One column of a file: an array whose first axis counts the records, or an array (text) for each record. */
@@ -11,8 +12,13 @@ typedef struct tnrt_column {
   char *name_owned;
   uint8_t *file;        /* what data points into, or NULL */
   tnrt_array array;     /* extents[0] records; of images one a record */
-  tnrt_array *images;   /* n */
-  const char **labels;  /* n texts, the folders of images; NULL: array or images hold */
+  /* An array whose elements stay in the file: records from `first` on, each as `record` says. */
+  tnrt_bytes bytes;
+  tnrt_npy record;
+  uint64_t first;
+  tnrt_array *images;   /* n, or */
+  const char *folder;   /* pictures that are read when they are asked for */
+  const char **labels;  /* n texts, the folders of images, each with the file's name behind it; NULL: of the others */
   char *texts;          /* what labels point into */
   int64_t n;
 } tnrt_column;
@@ -22,22 +28,37 @@ typedef struct tnrt_columns {
   uint32_t n;
 } tnrt_columns;
 
-/* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images and labels; npz, images: one). After
- * a failure the columns are freed all the same. */
+/* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images and labels; npz, images: one). *room:
+ * what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip). After a
+ * failure the columns are freed all the same. */
 tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t source_kind,
-                              const char *const *paths, uint32_t n, tnrt_columns *out);
+                              const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out);
 void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns);
 
-/* An array of a record: its elements' type, its axes without the records', and where it begins. */
-void tnrt_column_record(const tnrt_column *column, int64_t record, uint32_t *out_dtype, uint32_t *out_ndim,
-                        const int64_t **out_extents, const uint8_t **out_data);
+/* A record that was read out of a file: one a thread. All zeros but alloc at first. */
+typedef struct tnrt_piece {
+  const tnrt_alloc *alloc;
+  uint8_t *raw;
+  size_t room;
+  tnrt_array picture;
+} tnrt_piece;
+/* At least so many bytes of raw, what was in them is lost; NULL: no memory. */
+uint8_t *tnrt_piece_reserve(tnrt_piece *piece, size_t bytes);
+void tnrt_piece_free(tnrt_piece *piece);
+
+/* The array of a record, which lies in the column, or in piece until the next one is read. labels: of the same file. */
+tnrt_status tnrt_column_record(tnrt_message *message, const tnrt_column *column, const char *const *labels,
+                               int64_t record, tnrt_piece *piece, tnrt_array *out);
 
 /* A file that may be packed by gzip. */
 tnrt_status tnrt_gzip_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t **out,
                            size_t *out_bytes);
-/* IDX: big-endian numbers behind a head of types and extents. */
-tnrt_status tnrt_idx_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t *data,
-                          size_t bytes, tnrt_array *out);
+/* Whether it is, by its first bytes. */
+bool tnrt_gzip_is(const uint8_t *data, uint64_t bytes);
+/* IDX: big-endian numbers behind a head of types and extents. `bytes` of a whole file, of which the first
+ * TNRT_IDX_HEAD, or all, are at hand. */
+enum { TNRT_IDX_HEAD = 4 + 4 * TNRT_MAX_NDIM };
+tnrt_status tnrt_idx_open(tnrt_message *message, const char *path, const uint8_t *data, uint64_t bytes, tnrt_npy *out);
 /* A picture as u8 [channels, height, width]: PNG without interlacing, JPEG, PGM and PPM. Damaged ones are
  * TNRT_BAD_INPUT. After a failure the array is freed all the same. */
 tnrt_status tnrt_image_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const uint8_t *data,
@@ -48,6 +69,7 @@ tnrt_status tnrt_jpeg_read(tnrt_message *message, const tnrt_alloc *alloc, const
 tnrt_status tnrt_image_make(tnrt_message *message, const tnrt_alloc *alloc, const char *path, int64_t channels,
                             int64_t height, int64_t width, tnrt_array *out);
 /* FOLDER/LABEL/FILE: columns image and label, by label and name. */
-tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, tnrt_columns *out);
+tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, uint64_t *room,
+                             tnrt_columns *out);
 
 #endif

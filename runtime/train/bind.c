@@ -10,14 +10,17 @@ tnrt_status tnrt_bind_fields(tnrt_session *s, const tnrt_training_model *model, 
   const tnrt_draw draw = {s->seed, s->epoch, TNRT_SPLIT_TRAIN};
   tnrt_status status = TNRT_OK;
   *out_in = 0;
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
+  for (uint32_t i = 0; i < s->plan->n_fields; i++) {
     if (!tnrt_bind_has(model->fields, i)) continue;
     const uint8_t *all = !positions ? samples->fields[i] : s->loaded ? s->loaded[i] : NULL;
-    if (!all)
-      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions ? positions + first : NULL, first,
-                                   n, s->batch[i]);
     s->inputs[(*out_in)++] = all ? all + (size_t)first * samples->bytes[i] : s->batch[i];
   }
+  for (int64_t k = 0; k < n && status == TNRT_OK; k++) /* all fields of a record while it is at hand */
+    for (uint32_t i = 0, in = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
+      if (!tnrt_bind_has(model->fields, i) || s->inputs[in++] != s->batch[i]) continue;
+      status = tnrt_samples_gather(samples, i, positions ? &draw : NULL, positions ? positions + first + k : NULL,
+                                   first + k, 1, s->batch[i] + (size_t)k * samples->bytes[i]);
+    }
   return status;
 }
 

@@ -59,6 +59,8 @@ bool tnrt_link_fits(const tnrt_link *link);
 /* Whether link k learns from the data; k = n_links: the labels. */
 bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k);
 bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k); /* texts, not numbers */
+/* Whether it learns from all values at once (bins, medians), so that their number is limited. */
+bool tnrt_chain_keeps_all(const tnrt_chain *chain, uint32_t k);
 /* One record of the training split, after links 0 .. k-1; then what was learned. */
 tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value);
 tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k);

@@ -53,8 +53,8 @@ static bool is_zero(const tnrt_chain *chain, uint32_t k) {
 
 /* All values are needed; else sums of each element: count, mean, sum of squared differences (Welford), least, greatest.
  */
-static bool keeps_all(const tnrt_chain *chain, uint32_t k) {
-  return chain->links[k].kind == TNRT_LINK_BINS || is_median(chain, k);
+bool tnrt_chain_keeps_all(const tnrt_chain *chain, uint32_t k) {
+  return k < chain->n_links && (chain->links[k].kind == TNRT_LINK_BINS || is_median(chain, k));
 }
 
 enum { COUNT, MEAN, SQUARES, LEAST, GREATEST, N_SUMS };
@@ -100,7 +100,7 @@ tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k,
     if (value->count == 1) return add_texts(&fitted->words, message, value);
     return tnrt_fail(message, TNRT_BAD_INPUT, "one_hot takes one value, found %lld", (long long)value->count);
   }
-  bool all = keeps_all(chain, k);
+  bool all = tnrt_chain_keeps_all(chain, k);
   int64_t more = all ? value->count : fitted->n_seen ? 0 : N_SUMS * value->count;
   if (!make_room(chain, fitted, more)) return no_memory(message);
   if (all) {
@@ -215,7 +215,7 @@ tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_
   if (chain->links[k].kind == TNRT_LINK_WORDS) return end_words(chain, message, k);
   if (chain->links[k].kind == TNRT_LINK_BPE) return end_bpe(chain, message, k);
   tnrt_fitted *fitted = &chain->fitted[k];
-  bool all = keeps_all(chain, k);
+  bool all = tnrt_chain_keeps_all(chain, k);
   int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->n_seen / N_SUMS;
   uint32_t kind = chain->links[k].kind;
   fitted->n_numbers = count * (kind == TNRT_LINK_BINS ? chain->links[k].integers[0] - 1

@@ -54,13 +54,15 @@ static tnrt_status unpack(tnrt_message *message, const tnrt_alloc *alloc, const 
 
 #endif
 
+bool tnrt_gzip_is(const uint8_t *data, uint64_t bytes) { return bytes >= 2 && data[0] == 0x1f && data[1] == 0x8b; }
+
 tnrt_status tnrt_gzip_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t **out,
                            size_t *out_bytes) {
   uint8_t *data;
   size_t bytes;
   tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
   if (status != TNRT_OK) return status;
-  if (bytes < 2 || data[0] != 0x1f || data[1] != 0x8b) return *out = data, *out_bytes = bytes, TNRT_OK;
+  if (!tnrt_gzip_is(data, bytes)) return *out = data, *out_bytes = bytes, TNRT_OK;
   status = unpack(message, alloc, path, data, bytes, out, out_bytes);
   alloc->give(alloc->user, data);
   return status;
@@ -80,37 +82,21 @@ static uint32_t idx_dtype(uint8_t type) {
   }
 }
 
-static void swap_bytes(uint8_t *data, int64_t n, size_t each) {
-  for (int64_t i = 0; i < n && each > 1; i++, data += each)
-    for (size_t a = 0, b = each - 1; a < b; a++, b--) {
-      uint8_t kept = data[a];
-      data[a] = data[b];
-      data[b] = kept;
-    }
-}
-
-tnrt_status tnrt_idx_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t *data,
-                          size_t bytes, tnrt_array *out) {
-  (void)alloc;
-  *out = (tnrt_array){0};
+tnrt_status tnrt_idx_open(tnrt_message *message, const char *path, const uint8_t *data, uint64_t bytes, tnrt_npy *out) {
+  *out = (tnrt_npy){.swapped = true};
   bool ok = bytes >= 4 && !data[0] && !data[1] && data[3] > 0 && data[3] <= TNRT_MAX_NDIM;
   size_t head = ok ? 4 + 4 * (size_t)data[3] : 0;
   if (!ok || idx_dtype(data[2]) == TNRT_STR || bytes < head)
     return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s is no IDX file", path);
   out->dtype = idx_dtype(data[2]);
   out->ndim = data[3];
+  out->data_at = head;
   for (uint32_t i = 0; i < out->ndim; i++) {
     const uint8_t *at = data + 4 + 4 * i;
     out->extents[i] = (int64_t)at[0] << 24 | (int64_t)at[1] << 16 | (int64_t)at[2] << 8 | at[3];
   }
   out->bytes = tnrt_bytes_of(out->dtype, out->ndim, out->extents);
-  if (out->bytes < 0 || (uint64_t)out->bytes != bytes - head)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: an IDX file of %lld bytes of elements is said, there are %zu",
-                     path, (long long)out->bytes, bytes - head);
-  /* The elements move to where they are aligned. */
-  memmove(data, data + head, (size_t)out->bytes);
-  out->data = data;
-  size_t each = tnrt_dtype_find(out->dtype)->bytes;
-  swap_bytes(data, out->bytes / (int64_t)each, each);
-  return TNRT_OK;
+  if (out->bytes >= 0 && (uint64_t)out->bytes == bytes - head) return TNRT_OK;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: an IDX file of %lld bytes of elements is said, there are %llu",
+                   path, (long long)out->bytes, (unsigned long long)(bytes - head));
 }

@@ -6,6 +6,8 @@
 
 #include "runtime/train/memory.h"
 
+enum { STACK = 1 << 19 /* bytes: of what the system gives by itself a small machine has not many */ };
+
 typedef enum loader_state { IDLE, ASKED, DONE } loader_state;
 
 struct tnrt_loader {
@@ -27,8 +29,10 @@ struct tnrt_loader {
 /* Without the lock: nobody else touches what was asked for. */
 static tnrt_status fill(tnrt_loader *l) {
   tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < l->view.plan->n_fields && status == TNRT_OK; i++)
-    status = tnrt_samples_gather(&l->view, i, &l->draw, l->positions, 0, l->n, l->sets[l->set][i]);
+  for (int64_t k = 0; k < l->n && status == TNRT_OK; k++) /* all of a record while it is at hand */
+    for (uint32_t i = 0; i < l->view.plan->n_fields && status == TNRT_OK; i++)
+      status = tnrt_samples_gather(&l->view, i, &l->draw, l->positions + k, 0, 1,
+                                   l->sets[l->set][i] + (size_t)k * l->view.bytes[i]);
   return status;
 }
 
@@ -74,10 +78,16 @@ tnrt_status tnrt_loader_open(tnrt_loader **out, tnrt_message *message, const tnr
   l->view = *samples;
   l->view.message = l->view.records.message = &l->message;
   l->view.value = (tnrt_value){.alloc = alloc};
+  l->view.at_hand = tnrt_record_start(alloc);
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->changed, NULL);
-  bool ok = make_buffers(l, most);
-  if (ok) ok = l->has_thread = pthread_create(&l->thread, NULL, work, l) == 0;
+  pthread_attr_t attributes;
+  bool ok = make_buffers(l, most) && pthread_attr_init(&attributes) == 0;
+  if (ok) {
+    ok = pthread_attr_setstacksize(&attributes, STACK) == 0 && pthread_create(&l->thread, &attributes, work, l) == 0;
+    l->has_thread = ok;
+    pthread_attr_destroy(&attributes);
+  }
   if (ok) return *out = l, TNRT_OK;
   tnrt_loader_close(l);
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory or no thread to load samples");
@@ -93,6 +103,7 @@ void tnrt_loader_close(tnrt_loader *l) {
   pthread_cond_destroy(&l->changed);
   pthread_mutex_destroy(&l->lock);
   tnrt_value_free(&l->view.value);
+  tnrt_record_free(&l->view.at_hand);
   for (int k = 0; k < 2; k++) {
     for (uint32_t i = 0; l->sets[k] && i < l->view.plan->n_fields; i++)
       if (l->sets[k][i]) l->alloc->give(l->alloc->user, l->sets[k][i]);

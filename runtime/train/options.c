@@ -6,9 +6,9 @@
 #include "runtime/core/command.h"
 
 enum {
-  SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT, OUTPUT, LOG_JSON,
-  LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI, COMM_TIMEOUT, JSON,
-  QUIET, HELP, N_OPTIONS
+  SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, DATA_MEMORY, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT,
+  OUTPUT, LOG_JSON, LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI,
+  COMM_TIMEOUT, JSON, QUIET, HELP, N_OPTIONS
 };
 
 static const tnrt_option rows[N_OPTIONS] = {
@@ -19,6 +19,8 @@ static const tnrt_option rows[N_OPTIONS] = {
     [DATA] = {"--data", "FILE", " train eval run ", "the data, instead of the file's own; run: the records to predict"},
     [VALID] = {"--valid", "FILE", " train eval ", "data of the split valid"},
     [TEST] = {"--test", "FILE", " train eval ", "data of the split test"},
+    [DATA_MEMORY] = {"--data-memory", "BYTES", " train eval ",
+                     "how much of files and samples is held in memory, instead of a quarter of it; 0: nothing"},
     [RESUME] = {"--resume", NULL, " train ", "go on from the newest checkpoint"},
     [CHECKPOINT_DIR] = {"--checkpoint-dir", "DIR", " train eval run export info ",
                         "folder of checkpoints (PROGRAM.checkpoints)"},
@@ -50,9 +52,12 @@ void tnrt_command_describe(const char *verb) { tnrt_options_print(rows, N_OPTION
 
 static tnrt_status take_number(tnrt_message *message, int which, const char *value, tnrt_command *out) {
   int64_t number = 0, most = which == THREADS ? 1024 : which == METRICS_PORT ? 65535 : INT64_MAX;
-  tnrt_status status = tnrt_option_integer(message, rows[which].name, value, which == SEED ? 0 : 1, most, &number);
+  int64_t least = which == SEED || which == DATA_MEMORY ? 0 : 1;
+  tnrt_status status = tnrt_option_integer(message, rows[which].name, value, least, most, &number);
   if (which == SEED) out->seed = (uint64_t)number;
   if (which == SEED) out->has_seed = true;
+  if (which == DATA_MEMORY) out->data.memory = (uint64_t)number;
+  if (which == DATA_MEMORY) out->data.has_memory = true;
   if (which == EPOCHS) out->epochs = number;
   if (which == STEPS) out->steps = number;
   if (which == STOP_AT) out->stop_at = number;

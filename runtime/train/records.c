@@ -6,7 +6,6 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
-#include "runtime/train/jsonl.h"
 #include "runtime/train/memory.h"
 
 static tnrt_status no_memory(const tnrt_records *r) {
@@ -65,10 +64,9 @@ static tnrt_status check_columns(const tnrt_records *r, uint32_t file, const cha
 
 static tnrt_status read_table(tnrt_records *r, const char *path, tnrt_table *table) {
   const tnrt_source *source = &r->plan->source;
-  tnrt_table_format format = {(char)source->separator, source->has_header != 0, source->drops_bad != 0};
-  tnrt_status status = source->kind == TNRT_SOURCE_JSONL
-                           ? tnrt_jsonl_read(r->message, r->alloc, path, source->drops_bad != 0, table)
-                           : tnrt_table_read(r->message, r->alloc, path, &format, table);
+  tnrt_table_format format = {(char)source->separator, source->has_header != 0, source->drops_bad != 0,
+                              source->kind == TNRT_SOURCE_JSONL};
+  tnrt_status status = tnrt_table_read(r->message, r->alloc, path, &format, &r->room, table);
   if (status == TNRT_OK && table->n_dropped && r->n_dropped == 0) r->first_dropped = *r->message;
   if (status == TNRT_OK) r->n_dropped += table->n_dropped;
   return status;
@@ -107,7 +105,8 @@ static tnrt_status find_window(tnrt_records *r) {
 
 static tnrt_status read_stream(tnrt_records *r, const char *path, tnrt_stream *stream) {
   bool is_text = r->plan->source.kind == TNRT_SOURCE_TEXT;
-  tnrt_status status = tnrt_stream_open(r->message, path, is_text ? TNRT_U8 : r->plan->source.token_dtype, stream);
+  tnrt_status status = tnrt_stream_open(r->message, r->alloc, path, is_text ? TNRT_U8 : r->plan->source.token_dtype,
+                                        &r->room, stream);
   if (status != TNRT_OK || stream->n - last_offset(r) >= r->window) return status;
   return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.300s has %lld tokens, a sample takes %lld", path,
                    (long long)stream->n, (long long)(r->window + last_offset(r)));
@@ -120,7 +119,7 @@ static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const 
   tnrt_status status = r->tables    ? read_table(r, paths[0], &r->tables[file])
                        : r->streams ? read_stream(r, paths[0], &r->streams[file])
                                     : tnrt_columns_read(r->message, r->alloc, r->plan->source.kind, paths, n,
-                                                        &r->arrays[file]);
+                                                        &r->room, &r->arrays[file]);
   r->ends[file] = before;
   if (status == TNRT_OK) status = file == 0 ? name_columns(r) : check_columns(r, file, paths[0]);
   if (status != TNRT_OK) return status;
@@ -154,7 +153,8 @@ static bool is_stream(uint32_t kind) { return kind == TNRT_SOURCE_TEXT || kind =
 
 tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new) {
-  *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message};
+  *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message,
+                      .room = paths->has_memory ? paths->memory : tnrt_memory_share()};
   uint32_t n = 0, n_splits = is_new ? 1 : TNRT_N_SPLITS;
   tnrt_status status = is_stream(plan->source.kind) ? find_window(r) : TNRT_OK;
   for (uint32_t s = 0; s < n_splits; s++) n += n_paths(r, paths, s);
@@ -174,7 +174,7 @@ void tnrt_records_close(tnrt_records *r) {
   if (!r->alloc) return;
   for (uint32_t i = 0; i < r->n_files; i++) {
     if (r->tables) tnrt_table_free(r->alloc, &r->tables[i]);
-    else if (r->streams) tnrt_stream_close(&r->streams[i]);
+    else if (r->streams) tnrt_stream_close(r->alloc, &r->streams[i]);
     else tnrt_columns_free(r->alloc, &r->arrays[i]);
   }
   if (r->streams) r->alloc->give(r->alloc->user, r->streams);
@@ -183,6 +183,11 @@ void tnrt_records_close(tnrt_records *r) {
   if (r->ends) r->alloc->give(r->alloc->user, r->ends);
   if (r->names) r->alloc->give(r->alloc->user, r->names);
   *r = (tnrt_records){0};
+}
+
+void tnrt_record_free(tnrt_record *record) {
+  tnrt_row_free(&record->row);
+  tnrt_piece_free(&record->piece);
 }
 
 int64_t tnrt_records_count(const tnrt_records *r) { return r->n_files ? r->ends[r->n_files - 1] : 0; }
@@ -277,13 +282,23 @@ static uint32_t find_file(const tnrt_records *r, int64_t record, int64_t *out_ro
   return i;
 }
 
+/* The row is read once more: lines are asked for where something is wrong. */
+static int64_t line_of(const tnrt_records *r, uint32_t file, int64_t row) {
+  tnrt_message ignored;
+  tnrt_row at_hand = {.alloc = r->alloc};
+  tnrt_status status = tnrt_row_read(&at_hand, &ignored, &r->tables[file], row);
+  int64_t line = status == TNRT_OK ? at_hand.line : 0;
+  tnrt_row_free(&at_hand);
+  return line;
+}
+
 static void place(const tnrt_records *r, int64_t record, const char *column, char *out, size_t bytes) {
   int64_t row;
   uint32_t file = find_file(r, record, &row);
   const char *path = r->tables    ? r->tables[file].path
                      : r->streams ? r->streams[file].path
                                   : tnrt_plan_text(r->plan, r->plan->source.name);
-  long long line = r->tables ? r->tables[file].lines[row] : row;
+  long long line = r->tables ? line_of(r, file, row) : row;
   snprintf(out, bytes, r->tables ? "%.200s:%lld%s%.100s%s" : "%.200s[%lld]%s%.100s%s", path, line,
            column ? ": column '" : "", column ? column : "", column ? "'" : "");
 }
@@ -340,13 +355,13 @@ static tnrt_status read_number(const tnrt_records *r, int64_t record, const tnrt
 }
 
 static tnrt_status cells_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
-                               const tnrt_binding *binding, tnrt_value *out) {
+                               const tnrt_binding *binding, tnrt_row *at_hand, tnrt_value *out) {
   int64_t row;
   const tnrt_table *table = &r->tables[find_file(r, record, &row)];
-  tnrt_status status = TNRT_OK;
+  tnrt_status status = tnrt_row_read(at_hand, r->message, table, row);
   out->kind = chain->takes_texts ? TNRT_VALUE_TEXTS : TNRT_VALUE_NUMBERS;
   for (uint32_t i = 0; i < binding->n && status == TNRT_OK; i++) {
-    const char *cell = tnrt_table_cell(table, row, binding->columns[i]);
+    const char *cell = tnrt_row_cell(at_hand, binding->columns[i]);
     if (!tnrt_value_reserve(out, out->count + binding->n - i)) return no_memory(r);
     if (!chain->takes_texts)
       status = read_number(r, record, chain, binding->columns[i], cell, out);
@@ -360,15 +375,19 @@ static tnrt_status cells_value(const tnrt_records *r, int64_t record, const tnrt
 
 /* ---- arrays ---- */
 
+static const char *const *labels_of(const tnrt_columns *file) {
+  uint32_t i = 0;
+  while (i < file->n && !file->columns[i].labels) i++;
+  return i < file->n ? file->columns[i].labels : NULL;
+}
+
 static tnrt_status array_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
-                               const tnrt_binding *binding, tnrt_value *out) {
+                               const tnrt_binding *binding, tnrt_piece *piece, tnrt_value *out) {
   int64_t row;
   const tnrt_columns *file = &r->arrays[find_file(r, record, &row)];
   for (uint32_t i = 0; i < binding->n; i++) {
     const tnrt_column *column = &file->columns[binding->columns[i]];
-    uint32_t dtype;
-    const int64_t *extents;
-    const uint8_t *data;
+    tnrt_array array;
     if (column->labels) {
       if (!chain->takes_texts)
         return fail_cell(r, record, binding->columns[i], "expected numbers", column->labels[row]);
@@ -376,31 +395,35 @@ static tnrt_status array_value(const tnrt_records *r, int64_t record, const tnrt
       out->texts[out->count++] = column->labels[row];
       continue;
     }
-    tnrt_column_record(column, row, &dtype, &out->ndim, &extents, &data);
-    int64_t n = tnrt_count_of(out->ndim, extents);
+    tnrt_status status = tnrt_column_record(r->message, column, labels_of(file), row, piece, &array);
+    if (status != TNRT_OK) return status;
+    int64_t n = tnrt_count_of(array.ndim, array.extents);
     if (n < 0 || !tnrt_value_reserve(out, out->count + n)) return no_memory(r);
-    tnrt_elements_read(dtype, data, 0, n, out->numbers + out->count);
+    tnrt_elements_read(array.dtype, array.data, 0, n, out->numbers + out->count);
     out->count += n;
-    for (uint32_t k = 0; k < out->ndim && k < 4; k++) out->extents[k] = extents[k];
+    out->ndim = array.ndim;
+    for (uint32_t k = 0; k < array.ndim && k < 4; k++) out->extents[k] = array.extents[k];
   }
   return TNRT_OK;
 }
 
-static tnrt_status window_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain, tnrt_value *out) {
+static tnrt_status window_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain, tnrt_piece *piece,
+                                tnrt_value *out) {
   int64_t row;
   const tnrt_stream *stream = &r->streams[find_file(r, record, &row)];
   if (!tnrt_value_reserve(out, r->window)) return no_memory(r);
-  tnrt_stream_read(stream, row * r->window + chain->links[0].integers[0], r->window, out->numbers);
   out->count = out->length = r->window;
-  return TNRT_OK;
+  return tnrt_stream_read(r->message, stream, row * r->window + chain->links[0].integers[0], r->window, piece,
+                          out->numbers);
 }
 
 tnrt_status tnrt_records_value(const tnrt_records *r, int64_t record, const tnrt_chain *chain,
-                               const tnrt_binding *binding, tnrt_value *out) {
+                               const tnrt_binding *binding, tnrt_record *at_hand, tnrt_value *out) {
   if (!tnrt_value_reserve(out, binding->n)) return no_memory(r);
   out->kind = TNRT_VALUE_NUMBERS;
   out->count = 0;
   out->ndim = 1;
-  if (r->streams) return window_value(r, record, chain, out);
-  return r->tables ? cells_value(r, record, chain, binding, out) : array_value(r, record, chain, binding, out);
+  if (r->streams) return window_value(r, record, chain, &at_hand->piece, out);
+  return r->tables ? cells_value(r, record, chain, binding, &at_hand->row, out)
+                   : array_value(r, record, chain, binding, &at_hand->piece, out);
 }

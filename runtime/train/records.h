@@ -7,10 +7,24 @@
 #include "runtime/train/stream.h"
 #include "runtime/train/table.h"
 
-/* Files that the command line names instead of the plan's; NULL: the plan's. */
+/* What the command line says of the data: files instead of the plan's (NULL: the plan's), and how many bytes of files
+ * and samples may be held in memory (has_memory; else a quarter of what there is). */
 typedef struct tnrt_data_paths {
   const char *paths[TNRT_N_SPLITS];
+  uint64_t memory;
+  bool has_memory;
 } tnrt_data_paths;
+
+/* What was read of a record, for one thread. All zeros but the allocators at first (tnrt_record_start). */
+typedef struct tnrt_record {
+  tnrt_row row;
+  tnrt_piece piece;
+} tnrt_record;
+
+static inline tnrt_record tnrt_record_start(const tnrt_alloc *alloc) {
+  return (tnrt_record){.row = {.alloc = alloc}, .piece = {.alloc = alloc}};
+}
+void tnrt_record_free(tnrt_record *record);
 
 typedef struct tnrt_records {
   const tnrt_training *plan;
@@ -27,6 +41,7 @@ typedef struct tnrt_records {
   int64_t n[TNRT_N_SPLITS];    /* records of each split's own files, one after the other */
   int64_t n_dropped;
   tnrt_message first_dropped;
+  uint64_t room;               /* bytes that may still be held */
 } tnrt_records;
 
 /* The columns that a field takes. */
@@ -47,11 +62,12 @@ int64_t tnrt_records_count(const tnrt_records *records);
 tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_binding *bindings);
 void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_t n);
 
-/* What stands in a record for a field: texts, or numbers where the chain takes those or there are arrays.
+/* What stands in a record for a field: texts, or numbers where the chain takes those or there are arrays. Texts lie in
+ * at_hand until another record is read.
  * TNRT_BAD_INPUT: a cell that is no number, or empty where the chain takes no missing ones; the message has file, line
  * and column. */
 tnrt_status tnrt_records_value(const tnrt_records *records, int64_t record, const tnrt_chain *chain,
-                               const tnrt_binding *binding, tnrt_value *out);
+                               const tnrt_binding *binding, tnrt_record *at_hand, tnrt_value *out);
 
 /* "iris.csv:7: column 'species'" or the like. */
 void tnrt_records_place(const tnrt_records *records, int64_t record, const tnrt_binding *binding, char *out,

@@ -2,9 +2,7 @@
 #include "runtime/train/samples.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/memory.h"
@@ -19,6 +17,7 @@ tnrt_status tnrt_samples_open(tnrt_samples *s, tnrt_message *message, const tnrt
   uint32_t n = plan->n_fields;
   *s = (tnrt_samples){.plan = plan, .plan_fields = tnrt_plan_fields(plan), .alloc = alloc, .message = message};
   s->value.alloc = alloc;
+  s->at_hand = tnrt_record_start(alloc);
   s->is_open = true;
   s->bindings = tnrt_take(s->alloc, n, sizeof *s->bindings);
   s->chains = tnrt_take(s->alloc, n, sizeof *s->chains);
@@ -26,11 +25,14 @@ tnrt_status tnrt_samples_open(tnrt_samples *s, tnrt_message *message, const tnrt
   s->bytes = tnrt_take(s->alloc, n, sizeof *s->bytes);
   if (!s->bindings || !s->chains || !s->fields || !s->bytes) return no_memory(s);
   tnrt_status status = TNRT_OK;
+  size_t largest = 0;
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
     const tnrt_field *field = &s->plan_fields[i];
     s->bytes[i] = (size_t)field->count * tnrt_dtype_find(field->dtype)->bytes;
+    if (s->bytes[i] > largest) largest = s->bytes[i];
     status = tnrt_chain_open(&s->chains[i], message, alloc, plan, field);
   }
+  if (status == TNRT_OK && !(s->sample = tnrt_take(alloc, 1, largest))) return no_memory(s);
   return status;
 }
 
@@ -41,10 +43,11 @@ void tnrt_samples_close(tnrt_samples *s) {
     if (s->fields && s->fields[i]) s->alloc->give(s->alloc->user, s->fields[i]);
   }
   if (s->bindings) tnrt_bindings_free(s->alloc, s->bindings, s->plan->n_fields);
-  void *const blocks[] = {s->bindings, s->chains, s->fields, s->bytes, s->rows};
+  void *const blocks[] = {s->bindings, s->chains, s->fields, s->bytes, s->rows, s->sample};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     if (blocks[i]) s->alloc->give(s->alloc->user, blocks[i]);
   tnrt_records_close(&s->records);
+  tnrt_record_free(&s->at_hand);
   tnrt_value_free(&s->value);
   *s = (tnrt_samples){0};
 }
@@ -55,11 +58,11 @@ static void drop(tnrt_samples *s) {
   if (s->n_dropped++ == 0) s->first_dropped = *s->message;
 }
 
-/* A record that can be read whole, whatever the functions learn. */
+/* A record that can be read whole, whatever the functions learn. Of arrays and streams all can. */
 static tnrt_status check_record(tnrt_samples *s, int64_t record) {
   tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++)
-    status = tnrt_records_value(&s->records, record, &s->chains[i], &s->bindings[i], &s->value);
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && s->records.tables; i++)
+    status = tnrt_records_value(&s->records, record, &s->chains[i], &s->bindings[i], &s->at_hand, &s->value);
   return status;
 }
 
@@ -142,6 +145,18 @@ static tnrt_status check_splits(const tnrt_samples *s, const tnrt_data_paths *pa
   return TNRT_OK;
 }
 
+/* Positions first .. end - 1 in the order in which their records stand in the files: that is how sums are added, and
+ * files that are not held are read once from begin to end. NULL: no memory. */
+static int64_t *file_order(const tnrt_samples *s, int64_t first, int64_t end) {
+  int64_t all = tnrt_records_count(&s->records), n = 0;
+  int64_t *order = tnrt_take(s->alloc, (size_t)all, sizeof *order);
+  if (!order) return NULL;
+  for (int64_t i = first; i < end; i++) order[s->rows[i]] = i + 1;
+  for (int64_t record = 0; record < all; record++)
+    if (order[record]) order[n++] = order[record] - 1;
+  return order;
+}
+
 /* ---- fields ---- */
 
 /* What failed in a chain stands in the message without a place. */
@@ -170,24 +185,72 @@ static tnrt_status value_of(tnrt_samples *s, int64_t record, uint32_t field, uin
     s->value.count = 1;
     return at_record(s, tnrt_chain_apply(chain, s->message, n_links, &s->value), record, field);
   }
-  tnrt_status status = tnrt_records_value(&s->records, record, chain, &s->bindings[field], &s->value);
+  tnrt_status status = tnrt_records_value(&s->records, record, chain, &s->bindings[field], &s->at_hand, &s->value);
   if (status != TNRT_OK) return status;
   return at_record(s, tnrt_chain_apply(chain, s->message, n_links, &s->value), record, field);
 }
 
-static tnrt_status fit(tnrt_samples *s, uint32_t field) {
-  tnrt_chain *chain = &s->chains[field];
+/* ---- fitting ---- */
+
+/* Records whose values are kept for bins and medians: all, or about so many. */
+enum { MOST_KEPT = 1 << 17, LEAST_KEPT = 1 << 12, VALUES_KEPT = 1 << 24 };
+
+/* What is left out of more records is decided by their numbers alone, whatever is held in memory. */
+static bool is_kept(const tnrt_samples *s, uint32_t field, int64_t record, int64_t n) {
+  int64_t most = VALUES_KEPT / (s->bindings[field].n + 1);
+  if (most > MOST_KEPT) most = MOST_KEPT;
+  if (most < LEAST_KEPT) most = LEAST_KEPT;
+  uint64_t bits = tnrt_random_bits(0, TNRT_STREAM_FIT, 0, (uint64_t)record);
+  return n <= most || bits / (uint64_t)most < UINT64_MAX / (uint64_t)n;
+}
+
+/* next[i]: the function of field i that learns next; behind n_links all have. */
+static bool is_pending(const tnrt_samples *s, const uint32_t *next, uint32_t i) {
+  const tnrt_chain *chain = &s->chains[i];
+  uint32_t other = is_length(chain) ? chain->links[0].field : i;
+  bool waits = other != i && other < s->plan->n_fields && next[other] <= s->chains[other].n_links;
+  return next[i] <= chain->n_links && !waits;
+}
+
+/* One function of each field that is pending, over the training split. */
+static tnrt_status fit_next(tnrt_samples *s, const uint32_t *next, const uint8_t *is_due, const int64_t *order,
+                            int64_t n) {
   tnrt_status status = TNRT_OK;
-  for (uint32_t k = 0; k <= chain->n_links && status == TNRT_OK; k++) {
-    if (!tnrt_chain_fits(chain, k)) continue;
-    for (int64_t i = s->first[TNRT_SPLIT_TRAIN]; i < s->first[TNRT_SPLIT_TRAIN + 1] && status == TNRT_OK; i++) {
-      status = value_of(s, s->rows[i], field, k);
-      if (status == TNRT_OK) status = tnrt_chain_fit(chain, s->message, k, &s->value);
+  for (int64_t i = 0; i < n && status == TNRT_OK; i++)
+    for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
+      int64_t record = s->rows[order[i]];
+      if (!is_due[f] || (tnrt_chain_keeps_all(&s->chains[f], next[f]) && !is_kept(s, f, record, n))) continue;
+      status = value_of(s, record, f, next[f]);
+      if (status == TNRT_OK) status = tnrt_chain_fit(&s->chains[f], s->message, next[f], &s->value);
     }
-    if (status == TNRT_OK) status = tnrt_chain_fit_end(chain, s->message, k);
-  }
+  for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++)
+    if (is_due[f]) status = tnrt_chain_fit_end(&s->chains[f], s->message, next[f]);
   return status;
 }
+
+/* As often through the training split as the field with the most functions that learn has them. */
+static tnrt_status fit(tnrt_samples *s) {
+  uint32_t n_fields = s->plan->n_fields;
+  int64_t n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
+  int64_t *order = file_order(s, s->first[TNRT_SPLIT_TRAIN], s->first[TNRT_SPLIT_TRAIN + 1]);
+  uint32_t *next = tnrt_take(s->alloc, n_fields, sizeof *next);
+  uint8_t *is_due = tnrt_take(s->alloc, n_fields, 1);
+  tnrt_status status = order && next && is_due ? TNRT_OK : no_memory(s);
+  for (bool any = true; any && status == TNRT_OK;) {
+    any = false;
+    for (uint32_t f = 0; f < n_fields; f++)
+      while (next[f] <= s->chains[f].n_links && !tnrt_chain_fits(&s->chains[f], next[f])) next[f]++;
+    for (uint32_t f = 0; f < n_fields; f++) any = (is_due[f] = is_pending(s, next, f)) || any;
+    if (any) status = fit_next(s, next, is_due, order, n);
+    for (uint32_t f = 0; f < n_fields; f++) next[f] += is_due[f];
+  }
+  void *const blocks[] = {order, next, is_due};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+    if (blocks[i]) s->alloc->give(s->alloc->user, blocks[i]);
+  return status;
+}
+
+/* ---- samples ---- */
 
 /* A field of the sample at a position. */
 static tnrt_status make_field(tnrt_samples *s, uint32_t field, const tnrt_draw *draw, int64_t position, uint8_t *to) {
@@ -200,49 +263,63 @@ static tnrt_status make_field(tnrt_samples *s, uint32_t field, const tnrt_draw *
   return at_record(s, status, record, field);
 }
 
-/* All fields of the sample at a position. */
-static tnrt_status make_sample(tnrt_samples *s, int64_t position) {
+/* Whether a field is made anew whenever a sample is taken, not only because it has no room. */
+static bool is_drawn(const tnrt_samples *s, uint32_t field) {
+  return s->records.streams || s->chains[field].n_links < s->plan_fields[field].n_links;
+}
+
+/* All fields of the sample at a position; those that have no array are made to see that they can be. */
+static tnrt_status make_sample(tnrt_samples *s, const uint8_t *is_needed, int64_t position) {
   const tnrt_draw measured = {.split = TNRT_SPLIT_VALID};
   tnrt_status status = TNRT_OK;
   for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
-    if (s->fields[f])
-      status = make_field(s, f, &measured, position, s->fields[f] + (size_t)position * s->bytes[f]);
+    if ((is_needed && !is_needed[f]) || (!s->fields[f] && is_drawn(s, f))) continue;
+    uint8_t *to = s->fields[f] ? s->fields[f] + (size_t)position * s->bytes[f] : s->sample;
+    status = make_field(s, f, &measured, position, to);
   }
   return status;
 }
 
-/* A sample that cannot be made (a class that training has not) goes where the plan drops bad records; those behind it
- * move up. */
-static tnrt_status make_samples(tnrt_samples *s, bool drops) {
+/* Samples that were dropped have the row -1: those behind them move up. */
+static void close_up(tnrt_samples *s) {
   int64_t at = 0;
   for (int split = 0; split < TNRT_N_SPLITS; split++) {
-    int64_t begin = at, from = s->first[split], end = s->first[split + 1];
-    for (; from < end; from++) {
+    int64_t begin = at;
+    for (int64_t from = s->first[split]; from < s->first[split + 1]; from++) {
+      if (s->rows[from] < 0) continue;
       s->rows[at] = s->rows[from];
-      tnrt_status status = make_sample(s, at);
-      if (status == TNRT_OK) at++;
-      else if (status != TNRT_BAD_INPUT || !drops) return status;
-      else drop(s);
+      for (uint32_t f = 0; f < s->plan->n_fields && at != from; f++)
+        if (s->fields[f])
+          memcpy(s->fields[f] + (size_t)at * s->bytes[f], s->fields[f] + (size_t)from * s->bytes[f], s->bytes[f]);
+      at++;
     }
     s->first[split] = begin;
   }
   s->first[TNRT_N_SPLITS] = at;
-  return TNRT_OK;
 }
 
-/* Bytes of arrays up to which they are made: a quarter of the machine's memory, or what TENON_DATA_MEMORY says. */
-static uint64_t array_limit(void) {
-  const char *text = getenv("TENON_DATA_MEMORY");
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  if (text) return strtoull(text, NULL, 10);
-  return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 : UINT64_MAX;
+/* A sample that cannot be made (a class that training has not) goes where the plan drops bad records. */
+static tnrt_status make_samples(tnrt_samples *s, const uint8_t *is_needed, bool drops) {
+  int64_t n = s->first[TNRT_N_SPLITS], n_bad = 0, *order = file_order(s, 0, n);
+  tnrt_status status = order ? TNRT_OK : no_memory(s);
+  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
+    status = make_sample(s, is_needed, order[i]);
+    if (status != TNRT_BAD_INPUT || !drops) continue;
+    drop(s);
+    s->rows[order[i]] = -1;
+    n_bad++;
+    status = TNRT_OK;
+  }
+  if (order) s->alloc->give(s->alloc->user, order);
+  if (n_bad) close_up(s);
+  return status;
 }
 
 static tnrt_status make_arrays(tnrt_samples *s, const uint8_t *is_needed, bool is_new) {
-  uint64_t left = is_new ? UINT64_MAX : array_limit();
+  uint64_t left = is_new ? UINT64_MAX : s->records.room;
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
     uint64_t all = (uint64_t)s->first[TNRT_N_SPLITS] * s->bytes[i];
-    bool is_made = s->records.streams || s->chains[i].n_links < s->plan_fields[i].n_links || all > left;
+    bool is_made = is_drawn(s, i) || all > left;
     if ((is_needed && !is_needed[i]) || (is_made && !is_new)) continue;
     s->fields[i] = tnrt_take(s->alloc, (size_t)s->first[TNRT_N_SPLITS], s->bytes[i]);
     if (!s->fields[i]) return no_memory(s);
@@ -256,12 +333,9 @@ static tnrt_status try_made(tnrt_samples *s) {
   const tnrt_draw draw = {.split = TNRT_SPLIT_TRAIN}, measured = {.split = TNRT_SPLIT_VALID};
   tnrt_status status = TNRT_OK;
   for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {
-    uint8_t *sample = s->fields[i] ? NULL : tnrt_take(s->alloc, 1, s->bytes[i]);
     if (s->fields[i]) continue;
-    if (!sample) return no_memory(s);
-    status = make_field(s, i, &draw, s->first[TNRT_SPLIT_TRAIN], sample);
-    if (status == TNRT_OK) status = make_field(s, i, &measured, s->first[TNRT_SPLIT_TRAIN], sample);
-    s->alloc->give(s->alloc->user, sample);
+    status = make_field(s, i, &draw, s->first[TNRT_SPLIT_TRAIN], s->sample);
+    if (status == TNRT_OK) status = make_field(s, i, &measured, s->first[TNRT_SPLIT_TRAIN], s->sample);
   }
   return status;
 }
@@ -273,15 +347,15 @@ tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, boo
   if (status == TNRT_OK) status = find_records(s, n);
   if (status == TNRT_OK) status = part(s, paths, n);
   if (status == TNRT_OK) status = check_splits(s, paths);
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && !is_fitted; i++) status = fit(s, i);
+  if (status == TNRT_OK && !is_fitted) status = fit(s);
   if (status == TNRT_OK) status = make_arrays(s, NULL, false);
-  if (status == TNRT_OK) status = make_samples(s, s->plan->source.drops_bad != 0);
+  if (status == TNRT_OK) status = make_samples(s, NULL, s->plan->source.drops_bad != 0);
   if (status == TNRT_OK) status = check_splits(s, paths);
   return status == TNRT_OK ? try_made(s) : status;
 }
 
 tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8_t *is_needed) {
-  tnrt_data_paths paths = {{path}};
+  tnrt_data_paths paths = {.paths = {path}};
   tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, &paths, true);
   if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->bindings);
   if (status != TNRT_OK) return status;
@@ -291,7 +365,7 @@ tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8
   for (int64_t i = 0; i < n; i++) s->rows[i] = i;
   for (int i = 1; i <= TNRT_N_SPLITS; i++) s->first[i] = n;
   status = make_arrays(s, is_needed, true);
-  return status == TNRT_OK ? make_samples(s, false) : status;
+  return status == TNRT_OK ? make_samples(s, is_needed, false) : status;
 }
 
 /* ---- use ---- */
@@ -310,30 +384,25 @@ tnrt_status tnrt_samples_gather(tnrt_samples *s, uint32_t field, const tnrt_draw
   return status;
 }
 
-/* sums[k] += element k of each sample, or the square of its difference from around[k]. */
-static tnrt_status sum_elements(tnrt_samples *s, uint32_t field, const double *around, uint8_t *sample, double *sums) {
+/* By Welford's method, so that files are read once. */
+tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
   const tnrt_field *f = &s->plan_fields[field];
-  tnrt_status status = TNRT_OK;
-  memset(sums, 0, (size_t)f->count * sizeof *sums);
-  for (int64_t i = s->first[TNRT_SPLIT_TRAIN]; i < s->first[TNRT_SPLIT_TRAIN + 1] && status == TNRT_OK; i++) {
-    status = tnrt_samples_gather(s, field, NULL, &i, 0, 1, sample);
-    for (int64_t k = 0; k < f->count; k++) {
-      double x = tnrt_element(f->dtype, sample, k);
-      sums[k] += around ? (x - around[k]) * (x - around[k]) : x;
+  int64_t first = s->first[TNRT_SPLIT_TRAIN], n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
+  int64_t *order = file_order(s, first, first + n);
+  tnrt_status status = order ? TNRT_OK : no_memory(s);
+  memset(mean, 0, (size_t)f->count * sizeof *mean);
+  memset(variance, 0, (size_t)f->count * sizeof *variance);
+  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
+    double share = 1 / (double)(i + 1);
+    status = tnrt_samples_gather(s, field, NULL, &order[i], 0, 1, s->sample);
+    for (int64_t k = 0; k < f->count && status == TNRT_OK; k++) {
+      double x = tnrt_element(f->dtype, s->sample, k), difference = x - mean[k];
+      mean[k] += difference * share;
+      variance[k] += difference * (x - mean[k]);
     }
   }
-  return status;
-}
-
-tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
-  int64_t count = s->plan_fields[field].count, n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
-  uint8_t *sample = tnrt_take(s->alloc, 1, s->bytes[field]);
-  if (!sample) return no_memory(s);
-  tnrt_status status = sum_elements(s, field, NULL, sample, mean);
-  for (int64_t k = 0; k < count; k++) mean[k] /= (double)n;
-  if (variance && status == TNRT_OK) status = sum_elements(s, field, mean, sample, variance);
-  for (int64_t k = 0; k < count && variance; k++) variance[k] /= (double)n;
-  s->alloc->give(s->alloc->user, sample);
+  for (int64_t k = 0; k < f->count; k++) variance[k] /= (double)n;
+  if (order) s->alloc->give(s->alloc->user, order);
   return status;
 }
 

@@ -22,7 +22,10 @@ typedef struct tnrt_samples {
   size_t *bytes;                    /* of a sample of each field */
   int64_t n_dropped;
   tnrt_message first_dropped;       /* why the first of them was */
+  /* The record and the value at hand, and room for one sample of the largest field: of one thread. */
+  tnrt_record at_hand;
   tnrt_value value;
+  uint8_t *sample;
   bool is_open;
 } tnrt_samples;
 
@@ -49,8 +52,8 @@ static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t s
 tnrt_status tnrt_samples_gather(tnrt_samples *samples, uint32_t field, const tnrt_draw *draw, const int64_t *positions,
                                 int64_t first, int64_t n, uint8_t *to);
 
-/* Mean and mean squared difference of each element of a field over the training split, in double; variance may be
- * NULL. */
+/* Mean and mean squared difference of each element of a field over the training split, in double, added in the order of
+ * the files. */
 tnrt_status tnrt_samples_moments(tnrt_samples *samples, uint32_t field, double *mean, double *variance);
 
 /* Where a sample comes from, for messages. */

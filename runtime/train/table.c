@@ -1,4 +1,5 @@
-/* Reading tables: cells are unquoted in place. Own code because libcsv's license would bind every training program. */
+/* Tables by commas or tabs: finding cells, and the index of all tables. Own code because libcsv's license would bind
+ * every training program. */
 #include "runtime/train/table.h"
 
 #include <math.h>
@@ -6,155 +7,230 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/core/file.h"
+#include "runtime/train/memory.h"
 
-typedef struct reader {
-  tnrt_message *message;
-  const tnrt_table_format *format;
-  const char *path;
-  char *at, *end;
-  int64_t line;
-  char **cells; /* of all rows, the header included */
-  int64_t *lines;
-  size_t n_cells, n_rows;
-  uint32_t n_columns;
-  int64_t n_dropped;
-} reader;
+enum { MARK_BYTES = 1024 /* between marks, at least */, FIRST_BLOCK = 1 << 18 };
 
-static tnrt_status fail_at(reader *r, int64_t line, uint32_t column, const char *what) {
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:%lld: column %u: %s", r->path, (long long)line, column, what);
+/* ---- cells ---- */
+
+typedef struct cell {
+  const char *text;
+  size_t bytes;
+  bool has_quotes, is_last; /* doubled ones inside; the row ends behind it */
+} cell;
+
+/* A quoted cell behind its first quote. NULL: what is wrong with it, or *out_cut. */
+static const char *find_quoted(tnrt_cursor *c, cell *out, bool *out_cut) {
+  const char *at = c->at + 1;
+  *out = (cell){.text = at};
+  for (;;) {
+    const char *quote = memchr(at, '"', (size_t)(c->end - at));
+    *out_cut = (!quote || quote + 1 == c->end) && !c->is_whole;
+    if (*out_cut) return NULL;
+    if (!quote) return "a quote is not closed";
+    out->bytes = (size_t)(quote - out->text);
+    c->at = quote + 1;
+    if (c->at == c->end || *c->at != '"') return NULL;
+    out->has_quotes = true;
+    at = quote + 2;
+  }
 }
 
-static bool ends_cell(const reader *r) {
-  return r->at == r->end || *r->at == r->format->separator || *r->at == '\n' || *r->at == '\r';
-}
-
-/* One cell: its text ends in a zero afterwards; *out_last: the row ends behind it. */
-static tnrt_status read_cell(reader *r, uint32_t column, char **out, bool *out_last) {
-  char *to = r->at;
-  int64_t line = r->line;
-  *out = to;
-  if (r->at < r->end && *r->at == '"') {
-    r->at++;
-    for (;;) {
-      if (r->at == r->end) return fail_at(r, line, column, "a quote is not closed");
-      if (*r->at == '"' && (r->at + 1 == r->end || r->at[1] != '"')) break;
-      if (*r->at == '"') r->at++;
-      if (*r->at == '\n') r->line++;
-      *to++ = *r->at++;
-    }
-    r->at++;
-    if (!ends_cell(r)) return fail_at(r, r->line, column, "text behind a closing quote");
+/* The cell at the cursor, which moves behind it. What is wrong, or NULL; lines: of the cell and where it ends. */
+static const char *find_cell(const tnrt_table *t, tnrt_cursor *c, cell *out, bool *out_cut) {
+  const char *at = c->at, *wrong = NULL;
+  if (at < c->end && *at == '"') {
+    wrong = find_quoted(c, out, out_cut);
+    if (wrong || *out_cut) return wrong;
+    for (at = out->text; (at = memchr(at, '\n', (size_t)(out->text + out->bytes - at))); at++) c->line++;
+    at = c->at;
+    if (at < c->end && (!t->ends[(unsigned char)*at] || !*at)) return "text behind a closing quote";
+    if (memchr(out->text, 0, out->bytes)) return "a byte of zero: this is no text";
   } else {
-    while (!ends_cell(r)) {
-      if (!*r->at) return fail_at(r, line, column, "a byte of zero: this is no text");
-      r->at++;
+    while (at < c->end && !t->ends[(unsigned char)*at]) at++;
+    *out = (cell){.text = c->at, .bytes = (size_t)(at - c->at)};
+    if (at < c->end && !*at) return "a byte of zero: this is no text";
+  }
+  *out_cut = (at == c->end || (*at == '\r' && at + 1 == c->end)) && !c->is_whole;
+  if (*out_cut) return NULL;
+  out->is_last = at == c->end || *at != t->format.separator;
+  if (at < c->end && *at == '\r' && at + 1 < c->end && at[1] == '\n') at++;
+  c->at = at + (at < c->end);
+  return NULL;
+}
+
+static bool keep_cell(tnrt_row *row, uint32_t i, const cell *found) {
+  if (!tnrt_row_reserve(row, row->text_bytes + found->bytes + 1, i + 1)) return false;
+  char *to = row->text + row->text_bytes;
+  row->cells[i] = row->text_bytes;
+  if (!found->has_quotes) {
+    memcpy(to, found->text, found->bytes);
+    to += found->bytes;
+  } else
+    for (size_t k = 0; k < found->bytes; k++) {
+      *to++ = found->text[k];
+      k += found->text[k] == '"';
     }
-    to = r->at;
-  }
-  *out_last = r->at == r->end || *r->at != r->format->separator;
-  if (r->at < r->end) {
-    if (*r->at == '\r' && r->at + 1 < r->end && r->at[1] == '\n') r->at++;
-    r->at++;
-  }
-  *to = 0; /* the file has room for one zero behind its last byte */
-  return TNRT_OK;
+  *to++ = 0;
+  row->text_bytes = (size_t)(to - row->text);
+  return true;
 }
 
-/* Cells and rows that the file has at most, for the tables. */
-static void count(const reader *r, size_t *out_cells, size_t *out_rows) {
-  *out_cells = *out_rows = 1;
-  for (const char *c = r->at; c < r->end; c++) {
-    bool is_end = *c == '\n' || *c == '\r';
-    *out_cells += *c == r->format->separator || is_end;
-    *out_rows += is_end;
+/* Past empty lines. False: the bytes end in one. */
+static bool skip_empty(tnrt_cursor *c) {
+  while (c->at < c->end && (*c->at == '\n' || *c->at == '\r')) {
+    bool is_pair = *c->at == '\r' && c->at + 1 < c->end && c->at[1] == '\n';
+    if (*c->at == '\r' && c->at + 1 == c->end && !c->is_whole) return false;
+    c->at += 1 + is_pair;
+    c->line++;
   }
+  return c->at < c->end || c->is_whole;
 }
 
-static tnrt_status read_row(reader *r) {
-  size_t first = r->n_cells;
-  bool last = false;
-  int64_t line = r->line;
-  for (uint32_t column = 1; !last; column++) {
-    tnrt_status status = read_cell(r, column, &r->cells[r->n_cells], &last);
-    if (status != TNRT_OK) return status;
-    r->n_cells++;
-  }
-  r->line++;
-  uint32_t n = (uint32_t)(r->n_cells - first);
-  if (r->n_rows == 0) r->n_columns = n;
-  if (n == r->n_columns) {
-    r->lines[r->n_rows++] = line;
-    return TNRT_OK;
-  }
-  if (r->n_dropped == 0)
-    tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:%lld: expected %u cells as in the first row, found %u", r->path,
-              (long long)line, r->n_columns, n);
-  if (!r->format->drops_bad) return TNRT_BAD_INPUT;
-  r->n_cells = first;
-  r->n_dropped++;
-  return TNRT_OK;
+static tnrt_found no_memory(const tnrt_table *t, tnrt_message *message, tnrt_status *status) {
+  *status = tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the rows of %.200s", t->path);
+  return TNRT_FOUND_WRONG;
 }
 
-static tnrt_status read_rows(reader *r) {
-  while (r->at < r->end) {
-    if (*r->at == '\n' || *r->at == '\r') { /* an empty line */
-      r->line += *r->at == '\n' || r->at + 1 == r->end || r->at[1] != '\n';
-      r->at++;
-      continue;
+tnrt_found tnrt_csv_find(const tnrt_table *t, tnrt_message *message, tnrt_cursor *c, tnrt_row *row, bool keeps,
+                         tnrt_status *status) {
+  if (!skip_empty(c)) return TNRT_FOUND_CUT;
+  if (c->at == c->end) return TNRT_FOUND_END;
+  cell found = {0};
+  uint32_t n = 0;
+  if (keeps && !tnrt_row_reserve(row, 0, t->n_columns)) return no_memory(t, message, status);
+  for (c->first = c->line; !found.is_last; n++) {
+    bool is_cut = false;
+    const char *wrong = find_cell(t, c, &found, &is_cut);
+    if (is_cut) return TNRT_FOUND_CUT;
+    if (wrong) {
+      *status = tnrt_fail(message, TNRT_BAD_INPUT, "%.200s:%lld: column %u: %s", t->path, (long long)c->line, n + 1,
+                          wrong);
+      return TNRT_FOUND_WRONG;
     }
-    tnrt_status status = read_row(r);
-    if (status != TNRT_OK) return status;
+    if (keeps && n < t->n_columns && !keep_cell(row, n, &found)) return no_memory(t, message, status);
   }
-  return r->n_rows > 0 ? TNRT_OK : tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s: the file has no row", r->path);
+  c->line++;
+  row->n_found = n;
+  if (t->n_columns == 0 || n == t->n_columns) return TNRT_FOUND_ROW;
+  tnrt_fail(message, TNRT_BAD_INPUT, "%.200s:%lld: expected %u cells as in the first row, found %u", t->path,
+            (long long)c->first, t->n_columns, n);
+  return TNRT_FOUND_BAD;
 }
+
+/* ---- names ---- */
 
 /* "c1", "c2", ... */
-static tnrt_status make_names(reader *r, const tnrt_alloc *alloc, tnrt_table *out) {
-  enum { ROOM = 12 };
-  out->names = alloc->get(alloc->user, r->n_columns * sizeof *out->names, 8);
-  out->made = alloc->get(alloc->user, (size_t)r->n_columns * ROOM, 1);
-  if (!out->names || !out->made)
-    return tnrt_fail(r->message, TNRT_NO_MEMORY, "no memory for the columns of %.200s", r->path);
-  for (uint32_t i = 0; i < r->n_columns; i++) {
-    out->names[i] = out->made + (size_t)i * ROOM;
-    snprintf(out->names[i], ROOM, "c%u", i + 1);
+static size_t make_names(tnrt_table *t) {
+  size_t n = 0;
+  for (uint32_t i = 0; i < t->n_columns; i++) {
+    t->names[i] = t->texts + n;
+    n += (size_t)sprintf(t->names[i], "c%u", i + 1) + 1;
+  }
+  return n;
+}
+
+/* The first row tells how many columns there are, and their names or none. */
+static tnrt_status read_names(tnrt_table *t, tnrt_message *message, tnrt_row *row) {
+  enum { LONGEST = 12 };
+  tnrt_status status = TNRT_OK;
+  tnrt_mark first = row->next;
+  tnrt_found found = tnrt_row_step(row, message, t, false, &status);
+  if (found == TNRT_FOUND_WRONG) return status;
+  if (found == TNRT_FOUND_END) return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: the file has no row", t->path);
+  t->n_columns = row->n_found;
+  row->next = first;
+  found = tnrt_row_step(row, message, t, true, &status);
+  if (found != TNRT_FOUND_ROW) return status;
+  size_t bytes = t->format.has_header ? row->text_bytes : (size_t)t->n_columns * LONGEST;
+  t->names = tnrt_take(row->alloc, t->n_columns, sizeof *t->names);
+  t->texts = tnrt_take(row->alloc, bytes, 1);
+  if (!t->names || !t->texts)
+    return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the columns of %.200s", t->path);
+  if (!t->format.has_header) return make_names(t), row->next = first, TNRT_OK;
+  memcpy(t->texts, row->text, bytes);
+  for (uint32_t i = 0; i < t->n_columns; i++) t->names[i] = t->texts + row->cells[i];
+  row->next.row = 0;
+  return TNRT_OK;
+}
+
+/* The keys of all objects, in the order they come first. */
+static tnrt_status name_keys(tnrt_table *t, tnrt_message *message, const tnrt_alloc *alloc) {
+  if (t->keys.n == 0) return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s has no object", t->path);
+  t->n_columns = t->keys.n;
+  t->names = tnrt_take(alloc, t->n_columns, sizeof *t->names);
+  if (!t->names) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the columns of %.200s", t->path);
+  for (uint32_t i = 0; i < t->n_columns; i++) t->names[i] = t->keys.texts + t->keys.words[i].at;
+  return TNRT_OK;
+}
+
+/* ---- the index ---- */
+
+static bool add_mark(tnrt_table *t, const tnrt_alloc *alloc, const tnrt_mark *mark) {
+  if (t->n_marks && mark->at - t->marks[t->n_marks - 1].at < MARK_BYTES) return true;
+  if (t->n_marks == t->marks_room) {
+    size_t room = 2 * t->marks_room + 64;
+    tnrt_mark *marks = alloc->get(alloc->user, room * sizeof *marks, 64);
+    if (!marks) return false;
+    if (t->n_marks) memcpy(marks, t->marks, t->n_marks * sizeof *marks);
+    if (t->marks) alloc->give(alloc->user, t->marks);
+    t->marks = marks;
+    t->marks_room = room;
+  }
+  t->marks[t->n_marks++] = *mark;
+  return true;
+}
+
+/* message: the first row that is dropped, or why it failed. */
+static tnrt_status find_rows(tnrt_table *t, tnrt_message *message, tnrt_row *row) {
+  tnrt_message later;
+  tnrt_status status = TNRT_OK;
+  for (;;) {
+    tnrt_mark mark = row->next;
+    tnrt_found found = tnrt_row_step(row, t->n_dropped ? &later : message, t, false, &status);
+    if (found == TNRT_FOUND_END) break;
+    if (found == TNRT_FOUND_WRONG && t->n_dropped) *message = later;
+    if (found == TNRT_FOUND_WRONG) return status;
+    if (found == TNRT_FOUND_BAD) {
+      t->n_dropped++;
+      if (!t->format.drops_bad) return TNRT_BAD_INPUT;
+      continue;
+    }
+    if (!add_mark(t, row->alloc, &mark))
+      return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the index of %.200s", t->path);
+    t->n_rows++;
   }
   return TNRT_OK;
 }
 
 tnrt_status tnrt_table_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path,
-                            const tnrt_table_format *format, tnrt_table *out) {
-  size_t bytes, cells, rows;
-  memset(out, 0, sizeof *out);
-  out->path = path;
-  tnrt_status status = tnrt_file_read(message, alloc, path, &out->file, &bytes);
+                            const tnrt_table_format *format, uint64_t *room, tnrt_table *out) {
+  static const char order_mark[3] = {'\xef', '\xbb', '\xbf'};
+  char first[sizeof order_mark];
+  *out = (tnrt_table){.path = path, .format = *format, .keys = tnrt_dictionary_start(alloc)};
+  out->ends[0] = out->ends['\n'] = out->ends['\r'] = out->ends[(unsigned char)format->separator] = true;
+  tnrt_status status = tnrt_bytes_open(message, alloc, path, room, &out->bytes);
   if (status != TNRT_OK) return status;
-  reader r = {.message = message, .format = format, .path = path, .at = (char *)out->file, .line = 1};
-  r.end = r.at + bytes;
-  if (bytes >= 3 && memcmp(r.at, "\xef\xbb\xbf", 3) == 0) r.at += 3; /* a byte order mark */
-  count(&r, &cells, &rows);
-  r.cells = out->texts = alloc->get(alloc->user, cells * sizeof *r.cells, 8);
-  r.lines = out->lines = alloc->get(alloc->user, rows * sizeof *r.lines, 8);
-  if (!r.cells || !r.lines) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the cells of %.200s", path);
-  status = read_rows(&r);
-  if (status != TNRT_OK) return status;
-  out->n_columns = r.n_columns;
-  out->n_dropped = r.n_dropped;
-  out->n_rows = (int64_t)r.n_rows - format->has_header;
-  out->cells = out->texts + (format->has_header ? r.n_columns : 0);
-  out->names = out->texts;
-  if (!format->has_header) return make_names(&r, alloc, out);
-  memmove(r.lines, r.lines + 1, (r.n_rows - 1) * sizeof *r.lines);
-  return TNRT_OK;
+  tnrt_row row = {.alloc = alloc, .next = {.line = 1}, .want = FIRST_BLOCK};
+  if (format->is_json) row.learns = &out->keys;
+  if (out->bytes.n >= sizeof first) status = tnrt_bytes_read(message, &out->bytes, 0, sizeof first, first);
+  if (status == TNRT_OK && out->bytes.n >= sizeof first && memcmp(first, order_mark, sizeof first) == 0)
+    row.next.at = sizeof first;
+  if (status == TNRT_OK && !format->is_json) status = read_names(out, message, &row);
+  if (status == TNRT_OK) status = find_rows(out, message, &row);
+  if (status == TNRT_OK && format->is_json) status = name_keys(out, message, alloc);
+  tnrt_row_free(&row);
+  return status;
 }
 
 void tnrt_table_free(const tnrt_alloc *alloc, tnrt_table *table) {
-  if (table->made) alloc->give(alloc->user, table->names);
-  void *const blocks[] = {table->file, table->texts, table->made, table->lines};
+  if (!table->path) return;
+  void *const blocks[] = {table->texts, table->names, table->marks};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
     if (blocks[i]) alloc->give(alloc->user, blocks[i]);
-  memset(table, 0, sizeof *table);
+  tnrt_dictionary_free(&table->keys);
+  tnrt_bytes_close(alloc, &table->bytes);
+  *table = (tnrt_table){0};
 }
 
 uint32_t tnrt_table_column(const tnrt_table *table, const char *name) {

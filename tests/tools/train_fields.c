@@ -1,9 +1,9 @@
 /* Reads data as a training program does, by a plan that stands on standard input, and writes the fields of all samples
  * to FOLDER/NAME.bin. A line each: kind N, separator TAB|C, header 0|1, drops 0|1, missing TEXT, target TEXT, shuffle
- * N, fractions A B C, columns NAME.., dtype N (of tokens), tokenizer FILE, path SPLIT FILE, and for each field field
- * NAME DTYPE CLASSES EXTENT.. takes COLUMN.. link KIND SPLITS I0 I1 N0 TEXT|- FIELD It prints the samples of each split
- * and how many records were dropped, or "error: ...". epoch N: augmented fields are those of this epoch.   usage:
- * train_fields FOLDER */
+ * N, fractions A B C, columns NAME.., dtype N (of tokens), tokenizer FILE, path SPLIT FILE, memory N, and for each
+ * field: field NAME DTYPE CLASSES EXTENT.., takes COLUMN.., link KIND SPLITS I0 I1 N0 TEXT|- FIELD. It prints the
+ * samples of each split and how many records were dropped, or "error: ...". epoch N: augmented fields are those of this
+ * epoch.   usage: train_fields FOLDER */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ typedef struct builder {
   char *words[MAX];
   int n;
   int64_t epoch;
+  tnrt_data_paths paths;
 } builder;
 
 static tnrt_training *head(builder *b) { return (tnrt_training *)(void *)b->plan; }
@@ -79,6 +80,7 @@ static void put_source(builder *b) {
   if (strcmp(key, "dtype") == 0) s->token_dtype = (uint32_t)atoi(word);
   if (strcmp(key, "shuffle") == 0) s->is_shuffled = 1, s->shuffle = strtoull(word, NULL, 10);
   if (strcmp(key, "path") == 0) put_path(b, (uint32_t)atoi(word), b->words[2]);
+  if (strcmp(key, "memory") == 0) b->paths.memory = strtoull(word, NULL, 10), b->paths.has_memory = true;
   if (strcmp(key, "epoch") == 0) b->epoch = atoll(word);
   if (strcmp(key, "columns") == 0) s->n_columns = (uint32_t)b->n - 1, s->columns = list(b, 1);
   for (int i = 0; i < 3 && strcmp(key, "fractions") == 0; i++) s->fractions[i] = atof(b->words[i + 1]);
@@ -129,9 +131,8 @@ int main(int argc, char **argv) {
   for (uint32_t i = 0; i < head(b)->n_fields; i++)
     b->fields[i].links = add(b, b->links[i], b->fields[i].n_links * sizeof(tnrt_link));
   head(b)->fields = add(b, b->fields, head(b)->n_fields * sizeof(tnrt_field));
-  tnrt_data_paths paths = {{NULL}};
   tnrt_status status = tnrt_samples_open(&samples, &message, &tnrt_alloc_libc, head(b));
-  if (status == TNRT_OK) status = tnrt_samples_load(&samples, &paths, false);
+  if (status == TNRT_OK) status = tnrt_samples_load(&samples, &b->paths, false);
   if (status == TNRT_OK) status = write_fields(&samples, argv[1], b->epoch);
   if (status == TNRT_OK) {
     for (uint32_t i = 0; i < TNRT_N_SPLITS; i++) printf("%lld ", (long long)tnrt_samples_count(&samples, i));

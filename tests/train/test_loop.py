@@ -315,10 +315,8 @@ def test_memory(r, _):
 
 def test_made_samples(r, _):
     """Without room for arrays a thread makes the samples of the next step: the weights are the same, bit by bit."""
-    os.environ["TENON_DATA_MEMORY"] = "16"
     for name, program in (("made", HAND), ("made_parts", PARTS)):
-        r.run("train", "--steps=40", "--checkpoint-dir=" + name, "--quiet", program=program)
-    del os.environ["TENON_DATA_MEMORY"]
+        r.run("train", "--steps=40", "--checkpoint-dir=" + name, "--quiet", "--data-memory=16", program=program)
     for name, other in (("made", "one"), ("made_parts", "parts")):
         made, kept = (read_checkpoint(r.newest(folder))[1] for folder in (name, other))
         for tensor, values in kept.items():

@@ -16,54 +16,71 @@
 
 static char path[] = "/tmp/tenon-table-XXXXXX";
 
-static tnrt_status read_text(const char *text, tnrt_table_format format, tnrt_table *out, tnrt_message *message) {
+/* room 0: the file is read as rows are. */
+static tnrt_status read_text(const char *text, tnrt_table_format format, uint64_t room, tnrt_table *out,
+                             tnrt_message *message) {
   FILE *f = fopen(path, "w");
   fwrite(text, 1, strlen(text), f);
   fclose(f);
-  return tnrt_table_read(message, &tnrt_alloc_libc, path, &format, out);
+  return tnrt_table_read(message, &tnrt_alloc_libc, path, &format, &room, out);
 }
 
-static const tnrt_table_format csv = {',', true, false};
+static const tnrt_table_format csv = {.separator = ',', .has_header = true};
+static const uint64_t rooms[] = {0, 1 << 20};
+
+static void expect_cell(tnrt_row *row, const tnrt_table *t, int64_t number, uint32_t column, const char *want) {
+  tnrt_message m;
+  assert_int_equal(tnrt_row_read(row, &m, t, number), TNRT_OK);
+  assert_string_equal(tnrt_row_cell(row, column), want);
+}
 
 static void reads_tables(void **state) {
   (void)state;
   tnrt_message m;
   tnrt_table t;
   const char *text = "\xef\xbb\xbf" "a,\"b \"\"b\"\"\",c\r\n1,\"x,\r\ny\",\r\n\r\n,2,\"\"";
-  assert_int_equal(read_text(text, csv, &t, &m), TNRT_OK);
-  assert_int_equal(t.n_columns, 3);
-  assert_int_equal(t.n_rows, 2);
-  assert_string_equal(t.names[0], "a");
-  assert_string_equal(t.names[1], "b \"b\"");
-  assert_string_equal(tnrt_table_cell(&t, 0, 1), "x,\r\ny");
-  assert_string_equal(tnrt_table_cell(&t, 0, 2), "");
-  assert_string_equal(tnrt_table_cell(&t, 1, 0), "");
-  assert_string_equal(tnrt_table_cell(&t, 1, 2), "");
-  assert_int_equal(t.lines[0], 2);
-  assert_int_equal(t.lines[1], 5);
-  assert_int_equal(tnrt_table_column(&t, "c"), 2);
-  assert_int_equal(tnrt_table_column(&t, "d"), 3);
-  tnrt_table_free(&tnrt_alloc_libc, &t);
+  for (int i = 0; i < 2; i++) {
+    tnrt_row row = {.alloc = &tnrt_alloc_libc};
+    assert_int_equal(read_text(text, csv, rooms[i], &t, &m), TNRT_OK);
+    assert_int_equal(t.n_columns, 3);
+    assert_int_equal(t.n_rows, 2);
+    assert_string_equal(t.names[0], "a");
+    assert_string_equal(t.names[1], "b \"b\"");
+    expect_cell(&row, &t, 1, 0, "");
+    expect_cell(&row, &t, 1, 2, "");
+    assert_int_equal(row.line, 5);
+    expect_cell(&row, &t, 0, 1, "x,\r\ny");
+    expect_cell(&row, &t, 0, 2, "");
+    assert_int_equal(row.line, 2);
+    assert_int_equal(tnrt_table_column(&t, "c"), 2);
+    assert_int_equal(tnrt_table_column(&t, "d"), 3);
+    tnrt_row_free(&row);
+    tnrt_table_free(&tnrt_alloc_libc, &t);
+  }
 }
 
 static void names_columns(void **state) {
   (void)state;
   tnrt_message m;
   tnrt_table t;
-  assert_int_equal(read_text("1\t2,5\n3\t4\n", (tnrt_table_format){'\t', false, false}, &t, &m), TNRT_OK);
+  tnrt_row row = {.alloc = &tnrt_alloc_libc};
+  assert_int_equal(read_text("1\t2,5\n3\t4\n", (tnrt_table_format){.separator = '\t'}, 0, &t, &m), TNRT_OK);
   assert_int_equal(t.n_rows, 2);
   assert_string_equal(t.names[1], "c2");
-  assert_string_equal(tnrt_table_cell(&t, 0, 1), "2,5");
-  assert_int_equal(t.lines[0], 1);
+  expect_cell(&row, &t, 0, 1, "2,5");
+  assert_int_equal(row.line, 1);
+  tnrt_row_free(&row);
   tnrt_table_free(&tnrt_alloc_libc, &t);
 }
 
 static void refuse(const char *text, const char *want) {
   tnrt_message m;
   tnrt_table t;
-  assert_int_equal(read_text(text, csv, &t, &m), TNRT_BAD_INPUT);
-  assert_string_equal(strchr(m.text, ':') ? strchr(m.text, ':') : m.text, want);
-  tnrt_table_free(&tnrt_alloc_libc, &t);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(read_text(text, csv, rooms[i], &t, &m), TNRT_BAD_INPUT);
+    assert_string_equal(strchr(m.text, ':') ? strchr(m.text, ':') : m.text, want);
+    tnrt_table_free(&tnrt_alloc_libc, &t);
+  }
 }
 
 static void refuses_tables(void **state) {
@@ -74,12 +91,54 @@ static void refuses_tables(void **state) {
   refuse("a,b\n1,\"2\n3,4\n", ":2: column 2: a quote is not closed");
   refuse("a,b\n\"1\"x,2\n", ":2: column 1: text behind a closing quote");
   refuse("\n\n", ": the file has no row");
-  assert_int_equal(read_text("a,b\n1,2\n3\n4,5,6\n7,8\n", (tnrt_table_format){',', true, true}, &t, &m), TNRT_OK);
-  assert_int_equal(t.n_rows, 2);
-  assert_int_equal(t.n_dropped, 2);
-  assert_string_equal(tnrt_table_cell(&t, 1, 1), "8");
-  assert_int_equal(t.lines[1], 5);
-  tnrt_table_free(&tnrt_alloc_libc, &t);
+  for (int i = 0; i < 2; i++) {
+    tnrt_row row = {.alloc = &tnrt_alloc_libc};
+    tnrt_table_format drops = {.separator = ',', .has_header = true, .drops_bad = true};
+    assert_int_equal(read_text("a,b\n1,2\n3\n4,5,6\n7,8\n", drops, rooms[i], &t, &m), TNRT_OK);
+    assert_int_equal(t.n_rows, 2);
+    assert_int_equal(t.n_dropped, 2);
+    expect_cell(&row, &t, 1, 1, "8");
+    assert_int_equal(row.line, 5);
+    tnrt_row_free(&row);
+    tnrt_table_free(&tnrt_alloc_libc, &t);
+  }
+}
+
+/* Rows of all lengths, some longer than a block, quotes and line ends at every place: in any order, from the file as
+ * from memory. */
+static void reads_any_row(void **state) {
+  (void)state;
+  enum { ROWS = 1500, LONG = 600000 };
+  char *text = malloc(ROWS * 1200 + 3 * LONG), *at = text;
+  tnrt_message m;
+  tnrt_table t;
+  at += sprintf(at, "a,b\n");
+  for (int i = 0; i < ROWS; i++) {
+    int n = i % 500 == 7 ? LONG : (int)(tnrt_random_bits(3, 0, 0, (uint64_t)i) % 900);
+    if (i % 11 == 3) at += sprintf(at, "dropped%s", i % 2 ? "\n" : "\r\n");
+    at += sprintf(at, "%d,\"", i);
+    for (int k = 0; k < n; k++) *at++ = k % 97 == 13 ? '\n' : k % 89 == 7 ? ',' : 'x';
+    at += sprintf(at, "\"\"\"%s", i % 3 ? "\n" : "\r\n");
+  }
+  *at = 0;
+  for (int i = 0; i < 2; i++) {
+    tnrt_row row = {.alloc = &tnrt_alloc_libc};
+    tnrt_table_format drops = {.separator = ',', .has_header = true, .drops_bad = true};
+    assert_int_equal(read_text(text, drops, i ? 1 << 24 : 0, &t, &m), TNRT_OK);
+    assert_int_equal(t.bytes.data != NULL, i);
+    assert_int_equal(t.n_rows, ROWS);
+    for (int k = 0; k < 4 * ROWS; k++) {
+      int64_t number = k < ROWS ? k : (int64_t)(tnrt_random_bits(4, 0, 0, (uint64_t)k) % ROWS);
+      char want[16];
+      snprintf(want, sizeof want, "%lld", (long long)number);
+      expect_cell(&row, &t, number, 0, want);
+      size_t n = number % 500 == 7 ? LONG : tnrt_random_bits(3, 0, 0, (uint64_t)number) % 900;
+      assert_int_equal(strlen(tnrt_row_cell(&row, 1)), n + 1);
+    }
+    tnrt_row_free(&row);
+    tnrt_table_free(&tnrt_alloc_libc, &t);
+  }
+  free(text);
 }
 
 static void reads_numbers(void **state) {
@@ -175,8 +234,9 @@ static int remove_file(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_tables),   cmocka_unit_test(names_columns), cmocka_unit_test(refuses_tables),
-      cmocka_unit_test(reads_numbers),  cmocka_unit_test(numbers_texts), cmocka_unit_test(orders_samples),
+      cmocka_unit_test(reads_tables),  cmocka_unit_test(names_columns), cmocka_unit_test(refuses_tables),
+      cmocka_unit_test(reads_any_row), cmocka_unit_test(reads_numbers), cmocka_unit_test(numbers_texts),
+      cmocka_unit_test(orders_samples),
   };
   return cmocka_run_group_tests(tests, make_file, remove_file);
 }
