@@ -84,7 +84,12 @@ static void check_stmt(const tn_block_check *c, const tn_ast_body *body, const t
       break;
     case TN_AST_FREEZE:
     case TN_AST_UNFREEZE: tn_glob_check(c, stmt->glob.text, stmt->glob.loc); break;
-    case TN_AST_STOP: tn_condition_check(c, stmt->value, true); break;
+    case TN_AST_STOP: {
+      tn_block_check watching = *c;
+      watching.watches = true;
+      tn_condition_check(&watching, stmt->value, true);
+      break;
+    }
     case TN_AST_REQUIRE:
       if (strcmp(c->block, "test") != 0) tn_condition_check(c, stmt->value, false);
       break;

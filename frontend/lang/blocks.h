@@ -43,6 +43,7 @@ typedef struct tn_block_check {
   tn_training training;   /* what `valid.acc` means here */
   const tn_decl *weights; /* the model whose weights globs match, or NULL */
   tn_map *fields;         /* tn_ast_item of data -> tn_data_fields* */
+  bool watches;           /* a measured number is looked at while training goes on: something has to measure it */
 } tn_block_check;
 
 /* --- settings.c: the tables --- */
@@ -118,6 +119,10 @@ bool tn_split_exists(const tn_ast_item *data, const char *name);
 bool tn_split_check(const tn_block_check *c, const tn_ast_item *data, const char *name, tn_loc loc);
 /* valid.acc, LeNet.test.acc */
 bool tn_monitor_check(const tn_block_check *c, const tn_ast_expr *e);
+/* 1: the more of a measured number the better; -1: the less; 0: its metric is an expression that does not say. */
+int tn_monitor_direction(const tn_block_check *c, const tn_ast_expr *e);
+/* That it is known, for a function that keeps or waits for the best; else the error asks for `mode`. */
+bool tn_monitor_mode_check(const tn_block_check *c, const tn_ast_expr *e, const char *function);
 /* A condition over measured numbers: require, stop when. allow_condition: stalled(...) may stand in it. */
 bool tn_condition_check(const tn_block_check *c, const tn_ast_expr *e, bool allow_condition);
 
@@ -132,9 +137,10 @@ void tn_train_check(tn_block_check *c, const tn_ast_item *item);
 /* The loss, and a metric, as they are in c's frame; NULL: reported, or not known. */
 tn_datum *tn_train_loss(const tn_block_check *c, const tn_ast_expr *e);
 tn_datum *tn_train_metric(const tn_block_check *c, const tn_ast_arg *arg);
-/* The names of the loss in c's frame: out, and the fields that no input bears, as inputs of the session's function. */
+/* The names of the loss in c's frame: out, and the fields, as inputs of the session's function. */
 void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields);
-/* A field as an input of the session's function: its shape with the batch in front. */
+/* A field as an input of the session's function: its shape with the batch in front; and one that is there already. */
 tn_datum *tn_field_value(tn_sema *s, const char *name, const tn_shape *shape, const tn_dim *batch, tn_loc loc);
+tn_datum *tn_field_datum(tn_sema *s, tn_value *input, const tn_shape *shape, tn_loc loc);
 
 #endif

@@ -70,6 +70,8 @@ bool tn_job_train_plan(const tn_job *job, tn_train_plan *out);
 bool tn_job_plan_rates(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_terms.c: SPLIT.NAME; a condition. */
 bool tn_job_watch(const tn_job *job, const tn_ast_expr *e, tnrt_watch *out);
+/* Whether the best of it is the greatest: by the mode of stalled, plateau or checkpoint, else by what is measured. */
+bool tn_job_is_max(const tn_block_call *call, const tn_ast_expr *monitor);
 bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, tnrt_condition *out);
 uint32_t tn_job_split(const char *name);
 /* job_events.c: every, on, stop when, require */

@@ -9,16 +9,13 @@ typedef TN_VEC(tnrt_condition) conditions;
 
 static bool put_checkpoint(const tn_job *job, tn_tables *plan, const tn_block_call *call, tnrt_action *out) {
   const tn_ast_expr *best = tn_block_call_get(call, "best");
-  const tn_ast_stmt *metrics = tn_setting_of(job->train->body, "metrics");
   out->text = tn_tables_text(plan, tn_block_call_text(call, "dir"));
   out->n = (int64_t)tn_block_call_number(call, "keep");
   out->is_async = tn_block_call_bool(call, "async");
   out->has_best = best != NULL;
   if (!best) return true;
   if (!tn_job_watch(job, best, &out->best)) return false;
-  static const char less[] = "rmse mse mae huber hinge kl cross_entropy bce perplexity";
-  const char *head = out->best.metric ? tn_head_name(metrics->value->tuple.data[out->best.metric - 1].value) : NULL;
-  out->is_max = out->best.metric != 0 && !(head && tn_words_have(less, head));
+  out->is_max = tn_job_is_max(call, best);
   return true;
 }
 

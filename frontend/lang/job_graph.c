@@ -43,7 +43,7 @@ static void put_results(tn_job *job, const results *r) {
 
 /* --- Loss and metrics --- */
 
-/* The train block's names: out, and the fields that no input bears, which become inputs of the function. */
+/* The train block's names: out, and the fields; those that no input bears become inputs of the function. */
 static bool declare_names(tn_job *job) {
   tn_sema *s = job->s;
   tn_frame *frame = tn_frame_create(s, s->main, NULL, job->train->loc);
@@ -52,11 +52,13 @@ static bool declare_names(tn_job *job) {
   job->c.frame = frame;
   frame->sees_losses = true;
   tn_frame_declare(frame, tn_name(s->ctx, "out"), TN_NAME_LET, job->model->result, job->model->loc);
-  for (size_t i = job->n_inputs; i < job->fields.n; i++) {
+  for (size_t i = 0; i < job->fields.n; i++) {
     const tn_job_field *field = &job->fields.data[i];
-    if (!field->is_used) continue;
-    tn_frame_declare(frame, field->name, TN_NAME_LET, tn_field_value(s, field->name, &field->shape, batch, field->loc),
-                     field->loc);
+    tn_value *input = i < job->n_inputs ? s->func->body->params.data[i] : NULL;
+    if (!field->is_used || strcmp(field->name, "out") == 0) continue;
+    tn_datum *value = input ? tn_field_datum(s, input, &field->shape, field->loc)
+                            : tn_field_value(s, field->name, &field->shape, batch, field->loc);
+    tn_frame_declare(frame, field->name, TN_NAME_LET, value, field->loc);
   }
   for (size_t i = 0; i < job->train->body->stmts.n; i++)
     if (job->train->body->stmts.data[i]->kind == TN_AST_LET) tn_let_run(frame, job->train->body->stmts.data[i]);

@@ -72,9 +72,8 @@ static bool read_schedule(const tn_job *job, const tn_block_call *call, tnrt_sch
   *out = (tnrt_schedule){0};
   for (size_t i = 0; i < TN_ARRAY_LEN(kinds); i++)
     if (strcmp(kinds[i].name, call->function->name) == 0) out->kind = kinds[i].kind;
-  const char *mode = tn_block_call_has(call, "mode") ? tn_block_call_word(call, "mode") : NULL;
   const tn_ast_expr *watch = tn_block_call_has(call, "watch") ? tn_block_call_get(call, "watch") : NULL;
-  out->is_max = mode && strcmp(mode, "max") == 0;
+  out->is_max = watch && tn_job_is_max(call, watch);
   out->lr = tn_block_call_number(call, "lr");
   out->to = tn_block_call_number(call, "to");
   out->factor = tn_block_call_number(call, "factor");

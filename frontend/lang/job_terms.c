@@ -24,6 +24,11 @@ bool tn_job_watch(const tn_job *job, const tn_ast_expr *e, tnrt_watch *out) {
   return tn_error(job->s->ctx, e->loc, TN_E_LANG_NAME, "training measures no '%s'", tn_expr_text(job->s, e));
 }
 
+bool tn_job_is_max(const tn_block_call *call, const tn_ast_expr *monitor) {
+  const char *mode = tn_block_call_word(call, "mode");
+  return mode ? strcmp(mode, "max") == 0 : tn_monitor_direction(call->c, monitor) > 0;
+}
+
 /* --- Terms --- */
 
 typedef struct terms {
@@ -54,10 +59,10 @@ static bool stalled(terms *t, const tn_ast_expr *e) {
   tn_block_call call;
   tnrt_term term = {.kind = TNRT_TERM_STALLED};
   if (!tn_block_call_read(&t->job->c, "condition", e, 0, &call)) return false;
-  const char *mode = tn_block_call_word(&call, "mode");
+  const tn_ast_expr *what = tn_block_call_get(&call, "what");
   term.patience = (uint32_t)tn_block_call_number(&call, "for");
-  term.is_max = mode && strcmp(mode, "max") == 0;
-  return tn_job_watch(t->job, tn_block_call_get(&call, "what"), &term.watch) && add(t, term);
+  term.is_max = tn_job_is_max(&call, what);
+  return tn_job_watch(t->job, what, &term.watch) && add(t, term);
 }
 
 /* static(weights) and static(weight_bytes) are known now; the others when the model is compiled. */

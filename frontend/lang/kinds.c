@@ -209,8 +209,8 @@ static verdict try_text(const alternative *a, const tn_ast_expr *e) {
 }
 
 static verdict try_function(const tn_block_check *c, const alternative *a, const char *what, const tn_ast_expr *e) {
-  const char *name = e->kind == TN_AST_CALL && e->call.callee->kind == TN_AST_NAME ? e->call.callee->name : NULL;
-  if (!name || !tn_block_function_find(a->base + 1, name)) return NO;
+  const tn_ast_expr *callee = e->kind == TN_AST_CALL ? e->call.callee : e; /* adam is adam() */
+  if (callee->kind != TN_AST_NAME || !tn_block_function_find(a->base + 1, callee->name)) return NO;
   return said(tn_block_call_check(c, a->base + 1, what, e, 0));
 }
 
@@ -305,7 +305,25 @@ static bool check_argument(const tn_block_check *c, const tn_block_function *fun
   tn_ctx *ctx = c->s->ctx;
   if (is_default_word(p, value)) return true;
   const char *what = tn_namef(ctx, "'%.*s' of %s", (int)p->name_length, p->name, function->name);
-  return tn_kind_check(c, what, tn_namef(ctx, "%.*s", (int)p->kind_length, p->kind), value);
+  tn_block_check watching = *c;
+  watching.watches |= tn_part_is(p->name, p->name_length, "watch");
+  return tn_kind_check(&watching, what, tn_namef(ctx, "%.*s", (int)p->kind_length, p->kind), value);
+}
+
+/* stalled, plateau and checkpoint: what is better, where no mode is given. */
+static bool check_mode(const tn_block_check *c, const tn_block_function *function, const tn_ast_args *args) {
+  static const char monitors[] = "what watch best";
+  const tn_ast_expr *mode = tn_block_argument(args, "mode", SIZE_MAX);
+  if (!strstr(function->signature, "mode: min|max") || (mode && !(mode->kind == TN_AST_NAME &&
+                                                                 strcmp(mode->name, "none") == 0)))
+    return true;
+  for (size_t i = 0; i < args->n; i++) {
+    const tn_ast_arg *arg = &args->data[i];
+    bool is_monitor = arg->name.text ? tn_words_have(monitors, arg->name.text) : true;
+    if (is_monitor && arg->value->kind == TN_AST_MEMBER)
+      return tn_monitor_mode_check(c, arg->value, function->name);
+  }
+  return true;
 }
 
 bool tn_block_args_check(const tn_block_check *c, const tn_block_function *function, const tn_ast_args *args,
@@ -335,7 +353,7 @@ bool tn_block_args_check(const tn_block_check *c, const tn_block_function *funct
     tn_note(c->s->ctx, TN_LOC_NONE, "%s(%s)", function->name, function->signature);
     return false;
   }
-  return ok;
+  return ok && check_mode(c, function, args);
 }
 
 bool tn_block_call_check(const tn_block_check *c, const char *groups, const char *what, const tn_ast_expr *call,

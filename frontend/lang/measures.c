@@ -82,13 +82,39 @@ static const char *metric_names(const tn_block_check *c, const tn_ast_item *trai
   return names.data;
 }
 
+/* Whether an event measures a split, which goes through all of it by eval or for the best checkpoint. */
+static bool is_measured(const tn_ast_item *train, const char *split) {
+  for (size_t i = 0; i < train->body->stmts.n; i++) {
+    const tn_ast_stmt *event = train->body->stmts.data[i];
+    for (size_t k = 0; event->kind == TN_AST_EVERY && k < event->body->stmts.n; k++) {
+      const tn_ast_expr *call = event->body->stmts.data[k]->value;
+      if (!call || call->kind != TN_AST_CALL || !tn_head_name(call)) continue;
+      bool is_eval = strcmp(tn_head_name(call), "eval") == 0;
+      const tn_ast_expr *what = tn_block_argument(&call->call.args, is_eval ? "split" : "best", is_eval ? 0 : 2);
+      if (what && !is_eval && what->kind == TN_AST_MEMBER) what = what->member.object;
+      if (what && what->kind == TN_AST_NAME && strcmp(what->name, split) == 0) return true;
+    }
+  }
+  return false;
+}
+
+/* What is looked at while training goes on: the loss of training is known, all else an event has to measure. */
+static bool check_watched(const tn_block_check *c, const tn_ast_item *train, const tn_ast_name *split, tn_loc loc,
+                          const tn_ast_name *metric) {
+  bool is_known = strcmp(split->text, "train") == 0 && strcmp(metric->text, "loss") == 0;
+  if (!c->watches || train != c->training.train || is_known || is_measured(train, split->text)) return true;
+  tn_error(c->s->ctx, loc, TN_E_LANG_SETTING, "nothing measures '%s' while training goes on", split->text);
+  tn_help(c->s->ctx, "every 1 epochs { eval(%s) }", split->text);
+  return false;
+}
+
 /* SPLIT.METRIC of a training. */
 static bool check_metric(const tn_block_check *c, const tn_training *training, const tn_ast_name *split, tn_loc loc,
                          const tn_ast_name *metric) {
   if (!training->train || !training->data) return true; /* said where they are named */
   if (!tn_split_check(c, training->data, split->text, loc)) return false;
   const char *names = metric_names(c, training->train);
-  if (tn_words_have(names, metric->text)) return true;
+  if (tn_words_have(names, metric->text)) return check_watched(c, training->train, split, loc, metric);
   tn_words_unknown(c->s, metric->loc, TN_E_LANG_NAME, tn_namef(c->s->ctx, "training of %s measures no",
                    training->train->name.text), metric->text, names);
   return false;
@@ -125,6 +151,38 @@ bool tn_monitor_check(const tn_block_check *c, const tn_ast_expr *e) {
   }
   return tn_error(c->s->ctx, e->loc, TN_E_LANG_VALUE, "expected a measured number such as valid.loss, found %s",
                   tn_expr_text(c->s, e));
+}
+
+/* --- What is better --- */
+
+/* The expression that a metric of a training is, NULL: the loss, or none. */
+static const tn_ast_expr *metric_of(const tn_ast_item *train, const char *name) {
+  const tn_ast_stmt *metrics = train ? tn_setting_of(train->body, "metrics") : NULL;
+  for (size_t i = 0; metrics && metrics->value->kind == TN_AST_TUPLE && i < metrics->value->tuple.n; i++) {
+    const tn_ast_arg *arg = &metrics->value->tuple.data[i];
+    if (arg->name.text && strcmp(arg->name.text, name) == 0) return arg->value;
+  }
+  return NULL;
+}
+
+int tn_monitor_direction(const tn_block_check *c, const tn_ast_expr *e) {
+  static const char less[] = "cross_entropy bce mse mae huber hinge kl rmse perplexity";
+  static const char more[] = "accuracy topk precision recall f1 macro_f1 auc r2";
+  tn_training training = c->training;
+  if (strcmp(e->member.name.text, "loss") == 0) return -1;
+  const tn_ast_expr *object = e->member.object;
+  if (object->kind == TN_AST_MEMBER && !find_training(c, object->member.object, &training)) return 0;
+  const tn_ast_expr *metric = metric_of(training.train, e->member.name.text);
+  if (metric && metric->kind == TN_AST_PIPE) metric = metric->pipe.right;
+  const char *head = metric ? tn_head_name(metric) : NULL;
+  return head && tn_words_have(less, head) ? -1 : head && tn_words_have(more, head) ? 1 : 0;
+}
+
+bool tn_monitor_mode_check(const tn_block_check *c, const tn_ast_expr *e, const char *function) {
+  if (tn_monitor_direction(c, e) != 0) return true;
+  tn_error(c->s->ctx, e->loc, TN_E_LANG_SETTING, "%s: is more or less of %s better?", function, tn_expr_text(c->s, e));
+  tn_help(c->s->ctx, "mode: min or mode: max says so");
+  return false;
 }
 
 /* --- Conditions --- */

@@ -20,30 +20,30 @@ static tn_datum *as_input(tn_sema *s, const tn_datum *d, const char *name) {
   return copy;
 }
 
-/* A field with the batch in front. */
-tn_datum *tn_field_value(tn_sema *s, const char *name, const tn_shape *shape, const tn_dim *batch, tn_loc loc) {
-  const tn_dim *dims[TN_MAX_NDIM];
+tn_datum *tn_field_datum(tn_sema *s, tn_value *input, const tn_shape *shape, tn_loc loc) {
   tn_axis axes[TN_MAX_NDIM];
-  if (shape->n + 1 > TN_MAX_NDIM) return tn_datum_poison(s, loc);
-  axes[0] = (tn_axis){.extent = batch, .label = s->batch, .loc = loc};
+  if (input->type->ndim != shape->n + 1) return tn_datum_poison(s, loc);
+  axes[0] = (tn_axis){.label = s->batch, .loc = loc};
   for (uint32_t i = 0; i < shape->n; i++) axes[i + 1] = shape->axes[i];
-  for (uint32_t i = 0; i <= shape->n; i++) dims[i] = axes[i].extent;
-  const tn_type *type = tn_type_tensor(s->ctx, shape->dtype, shape->n + 1, dims);
-  tn_datum *value = tn_datum_tensor(s, tn_block_add_param(s->func->body, type, name), axes, loc);
+  for (uint32_t i = 0; i <= shape->n; i++) axes[i].extent = input->type->dims[i];
+  tn_datum *value = tn_datum_tensor(s, input, axes, loc);
   value->tensor.classes = shape->classes;
   return value;
+}
+
+tn_datum *tn_field_value(tn_sema *s, const char *name, const tn_shape *shape, const tn_dim *batch, tn_loc loc) {
+  const tn_dim *dims[TN_MAX_NDIM];
+  if (shape->n + 1 > TN_MAX_NDIM) return tn_datum_poison(s, loc);
+  dims[0] = batch;
+  for (uint32_t i = 0; i < shape->n; i++) dims[i + 1] = shape->axes[i].extent;
+  const tn_type *type = tn_type_tensor(s->ctx, shape->dtype, shape->n + 1, dims);
+  return tn_field_datum(s, tn_block_add_param(s->func->body, type, name), shape, loc);
 }
 
 static const tn_dim *batch_dim(tn_sema *s) {
   const tn_symbol *symbol = tn_symbol_create(s->ctx, TN_SYM_INPUT, tn_symbol_fresh_name(s->ctx, "B"), "B", 0,
                                              TN_LANG_MAX_EXTENT);
   return tn_dim_symbol(s->ctx, symbol);
-}
-
-static tn_value *input_of(const tn_decl *model, const char *name) {
-  for (size_t i = 0; model->func && i < model->func->body->params.n; i++)
-    if (strcmp(model->func->body->params.data[i]->name, name) == 0) return model->func->body->params.data[i];
-  return NULL;
 }
 
 void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fields *fields) {
@@ -53,7 +53,7 @@ void tn_train_declare(tn_block_check *c, const tn_decl *model, const tn_data_fie
   tn_frame_declare(c->frame, tn_name(s->ctx, "out"), TN_NAME_LET, out, model ? model->loc : TN_LOC_NONE);
   for (size_t i = 0; fields && i < fields->rows.n; i++) {
     const tn_data_field *field = &fields->rows.data[i];
-    if (model && input_of(model, field->name.text)) continue;
+    if (strcmp(field->name.text, "out") == 0) continue; /* out is the result */
     tn_datum *value = field->is_typed ? tn_field_value(s, field->name.text, &field->shape, batch, field->name.loc)
                                       : tn_datum_poison(s, field->name.loc);
     tn_frame_declare(c->frame, field->name.text, TN_NAME_LET, value, field->name.loc);
