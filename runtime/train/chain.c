@@ -84,7 +84,8 @@ static void close_models(const tnrt_chain *chain, tnrt_fitted *fitted) {
 
 tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt_alloc *alloc,
                             const tnrt_training *plan, const tnrt_field *field) {
-  *chain = (tnrt_chain){.plan = plan, .field = field, .alloc = alloc, .labels = tnrt_dictionary_start(alloc)};
+  *chain = (tnrt_chain){.plan = plan, .field = field, .alloc = alloc, .labels = tnrt_dictionary_start(alloc),
+                         .columns = tnrt_dictionary_start(alloc)};
   if (field->n_links) chain->links = tnrt_plan_table(plan, field->links);
   while (chain->n_links < field->n_links && !is_augmentation(&chain->links[chain->n_links])) chain->n_links++;
   for (uint32_t i = chain->n_links; i < field->n_links; i++)
@@ -116,6 +117,7 @@ void tnrt_chain_close(tnrt_chain *chain) {
   }
   if (chain->fitted) chain->alloc->give(chain->alloc->user, chain->fitted);
   if (chain->alloc) tnrt_dictionary_free(&chain->labels);
+  if (chain->alloc) tnrt_dictionary_free(&chain->columns);
   *chain = (tnrt_chain){0};
 }
 

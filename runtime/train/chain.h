@@ -46,6 +46,7 @@ typedef struct tnrt_chain {
   const tnrt_alloc *alloc;
   tnrt_fitted *fitted;    /* n_links */
   tnrt_dictionary labels; /* of a field with classes */
+  tnrt_dictionary columns; /* of a field that takes the columns which are left: those that it took in the training */
   uint32_t n_links;       /* the whole chain, but for what is done whenever a sample is taken (augment.h) */
   bool takes_texts;       /* the first function, or the label, wants texts; else they are read as numbers */
   bool takes_missing;     /* impute stands in it */

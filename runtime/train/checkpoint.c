@@ -133,6 +133,8 @@ void tnrt_reading_close(tnrt_reading *r) {
   give(r, r);
 }
 
+const char *tnrt_reading_path(const tnrt_reading *r) { return r->path; }
+
 const char *tnrt_reading_text(const tnrt_reading *r, const char *key) { return tnrt_safetensors_text(&r->header, key); }
 
 int64_t tnrt_reading_integer(const tnrt_reading *r, const char *key, int64_t otherwise) {

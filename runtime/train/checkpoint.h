@@ -69,6 +69,8 @@ tnrt_status tnrt_store_write(tnrt_store *store, tnrt_message *message, const tnr
 tnrt_status tnrt_store_wait(tnrt_store *store, tnrt_message *message);
 /* Waits, and says whether the checkpoint of this step is the last that this store has written. */
 bool tnrt_store_has(tnrt_store *store, int64_t step);
+/* The step of the newest checkpoint that was there when the store was opened, before it writes; -1: none. */
+int64_t tnrt_store_newest(const tnrt_store *store);
 
 /* Back to the newest valid checkpoint that this store has written or found: fills the tensors of contents, and step,
  * epoch and cursor. Allocates nothing. TNRT_BAD_INPUT when there is none; then the tensors are as they were. */
@@ -91,6 +93,7 @@ void tnrt_reading_close(tnrt_reading *reading); /* NULL is fine */
 tnrt_status tnrt_reading_find(tnrt_reading **out, tnrt_message *message, const tnrt_alloc *alloc, const char *folder,
                               tnrt_which which, char *out_path, size_t path_bytes, tnrt_message *out_notes);
 
+const char *tnrt_reading_path(const tnrt_reading *reading);
 /* Text of a key of __metadata__, NULL where there is none; and its number. */
 const char *tnrt_reading_text(const tnrt_reading *reading, const char *key);
 int64_t tnrt_reading_integer(const tnrt_reading *reading, const char *key, int64_t otherwise);

@@ -35,13 +35,6 @@ void tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
   else tnrt_logs_note(l->logs, "step %lld: no checkpoint: %s", (long long)l->step, message.text);
 }
 
-static void save_as(tnrt_loop *l, const tnrt_action *action) {
-  double value = action->has_best ? tnrt_measured(l->plan, l->measures, action->best) : NAN;
-  l->keep = (tnrt_keep){.last = action->n > 0 ? action->n : 1, .is_max = action->is_max != 0, .value = value};
-  l->keep.has_value = action->has_best && l->measured_at[action->best.split] == l->step && !isnan(value);
-  tnrt_loop_save(l, &l->keep);
-}
-
 /* ---- measuring ---- */
 
 tnrt_status tnrt_loop_measure(tnrt_loop *l, uint32_t split, int64_t n_batches) {
@@ -63,12 +56,28 @@ static void watch(tnrt_loop *l, uint32_t split) {
       tnrt_schedule_watch(&schedules[i], &l->plateaus[i], tnrt_measured(p, l->measures, schedules[i].watch));
 }
 
-static tnrt_status evaluate(tnrt_loop *l, const tnrt_action *action) {
-  tnrt_status status = tnrt_loop_measure(l, action->split, action->n);
+static tnrt_status evaluate(tnrt_loop *l, uint32_t split, int64_t n_batches) {
+  tnrt_status status = tnrt_loop_measure(l, split, n_batches);
   if (status != TNRT_OK) return status;
-  watch(l, action->split);
+  watch(l, split);
   tnrt_report report = tnrt_loop_report(l);
-  tnrt_logs_eval(l->logs, &report, action->split);
+  tnrt_logs_eval(l->logs, &report, split);
+  return TNRT_OK;
+}
+
+/* The best needs its number, also where no eval was at this step. */
+static tnrt_status save_as(tnrt_loop *l, const tnrt_action *action) {
+  double value = NAN;
+  if (action->has_best) {
+    bool is_measured = l->measured_at[action->best.split] == l->step;
+    value = tnrt_measured(l->plan, l->measures, action->best);
+    tnrt_status status = is_measured && !isnan(value) ? TNRT_OK : evaluate(l, action->best.split, 0);
+    if (status != TNRT_OK) return status;
+    value = tnrt_measured(l->plan, l->measures, action->best);
+  }
+  l->keep = (tnrt_keep){.last = action->n > 0 ? action->n : 1, .is_max = action->is_max != 0, .value = value};
+  l->keep.has_value = !isnan(value);
+  tnrt_loop_save(l, &l->keep);
   return TNRT_OK;
 }
 
@@ -77,8 +86,8 @@ static tnrt_status evaluate(tnrt_loop *l, const tnrt_action *action) {
 static tnrt_status act(tnrt_loop *l, const tnrt_action *action) {
   tnrt_report report = tnrt_loop_report(l);
   switch (action->kind) {
-    case TNRT_ACTION_EVAL: return evaluate(l, action);
-    case TNRT_ACTION_CHECKPOINT: return save_as(l, action), TNRT_OK;
+    case TNRT_ACTION_EVAL: return evaluate(l, action->split, action->n);
+    case TNRT_ACTION_CHECKPOINT: return save_as(l, action);
     case TNRT_ACTION_LOG: return tnrt_logs_write(l->logs, action, &report), TNRT_OK;
     default: return TNRT_OK;
   }
@@ -99,10 +108,12 @@ tnrt_status tnrt_loop_events(tnrt_loop *l, uint32_t unit) {
   int64_t now = unit == TNRT_EVERY_STEPS ? l->step : l->epoch;
   tnrt_status status = TNRT_OK;
   if (unit == TNRT_EVERY_EPOCHS) end_epoch(l);
-  for (uint32_t i = 0; i < l->plan->n_events && status == TNRT_OK; i++) {
-    const tnrt_action *actions = tnrt_plan_table(l->plan, events[i].actions);
-    if (events[i].unit != unit || now % events[i].every != 0) continue;
-    for (uint32_t k = 0; k < events[i].n_actions && status == TNRT_OK; k++) status = act(l, &actions[k]);
+  for (uint32_t i = 0; i < 2 * l->plan->n_events && status == TNRT_OK; i++) {
+    const tnrt_event *event = &events[i % l->plan->n_events];
+    const tnrt_action *actions = tnrt_plan_table(l->plan, event->actions);
+    if (event->unit != unit || now % event->every != 0) continue;
+    for (uint32_t k = 0; k < event->n_actions && status == TNRT_OK; k++)
+      if ((actions[k].kind == TNRT_ACTION_EVAL) == (i < l->plan->n_events)) status = act(l, &actions[k]);
   }
   return status;
 }

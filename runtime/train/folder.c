@@ -78,7 +78,11 @@ tnrt_status tnrt_folder_list(tnrt_message *message, const tnrt_alloc *alloc, con
   *out_rows = NULL;
   DIR *entries = opendir(folder);
   if (!entries)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "cannot open the checkpoints in '%.300s': %s", folder, strerror(errno));
+    return errno == ENOENT
+               ? tnrt_fail(message, TNRT_BAD_INPUT, "there is no folder '%.300s' of checkpoints: the verb train makes "
+                           "it, --checkpoint-dir names another", folder)
+               : tnrt_fail(message, TNRT_BAD_INPUT, "cannot open the checkpoints in '%.300s': %s", folder,
+                           strerror(errno));
   tnrt_row *rows = alloc->get(alloc->user, capacity * sizeof *rows, 16);
   for (struct dirent *entry; rows && has_room && (entry = readdir(entries));) {
     char path[TNRT_PATH_BYTES];

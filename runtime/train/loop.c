@@ -95,6 +95,8 @@ static tnrt_status train(tnrt_loop *l) {
   bool stop = false;
   int64_t first = l->step;
   tnrt_status status = TNRT_OK;
+  if (l->command->resume && is_over(l))
+    tnrt_logs_note(l->logs, "nothing is left to do: --epochs or --steps asks for more than the file");
   while (status == TNRT_OK && !stop && !is_over(l) && !is_asked_to_stop(l)) status = make_step(l, &stop);
   if (status != TNRT_OK) return status;
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
@@ -104,6 +106,8 @@ static tnrt_status train(tnrt_loop *l) {
   tnrt_status saved = tnrt_store_wait(l->store, l->message);
   if (saved == TNRT_OK && l->step > first && !tnrt_store_has(l->store, l->step))
     saved = tnrt_fail(l->message, TNRT_IO, "the weights of step %lld are not saved", (long long)l->step);
+  if (saved == TNRT_OK && l->step > first && !l->command->logs.is_quiet)
+    tnrt_logs_note(l->logs, "the weights of step %lld are in '%s'", (long long)l->step, l->folder);
   return status == TNRT_OK ? saved : status;
 }
 

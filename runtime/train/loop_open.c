@@ -4,6 +4,7 @@
 
 #include "runtime/train/loop_parts.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/safetensors.h"
 
 /* ---- numbers ---- */
 
@@ -105,6 +106,16 @@ static tnrt_status open_resumed(tnrt_loop *l, tnrt_reading **out) {
   return status == TNRT_OK ? tnrt_reading_open(out, l->message, l->alloc, path) : status;
 }
 
+/* What may differ from the training that goes on, and should be known. */
+static void tell_differences(tnrt_loop *l, const tnrt_reading *reading) {
+  char text[TNRT_DIGEST_TEXT], parts[400];
+  const char *digest = tnrt_reading_text(reading, "digest");
+  tnrt_digest_text(text, l->plan->digest);
+  if (digest && strcmp(digest, text) != 0)
+    tnrt_logs_note(l->logs, "another optimizer goes on than that of the checkpoint, whose moments are left");
+  if (!tnrt_state_is_parted_so(&l->samples, reading, parts, sizeof parts)) tnrt_logs_note(l->logs, "%s", parts);
+}
+
 static tnrt_status resume(tnrt_loop *l, const tnrt_reading *reading) {
   tnrt_state_bind(&l->state);
   tnrt_status status =
@@ -119,6 +130,7 @@ static tnrt_status resume(tnrt_loop *l, const tnrt_reading *reading) {
     return tnrt_fail(l->message, TNRT_BAD_INPUT, "the checkpoint is at sample %lld of an epoch, the training split has "
                      "%lld samples: is this the same data?", (long long)l->cursor, (long long)l->n_samples);
   tnrt_logs_note(l->logs, "resumed at step %lld", (long long)l->step);
+  tell_differences(l, reading);
   return TNRT_OK;
 }
 
@@ -137,6 +149,9 @@ static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
 static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
   uint64_t seed = l->command->has_seed ? l->command->seed : l->plan->seed;
   if (reading) seed = (uint64_t)tnrt_reading_integer(reading, "seed", (int64_t)seed);
+  if (reading && l->command->has_seed && l->command->seed != seed)
+    return tnrt_fail(l->message, TNRT_BAD_INPUT, "--seed %llu: what is resumed goes on with its own seed, %llu",
+                     (unsigned long long)l->command->seed, (unsigned long long)seed);
   tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, l->world,
                                          TNRT_USE_TRAIN, seed, l->plan->batch, l->command->threads);
   if (status == TNRT_OK) status = tnrt_session_fit(&l->session, &l->samples);
@@ -156,6 +171,10 @@ static tnrt_status open_store(tnrt_loop *l) {
   tnrt_loop_pack(l);
   if (!tnrt_loop_writes(l)) return TNRT_OK;
   tnrt_status status = tnrt_store_open(&l->store, l->message, l->alloc, l->folder, &l->state.contents);
+  int64_t earlier = status == TNRT_OK ? tnrt_store_newest(l->store) : -1;
+  if (earlier >= 0 && !l->command->resume)
+    tnrt_logs_note(l->logs, "'%s' has an earlier training, at step %lld, which this one replaces (--resume goes on "
+                   "with it, --checkpoint-dir keeps it)", l->folder, (long long)earlier);
   if (status == TNRT_OK && action && action->is_async)
     status = tnrt_store_set_async(l->store, l->message, &l->state.contents);
   /* What a rollback goes back to before the first checkpoint. */

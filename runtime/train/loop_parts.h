@@ -19,7 +19,7 @@ tnrt_status tnrt_loop_broadcast(tnrt_loop *loop, bool weights_only);
 /* events.c */
 void tnrt_loop_save(tnrt_loop *loop, const tnrt_keep *keep); /* a failure is told, and training goes on */
 tnrt_report tnrt_loop_report(const tnrt_loop *loop);
-/* Events of this unit that are due now, in their order. */
+/* Events of this unit that are due now, in their order, but what is measured first. */
 tnrt_status tnrt_loop_events(tnrt_loop *loop, uint32_t unit);
 tnrt_status tnrt_loop_measure(tnrt_loop *loop, uint32_t split, int64_t n_batches);
 /* Whether a `stop when` holds. */

@@ -19,18 +19,21 @@ static const verb verbs[] = {
     {"eval", "measures the loss and the metrics of a checkpoint"},
     {"run", "predicts with a checkpoint"},
     {"export", "writes a checkpoint's weights for other programs"},
-    {"plot", "draws the curves of a log: EXE plot LOG"},
+    {"plot", "draws the curves of a log, as --log-json and --log-csv write it"},
     {"info", "prints what is trained, and on what"},
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 enum { EXIT_STOPPED = 75 };
 
-static void print_help(const char *program) {
+/* one: a verb, or NULL for all of them. */
+static void print_help(const char *program, const char *one) {
   const tnrt_training *plan = tnrt_main_training.plan;
-  printf("%s: the training of '%s', compiled by %s\n\nusage: %s VERB [OPTION]...\n", program,
-         tnrt_plan_text(plan, plan->name), tnrt_plan_text(plan, plan->producer), program);
+  printf("%s: the training of '%s', compiled by %s\n\nusage: %s %s%s\n", program,
+         tnrt_plan_text(plan, plan->name), tnrt_plan_text(plan, plan->producer), program, one ? one : "VERB",
+         one && strcmp(one, "plot") == 0 ? " LOG [OPTION]..." : " [OPTION]...");
   for (int i = 0; i < N_VERBS; i++) {
+    if (one && strcmp(one, verbs[i].name) != 0) continue;
     printf("\n  %s  %s\n", verbs[i].name, verbs[i].doc);
     tnrt_command_describe(verbs[i].name);
   }
@@ -48,6 +51,7 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
     status = is_eval  ? tnrt_verb_eval_training(&trained)
              : is_run ? tnrt_verb_run_training(&trained)
                       : tnrt_verb_export_training(&trained);
+  if (status == TNRT_OK && trained.warning[0]) fprintf(stderr, "%s: %s\n", command->program, trained.warning);
   tnrt_trained_close(&trained);
   return status;
 }
@@ -92,7 +96,7 @@ int main(int argc, char **argv) {
   tnrt_world world = {.size = 1};
   bool stopped = false;
   tnrt_status status = tnrt_command_parse(&message, argc, argv, &command);
-  if (status == TNRT_OK && command.help) print_help(command.program);
+  if (status == TNRT_OK && command.help) print_help(command.program, command.verb);
   else if (status == TNRT_OK) status = run_verb(&command, &message, &world, &stopped);
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");

@@ -67,13 +67,13 @@ size_t tnrt_progress_text(const tnrt_progress *p, const tnrt_report *r, int64_t 
   of[0] = 0;
   if (end) snprintf(of, sizeof of, "/%lld", (long long)end);
   used += (size_t)snprintf(out + used, capacity - used, "step %lld%s, loss %.4g", (long long)r->step, of, r->loss);
-  if (used < capacity) used += put_measures(p, r, out + used, capacity - used);
   put_rate(text, sizeof text, p->rate);
   if (p->rate > 0 && used < capacity) used += (size_t)snprintf(out + used, capacity - used, ", %s", text);
   if (end > r->step && done > 0 && used < capacity) {
     put_time(text, sizeof text, seconds / (double)done * (double)(end - r->step));
     used += (size_t)snprintf(out + used, capacity - used, ", %s left", text);
   }
+  if (used < capacity) used += put_measures(p, r, out + used, capacity - used); /* what a narrow terminal cuts off */
   return used < capacity ? used : capacity - 1;
 }
 

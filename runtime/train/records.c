@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
@@ -133,6 +134,13 @@ static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const 
 
 static bool is_text(uint32_t kind) { return kind == TNRT_SOURCE_TABLE || kind == TNRT_SOURCE_JSONL; }
 
+/* A name of the model's file is one in the folder that the program runs in. */
+static tnrt_status not_there(const tnrt_records *r, uint32_t split, const char *path) {
+  const char *option = split == TNRT_SPLIT_TRAIN ? "data" : tnrt_split_name(split);
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "there is no %.300s, which the data '%.100s' are read from (--%s FILE "
+                   "reads another)", path, tnrt_plan_text(r->plan, r->plan->source.name), option);
+}
+
 /* Files that belong together: the pair of npy and of idx. */
 static tnrt_status read_split(tnrt_records *r, const tnrt_data_paths *paths, uint32_t split) {
   const char *list[2] = {NULL, NULL};
@@ -145,6 +153,7 @@ static tnrt_status read_split(tnrt_records *r, const tnrt_data_paths *paths, uin
   for (uint32_t i = 0; i < n && status == TNRT_OK; i += step) {
     for (uint32_t k = 0; k < step; k++) list[k] = path_of(r, paths, split, i + k);
     status = read_file(r, split, list, step);
+    if (status == TNRT_BAD_INPUT && access(list[0], F_OK) != 0) status = not_there(r, split, list[0]);
   }
   return status;
 }
@@ -222,11 +231,42 @@ static void take_unneeded(const tnrt_records *r, const tnrt_field *field, uint8_
   }
 }
 
-static tnrt_status bind_rest(const tnrt_records *r, const tnrt_field *field, tnrt_binding *binding,
+/* Tables whose columns are called by more than their place. */
+static bool has_names(const tnrt_records *r) {
+  const tnrt_source *source = &r->plan->source;
+  return r->tables && (source->has_header || source->n_columns || source->kind == TNRT_SOURCE_JSONL);
+}
+
+/* The columns that it took in the training, wherever they stand now. */
+static tnrt_status bind_kept(const tnrt_records *r, const tnrt_chain *chain, tnrt_binding *binding) {
+  for (uint32_t i = 0; i < chain->columns.n; i++) {
+    uint32_t column = find_column(r, tnrt_dictionary_text(&chain->columns, i));
+    if (column == r->n_columns || binding->n == r->n_columns)
+      return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.100s', which field '%.100s' took "
+                       "in the training", file_name(r), tnrt_dictionary_text(&chain->columns, i),
+                       tnrt_plan_text(r->plan, chain->field->name));
+    binding->columns[binding->n++] = column;
+  }
+  return TNRT_OK;
+}
+
+/* Keeps their names; not of a table that has one name twice, where the place decides. */
+static tnrt_status keep_names(const tnrt_records *r, const tnrt_binding *binding, tnrt_dictionary *columns) {
+  for (uint32_t i = 0; i < binding->n; i++) {
+    const char *name = r->names[binding->columns[i]];
+    if (tnrt_dictionary_add(columns, name, strlen(name)) < 0) return no_memory(r);
+  }
+  if (columns->n != binding->n) tnrt_dictionary_free(columns);
+  return TNRT_OK;
+}
+
+static tnrt_status bind_rest(const tnrt_records *r, const tnrt_field *field, tnrt_chain *chain, tnrt_binding *binding,
                              const uint8_t *is_taken) {
+  if (chain->columns.n) return bind_kept(r, chain, binding);
   for (uint32_t c = 0; c < r->n_columns; c++)
     if (!is_taken[c]) binding->columns[binding->n++] = c;
-  if (field->n_links || binding->n == field->count || (binding->n == 1 && !r->tables)) return TNRT_OK;
+  if (field->n_links || binding->n == field->count || (binding->n == 1 && !r->tables))
+    return has_names(r) ? keep_names(r, binding, &chain->columns) : TNRT_OK;
   return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: field '%.100s' has %lld elements, the file has %u columns "
                    "for it", file_name(r), tnrt_plan_text(r->plan, field->name), (long long)field->count,
                    binding->n);
@@ -238,8 +278,8 @@ static bool takes_rest(const tnrt_records *r, const tnrt_field *field) {
   return !field->n_columns && !(link && (link->kind == TNRT_LINK_WINDOW || link->kind == TNRT_LINK_LENGTH));
 }
 
-static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnrt_binding *bindings,
-                            uint8_t *is_taken) {
+static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnrt_chain *chains,
+                            tnrt_binding *bindings, uint8_t *is_taken) {
   const tnrt_field *fields = tnrt_plan_fields(r->plan);
   tnrt_status status = TNRT_OK;
   if (r->plan->source.target) {
@@ -255,15 +295,16 @@ static tnrt_status bind_all(const tnrt_records *r, const uint8_t *is_needed, tnr
   }
   for (uint32_t i = 0; i < r->plan->n_fields && status == TNRT_OK; i++)
     if (takes_rest(r, &fields[i]) && (!is_needed || is_needed[i]))
-      status = bind_rest(r, &fields[i], &bindings[i], is_taken);
+      status = bind_rest(r, &fields[i], &chains[i], &bindings[i], is_taken);
   return status;
 }
 
-tnrt_status tnrt_records_bind(const tnrt_records *r, const uint8_t *is_needed, tnrt_binding *bindings) {
+tnrt_status tnrt_records_bind(const tnrt_records *r, const uint8_t *is_needed, tnrt_chain *chains,
+                              tnrt_binding *bindings) {
   uint8_t *is_taken = tnrt_take(r->alloc, r->n_columns, 1);
   memset(bindings, 0, r->plan->n_fields * sizeof *bindings);
   if (!is_taken) return no_memory(r);
-  tnrt_status status = bind_all(r, is_needed, bindings, is_taken);
+  tnrt_status status = bind_all(r, is_needed, chains, bindings, is_taken);
   r->alloc->give(r->alloc->user, is_taken);
   return status;
 }

@@ -58,8 +58,10 @@ void tnrt_records_close(tnrt_records *records);
 int64_t tnrt_records_count(const tnrt_records *records);
 
 /* Finds each field's columns; those that is_needed leaves out (NULL: none) get none and may be missing in the files.
- * bindings: n_fields, given back by tnrt_bindings_free. Fields of windows and of lengths take no columns. */
-tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_binding *bindings);
+ * bindings: n_fields, given back by tnrt_bindings_free. Fields of windows and of lengths take no columns. Fields that
+ * take the columns which are left keep their names in chains, and take those of the same names where there are some. */
+tnrt_status tnrt_records_bind(const tnrt_records *records, const uint8_t *is_needed, tnrt_chain *chains,
+                              tnrt_binding *bindings);
 void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_t n);
 
 /* What stands in a record for a field: texts, or numbers where the chain takes those or there are arrays. Texts lie in

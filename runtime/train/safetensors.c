@@ -73,8 +73,8 @@ tnrt_status tnrt_safetensors_header_bytes(tnrt_message *message, const uint8_t p
   for (int i = 0; i < TNRT_SAFETENSORS_PREFIX; i++) bytes |= (uint64_t)prefix[i] << (8 * i);
   if (file_bytes < TNRT_SAFETENSORS_PREFIX || bytes > file_bytes - TNRT_SAFETENSORS_PREFIX ||
       bytes > TNRT_SAFETENSORS_MAX_HEADER)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "a header of %llu bytes in a file of %llu", (unsigned long long)bytes,
-                     (unsigned long long)file_bytes);
+    return tnrt_fail(message, TNRT_BAD_INPUT, "it is no safetensors file: a header of %llu bytes in a file of %llu",
+                     (unsigned long long)bytes, (unsigned long long)file_bytes);
   *out = bytes;
   return TNRT_OK;
 }

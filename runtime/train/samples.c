@@ -2,6 +2,7 @@
 #include "runtime/train/samples.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/core/dtype.h"
@@ -343,7 +344,7 @@ static tnrt_status try_made(tnrt_samples *s) {
 tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, bool is_fitted) {
   int64_t n[TNRT_N_SPLITS];
   tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, paths, false);
-  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, NULL, s->bindings);
+  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, NULL, s->chains, s->bindings);
   if (status == TNRT_OK) status = find_records(s, n);
   if (status == TNRT_OK) status = part(s, paths, n);
   if (status == TNRT_OK) status = check_splits(s, paths);
@@ -357,7 +358,7 @@ tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, boo
 tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8_t *is_needed) {
   tnrt_data_paths paths = {.paths = {path}};
   tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, &paths, true);
-  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->bindings);
+  if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->chains, s->bindings);
   if (status != TNRT_OK) return status;
   int64_t n = tnrt_records_count(&s->records);
   s->rows = tnrt_take(s->alloc, (size_t)n, sizeof *s->rows);
@@ -404,6 +405,15 @@ tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, 
   for (int64_t k = 0; k < f->count; k++) variance[k] /= (double)n;
   if (order) s->alloc->give(s->alloc->user, order);
   return status;
+}
+
+void tnrt_samples_parts(const tnrt_samples *s, char *out, size_t bytes) {
+  size_t used = 0;
+  for (uint32_t split = 0; split < TNRT_N_SPLITS && used < bytes; split++)
+    used += (size_t)snprintf(out + used, bytes - used, "%s%s %lld", split ? ", " : "", tnrt_split_name(split),
+                             (long long)tnrt_samples_count(s, split));
+  if (s->plan->source.is_shuffled && used < bytes)
+    snprintf(out + used, bytes - used, ", shuffle %llu", (unsigned long long)s->plan->source.shuffle);
 }
 
 void tnrt_samples_place(const tnrt_samples *s, int64_t position, char *out, size_t bytes) {

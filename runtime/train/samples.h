@@ -47,6 +47,9 @@ static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t s
   return samples->first[split + 1] - samples->first[split];
 }
 
+/* How the records are parted, "train 105, valid 22, test 23, shuffle 7": the same for the same file and shares. */
+void tnrt_samples_parts(const tnrt_samples *samples, char *out, size_t bytes);
+
 /* A field of the samples at n positions of rows (NULL: consecutive ones from `first`) into to. draw: for augmented
  * fields; NULL: as they are measured. TNRT_BAD_INPUT: one cannot be made, with its place. */
 tnrt_status tnrt_samples_gather(tnrt_samples *samples, uint32_t field, const tnrt_draw *draw, const int64_t *positions,

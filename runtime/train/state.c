@@ -89,17 +89,29 @@ static bool add_fitted(tnrt_state *st, bool has_numbers) {
     }
     snprintf(name, sizeof name, TNRT_LABELS_KEY "%s", tnrt_plan_text(plan, chain->field->name));
     if (ok && chain->labels.n) ok = add_text(st, name, &chain->labels);
+    snprintf(name, sizeof name, TNRT_COLUMNS_KEY "%s", tnrt_plan_text(plan, chain->field->name));
+    if (ok && chain->columns.n) ok = add_text(st, name, &chain->columns);
   }
   return ok;
+}
+
+/* Of samples that are all there: those of a training. */
+static bool add_parts(tnrt_state *st) {
+  char text[160];
+  if (!st->samples->rows) return true;
+  tnrt_samples_parts(st->samples, text, sizeof text);
+  const char *kept = keep_name(st, text);
+  st->texts[st->contents.n_texts++] = (tnrt_saved_text){TNRT_PARTS_KEY, kept};
+  return kept != NULL;
 }
 
 tnrt_status tnrt_state_open(tnrt_state *st, tnrt_session *session, tnrt_samples *samples, double *numbers,
                             int64_t n_numbers) {
   const tnrt_training *plan = session->plan;
-  size_t links = 1;
+  size_t links = 2;
   *st = (tnrt_state){.session = session, .samples = samples, .alloc = session->alloc, .message = session->message,
                      .contents = {.plan = plan, .seed = session->seed}};
-  for (uint32_t i = 0; i < plan->n_fields; i++) links += session->fields[i].n_links + 1;
+  for (uint32_t i = 0; i < plan->n_fields; i++) links += session->fields[i].n_links + 2;
   size_t tensors = plan->n_weights + (size_t)session->n_trained * plan->n_states + links;
   st->contents.tensors = tnrt_take(st->alloc, tensors, sizeof *st->contents.tensors);
   st->contents.texts = st->texts = tnrt_take(st->alloc, links, sizeof *st->texts);
@@ -107,7 +119,7 @@ tnrt_status tnrt_state_open(tnrt_state *st, tnrt_session *session, tnrt_samples 
   st->extents = tnrt_take(st->alloc, links, sizeof *st->extents);
   bool ok = st->contents.tensors && st->texts && st->names && st->extents && add_weights(st);
   if (ok && numbers) ok = add_states(st) && add_numbers(st, "optimizer.loop", numbers, n_numbers);
-  if (ok) ok = add_fitted(st, numbers != NULL);
+  if (ok) ok = add_fitted(st, numbers != NULL) && add_parts(st);
   return ok ? TNRT_OK : tnrt_fail(st->message, TNRT_NO_MEMORY, "no memory for a checkpoint");
 }
 
@@ -156,6 +168,16 @@ static tnrt_status restore_link(tnrt_samples *s, const tnrt_reading *reading, ui
   return tnrt_chain_restored(&s->chains[f], s->message, k);
 }
 
+bool tnrt_state_is_parted_so(const tnrt_samples *s, const tnrt_reading *reading, char *out, size_t bytes) {
+  const char *then = tnrt_reading_text(reading, TNRT_PARTS_KEY);
+  char now[160];
+  tnrt_samples_parts(s, now, sizeof now);
+  if (!then || strcmp(then, now) == 0) return true;
+  snprintf(out, bytes, "the data are parted otherwise than in the training: %s; then %s: what is measured may have "
+           "been trained on", now, then);
+  return false;
+}
+
 tnrt_status tnrt_state_restore_samples(tnrt_samples *s, const tnrt_reading *reading) {
   char name[1024];
   tnrt_status status = TNRT_OK;
@@ -165,6 +187,9 @@ tnrt_status tnrt_state_restore_samples(tnrt_samples *s, const tnrt_reading *read
       if (tnrt_chain_fits(chain, k)) status = restore_link(s, reading, f, k);
     snprintf(name, sizeof name, TNRT_LABELS_KEY "%s", tnrt_plan_text(s->plan, chain->field->name));
     if (status == TNRT_OK && chain->field->n_classes) status = restore_words(s, reading, name, &chain->labels);
+    snprintf(name, sizeof name, TNRT_COLUMNS_KEY "%s", tnrt_plan_text(s->plan, chain->field->name));
+    if (status == TNRT_OK && tnrt_reading_text(reading, name))
+      status = restore_words(s, reading, name, &chain->columns);
     if (status == TNRT_OK && chain->labels.n != chain->field->n_classes)
       status = tnrt_fail(s->message, TNRT_BAD_INPUT, "the checkpoint has %u classes of '%.100s', the program %u",
                          chain->labels.n, tnrt_plan_text(s->plan, chain->field->name), chain->field->n_classes);

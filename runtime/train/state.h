@@ -30,7 +30,14 @@ void tnrt_state_bind(tnrt_state *state);
 /* Restores the chains of unfitted samples from a checkpoint. TNRT_BAD_INPUT: it lacks something. */
 tnrt_status tnrt_state_restore_samples(tnrt_samples *samples, const tnrt_reading *reading);
 
+/* Whether loaded samples are parted as those of the checkpoint's training were; else a sentence that warns. */
+bool tnrt_state_is_parted_so(const tnrt_samples *samples, const tnrt_reading *reading, char *out, size_t bytes);
+
 /* Label tables as entries of a checkpoint, of fitted samples: "labels.FIELD". */
 #define TNRT_LABELS_KEY "labels."
+/* The columns that a field took which takes those that are left: "columns.FIELD". */
+#define TNRT_COLUMNS_KEY "columns."
+/* How many records each split has (tnrt_samples_parts). */
+#define TNRT_PARTS_KEY "parts"
 
 #endif

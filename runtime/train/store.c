@@ -431,6 +431,8 @@ tnrt_status tnrt_store_wait(tnrt_store *s, tnrt_message *message) {
   return status;
 }
 
+int64_t tnrt_store_newest(const tnrt_store *s) { return s->n_rows ? s->rows[0].step : -1; }
+
 bool tnrt_store_has(tnrt_store *s, int64_t step) {
   tnrt_store_thread *w = s->writer;
   if (w) lock_idle(w);

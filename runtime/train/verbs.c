@@ -59,16 +59,37 @@ static void print_row(const tnrt_training *plan, uint32_t split, const double *v
   printf("\n");
 }
 
+/* The names of n classes, where only one field has so many; NULL: they are numbers. */
+static const tnrt_dictionary *names_of(const tnrt_trained *t, uint32_t n) {
+  const tnrt_dictionary *found = NULL;
+  for (uint32_t i = 0; i < t->plan->n_fields; i++) {
+    const tnrt_dictionary *labels = &t->samples.chains[i].labels;
+    if (t->samples.plan_fields[i].n_classes != n || labels->n != n) continue;
+    if (found) return NULL;
+    found = labels;
+  }
+  return found;
+}
+
 /* Labels down, answers across. */
 static void print_matrices(const tnrt_trained *t) {
   for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
     const tnrt_metric *metric = &tnrt_plan_metrics(t->plan)[i];
     uint32_t n = (uint32_t)(sqrt(metric->count) + 0.5);
     if (metric->kind != TNRT_METRIC_CONFUSION) continue;
+    const tnrt_dictionary *names = names_of(t, n);
     printf("  %s (labels down, answers across)\n", tnrt_measure_name(t->plan, i + 1));
     for (uint32_t k = 0; k < metric->count; k++)
-      printf("%8.0f%s", t->session.tally.sums[i][k], (k + 1) % n ? "" : "\n");
+      printf("%8.0f%s%s%s", t->session.tally.sums[i][k], (k + 1) % n || !names ? "" : "  ",
+             (k + 1) % n || !names ? "" : tnrt_dictionary_text(names, k / n), (k + 1) % n ? "" : "\n");
   }
+}
+
+/* Of the model's own data alone: others have other numbers of records. */
+static void warn_of_parts(tnrt_trained *t) {
+  for (uint32_t s = 0; s < TNRT_N_SPLITS; s++)
+    if (t->command->data.paths[s]) return;
+  tnrt_state_is_parted_so(&t->samples, t->reading, t->warning, sizeof t->warning);
 }
 
 tnrt_status tnrt_verb_eval_training(tnrt_trained *t) {
@@ -76,6 +97,7 @@ tnrt_status tnrt_verb_eval_training(tnrt_trained *t) {
   if (!values) return tnrt_fail(t->message, TNRT_NO_MEMORY, "no memory for the measures");
   tnrt_status status = tnrt_samples_load(&t->samples, &t->command->data, true);
   if (status == TNRT_OK) status = tnrt_session_measure(&t->session, &t->samples);
+  if (status == TNRT_OK) warn_of_parts(t);
   bool is_first = true;
   for (uint32_t s = 0; s < TNRT_N_SPLITS && status == TNRT_OK; s++) {
     bool is_asked = !t->command->split || strcmp(t->command->split, tnrt_split_name(s)) == 0;
@@ -122,6 +144,21 @@ static void info_json(const tnrt_training *p, const char *folder) {
          trained_elements(p), p->batch, p->micro, p->steps, p->epochs, p->seed, folder);
 }
 
+/* The checkpoint that eval, run and export would take. */
+static void info_checkpoint(const tnrt_training *p, const tnrt_command *command) {
+  tnrt_message message;
+  tnrt_reading *reading;
+  if (tnrt_checkpoint_open(&message, &tnrt_alloc_libc, p, command, &reading) != TNRT_OK) {
+    printf("\nno checkpoint: %s\n", message.text);
+    return;
+  }
+  const char *parts = tnrt_reading_text(reading, TNRT_PARTS_KEY);
+  printf("\ncheckpoint %s: step %" PRId64 ", epoch %" PRId64 ", seed %" PRId64 "%s%s\n", tnrt_reading_path(reading),
+         tnrt_reading_integer(reading, "step", 0), tnrt_reading_integer(reading, "epoch", 0),
+         tnrt_reading_integer(reading, "seed", 0), parts ? "; records: " : "", parts ? parts : "");
+  tnrt_reading_close(reading);
+}
+
 void tnrt_verb_info_training(const tnrt_training_program *program, const tnrt_command *command) {
   const tnrt_training *p = program->plan;
   const tnrt_field *fields = tnrt_plan_fields(p);
@@ -148,4 +185,5 @@ void tnrt_verb_info_training(const tnrt_training_program *program, const tnrt_co
   printf("\nmeasured: loss");
   for (uint32_t i = 1; i <= p->n_metrics; i++) printf(", %s", tnrt_measure_name(p, i));
   printf("\n");
+  info_checkpoint(p, command);
 }

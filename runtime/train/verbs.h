@@ -15,6 +15,7 @@ typedef struct tnrt_trained {
   tnrt_samples samples;
   tnrt_state state;
   tnrt_reading *reading;
+  char warning[400]; /* what is done all the same; "": nothing */
 } tnrt_trained;
 
 /* Opens the checkpoint that the command means, restores the chains and the weights. After a failure it is closed all

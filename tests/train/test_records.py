@@ -313,7 +313,7 @@ class Progress(FolderTest):
         bars = [b for b in text.split("\r") if "samples/s" in b and "left" in b]
         self.assertGreater(len(bars), 2)
         self.assertRegex(bars[-1], r"\x1b\[32m#+\x1b\[2m\.+\x1b\[0m epoch \d/6, step \d+/60, loss 0\.\d+, "
-                                   r"valid.loss 0\.\d+, valid.acc 0\.\d+, [\d.]+k? samples/s, \d+:\d\d left")
+                                   r"[\d.]+k? samples/s, \d+:\d\d left, valid.loss 0\.\d+, valid.acc 0\.\d+")
         self.assertRegex(text, r"\r\x1b\[Kstep \d+, epoch \d: valid loss 0\.\d+, acc 0\.\d+ \(best\)\r\n$")
         for bar in bars:
             self.assertLess(len(re.sub(r"\x1b\[\d*[mK]", "", bar.split("\n")[0])), 120)
@@ -338,8 +338,8 @@ class Progress(FolderTest):
         p.wait()
         p.stdout.close()
         p.stderr.close()
-        self.assertRegex(line, r"^epoch \d+/110, step \d+/1100, loss 0\.00\d+, valid.loss 0\.\d+, valid.acc 0\.9\d+, "
-                               r"[\d.]+k? samples/s, \d+:\d\d left\n$")
+        self.assertRegex(line, r"^epoch \d+/110, step \d+/1100, loss 0\.00\d+, [\d.]+k? samples/s, "
+                               r"\d+:\d\d left, valid.loss 0\.\d+, valid.acc 0\.9\d+\n$")
         self.assertTrue(9.9 < took < 60, took)
 
 
