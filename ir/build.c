@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ir/eval.h"
+#include "ir/ops/scan.h"
 #include "ir/primitives.h"
 
 tn_build tn_build_at_end(tn_block *block) {
@@ -174,6 +175,29 @@ tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan) {
   if (scan->axes) attrs[2] = tn_attr_ints(b->module, scan->axes, n_lists);
   if (scan->reverse) attrs[3] = tn_attr_ints(b->module, scan->reverse, n_lists);
   return tn_build_begin(b, &tn_op_scan, operands, n, attrs);
+}
+
+tn_value *tn_build_add_sequence(tn_node *scan, tn_value *sequence) {
+  tn_attr *attrs = scan->attrs;
+  const tn_type *type = sequence->type;
+  uint32_t at = (uint32_t)(attrs[TN_SCAN_N_CARRIED].u.i + attrs[TN_SCAN_N_SEQ].u.i), n = scan->n_operands;
+  tn_block *region = scan->regions[0];
+  TN_ASSERT(attrs[TN_SCAN_AXIS].u.list.n <= attrs[TN_SCAN_N_SEQ].u.i); /* the lists go on with zeros */
+  tn_node_add_fixed(scan, sequence);
+  tn_value *slice = region->params.data[n];
+  for (uint32_t i = n; i > at; i--) {
+    tn_node_set_operand(scan, i, scan->operands[i - 1].value);
+    region->params.data[i] = region->params.data[i - 1];
+    region->params.data[i]->def_index = i;
+  }
+  tn_node_set_operand(scan, at, sequence);
+  region->params.data[at] = slice;
+  slice->def_index = at;
+  slice->type = tn_type_tensor(scan->block->func->module->ctx, type->dtype, type->ndim - 1, type->dims + 1);
+  slice->index = NULL;
+  slice->n_index = 0;
+  attrs[TN_SCAN_N_SEQ].u.i++;
+  return slice;
 }
 
 void tn_build_return(tn_build *b, tn_value *const *values, uint32_t n) {

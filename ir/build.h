@@ -123,6 +123,8 @@ typedef struct tn_build_scan {
 /* tn_build_begin with the operands and attributes in place. The region's parameters are the carried values, one slice
  * of each sequence, the fixed values; it yields the next carried values, then the values to stack. */
 tn_node *tn_build_begin_scan(tn_build *b, const tn_build_scan *scan);
+/* One more sequence, along its axis 0, for a scan whose region is being made; its slice, a parameter of the region. */
+tn_value *tn_build_add_sequence(tn_node *scan, tn_value *sequence);
 
 /* The results of a composite's expansion, made at b with node's location, in the module's arena; NULL when reported. An
  * entry may be NULL: a result that the expansion leaves out. */

@@ -22,7 +22,7 @@
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 3u
+#define TNRT_TRAINING 4u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -235,6 +235,7 @@ typedef struct tnrt_training {
   uint32_t n_events, events;
   uint32_t n_on_nan, on_nan;      /* actions */
   uint32_t n_on_lost, on_lost;
+  uint32_t n_on_interrupt, on_interrupt; /* behind the last step of a training that a signal ends */
   uint32_t n_stops, stops;        /* conditions */
   uint32_t n_requires, requires;
   /* The model `predict` as an ONNX file (ModelProto) whose graph lacks the weights' initializers, onnx_bytes of it;

@@ -60,6 +60,25 @@ static void check_inner(const tn_block_check *c, const char *block, const tn_ast
   tn_body_check(&inner, body);
 }
 
+/* Reactions belong to the event that they answer; actions to any. */
+static void check_reactions(const tn_block_check *c, const tn_ast_stmt *on) {
+  static const struct {
+    const char *event, *reactions;
+  } rows[] = {{"nan", "rollback scale_lr skip_batch"}, {"lost_rank", "resume"}, {"interrupt", ""}};
+  for (size_t i = 0; i < on->body->stmts.n; i++) {
+    const tn_ast_stmt *stmt = on->body->stmts.data[i];
+    const char *name = stmt->kind == TN_AST_DO ? tn_head_name(stmt->value) : NULL;
+    if (!name || !tn_block_function_find("reaction", name)) continue;
+    for (size_t k = 0; k < TN_ARRAY_LEN(rows); k++)
+      if (strcmp(rows[k].event, on->name.text) == 0 && !tn_words_have(rows[k].reactions, name)) {
+        tn_error(c->s->ctx, stmt->value->loc, TN_E_LANG_VALUE, "%s() does not answer 'on %s'", name, on->name.text);
+        tn_help(c->s->ctx, *rows[k].reactions ? "it is answered by %s, and by actions"
+                                              : "it is answered by actions: the training ends behind them",
+                rows[k].reactions);
+      }
+  }
+}
+
 static void check_stmt(const tn_block_check *c, const tn_ast_body *body, const tn_ast_stmt *stmt) {
   switch (stmt->kind) {
     case TN_AST_SET: check_setting(c, body, stmt); break;
@@ -77,6 +96,7 @@ static void check_stmt(const tn_block_check *c, const tn_ast_body *body, const t
       if (!tn_words_have(events, stmt->name.text))
         tn_words_unknown(c->s, stmt->name.loc, TN_E_LANG_SETTING, "unknown event", stmt->name.text, events);
       check_inner(c, "on", stmt->body);
+      check_reactions(c, stmt);
       break;
     case TN_AST_PARAMS:
       tn_glob_check(c, stmt->glob.text, stmt->glob.loc);

@@ -1,5 +1,6 @@
 /* Built-ins, group 3: contractions and layers without windows. */
 #include "frontend/lang/builtin.h"
+#include "frontend/lang/steps.h"
 
 static tn_datum *make_dot(tn_call *call) {
   tn_datum *a = tn_call_tensor(call, 0), *b = tn_call_tensor(call, 1), *over = call->args[2];
@@ -62,14 +63,6 @@ static tn_datum *make_positions(tn_call *call) {
   return w ? tn_call_like(call, w->tensor.value, w) : NULL;
 }
 
-/* The state of random operators: a parameter that the step gets. */
-static tn_value *noise_of(tn_sema *s) {
-  const tn_dim *three = tn_dim_const(s->ctx, 3);
-  if (!s->training->noise)
-    s->training->noise = tn_block_add_param(s->func->body, tn_type_tensor(s->ctx, TN_U64, 1, &three), "noise");
-  return s->training->noise;
-}
-
 /* The axis that counts the samples. */
 static uint32_t batch_axis(const tn_sema *s, const tn_datum *x) {
   for (uint32_t i = 0; i < tn_datum_ndim(x); i++)
@@ -83,9 +76,7 @@ static tn_datum *make_dropout(tn_call *call) {
   double p = tn_call_float(call, 1);
   if (x && !(p >= 0 && p < 1)) return tn_call_error(call, TN_E_ATTR, "p is from 0 to below 1"), NULL;
   if (!x || !s->training || p == 0) return x; /* a model that runs does not drop */
-  if (s->scan_depth)
-    return tn_call_error(call, TN_E_LANG_NOT_YET, "training dropout inside a scan is not there yet"), NULL;
-  tn_value *operands[] = {x->tensor.value, noise_of(s)};
+  tn_value *operands[] = {x->tensor.value, tn_training_noise(s)};
   tn_named_attr attrs[] = {{"p", tn_attr_float(p)}, {"stream", tn_attr_int(s->training->n_streams++)},
                            {"axis", tn_attr_int(batch_axis(s, x))}};
   return tn_call_like(call, tn_call_op(call, "dropout", operands, 2, attrs, 3), x);

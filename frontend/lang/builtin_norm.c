@@ -1,5 +1,6 @@
 /* Built-ins, group 4: normalisation and probabilities. */
 #include "frontend/lang/builtin.h"
+#include "frontend/lang/steps.h"
 
 static tn_datum *channel_weight(tn_call *call, const char *name, const tn_datum *x, uint32_t axis, double value,
                                 bool is_buffer) {
@@ -22,17 +23,21 @@ static tn_datum *make_layernorm(tn_call *call) {
   return tn_call_like(call, tn_call_op(call, call->builtin->op, operands, !affine ? 1 : rms ? 2 : 3, attrs, 2), x);
 }
 
-/* Normalised by the batch; the running statistics after it are results of the step. */
+/* Normalised by the batch, whose statistics move the running ones. */
 static tn_datum *train_batchnorm(tn_call *call, const tn_datum *x, tn_value *const *operands) {
-  tn_named_attr attrs[] = {{"epsilon", tn_attr_float(tn_call_float(call, 1))},
-                           {"momentum", tn_attr_float(tn_call_float(call, 2))}};
+  double momentum = tn_call_float(call, 2);
+  tn_named_attr attrs[] = {{"epsilon", tn_attr_float(tn_call_float(call, 1))}, {"momentum", tn_attr_float(momentum)}};
   tn_sema *s = call->s;
-  if (s->scan_depth)
-    return tn_call_error(call, TN_E_LANG_NOT_YET, "training batchnorm inside a scan is not there yet"), NULL;
-  tn_node *node = tn_call_node(call, "batch_norm_training", operands, 5, attrs, 2);
+  tn_value *own[5] = {operands[0], operands[1], operands[2]};
+  bool is_inside = s->scan != NULL; /* of a scan: what a step adds is taken out of it */
+  for (uint32_t i = 3; i < 5; i++)
+    own[i] = is_inside ? tn_build_fill_like(call->b, operands[i], 0) : tn_training_running(s, operands[i]);
+  tn_node *node = tn_call_node(call, "batch_norm_training", own, 5, attrs, 2);
   for (uint32_t i = 0; node && i < 2; i++) {
-    tn_running row = {tn_value_const(operands[3 + i]), node->results[1 + i]};
-    TN_VEC_PUSH(s->arena, &s->training->running, row);
+    tn_const *weight = tn_value_const(operands[3 + i]);
+    tn_running row = {weight, node->results[1 + i]};
+    if (is_inside) tn_training_move(s, weight, row.next, 1 - momentum);
+    else TN_VEC_PUSH(s->arena, &s->training->running, row);
   }
   return node ? tn_call_like(call, node->results[0], x) : NULL;
 }

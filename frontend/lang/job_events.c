@@ -76,7 +76,7 @@ static bool put_reaction(const tn_job *job, tn_tables *plan, const tn_ast_stmt *
   if (strcmp(stmt->name.text, "nan") == 0) return put_actions(job, plan, stmt->body, &head->on_nan, &head->n_on_nan);
   if (strcmp(stmt->name.text, "lost_rank") == 0)
     return put_actions(job, plan, stmt->body, &head->on_lost, &head->n_on_lost);
-  return tn_job_not_yet(job, stmt->name.loc, "'on %s'", stmt->name.text);
+  return put_actions(job, plan, stmt->body, &head->on_interrupt, &head->n_on_interrupt);
 }
 
 static bool put_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, conditions *out) {

@@ -134,7 +134,7 @@ bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head) {
 
 /* The next value of a running statistic. */
 static tn_value *next_of(const tn_job *job, const tn_job_weight *weight) {
-  for (size_t i = job->mode.running.n; i-- > 0;) /* of an instance that is applied twice the last */
+  for (size_t i = job->mode.running.n; i-- > 0;) /* of an instance that is applied twice the last, behind the first */
     if (job->mode.running.data[i].weight == weight->weight->constant) return job->mode.running.data[i].next;
   return NULL;
 }

@@ -3,25 +3,8 @@
  * body are those of one step. */
 #include <string.h>
 
-#include "frontend/lang/sema.h"
+#include "frontend/lang/steps.h"
 #include "ir/primitives.h"
-
-typedef struct yielded {
-  const char *name;
-  tn_loc loc;
-  tn_datum *value; /* of one step */
-} yielded;
-
-typedef struct tn_scan {
-  tn_frame *f;
-  const tn_ast_stmt *stmt;
-  tn_datum *x, **carried;
-  uint32_t axis; /* of x */
-  TN_VEC(yielded) yields;
-  TN_VEC(tn_name_binding *) captured; /* names of outside that the body uses and that hold tensors */
-  TN_VEC(tn_value *) fixed;           /* their values; constants are made again inside */
-  tn_map inside;                      /* tn_value of outside -> the region's parameter */
-} tn_scan;
 
 /* --- What the body uses from outside --- */
 
@@ -190,14 +173,16 @@ static bool declare_step(tn_scan *scan, const tn_block *region) {
 static bool end_step(tn_scan *scan) {
   tn_sema *s = scan->f->sema;
   size_t n = scan->stmt->carries.n;
-  tn_value **values = TN_NEW_N(s->arena, tn_value *, n + scan->yields.n);
+  size_t n_yields = scan->yields.n;
+  tn_value **values = TN_NEW_N(s->arena, tn_value *, n + n_yields + scan->moved.n);
   for (size_t i = 0; i < n; i++) {
     const tn_datum *d = tn_frame_find(scan->f, scan->stmt->carries.data[i].name.text)->value;
     if (d->kind != TN_DATUM_TENSOR) return false;
     values[i] = d->tensor.value;
   }
-  for (size_t i = 0; i < scan->yields.n; i++) values[n + i] = scan->yields.data[i].value->tensor.value;
-  tn_build_return(&s->build, values, (uint32_t)(n + scan->yields.n));
+  for (size_t i = 0; i < n_yields; i++) values[n + i] = scan->yields.data[i].value->tensor.value;
+  for (size_t i = 0; i < scan->moved.n; i++) values[n + n_yields + i] = scan->moved.data[i].value;
+  tn_build_return(&s->build, values, (uint32_t)(n + n_yields + scan->moved.n));
   return true;
 }
 
@@ -206,7 +191,8 @@ static bool run_step(tn_scan *scan, tn_node *node) {
   tn_sema *s = f->sema;
   tn_datum *none = NULL;
   tn_build outside = s->build;
-  tn_scan *outer = s->scan;
+  scan->outer = s->scan;
+  scan->node = node;
   s->scan = scan;
   s->loop_depth++;
   s->scan_depth++;
@@ -217,14 +203,14 @@ static bool run_step(tn_scan *scan, tn_node *node) {
   ok = ok && end_step(scan);
   tn_frame_pop(f);
   s->build = outside;
-  s->scan = outer;
+  s->scan = scan->outer;
   s->loop_depth--;
   s->scan_depth--;
   return ok && tn_build_end(node);
 }
 
 /* What was yielded in all steps, with the scanned dim where x has it. */
-static tn_datum *stacked(const tn_scan *scan, const yielded *y, tn_value *all) {
+static tn_datum *stacked(const tn_scan *scan, const tn_yielded *y, tn_value *all) {
   tn_sema *s = scan->f->sema;
   uint32_t n = tn_datum_ndim(y->value) + 1, axis = scan->axis < n ? scan->axis : n - 1;
   tn_axis axes[TN_MAX_NDIM];
@@ -246,11 +232,11 @@ static bool finish(const tn_scan *scan, const tn_node *node) {
     ok = tn_frame_declare(f, carry->name.text, TN_NAME_LET, last, carry->name.loc) && ok;
   }
   for (size_t i = 0; i < scan->yields.n; i++) {
-    const yielded *y = &scan->yields.data[i];
+    const tn_yielded *y = &scan->yields.data[i];
     tn_datum *all = stacked(scan, y, node->results[n + i]);
     ok = all && tn_frame_declare(f, y->name, TN_NAME_LET, all, y->loc) && ok;
   }
-  return ok;
+  return ok && tn_scan_finish_moved(scan, (uint32_t)(n + scan->yields.n));
 }
 
 bool tn_scan_run(tn_frame *f, const tn_ast_stmt *stmt) {
@@ -273,7 +259,7 @@ bool tn_scan_yield(tn_frame *f, const tn_ast_stmt *stmt) {
   for (size_t i = 0; i < scan->yields.n; i++)
     if (scan->yields.data[i].name == stmt->name.text)
       return tn_frame_error(f, stmt->loc, TN_E_LANG_DOUBLE, "'%s' is yielded twice in one step", stmt->name.text);
-  yielded y = {stmt->name.text, stmt->name.loc, value};
+  tn_yielded y = {stmt->name.text, stmt->name.loc, value};
   TN_VEC_PUSH(s->arena, &scan->yields, y);
   return true;
 }

@@ -132,6 +132,16 @@ tnrt_status tnrt_loop_stops(tnrt_loop *l, bool *out) {
   return status;
 }
 
+/* Those of an `on`, reactions left out. */
+static tnrt_status act_all(tnrt_loop *l, uint32_t table, uint32_t n) {
+  const tnrt_action *actions = tnrt_plan_table(l->plan, table);
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++) status = act(l, &actions[i]);
+  return status;
+}
+
+tnrt_status tnrt_loop_interrupt(tnrt_loop *l) { return act_all(l, l->plan->on_interrupt, l->plan->n_on_interrupt); }
+
 /* ---- steps without a number ---- */
 
 /* "iris.csv:7, iris.csv:12, ..." */
@@ -195,7 +205,8 @@ tnrt_status tnrt_loop_nan(tnrt_loop *l, int64_t n, bool *out_again) {
     l->skipped[l->n_skipped++] = step;
     *out_again = true;
   }
-  tnrt_status status = rolls ? roll_back(l) : TNRT_OK;
+  tnrt_status status = act_all(l, l->plan->on_nan, l->plan->n_on_nan);
+  if (status == TNRT_OK && rolls) status = roll_back(l);
   l->own->lr_factor *= factor;
   if (status == TNRT_OK)
     tnrt_logs_note(l->logs, "step %lld: the loss or a gradient is not a number%s%s%s%s", (long long)step + 1,

@@ -166,6 +166,14 @@ static tnrt_status add_action(tnrt_logs *l, tnrt_message *message, const tnrt_ac
   return status == TNRT_OK ? add_sink(l, message, SINK_PORT, NULL, (int)a->port, false) : status;
 }
 
+static tnrt_status add_logs(tnrt_logs *l, tnrt_message *message, uint32_t table, uint32_t n) {
+  const tnrt_action *actions = tnrt_plan_table(l->plan, table);
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++)
+    if (actions[i].kind == TNRT_ACTION_LOG) status = add_action(l, message, &actions[i]);
+  return status;
+}
+
 static tnrt_status add_sinks(tnrt_logs *l, tnrt_message *message) {
   const tnrt_training *p = l->plan;
   const tnrt_log_options *o = &l->options;
@@ -174,12 +182,10 @@ static tnrt_status add_sinks(tnrt_logs *l, tnrt_message *message) {
   if (status == TNRT_OK) status = add_sink(l, message, SINK_CSV, o->csv, 0, true);
   if (status == TNRT_OK) status = add_sink(l, message, SINK_TENSORBOARD, o->tensorboard, 0, true);
   if (status == TNRT_OK) status = add_sink(l, message, SINK_PORT, NULL, o->port, true);
-  for (uint32_t i = 0; i < p->n_events; i++) {
-    const tnrt_action *actions = tnrt_plan_table(p, events[i].actions);
-    for (uint32_t k = 0; k < events[i].n_actions && status == TNRT_OK; k++)
-      if (actions[k].kind == TNRT_ACTION_LOG) status = add_action(l, message, &actions[k]);
-  }
-  return status;
+  for (uint32_t i = 0; i < p->n_events && status == TNRT_OK; i++)
+    status = add_logs(l, message, events[i].actions, events[i].n_actions);
+  if (status == TNRT_OK) status = add_logs(l, message, p->on_nan, p->n_on_nan);
+  return status == TNRT_OK ? add_logs(l, message, p->on_interrupt, p->n_on_interrupt) : status;
 }
 
 static bool make_tables(tnrt_logs *l) {
@@ -187,7 +193,7 @@ static bool make_tables(tnrt_logs *l) {
   const tnrt_event *events = tnrt_plan_table(p, p->events);
   l->n_measures = 1 + p->n_metrics;
   l->n_columns = measure_column(l, TNRT_N_SPLITS, 0);
-  l->max_sinks = 4;
+  l->max_sinks = 4 + 4 * (p->n_on_nan + p->n_on_interrupt);
   for (uint32_t i = 0; i < p->n_events; i++) l->max_sinks += 4 * events[i].n_actions;
   l->text_bytes = l->n_columns * (2 * NAME_BYTES + CELL_BYTES) + NAME_BYTES;
   l->values = tnrt_take(l->alloc, l->n_columns, sizeof *l->values);

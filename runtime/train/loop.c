@@ -85,6 +85,7 @@ static bool is_asked_to_stop(tnrt_loop *l) {
   /* One process alone decides at once, several by what they said at the last step. */
   int number = l->world->size == 1 ? tnrt_signals_pending(l->signals) : l->session.parts.voted;
   l->is_stopped = number || (l->command->stop_at && l->step >= l->command->stop_at);
+  l->is_interrupted = number != 0;
   if (l->is_stopped)
     tnrt_logs_note(l->logs, "%s: stops after step %lld (--resume goes on)",
                    number ? tnrt_signal_name(number) : "--stop-at", (long long)l->step);
@@ -98,6 +99,8 @@ static tnrt_status train(tnrt_loop *l) {
   if (l->command->resume && is_over(l))
     tnrt_logs_note(l->logs, "nothing is left to do: --epochs or --steps asks for more than the file");
   while (status == TNRT_OK && !stop && !is_over(l) && !is_asked_to_stop(l)) status = make_step(l, &stop);
+  if (status != TNRT_OK) return status;
+  if (l->is_interrupted) status = tnrt_loop_interrupt(l);
   if (status != TNRT_OK) return status;
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
   if (l->saved_at != l->step) tnrt_loop_save(l, &l->keep);

@@ -55,7 +55,7 @@ typedef struct tnrt_loop {
   uint32_t n_skipped;
   int64_t nan_step, n_nans;              /* the last step that gave none, and how often in a row */
   double rate_factor;                    /* of the rollbacks' scale_lr */
-  bool is_stopped;                       /* by a signal, or --stop-at */
+  bool is_stopped, is_interrupted;       /* by a signal, or --stop-at; by a signal */
   char folder[1024];
 } tnrt_loop;
 

@@ -28,5 +28,7 @@ tnrt_status tnrt_loop_stops(tnrt_loop *loop, bool *out);
  * is another one now; else the batch counts as done. */
 tnrt_status tnrt_loop_nan(tnrt_loop *loop, int64_t n, bool *out_again);
 tnrt_status tnrt_loop_require(tnrt_loop *loop);
+/* What `on interrupt` says. */
+tnrt_status tnrt_loop_interrupt(tnrt_loop *loop);
 
 #endif

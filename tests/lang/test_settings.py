@@ -98,6 +98,8 @@ def place(group, name, text):
         text = text.removeprefix("parallel")
     if group == "source":
         return PLACES[group].replace("@", text).replace("{\n}", "{\n" + BODIES[name] + "}")
+    if name == "resume":
+        return PLACES[group].replace("on nan", "on lost_rank").replace("@", text)
     return PLACES[group].replace("@", text)
 
 
