@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ir/certificate.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/check.h"
@@ -97,6 +98,7 @@ static double milliseconds_now(void) {
 /* What --verify-each and --check-each say of the state after a pass. */
 static bool is_sound(tn_pass_context *context, const tn_pipeline_options *options, tn_check *check, const char *pass) {
   if (options->verify_each && !tn_verify(context->module)) return false;
+  if (options->verify_each && context->program && !tn_certificate_verify(context->ctx, context->program)) return false;
   return !check || tn_check_after(check, context, pass);
 }
 

@@ -13,6 +13,8 @@
 #define ALIGN_BYTES 64
 #define REPRESENTATIVE_EXTENT 64
 #define N_LARGEST 5
+#define MAX_ROUNDS 200
+#define MAX_PLACEMENTS 40000000 /* pairs of blocks that are looked at in the search for a better order */
 /* A buffer whose size is found while running lies in the arena when its bound is over other sizes, or is a number of at
  * most so many bytes; else in memory that grows. */
 #define MAX_BOUND_BYTES ((int64_t)64 << 20)
@@ -194,6 +196,13 @@ static int by_life(const void *x, const void *y) {
   return life(a) != life(b) ? (life(a) > life(b) ? -1 : 1) : by_size(x, y);
 }
 
+/* The last to go first: of a training's step, what its forward pass leaves for the end of the backward pass. */
+static int by_end(const void *x, const void *y) {
+  const block *a = *(block *const *)x, *b = *(block *const *)y;
+  uint32_t p = a->buffer->live_last, q = b->buffer->live_last;
+  return p != q ? (p > q ? -1 : 1) : by_size(x, y);
+}
+
 static block **pointers(plan *p, block *blocks, size_t n) {
   block **order = TN_NEW_N(p->scratch, block *, n);
   for (size_t i = 0; i < n; i++) order[i] = &blocks[i];
@@ -202,19 +211,48 @@ static block **pointers(plan *p, block *blocks, size_t n) {
 
 static block **block_pointers(plan *p) { return pointers(p, p->blocks, p->n); }
 
-static void plan_static(plan *p) {
-  static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_time, by_life};
-  block **order = block_pointers(p), **placed = block_pointers(p);
-  int64_t *best = TN_NEW_N(p->scratch, int64_t, p->n), best_total = INT64_MAX;
-  for (size_t k = 0; k < TN_ARRAY_LEN(orders); k++) {
-    qsort(order, p->n, sizeof(*order), orders[k]);
-    int64_t total = place_in_order(p, order, placed);
-    if (total >= best_total) continue;
-    best_total = total;
-    for (size_t i = 0; i < p->n; i++) best[i] = p->blocks[i].offset;
+/* The best placement so far. */
+typedef struct search {
+  block **order, **placed;
+  int64_t *best, total, bound;
+} search;
+
+static int64_t try_order(plan *p, search *s) {
+  int64_t total = place_in_order(p, s->order, s->placed);
+  if (total >= s->total) return total;
+  s->total = total;
+  for (size_t i = 0; i < p->n; i++) s->best[i] = p->blocks[i].offset;
+  return total;
+}
+
+/* What ends highest is placed first the next time, again and again: it finds room that others took without need. */
+static void lift_ends(plan *p, search *s) {
+  int64_t rounds = p->n > 0 ? MAX_PLACEMENTS / (int64_t)(p->n * p->n) : 0, total = -1;
+  if (rounds > MAX_ROUNDS) rounds = MAX_ROUNDS;
+  for (int64_t round = 0; round < rounds && s->total > s->bound; round++) {
+    if (total < 0) total = try_order(p, s);
+    size_t at = 0;
+    while (at + 1 < p->n && s->order[at]->offset + s->order[at]->bytes < total) at++;
+    block *highest = s->order[at];
+    for (; at > 0; at--) s->order[at] = s->order[at - 1];
+    s->order[0] = highest;
+    total = try_order(p, s);
   }
-  for (size_t i = 0; i < p->n; i++) p->blocks[i].buffer->offset = tn_dim_const(p->ctx, best[i]);
-  p->program->arena_bytes = tn_dim_const(p->ctx, p->n ? best_total : 0);
+}
+
+static void plan_static(plan *p, int64_t bound) {
+  static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_time, by_life, by_end};
+  search s = {block_pointers(p), block_pointers(p), TN_NEW_N(p->scratch, int64_t, p->n), INT64_MAX, bound};
+  for (size_t k = 0; k < TN_ARRAY_LEN(orders) && s.total > bound; k++) {
+    qsort(s.order, p->n, sizeof(*s.order), orders[k]);
+    try_order(p, &s);
+  }
+  for (size_t k = 0; k < TN_ARRAY_LEN(orders) && s.total > bound && p->context->at_bound; k++) {
+    qsort(s.order, p->n, sizeof(*s.order), orders[k]);
+    lift_ends(p, &s);
+  }
+  for (size_t i = 0; i < p->n; i++) p->blocks[i].buffer->offset = tn_dim_const(p->ctx, s.best[i]);
+  p->program->arena_bytes = tn_dim_const(p->ctx, p->n ? s.total : 0);
 }
 
 static bool fits_slot(const slot *s, const tn_buffer *buffer) {
@@ -344,12 +382,12 @@ bool tn_pass_plan(tn_pass_context *context) {
   for (size_t i = 0; i < p.program->buffers.n; i++)
     if (tn_buffer_is_planned(p.program->buffers.data[i])) ok &= size_buffer(&p, p.program->buffers.data[i]);
   if (ok) {
-    if (p.is_static)
-      plan_static(&p);
-    else
-      plan_symbolic(&p);
     uint32_t step;
     int64_t bound = lower_bound(&p, &step);
+    if (p.is_static)
+      plan_static(&p, bound);
+    else
+      plan_symbolic(&p);
     p.program->arena_lower_bound = p.is_static ? tn_dim_const(p.ctx, bound) : NULL;
     ok = plan_growing(&p) && check_budget(&p, step);
   }

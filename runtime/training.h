@@ -242,6 +242,7 @@ typedef struct tnrt_training {
    * onnx_names: what each of the weights is called there, texts. onnx 0: there is none; onnx_names is a text, why. */
   uint32_t onnx_names, reserved;
   uint64_t onnx, onnx_bytes;
+  uint64_t step_least; /* bytes that step and grad hold at once at most: what their memory cannot be less than */
 } tnrt_training;
 
 /* One model of the training: which fields and weights are among its tensors, a byte each, 0 or 1; NULL: all. in_place:

@@ -61,5 +61,6 @@ bool tn_driver_compile(tn_driver *driver) {
 #endif
   bool ok = tn_pipeline_run(&context, &options, &driver->failed_pass, &driver->fault);
   driver->program = context.program;
-  return ok && tn_driver_compile_variants(driver);
+  ok = ok && tn_driver_compile_variants(driver);
+  return ok && (!driver->training || tn_driver_finish_training(driver));
 }

@@ -59,7 +59,7 @@ typedef enum tn_make {
 
 typedef enum tn_level {
   LEVEL_IR = 1, LEVEL_KERNELS = 2, LEVEL_PROGRAM = 4, LEVEL_HEADER = 8, LEVEL_DOT = 16, LEVEL_AST = 32,
-  LEVEL_WEIGHTS = 64, LEVEL_SAFETENSORS = 128, LEVEL_ONNX = 256
+  LEVEL_WEIGHTS = 64, LEVEL_SAFETENSORS = 128, LEVEL_ONNX = 256, LEVEL_PLAN = 512
 } tn_level;
 
 typedef enum tn_constants {
@@ -206,6 +206,10 @@ bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok);
 /* Its models: the step as driver->module, the others as variants. */
 bool tn_driver_load_training(tn_driver *driver, tn_input *input);
 bool tn_driver_training_has_pictures(const tn_driver *driver); /* whose readers are linked in only then */
+/* training_facts.c: completes the plan by what the compiled models make known; TN_E_CONTRACT for each requirement of
+ * such numbers alone that does not hold. made: of tn_lang_train; programs: by tn_lang_part, NULL: there is none. */
+bool tn_driver_complete_plan(tn_ctx *ctx, const tn_lang_training *made, const tn_program *const *programs);
+bool tn_driver_finish_training(tn_driver *driver); /* the same of the driver's own */
 /* The objects of all its models and the record that stands for them. */
 bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
                              tn_object_part **out_parts, uint32_t *out_n_parts);

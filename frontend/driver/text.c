@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frontend/driver/driver.h"
+#include "ir/certificate.h"
 #include "ir/text.h"
 
 bool tn_driver_write_text(tn_driver *driver, const char *path, const tn_buf *text) {
@@ -82,6 +83,15 @@ static bool put_header(tn_driver *driver, tn_buf *out) {
   return tn_header_write(driver->ctx, driver->program, &options, out);
 }
 
+/* Of a training program those of all its models. */
+static void put_plans(tn_driver *driver, tn_buf *out) {
+  tn_certificate_print(driver->program, out);
+  for (size_t i = 0; i < driver->variants.n; i++) {
+    tn_buf_putc(out, '\n');
+    tn_certificate_print(driver->variants.data[i]->program, out);
+  }
+}
+
 /* Weights may be larger than memory: they go straight to the file. */
 static bool write_weights(tn_driver *driver) {
   tn_output *output = need_program(driver) ? tn_driver_open(driver, tn_driver_output_path(driver), 0644) : NULL;
@@ -106,6 +116,7 @@ bool tn_driver_emit_text(tn_driver *driver) {
     if (is_asked_for(driver, &driver->backend->levels[i])) ok = put_code(driver, i, &out);
   if (ok && (levels & LEVEL_HEADER))
     ok = need_program(driver) && put_header(driver, &out);
+  if (ok && (levels & LEVEL_PLAN) && (ok = need_program(driver))) put_plans(driver, &out);
   if (ok && (levels & LEVEL_DOT)) tn_text_print_dot(driver->entry, &out);
   return ok && tn_driver_write_text(driver, tn_driver_output_path(driver), &out);
 }

@@ -26,7 +26,7 @@ static bool refuse(tn_driver *driver, const char *what) {
 static bool check_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
   bool has_main = o->make == TN_MAKE_EXECUTABLE || (o->make == TN_MAKE_OBJECT && o->with_main);
-  if (!has_main) return refuse(driver, "it is an executable, no library or object");
+  if (!has_main && o->make != TN_MAKE_TEXT) return refuse(driver, "it is an executable, no library or object");
   if (o->march.n > 1) return refuse(driver, "one -march only");
   if (o->debug) return refuse(driver, "-g leads to the text of one model's code");
   if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
@@ -41,7 +41,7 @@ bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok) {
   const tn_driver_options *o = &driver->options;
   tn_lang_options options;
   bool makes = o->make == TN_MAKE_EXECUTABLE || o->make == TN_MAKE_OBJECT || o->make == TN_MAKE_SHARED ||
-               o->make == TN_MAKE_ARCHIVE;
+               o->make == TN_MAKE_ARCHIVE || (o->make == TN_MAKE_TEXT && o->levels == LEVEL_PLAN);
   if (input->language != LANGUAGE_TN || !makes || o->weights || o->has_init) return false;
   size_t before = driver->ctx->n_errors;
   *ok = tn_driver_lang_options(driver, &options);
@@ -95,6 +95,13 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
 bool tn_driver_training_has_pictures(const tn_driver *driver) {
   const tnrt_training *plan = driver->training->made.plan;
   return plan->source.kind == TNRT_SOURCE_IMAGES;
+}
+
+bool tn_driver_finish_training(tn_driver *driver) {
+  const tn_program *programs[TN_LANG_N_PARTS] = {0};
+  for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++)
+    if (driver->training->parts[i]) programs[i] = driver->training->parts[i]->program;
+  return tn_driver_complete_plan(driver->ctx, &driver->training->made, programs);
 }
 
 /* --- Code --- */

@@ -85,7 +85,7 @@ static bool is_code_level(const char *name) {
 
 /* By bit of tn_level. */
 static const char *const level_names[] = {"ir", "kernels", "program", "header", "dot", "ast", "weights", "safetensors",
-                                          "onnx"};
+                                          "onnx", "plan"};
 
 static bool unknown_level(tn_driver *driver, const char *name) {
   tn_buf names = tn_buf_create(driver->ctx->arena);

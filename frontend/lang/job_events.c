@@ -79,9 +79,11 @@ static bool put_reaction(const tn_job *job, tn_tables *plan, const tn_ast_stmt *
   return put_actions(job, plan, stmt->body, &head->on_interrupt, &head->n_on_interrupt);
 }
 
-static bool put_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, conditions *out) {
+static bool put_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, conditions *out, bool required) {
   tnrt_condition condition;
+  size_t n = plan->statics.n;
   if (!tn_job_plan_condition(job, plan, e, &condition)) return false;
+  if (plan->statics.n > n) plan->statics.data[n].is_required &= required;
   TN_VEC_PUSH(job->s->arena, out, condition);
   return true;
 }
@@ -96,8 +98,8 @@ bool tn_job_plan_events(const tn_job *job, tn_tables *plan, tnrt_training *head)
     switch (stmt->kind) {
       case TN_AST_EVERY: ok = put_event(job, plan, stmt, &events[head->n_events]) && ok; head->n_events++; break;
       case TN_AST_ON: ok = put_reaction(job, plan, stmt, head) && ok; break;
-      case TN_AST_STOP: ok = put_condition(job, plan, stmt->value, &stops) && ok; break;
-      case TN_AST_REQUIRE: ok = put_condition(job, plan, stmt->value, &requires) && ok; break;
+      case TN_AST_STOP: ok = put_condition(job, plan, stmt->value, &stops, false) && ok; break;
+      case TN_AST_REQUIRE: ok = put_condition(job, plan, stmt->value, &requires, true) && ok; break;
       default: break;
     }
   }

@@ -65,7 +65,7 @@ static bool stalled(terms *t, const tn_ast_expr *e) {
   return tn_job_watch(t->job, what, &term.watch) && add(t, term);
 }
 
-/* static(weights) and static(weight_bytes) are known now; the others when the model is compiled. */
+/* static(weights) and static(weight_bytes) are known now; the others when the models are compiled. */
 static bool fixed(terms *t, const tn_ast_expr *e) {
   const tn_job *job = t->job;
   const tn_ast_expr *callee = e->call.callee;
@@ -73,8 +73,10 @@ static bool fixed(terms *t, const tn_ast_expr *e) {
   bool is_other = callee->kind == TN_AST_MEMBER && strcmp(callee->member.object->name, job->model->name) != 0;
   bool bytes = strcmp(name, "weight_bytes") == 0;
   double sum = 0;
-  if (is_other || (!bytes && strcmp(name, "weights") != 0))
+  if (is_other)
     return tn_job_not_yet(job, e->loc, "%s in a training", tn_expr_text(job->s, e));
+  if (strcmp(name, "flops") == 0) return add(t, (tnrt_term){.kind = TN_TERM_FLOPS});
+  if (strcmp(name, "peak_memory") == 0) return add(t, (tnrt_term){.kind = TN_TERM_PEAK_MEMORY});
   for (size_t i = 0; i < job->weights.n; i++) {
     const tn_type *type = job->weights.data[i].weight->type;
     sum += (double)tn_type_static_count(type) * (bytes ? (double)tn_dtype_bytes(type->dtype) : 1);
@@ -107,6 +109,18 @@ static bool walk(terms *t, const tn_ast_expr *e) {
   return (!e->op.left || walk(t, e->op.left)) && walk(t, e->op.right) && add(t, term);
 }
 
+/* What waits for the compiled models. */
+static void put_static(const terms *t, tn_tables *plan, const tn_ast_expr *e, const tnrt_condition *c) {
+  tn_ctx *ctx = t->job->s->ctx;
+  tn_table_static row = {c->terms, c->n_terms, e->loc, tn_name(ctx, tn_expr_text(t->job->s, e)), true};
+  bool waits = false;
+  for (size_t i = 0; i < t->rows.n; i++) {
+    waits |= t->rows.data[i].kind >= TN_TERM_FLOPS;
+    row.is_required &= t->rows.data[i].kind != TNRT_TERM_MEASURE && t->rows.data[i].kind != TNRT_TERM_STALLED;
+  }
+  if (waits) TN_VEC_PUSH(ctx->arena, &plan->statics, row);
+}
+
 bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, tnrt_condition *out) {
   terms t = {.job = job};
   if (!walk(&t, e)) return false;
@@ -114,5 +128,6 @@ bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr
   const char *text = tn_name(job->s->ctx, tn_expr_text(job->s, e));
   *out = (tnrt_condition){.n_terms = (uint32_t)t.rows.n, .text = tn_tables_text(plan, text), .line = place->line};
   out->terms = (uint32_t)tn_tables_add(plan, t.rows.data, t.rows.n, sizeof(*t.rows.data));
+  put_static(&t, plan, e, out);
   return true;
 }

@@ -75,8 +75,10 @@ typedef struct tn_lang_training {
   /* Which fields and weights of the plan are among the inputs, a byte each; NULL: all. */
   const uint8_t *fields[TN_LANG_N_PARTS], *weights[TN_LANG_N_PARTS];
   uint32_t n_fields, n_weights;
-  const void *plan; /* runtime/training.h */
+  void *plan; /* runtime/training.h; what the compiled models make known is missing */
   size_t plan_bytes;
+  const struct tn_table_static *statics; /* conditions that lack it (tables.h) */
+  size_t n_statics;
 } tn_lang_training;
 
 /* Whether the entry that options mean has a train block and nothing gives its weights, so that it is built as a program

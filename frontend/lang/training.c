@@ -176,5 +176,7 @@ bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options
       if (out->modules[i]) tn_module_destroy(out->modules[i]);
   out->plan = p.plan.bytes.data;
   out->plan_bytes = p.plan.bytes.n;
+  out->statics = p.plan.statics.data;
+  out->n_statics = p.plan.statics.n;
   return ok;
 }

@@ -131,8 +131,14 @@ void tnrt_ctx_destroy(tnrt_ctx *ctx) {
     if (ctx->grown[i].data) alloc.give(alloc.user, ctx->grown[i].data);
   if (ctx->weights && ctx->model->external) ctx->model->external->close(ctx->model, ctx->weights);
   if (ctx->arena_is_callers) return;
-  if (ctx->arena.data) alloc.give(alloc.user, ctx->arena.data);
+  if (ctx->arena.data && !ctx->arena_is_lent) alloc.give(alloc.user, ctx->arena.data);
   alloc.give(alloc.user, ctx);
+}
+
+void tnrt_ctx_lend(tnrt_ctx *ctx, void *memory, size_t bytes) {
+  if (ctx->arena.data && !ctx->arena_is_lent) ctx->alloc.give(ctx->alloc.user, ctx->arena.data);
+  ctx->arena = (tnrt_slab){memory, bytes};
+  ctx->arena_is_lent = true;
 }
 
 const tnrt_model *tnrt_ctx_model(const tnrt_ctx *ctx) { return ctx->model; }
@@ -169,6 +175,9 @@ static tnrt_status refuse_bytes(tnrt_ctx *ctx, const char *what) {
 tnrt_status tnrt_ctx_reserve(tnrt_ctx *ctx) {
   int64_t bytes = ctx->model->arena_bytes(ctx->symbols);
   if (bytes < 0) return refuse_bytes(ctx, "the arena");
+  if (ctx->arena_is_lent && (size_t)bytes > ctx->arena.bytes)
+    return tnrt_fail(&ctx->message, TNRT_NO_MEMORY, "the memory lent has %zu bytes, these sizes need %lld",
+                     ctx->arena.bytes, (long long)bytes);
   if (!ctx->arena_is_callers) return grow(ctx, &ctx->arena, bytes ? (size_t)bytes : 1, "arena");
   void *at;
   ctx->arena_used = 0;

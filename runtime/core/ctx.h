@@ -23,6 +23,7 @@ struct tnrt_ctx {
   tnrt_status usable; /* TNRT_OK, or why no run is possible */
   const uint8_t *weights;
   bool arena_is_callers; /* and the context stands in front of it */
+  bool arena_is_lent;
   tnrt_slab arena;
   size_t arena_used; /* of a caller's arena, by this run: the working memory and views so far */
   tnrt_pool *pool; /* NULL: one thread */

@@ -34,6 +34,9 @@ tnrt_status tnrt_ctx_create_from(tnrt_ctx **out, const tnrt_model *model, const 
 tnrt_status tnrt_ctx_create(tnrt_ctx **out, const tnrt_model *model, const tnrt_alloc *alloc, void *arena,
                             size_t arena_bytes); /* weights_path NULL */
 void tnrt_ctx_destroy(tnrt_ctx *ctx); /* NULL is fine */
+/* From here on a context that has no arena of the caller's works in this memory, aligned to 64, which others may use
+ * between its runs; sizes that need more are TNRT_NO_MEMORY. */
+void tnrt_ctx_lend(tnrt_ctx *ctx, void *memory, size_t bytes);
 
 /* Text of the last failure, "" when there was none; of a NULL context, why there is none. */
 const char *tnrt_ctx_message(const tnrt_ctx *ctx);

@@ -74,8 +74,7 @@ static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, 
   if (strcmp(command->verb, "plot") == 0)
     return tnrt_plot_log(message, &tnrt_alloc_libc, command->log, STDOUT_FILENO, command->logs.plot_png);
   if (strcmp(command->verb, "info") != 0) return use_checkpoint(command, message);
-  tnrt_verb_info_training(&tnrt_main_training, command);
-  return TNRT_OK;
+  return tnrt_verb_info_training(message, &tnrt_alloc_libc, &tnrt_main_training, command);
 }
 
 /* Several processes that fail for one reason say it once: the first one does, and ends the others, unless they are

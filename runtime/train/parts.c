@@ -37,6 +37,18 @@ static tnrt_status place_role(tnrt_session *s, uint32_t role, uint32_t *at) {
   return TNRT_OK;
 }
 
+uint64_t tnrt_parts_bytes(const tnrt_session *s) {
+  uint64_t each = 0;
+  int64_t unit = tnrt_parts_unit(s->plan, s->world);
+  for (uint32_t i = 0; i < s->plan->n_weights && unit > 0; i++) {
+    const tnrt_weight *w = &s->weights[i];
+    bool is_summed = w->role == TNRT_WEIGHT_TRAINED || w->role == TNRT_WEIGHT_RUNNING;
+    if (is_summed) each += (w->bytes + ALIGNED * sizeof(float) - 1) / (ALIGNED * sizeof(float)) * ALIGNED;
+  }
+  if (s->plan->reproducible != TNRT_REPRODUCIBLE_WORLD) return 2 * each * sizeof(float);
+  return unit > 0 ? tnrt_tree_buffers((s->plan->batch + unit - 1) / unit, s->world->size) * each * sizeof(float) : 0;
+}
+
 tnrt_status tnrt_parts_open(tnrt_session *s) {
   tnrt_parts *p = &s->parts;
   uint32_t at = 0;

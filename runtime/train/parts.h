@@ -29,6 +29,8 @@ typedef struct tnrt_parts {
 /* Samples of a part, or 0 where a step takes the whole batch. */
 int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world);
 
+/* Bytes of sums of gradients in this process: what open takes for them. */
+uint64_t tnrt_parts_bytes(const struct tnrt_session *session);
 /* After the weights are there. */
 tnrt_status tnrt_parts_open(struct tnrt_session *session);
 void tnrt_parts_close(struct tnrt_session *session);

@@ -10,7 +10,7 @@
 #include "runtime/train/memory.h"
 
 /* As PyTorch's GradScaler: the loss scale doubles after so many steps without overflow. */
-enum { GROWTH_STEPS = 2000 };
+enum { GROWTH_STEPS = 2000, ALIGNED = 64 };
 
 /* ---- memory ---- */
 
@@ -41,42 +41,47 @@ static bool make_tables(tnrt_session *s, int64_t most) {
   return ok;
 }
 
-/* A second buffer, where the result that is the next value needs one. */
-static bool make_other(tnrt_session *s, uint8_t **out, uint64_t bytes, bool is_in_place) {
-  return is_in_place || (*out = tnrt_take(s->alloc, 1, bytes)) != NULL;
+/* The next place in the persistent arena; only its size is counted while there is none. */
+static void place(tnrt_session *s, uint8_t **out, uint64_t bytes) {
+  if (s->persistent) *out = s->persistent + s->bytes.persistent;
+  s->bytes.persistent += (bytes + ALIGNED - 1) / ALIGNED * ALIGNED;
 }
 
 /* first: the number of the result that is the next value of the weight's first state. */
-static bool make_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uint32_t first) {
+static void place_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uint32_t first) {
   for (uint32_t k = 0; k < s->plan->n_states; k++, at++) {
-    s->states[at] = tnrt_take(s->alloc, 1, w->bytes);
-    if (!s->states[at] || !make_other(s, &s->other_states[at], w->bytes, tnrt_bind_is_in_place(s, first + k)))
-      return false;
+    place(s, &s->states[at], w->bytes);
+    if (!tnrt_bind_is_in_place(s, first + k)) place(s, &s->other_states[at], w->bytes);
   }
-  return true;
 }
 
-static bool make_weights(tnrt_session *s, tnrt_use use) {
+/* Second buffers only where the result that is the next value needs one. */
+static void place_weights(tnrt_session *s, tnrt_use use) {
   bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0, is_step = use == TNRT_USE_TRAIN;
   uint32_t n_running = 0, running = 0, trained = 0, first = tnrt_bind_first_next(s);
   for (uint32_t i = 0; i < s->plan->n_weights; i++) n_running += s->weights[i].role == TNRT_WEIGHT_RUNNING;
   if (has_parts) n_running = 0; /* grad gives them, and never in place */
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
-    s->values[i] = tnrt_take(s->alloc, 1, w->bytes);
-    if (!s->values[i]) return false;
+    place(s, &s->values[i], w->bytes);
     if (is_step && w->role == TNRT_WEIGHT_RUNNING) {
-      bool is_in_place = !has_parts && tnrt_bind_is_in_place(s, first + running++);
-      if (!make_other(s, &s->others[i], w->bytes, is_in_place)) return false;
-      if (has_parts && !(s->kept[i] = tnrt_take(s->alloc, 1, w->bytes))) return false;
+      if (has_parts || !tnrt_bind_is_in_place(s, first + running++)) place(s, &s->others[i], w->bytes);
+      if (has_parts) place(s, &s->kept[i], w->bytes);
     }
     if (!is_step || w->role != TNRT_WEIGHT_TRAINED) continue;
     uint32_t next = first + n_running, state = next + s->n_trained + trained * s->plan->n_states;
-    if (!make_other(s, &s->others[i], w->bytes, tnrt_bind_is_in_place(s, next + trained)) ||
-        !make_states(s, w, trained * s->plan->n_states, state))
-      return false;
+    if (!tnrt_bind_is_in_place(s, next + trained)) place(s, &s->others[i], w->bytes);
+    place_states(s, w, trained * s->plan->n_states, state);
     trained++;
   }
+}
+
+static bool make_weights(tnrt_session *s, tnrt_use use) {
+  place_weights(s, use);
+  s->persistent = tnrt_take(s->alloc, 1, s->bytes.persistent);
+  if (!s->persistent) return false;
+  s->bytes.persistent = 0;
+  place_weights(s, use);
   return true;
 }
 
@@ -142,11 +147,11 @@ tnrt_status tnrt_session_fit(tnrt_session *s, tnrt_samples *samples) {
 
 /* ---- contexts ---- */
 
-/* An arena that serves every number of samples up to most, so that no later run allocates. */
+/* Memory that serves every number of samples up to most, so that no later run allocates. */
 static size_t arena_bytes(const tnrt_model *model, int64_t most) {
   size_t largest = 0;
   for (int64_t n = most; n >= 1; n--) {
-    size_t bytes = tnrt_ctx_arena_bytes(model, &n);
+    size_t bytes = tnrt_model_arena_bytes(model, &n);
     if (bytes > largest) largest = bytes;
     if (model->n_symbols == 0) break;
   }
@@ -157,10 +162,9 @@ static tnrt_status open_model(tnrt_session *s, tnrt_ctx **out, const tnrt_traini
                               int n_threads) {
   if (!which->model) return TNRT_OK;
   size_t bytes = arena_bytes(which->model, most);
-  uint8_t *arena = s->arenas[s->n_arenas] = tnrt_take(s->alloc, 1, bytes);
-  if (!arena) return no_memory(s);
-  s->n_arenas++;
-  tnrt_status status = tnrt_ctx_create(out, which->model, s->alloc, arena, bytes);
+  if (bytes > s->bytes.step) s->bytes.step = bytes;
+  if (s->is_planned_only) return TNRT_OK;
+  tnrt_status status = tnrt_ctx_create(out, which->model, s->alloc, NULL, 0);
   if (status == TNRT_OK && n_threads > 1) status = tnrt_ctx_set_threads(*out, n_threads);
   return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(*out));
 }
@@ -196,45 +200,68 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
   return status == TNRT_OK ? open_model(s, &s->eval, &p->eval, most, n_threads) : status;
 }
 
+/* One model runs at a time: all work in the same memory. */
+static tnrt_status share_memory(tnrt_session *s) {
+  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->eval, s->predict};
+  s->working = tnrt_take(s->alloc, 1, s->bytes.step);
+  if (!s->working) return no_memory(s);
+  for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++)
+    if (contexts[i]) tnrt_ctx_lend(contexts[i], s->working, s->bytes.step);
+  return TNRT_OK;
+}
+
+static tnrt_session start(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_training_program *program) {
+  const tnrt_training *plan = program->plan;
+  tnrt_session s = {.program = program, .plan = plan, .fields = tnrt_plan_fields(plan),
+                    .weights = tnrt_plan_weights(plan), .alloc = alloc, .message = message, .norm = NAN,
+                    .loss_scale = plan->loss_scale > 0 ? plan->loss_scale : 1};
+  for (uint32_t i = 0; i < plan->n_weights; i++) s.n_trained += s.weights[i].role == TNRT_WEIGHT_TRAINED;
+  return s;
+}
+
 tnrt_status tnrt_session_open(tnrt_session *s, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training_program *program, tnrt_world *world, tnrt_use use, uint64_t seed,
                               int64_t most, int n_threads) {
   const tnrt_training *plan = program->plan;
-  *s = (tnrt_session){.program = program, .plan = plan, .fields = tnrt_plan_fields(plan),
-                      .weights = tnrt_plan_weights(plan), .alloc = alloc, .message = message, .seed = seed,
-                      .loss_scale = plan->loss_scale > 0 ? plan->loss_scale : 1, .norm = NAN};
+  *s = start(message, alloc, program);
+  s->seed = seed;
   s->alone = (tnrt_world){.size = 1, .message = message};
   s->world = world ? world : &s->alone;
   tnrt_status status = check_program(s, use);
   if (status != TNRT_OK) return status;
-  for (uint32_t i = 0; i < plan->n_weights; i++) s->n_trained += s->weights[i].role == TNRT_WEIGHT_TRAINED;
   if (!make_tables(s, most) || !make_weights(s, use)) return no_memory(s);
   for (uint32_t i = 0; i < plan->n_weights && status == TNRT_OK; i++) status = initialise(s, i);
   if (status == TNRT_OK && use == TNRT_USE_TRAIN) status = tnrt_parts_open(s);
-  return status == TNRT_OK ? open_models(s, use, most, n_threads) : status;
+  if (status == TNRT_OK) status = open_models(s, use, most, n_threads);
+  return status == TNRT_OK ? share_memory(s) : status;
 }
 
-static void give_all(tnrt_session *s, uint8_t **buffers, uint32_t n) {
-  for (uint32_t i = 0; buffers && i < n; i++)
-    if (buffers[i]) s->alloc->give(s->alloc->user, buffers[i]);
-  if (buffers) s->alloc->give(s->alloc->user, buffers);
+tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnrt_alloc *alloc,
+                              const tnrt_training_program *program) {
+  tnrt_session s = start(message, alloc, program);
+  s.alone = (tnrt_world){.size = 1, .message = message};
+  s.world = &s.alone;
+  s.is_planned_only = true;
+  tnrt_status status = make_tables(&s, 1) ? TNRT_OK : no_memory(&s);
+  if (status == TNRT_OK) place_weights(&s, TNRT_USE_TRAIN);
+  if (status == TNRT_OK) status = open_models(&s, TNRT_USE_TRAIN, s.plan->batch, 1);
+  s.bytes.comm = tnrt_parts_bytes(&s);
+  *out = s.bytes;
+  tnrt_session_close(&s);
+  return status;
 }
 
 void tnrt_session_close(tnrt_session *s) {
   if (!s->plan) return;
   tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->eval, s->predict};
   for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) tnrt_ctx_destroy(contexts[i]);
-  for (uint32_t i = 0; i < s->n_arenas; i++) s->alloc->give(s->alloc->user, s->arenas[i]);
-  give_all(s, s->values, s->plan->n_weights);
-  give_all(s, s->others, s->plan->n_weights);
-  give_all(s, s->states, tnrt_bind_n_states(s));
-  give_all(s, s->other_states, tnrt_bind_n_states(s));
   tnrt_parts_close(s);
-  give_all(s, s->kept, s->plan->n_weights);
-  give_all(s, s->batch, s->plan->n_fields);
-  if (s->inputs) s->alloc->give(s->alloc->user, s->inputs);
-  if (s->outputs) s->alloc->give(s->alloc->user, s->outputs);
-  if (s->rates) s->alloc->give(s->alloc->user, s->rates);
+  for (uint32_t i = 0; s->batch && i < s->plan->n_fields; i++)
+    if (s->batch[i]) s->alloc->give(s->alloc->user, s->batch[i]);
+  void *const blocks[] = {s->values, s->others, s->states, s->other_states, s->kept, s->batch, s->inputs, s->outputs,
+                          s->rates, s->persistent, s->working};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+    if (blocks[i]) s->alloc->give(s->alloc->user, blocks[i]);
   tnrt_tally_close(&s->tally);
   *s = (tnrt_session){0};
 }

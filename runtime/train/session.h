@@ -7,6 +7,13 @@
 
 typedef enum tnrt_use { TNRT_USE_TRAIN, TNRT_USE_EVAL, TNRT_USE_PREDICT, TNRT_N_USES } tnrt_use;
 
+/* Bytes of a process's arenas. */
+typedef struct tnrt_arenas {
+  uint64_t persistent; /* weights, states, statistics, and second buffers of those not made in place */
+  uint64_t step;       /* activations, gradients, workspace */
+  uint64_t comm;       /* sums of gradients over parts of a batch and over processes */
+} tnrt_arenas;
+
 typedef struct tnrt_session {
   const tnrt_training_program *program;
   const tnrt_training *plan;
@@ -15,8 +22,11 @@ typedef struct tnrt_session {
   const tnrt_alloc *alloc;
   tnrt_message *message;
   tnrt_ctx *step, *grad, *update, *eval, *predict; /* NULL: not opened */
-  uint8_t *arenas[5]; /* what they work in */
-  uint32_t n_arenas;
+  /* Memory of the whole run: what is kept from step to step, and what one model at a time works in. What travels
+   * between processes is the third arena (parts.h). */
+  tnrt_arenas bytes;
+  uint8_t *persistent, *working;
+  bool is_planned_only; /* sizes are found and nothing is taken */
   /* Each weight's elements. Those that are trained or running, and states, have a second buffer where the model that
    * makes their next values cannot do so in place: a step reads one and writes the other, then they change places. */
   uint8_t **values, **others;       /* n_weights; others NULL: in place */
@@ -48,6 +58,9 @@ tnrt_status tnrt_session_open(tnrt_session *session, tnrt_message *message, cons
                               const tnrt_training_program *program, tnrt_world *world, tnrt_use use, uint64_t seed,
                               int64_t most, int n_threads);
 void tnrt_session_close(tnrt_session *session);
+/* What a process that trains alone takes, without taking it. */
+tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnrt_alloc *alloc,
+                              const tnrt_training_program *program);
 
 /* Weights that are statistics of a field take them from the training split. */
 tnrt_status tnrt_session_fit(tnrt_session *session, tnrt_samples *samples);

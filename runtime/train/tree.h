@@ -30,6 +30,8 @@ typedef struct tnrt_tree {
 /* The leaves of one process: n_leaves shared out in rows as equal as can be. */
 void tnrt_tree_share(int64_t n_leaves, int rank, int size, int64_t *out_first, int64_t *out_end);
 
+/* How many sums of one leaf's size a process keeps at most. */
+uint32_t tnrt_tree_buffers(int64_t n_leaves, int size);
 /* TNRT_NO_MEMORY. Takes log2(n_leaves) + 2 times count elements at most twice. n_leaves is at least 1. */
 tnrt_status tnrt_tree_open(tnrt_tree *tree, tnrt_world *world, const tnrt_alloc *alloc, int64_t n_leaves,
                            size_t count);

@@ -136,12 +136,14 @@ static int64_t trained_elements(const tnrt_training *plan) {
   return n;
 }
 
-static void info_json(const tnrt_training *p, const char *folder) {
+static void info_json(const tnrt_training *p, const char *folder, const tnrt_arenas *arenas) {
   printf("{\"name\": \"%s\", \"producer\": \"%s\", \"source\": \"%s\", \"parameters\": %" PRId64
          ", \"batch\": %" PRId64 ", \"micro\": %" PRId64 ", \"steps\": %" PRId64 ", \"epochs\": %" PRId64
-         ", \"seed\": %" PRIu64 ", \"checkpoints\": \"%s\"}\n",
+         ", \"seed\": %" PRIu64 ", \"checkpoints\": \"%s\", \"arenas\": {\"persistent\": %" PRIu64
+         ", \"step\": %" PRIu64 ", \"step_least\": %" PRIu64 ", \"comm\": %" PRIu64 "}}\n",
          tnrt_plan_text(p, p->name), tnrt_plan_text(p, p->producer), tnrt_plan_text(p, p->source_text),
-         trained_elements(p), p->batch, p->micro, p->steps, p->epochs, p->seed, folder);
+         trained_elements(p), p->batch, p->micro, p->steps, p->epochs, p->seed, folder,
+         arenas->persistent, arenas->step, p->step_least, arenas->comm);
 }
 
 /* The checkpoint that eval, run and export would take. */
@@ -159,14 +161,28 @@ static void info_checkpoint(const tnrt_training *p, const tnrt_command *command)
   tnrt_reading_close(reading);
 }
 
-void tnrt_verb_info_training(const tnrt_training_program *program, const tnrt_command *command) {
+static void info_memory(const tnrt_training *p, const tnrt_arenas *arenas) {
+  printf("\nmemory of a process that trains alone, in bytes\n");
+  printf("  persistent %12" PRIu64 "  weights, states, statistics\n", arenas->persistent);
+  printf("  step       %12" PRIu64 "  activations, gradients, workspace", arenas->step);
+  if (p->step_least)
+    printf("; %.2f %% above the least possible",
+           100 * ((double)arenas->step - (double)p->step_least) / (double)p->step_least);
+  printf("\n  comm       %12" PRIu64 "  sums of gradients over parts of a batch and over processes\n", arenas->comm);
+}
+
+tnrt_status tnrt_verb_info_training(tnrt_message *message, const tnrt_alloc *alloc,
+                                    const tnrt_training_program *program, const tnrt_command *command) {
   const tnrt_training *p = program->plan;
   const tnrt_field *fields = tnrt_plan_fields(p);
   char folder[1024], shape[128];
+  tnrt_arenas arenas;
+  tnrt_status status = tnrt_session_plan(&arenas, message, alloc, program);
+  if (status != TNRT_OK) return status;
   tnrt_checkpoint_folder(p, command, folder, sizeof folder);
   if (command->json) {
-    info_json(p, folder);
-    return;
+    info_json(p, folder, &arenas);
+    return TNRT_OK;
   }
   printf("%s, from %s by %s\n", tnrt_plan_text(p, p->name), tnrt_plan_text(p, p->source_text),
          tnrt_plan_text(p, p->producer));
@@ -185,5 +201,7 @@ void tnrt_verb_info_training(const tnrt_training_program *program, const tnrt_co
   printf("\nmeasured: loss");
   for (uint32_t i = 1; i <= p->n_metrics; i++) printf(", %s", tnrt_measure_name(p, i));
   printf("\n");
+  info_memory(p, &arenas);
   info_checkpoint(p, command);
+  return TNRT_OK;
 }

@@ -27,6 +27,7 @@ void tnrt_trained_close(tnrt_trained *trained);
 tnrt_status tnrt_verb_eval_training(tnrt_trained *trained);
 tnrt_status tnrt_verb_run_training(tnrt_trained *trained);
 tnrt_status tnrt_verb_export_training(tnrt_trained *trained);
-void tnrt_verb_info_training(const tnrt_training_program *program, const tnrt_command *command);
+tnrt_status tnrt_verb_info_training(tnrt_message *message, const tnrt_alloc *alloc,
+                                    const tnrt_training_program *program, const tnrt_command *command);
 
 #endif

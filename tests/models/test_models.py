@@ -60,7 +60,7 @@ class Model:
         self.options = ["--outputs=" + ",".join(self.outputs)] if extra else []
         if extra:
             self.model.graph.output.append(onnx.helper.make_tensor_value_info(extra, onnx.TensorProto.FLOAT, None))
-        subprocess.run([self.tenon, self.path, "-o", self.exe, *self.options], check=True)
+        subprocess.run([self.tenon, self.path, "-o", self.exe, "--verify-each", *self.options], check=True)
         self.session = onnxruntime.InferenceSession(self.model.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def check(self, shape, seed, march=None):

@@ -1,0 +1,136 @@
+"""The memory of training programs: what is planned is what a program takes, close to the least that is possible, and
+less where a batch is done in parts.   usage: test_memory.py BUILD
+"""
+import json
+import os
+import re
+import struct
+import subprocess
+import tempfile
+
+import numpy as np
+
+from common import BUILD, Count
+
+TENON = os.path.join(BUILD, "bin", "tenon")
+ATTEND = """module Layer(x: f32[B, T, D]) -> f32[B, T, D] {
+  let (q, k, v) = x |> linear(3 * D) |> split(3)
+  let y = attention(reshape(q, B, T, 2, D / 2), reshape(k, B, T, 2, D / 2), reshape(v, B, T, 2, D / 2))
+  let h = x + (reshape(y, B, T, D) |> linear(D)) |> layernorm
+  return h + (h |> linear(4 * D) |> gelu |> linear(D)) |> layernorm
+}
+"""
+LAST = "module Last(x: f32[B, T, I]) -> f32[B, 32] {\n  let (all, h, c) = x |> lstm(32)\n  return h\n}\n"
+# name: modules, inputs of a sample, the model's body
+NETS = {
+    "mlp": ("", (20,), "x |> linear(64) |> relu |> linear(64) |> relu |> linear(4)"),
+    "deep": ("", (32,), "x |> linear(64) |> tanh |> linear(64) |> gelu |> linear(64) |> sigmoid |> linear(64) |> tanh\n"
+             "  |> linear(64) |> softplus |> linear(4)"),
+    "conv": ("", (3, 12, 12), "x |> conv(8, 3, pad: 1, bias: false) |> batchnorm |> relu |> maxpool(2)\n"
+             "  |> conv(16, 3, pad: 1, bias: false) |> batchnorm |> relu |> flatten |> linear(4)"),
+    "lstm": (LAST, (16, 8), "x |> Last |> linear(4)"),
+    "encoder": (ATTEND, (12, 16), "x |> Layer |> Layer |> Layer |> mean(1) |> linear(4)"),
+}
+BATCH = 32
+
+
+class Net:
+    """A folder with one program; settings: further lines of its train block."""
+
+    def __init__(self, name, settings="", optimizer="adam(lr: 3e-3)"):
+        self.folder = tempfile.TemporaryDirectory()
+        modules, extents, body = NETS[name]
+        rng = np.random.default_rng(1)
+        np.save(self.path("x.npy"), rng.standard_normal((5 * BATCH, *extents)).astype(np.float32))
+        np.save(self.path("y.npy"), rng.integers(0, 4, 5 * BATCH).astype(np.int32))
+        dims = ", ".join(map(str, extents))
+        with open(self.path("net.tn"), "w", encoding="ascii") as out:
+            out.write(f'data pool = npy("x.npy", y: "y.npy")\n{modules}'
+                      f"model Net(x: f32[B, {dims}]) -> f32[B, 4] = {body}\n"
+                      "train Net on pool {\n  loss = cross_entropy(out, y)\n"
+                      f"  optimizer = {optimizer}; batch = {BATCH}\n"
+                      f"  steps = 12; seed = 1\n{settings}\n}}\n")
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def run(self, *words, rc=0):
+        done = subprocess.run(words, cwd=self.folder.name, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == rc, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        return done.stdout + done.stderr
+
+    def make(self, *words, rc=0):
+        return self.run(TENON, "net.tn", "-o", "net", "--verify-each", *words, rc=rc)
+
+    def arenas(self):
+        return json.loads(self.run("./net", "info", "--json"))["arenas"]
+
+    def train(self):
+        """The weights and states after all steps, f32."""
+        self.run("./net", "train", "--quiet")
+        with open(self.path("net.checkpoints/step-00000012.safetensors"), "rb") as f:
+            head = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+            data = f.read()
+        return {name: np.frombuffer(data[slice(*entry["data_offsets"])], np.float32) for name, entry in head.items()
+                if name != "__metadata__" and entry["dtype"] == "F32"}
+
+
+def check_gap(name):
+    """The plans of all its models are close to their bounds."""
+    told = Net(name).run(TENON, "net.tn", "--emit=plan", "--verify-each", "-o", "-")
+    gaps = [float(gap) for gap in re.findall(r"^arena \d+ bytes, ([0-9.]+) % above the least possible", told, re.M)]
+    return None if len(gaps) == 5 and max(gaps) < 3 else told
+
+
+def check_peak(name, settings, optimizer):
+    """static(peak_memory) is what the program says it takes."""
+    net = Net(name, settings, optimizer)
+    net.make()
+    a = net.arenas()
+    total = a["persistent"] + a["step"] + a["comm"]
+    Net(name, settings + f"  require static(peak_memory) <= {total}\n", optimizer).make()
+    told = Net(name, settings + f"  require static(peak_memory) < {total}\n", optimizer).make(rc=1)
+    return None if f"static(peak_memory) is {total} bytes" in told else told
+
+
+def check_micro(name):
+    """A quarter of the batch at a time: the working memory shrinks, the sums of gradients are a third arena, and the
+    weights are the same but for rounding."""
+    sgd = "sgd(lr: 0.03, momentum: 0.9)"
+    whole, parts = Net(name, "", sgd), Net(name, f"  micro = {BATCH // 4}", sgd)
+    whole.make()
+    parts.make()
+    a, b = whole.arenas(), parts.arenas()
+    if b["step"] > 0.6 * a["step"] or a["comm"] or b["comm"] < 2 * 4 * 1000:
+        return "%s: %s, in parts %s" % (name, a, b)
+    whole, parts = whole.train(), parts.train()
+    for key in whole:
+        if not np.allclose(whole[key], parts[key], rtol=1e-4, atol=1e-5):
+            return "%s: %s is another" % (name, key)
+    return None
+
+
+def check_in_place():
+    """Second buffers only where a kernel reads more of a weight than it writes at once: of lamb's weights."""
+    adam, lamb = Net("mlp"), Net("mlp", optimizer="lamb(lr: 3e-3)")
+    adam.make()
+    lamb.make()
+    weights = 4 * (20 * 64 + 64 + 64 * 64 + 64 + 64 * 4) + 64
+    a, b = adam.arenas()["persistent"], lamb.arenas()["persistent"]
+    return None if (a, b) == (3 * weights, 4 * weights) else "%s" % ((a, b, weights),)
+
+
+def main():
+    count = Count()
+    for name in NETS:
+        count.judge("gap of " + name, check_gap(name))
+    for settings in ("", "  micro = 8\n", "  reproducible = world\n", "  micro = 4; reproducible = world\n",
+                     "  on nan { skip_batch() }\n"):
+        count.judge("peak of conv with" + settings.rstrip(), check_peak("conv", settings, "lamb(lr: 1e-3)"))
+    for name in ("deep", "encoder"):
+        count.judge("micro of " + name, check_micro(name))
+    count.judge("in place", check_in_place())
+    count.finish()
+
+
+main()
