@@ -152,12 +152,44 @@ tn_knode *tn_emit_in_range(emission *e, const tn_dim *const *index, const tn_typ
   return all;
 }
 
+/* Whether the axis is one of the reshaped value's, too. */
+static bool is_alone(const tn_segment *segments, uint32_t n, uint32_t axis) {
+  for (uint32_t i = 0; i < n; i++)
+    if (segments[i].from_lo == axis)
+      return segments[i].from_hi == axis + 1 && segments[i].to_hi == segments[i].to_lo + 1;
+  return false;
+}
+
+/* The value below a transpose or reshape, and the coordinates there; NULL when one that may be out of range at value
+ * would not be one there. */
+static const tn_value *below_view(emission *e, const tn_value *value, const tn_dim *const *index, const tn_dim **at) {
+  const tn_node *def = value->def;
+  if (!def || def->group >= 0 || (def->op != &tn_op_transpose && def->op != &tn_op_reshape)) return NULL;
+  const tn_value *from = def->operands[0].value;
+  if (def->op == &tn_op_transpose) {
+    const int64_t *perm = tn_node_attr(def, "perm")->u.list.ints;
+    for (uint32_t i = 0; i < value->type->ndim; i++) at[perm[i]] = index[i];
+    return from;
+  }
+  tn_segment segments[2 * TN_MAX_NDIM];
+  uint32_t n = tn_reshape_segments(e->ctx, value->type, from->type, segments);
+  for (uint32_t i = 0; i < value->type->ndim; i++) {
+    bool below, above;
+    if (!proved_in_range(e, index[i], value->type->dims[i], &below, &above) && !is_alone(segments, n, i)) return NULL;
+  }
+  tn_reshape_index(e->ctx, value->type, from->type, index, at);
+  return from;
+}
+
 tn_knode *tn_emit_padded(emission *e, const tn_value *value, const tn_dim *const *index, tn_number fill) {
   tn_knode *condition = tn_emit_in_range(e, index, value->type);
   if (!condition) return tn_emit(e, value, index);
   tn_knode *outside = tn_kernel_const(e->kernel, value->type->dtype, fill);
   tn_knode *direct = read_memory(e, value, index, outside);
   if (direct) return direct;
+  const tn_dim *at[TN_MAX_NDIM];
+  const tn_value *from = below_view(e, value, index, at);
+  if (from) return tn_emit_padded(e, from, at, fill);
   const tn_dim *clamped[TN_MAX_NDIM], *zero = tn_dim_const(e->ctx, 0);
   for (uint32_t i = 0; i < value->type->ndim; i++)
     clamped[i] = tn_dim_max(e->ctx, zero,

@@ -3,7 +3,8 @@
  * packed constants; where rows are few it forms dot products of the operands as they lie. Gradients of matrix products
  * are of this kind: dx = dy w^T. What a loop multiplies by in every iteration is copied before it. Where the first
  * operand lies across a long sum at distances that caches map to few sets, it is copied to lie along it: dw = x^T dy.
- * Weights of convolutions that are no constants are copied as panels, as a backend packs constants. */
+ * Weights of convolutions that are no constants are copied as panels, as a backend packs constants; so are images that
+ * the gradient of weights sums over. */
 #include "ir/build.h"
 #include "ir/primitives.h"
 #include "passes/groups.h"
@@ -19,6 +20,8 @@
 #define PADDED_PITCH 4096 /* passes/layout.c */
 #define LEAST_CHANNELS 4
 #define PANEL_VECTORS 2 /* of floats: as wide as a register tile */
+#define LEAST_PANELS 2
+#define LEAST_PANELS_OF_IMAGES 8
 #define LONG_SUM 512
 #define LEAST_COLUMNS_OF_LONG 64
 
@@ -130,25 +133,35 @@ static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
 /* The axis of a convolution's weights that the lanes of its kernel run over: the channels of the result. */
 static uint32_t lane_axis(const tn_node *conv) { return conv->op == &tn_op_conv ? 0 : 1; }
 
-/* Whether w is to be copied as panels: of `width` channels side by side, one panel behind the other, so that a kernel
- * reads all that it multiplies a register tile's rows with in the order of memory. Of few channels there is one panel;
- * channels that do not fill panels lie side by side all. */
-static bool wants_panels(const tn_node *conv, int64_t width) {
-  const tn_type *w = conv->operands[1].value->type;
-  const tn_dim *channels = w->dims[lane_axis(conv)];
-  return tn_dim_is_const(channels) && tn_dim_value(channels) > width && tn_dim_value(channels) % width == 0 &&
-         w->ndim < TN_MAX_NDIM && tn_node_attr(conv, "groups")->u.i == 1;
+static bool is_computed(const tn_value *value) {
+  while (value->def && tn_node_is_view(value->def) && value->def->n_operands > 0) value = value->def->operands[0].value;
+  return value->def && value->def->op != &tn_op_const;
+}
+
+/* Whether the axis is cut into panels: of `width` elements side by side, one panel behind the other, so that a kernel
+ * reads what it multiplies in the order of memory. What fits one panel is none, and so is what fills no whole ones. */
+static bool fills_panels(const tn_dim *extent, int64_t parts, int64_t width, int64_t least) {
+  int64_t count = tn_dim_is_const(extent) ? tn_dim_value(extent) / parts : 0;
+  return count % width == 0 && count >= least * width;
 }
 
 /* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next
- * to the other. Computed ones (gradients that stand in their place where weights are differentiated) lie so already.
- */
+ * to the other. */
 static bool wants_weights(const tn_node *conv) {
-  const tn_value *w = conv->operands[1].value, *base = w;
-  while (base->def && tn_node_is_view(base->def) && base->def->n_operands > 0) base = base->def->operands[0].value;
-  if (base->def || tn_dtype_bits(w->type->dtype) < 32 || inner_axis(w) == (int64_t)lane_axis(conv)) return false;
+  const tn_value *w = conv->operands[1].value;
+  if (is_constant(w) || is_computed(w) || tn_dtype_bits(w->type->dtype) < 32) return false;
   const tn_dim *channels = conv->results[0]->type->dims[1];
-  return !tn_dim_is_const(channels) || tn_dim_value(channels) >= LEAST_CHANNELS;
+  bool is_few = tn_dim_is_const(channels) && tn_dim_value(channels) < LEAST_CHANNELS;
+  return inner_axis(w) != (int64_t)lane_axis(conv) && !is_few;
+}
+
+/* A convolution of images that are its weights is the gradient of another one's weights. Of many channels, what a
+ * register tile reads of a pixel lies far from what it reads of the next: both operands are copied. */
+static bool wants_images(const tn_node *conv, int64_t width) {
+  const tn_value *x = conv->operands[0].value, *w = conv->operands[1].value;
+  if (conv->op != &tn_op_conv || !is_computed(x) || !is_computed(w) || tn_dtype_bits(w->type->dtype) < 32) return false;
+  return w->type->ndim < TN_MAX_NDIM && fills_panels(x->type->dims[0], 1, width, LEAST_PANELS_OF_IMAGES) &&
+         fills_panels(w->type->dims[0], tn_node_attr(conv, "groups")->u.i, width, LEAST_PANELS_OF_IMAGES);
 }
 
 /* A copy of w with its lane axis innermost. */
@@ -162,8 +175,9 @@ static tn_value *copy_lanes(tn_build *b, tn_value *w, uint32_t lane) {
   return tn_build_transpose(b, copy_oriented(b, w, &o), o.back);
 }
 
-/* A copy of w as panels of its lane axis: [lane / width, taps, other channels, width]. */
-static tn_value *copy_panels(tn_build *b, tn_value *w, uint32_t lane, int64_t width) {
+/* A copy of w as panels of its axis `lane`, 0 or 1: [lane / width, spatial axes, other axis, width], the order in which
+ * channels last are walked, or the other axis before the spatial ones where it counts images. */
+static tn_value *copy_panels(tn_build *b, tn_value *w, uint32_t lane, int64_t width, bool of_images) {
   const tn_type *type = w->type;
   uint32_t n = type->ndim + 1, other = lane == 0 ? 2 : 0, at = 0;
   const tn_dim *dims[TN_MAX_NDIM];
@@ -172,8 +186,9 @@ static tn_value *copy_panels(tn_build *b, tn_value *w, uint32_t lane, int64_t wi
     dims[i] = i == lane ? tn_dim_floordiv(b->ctx, type->dims[i], tn_dim_const(b->ctx, width))
               : i == lane + 1 ? tn_dim_const(b->ctx, width) : type->dims[i > lane ? i - 1 : i];
   o.perm[at++] = lane;
+  if (of_images) o.perm[at++] = other;
   for (uint32_t i = 3; i < n; i++) o.perm[at++] = i;
-  o.perm[at++] = other;
+  if (!of_images) o.perm[at++] = other;
   o.perm[at++] = lane + 1;
   for (uint32_t i = 0; i < n; i++) o.back[o.perm[i]] = i;
   tn_value *copy = copy_oriented(b, tn_build_reshape(b, w, dims, n), &o);
@@ -182,14 +197,35 @@ static tn_value *copy_panels(tn_build *b, tn_value *w, uint32_t lane, int64_t wi
 
 static bool orient_weights(tn_node *conv, tn_map *copies, int64_t width) {
   tn_value *w = conv->operands[1].value, *copy = tn_map_get(copies, w);
-  if (!wants_weights(conv)) return true;
+  uint32_t lane = lane_axis(conv);
   if (!copy) {
     tn_build b = tn_build_before(conv);
-    copy = wants_panels(conv, width) ? copy_panels(&b, w, lane_axis(conv), width) : copy_lanes(&b, w, lane_axis(conv));
+    bool has_panels = w->type->ndim < TN_MAX_NDIM && tn_node_attr(conv, "groups")->u.i == 1 &&
+                      fills_panels(w->type->dims[lane], 1, width, LEAST_PANELS);
+    copy = has_panels ? copy_panels(&b, w, lane, width, false) : copy_lanes(&b, w, lane);
     tn_map_set(copies, w, copy);
   }
   if (copy) tn_node_set_operand(conv, 1, copy);
   return copy != NULL;
+}
+
+static bool orient_images(tn_node *conv, tn_map *copies, int64_t width) {
+  for (uint32_t side = 0; side < 2; side++) {
+    tn_value *images = conv->operands[side].value, *copy = tn_map_get(copies, images);
+    if (!copy) {
+      tn_build b = tn_build_before(conv);
+      copy = copy_panels(&b, images, 0, width, true);
+      tn_map_set(copies, images, copy);
+    }
+    if (!copy) return false;
+    tn_node_set_operand(conv, side, copy);
+  }
+  return true;
+}
+
+static bool orient_conv(tn_node *conv, tn_map *copies, int64_t width) {
+  if (wants_images(conv, width)) return orient_images(conv, &copies[0], width);
+  return !wants_weights(conv) || orient_weights(conv, &copies[lane_axis(conv)], width);
 }
 
 /* The number of the parameter that y is, when it is the same in all iterations of the loop whose region holds dot and
@@ -252,7 +288,7 @@ static bool visit(tn_block *block, int64_t panel, tn_arena *scratch) {
     bool is_conv = node->op == &tn_op_conv || node->op == &tn_op_conv_dx;
     if (node->op != &tn_op_dot && !is_conv) continue;
     tn_loc_push(block->func->module->ctx, node->loc);
-    ok &= is_conv ? orient_weights(node, &weights[lane_axis(node)], panel) : orient(node, copies, scratch);
+    ok &= is_conv ? orient_conv(node, weights, panel) : orient(node, copies, scratch);
     tn_loc_pop(block->func->module->ctx);
   }
   return ok;

@@ -320,20 +320,37 @@ static bool is_near(const tn_plan *plan, const tn_access *a, const tn_access *b)
   return bytes_read(nest, b) <= l2 / (is_far ? 2 : 4);
 }
 
+/* Whether the positions of a par axis all read nearly the same: a fold axis walks the same way, farther, in steps that
+ * are shorter than all of them (the taps of a gradient of a convolution's weights). */
+static bool reads_again(const tn_nest *nest, const tn_access *access, uint32_t axis) {
+  int64_t stride = access && has_axis(access->axes, axis) ? tn_access_stride(access, axis) : 0;
+  int64_t count = nest->axes[axis].count;
+  if (stride <= 0 || count < 0) return false;
+  for (uint32_t i = 0; i < nest->n_axes; i++) {
+    if (!has_axis(access->axes, i) || nest->axes[i].kind != TN_AXIS_SUM) continue;
+    int64_t step = tn_access_stride(access, i);
+    if (step > 0 && step % stride == 0 && step / stride < count && nest->axes[i].count > count) return true;
+  }
+  return false;
+}
+
 /* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
  * all rows while it lies in a near cache. An operand that lies in the near cache whole is walked innermost, so that
- * rows are read and written once, in the order of memory; so is one whose lanes both operands have. */
+ * rows are read and written once, in the order of memory; so is one whose lanes both operands have. Inside of all are
+ * axes along which an operand is read again. */
 static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b, uint32_t rows) {
   uint8_t order[TN_KERNEL_MAX_AXES];
   uint32_t n = 0;
   bool is_inner = plan->staged < 0 && (!b || is_near(plan, a, b));
   sort_axes(plan, a, plan->order, plan->n_order);
-  for (int stage = 0; stage < 5; stage++)
+  for (int stage = 0; stage < 6; stage++)
     for (uint32_t i = 0; i < plan->n_order; i++) {
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
       bool is_panel = is_vector || (b && has_axis(b->axes, axis) && !(a && has_axis(a->axes, axis)));
+      bool again = reads_again(plan->nest, a, axis) || reads_again(plan->nest, b, axis);
       int own = is_panel ? (is_inner ? 4 : 1) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
+      if (!is_vector && plan->staged < 0 && plan->tile[axis] == 1 && again) own = 5;
       plan->staged_level += stage == 0 && own < 2;
       if (own == stage) order[n++] = (uint8_t)axis;
     }

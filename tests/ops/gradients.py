@@ -112,7 +112,7 @@ def convolutions(net):
 
 
 def channels(net):
-    """Channels that fill several panels of weights, normalised by the batch, with a shortcut and strides."""
+    """Channels that fill panels of weights and of images, normalised by the batch, with a shortcut and strides."""
     def layer(x, name, n_in, n_out, stride=1, size=3):
         y = net.add("Conv", [x, net.weight(f"{name}_w", n_out, n_in, size, size)], strides=[stride] * 2,
                     pads=[size // 2] * 4)
@@ -122,9 +122,9 @@ def channels(net):
                        training_mode=1)[0]
     x = net.add("Tanh", [layer(net.input("x", 3, 9, 8), "stem", 3, 64)])
     x = net.add("Tanh", [net.add("Add", [x, layer(x, "same", 64, 64)])])
-    y = net.add("Tanh", [layer(x, "down", 64, 96, 2)])
-    x = net.add("Tanh", [net.add("Add", [layer(y, "last", 96, 96), layer(x, "skip", 64, 96, 2, 1)])])
-    return net.classify(net.dense(net.add("Flatten", [net.add("GlobalAveragePool", [x])]), "out", 96, 4), 4)
+    y = net.add("Tanh", [layer(x, "down", 64, 256, 2)])
+    x = net.add("Tanh", [net.add("Add", [layer(y, "last", 256, 256), layer(x, "skip", 64, 256, 2, 1)])])
+    return net.classify(net.dense(net.add("Flatten", [net.add("GlobalAveragePool", [x])]), "out", 256, 4), 4)
 
 
 def lstm(net):
