@@ -43,7 +43,8 @@ static bool is_statistic(const tn_block *block, const tn_const *constant) {
   return any;
 }
 
-static void add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner, tn_loc loc) {
+static bool add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner, tn_loc loc) {
+  bool ok = true;
   for (size_t i = 0; i < part->weights.n; i++) {
     const tn_onnx_weight *row = &part->weights.data[i];
     const char *path = plain_name(s, owner->path, row->name);
@@ -56,7 +57,9 @@ static void add_weights(tn_sema *s, const tn_onnx_part *part, tn_instance *owner
     for (uint32_t k = 0; k < weight->type->ndim; k++) weight->axes[k] = tn_axis_plain(weight->type->dims[k], loc);
     tn_map_set(&owner->weights, path, weight);
     TN_VEC_PUSH(s->arena, &s->weights, weight);
+    ok = tn_weight_replace(s, weight) && ok;
   }
+  return ok;
 }
 
 /* An output keeps the labels of the arguments' dims that it has. */
@@ -130,7 +133,7 @@ tn_datum *tn_outer_model_call(tn_frame *caller, tn_decl *decl, tn_instance *inst
   tn_onnx_part part = {.build = &s->build, .args = args, .n_args = (uint32_t)n, .called = decl->name, .loc = loc,
                        .constants = instance->constants};
   if (!insert(s, decl, &none, &part)) return NULL;
-  add_weights(s, &part, instance, loc);
+  if (!add_weights(s, &part, instance, loc)) return NULL;
   return results(s, &part, data, n, loc);
 }
 
@@ -162,9 +165,10 @@ bool tn_outer_model_build(tn_sema *s, tn_decl *decl) {
   tn_instance *owner = TN_NEW(s->arena, tn_instance);
   *owner = (tn_instance){.path = "", .children = tn_map_create(s->arena), .weights = tn_map_create(s->arena)};
   tn_onnx_part part = {.build = &s->build, .called = decl->name, .loc = decl->loc};
-  if (s->weights_needed && !read_dims(s, &options)) return false; /* a check has options of all models */
+  bool is_entry = s->weights_needed || s->builds_entry; /* a check has options of all models */
+  if (is_entry && !read_dims(s, &options)) return false;
   if (!insert(s, decl, &options, &part)) return false;
-  add_weights(s, &part, owner, decl->loc);
+  if (!add_weights(s, &part, owner, decl->loc)) return false;
   decl->func = s->func;
   decl->result = results(s, &part, NULL, 0, decl->loc);
   tn_value **values = TN_NEW_N(s->arena, tn_value *, part.outputs.n);

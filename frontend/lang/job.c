@@ -54,6 +54,7 @@ static bool open_entry(tn_job *job, const char *path, bool is_step) {
   if (!tn_job_find_fields(job)) return false;
   drop_functions(job);
   job->model->first_weight = s->weights.n;
+  s->builds_entry = true;
   if (!tn_model_build(s, job->model)) return false;
   job->model->n_weights = s->weights.n - job->model->first_weight;
   job->n_inputs = (uint32_t)s->func->body->params.n;

@@ -228,6 +228,7 @@ struct tn_sema {
   const tn_map *input_dims;   /* interned name -> tn_dim: what dims of inputs are fixed to; NULL: nothing is */
   bool is_again;       /* the file was read before, for another purpose */
   bool weights_needed; /* else weights are zeros: check */
+  bool builds_entry;   /* the model that is built is the entry of a training: the options of dims are its own */
   bool is_over;        /* a limit was passed, and reported */
 };
 
@@ -404,6 +405,8 @@ void tn_names_static(tn_frame *f, const tn_ast_type *type, tn_given *given, cons
 tn_datum *tn_weight_use(tn_frame *f, tn_instance *owner, const char *name, tn_dtype dtype, const tn_axis *axes,
                         uint32_t n, const tn_init *init, double fan_in, double fan_out, bool is_buffer, tn_loc loc);
 tn_datum *tn_weight_value(tn_sema *s, const tn_weight *weight);
+/* A weight that has a value of its own takes that of --weights where there is one. False: it does not fit. */
+bool tn_weight_replace(tn_sema *s, tn_weight *weight);
 /* The initialiser that an expression means. */
 bool tn_init_of_expr(tn_frame *f, const tn_ast_expr *expr, tn_init *out);
 bool tn_init_of_datum(tn_sema *s, const tn_datum *datum, tn_init *out);

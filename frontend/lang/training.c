@@ -103,22 +103,23 @@ typedef struct program {
   tn_lang_training *out;
 } program;
 
-/* No run has more samples than a batch, so that memory is planned for that many. A model read by another front end
- * keeps its own bounds. */
+/* No run has more samples than a batch, so that memory is planned for that many. */
 static bool bound_batch(program *p) {
   tn_job job;
   int64_t batch, micro;
   p->whole = p->part = *p->options;
   if (!tn_job_open(&job, p->ctx, p->path, p->options, false)) return false;
-  const tn_symbol *symbol = tn_dim_lone_symbol(job.s->func->body->params.data[0]->type->dims[0]);
+  const tn_value *first = job.s->func->body->params.data[0];
+  const tn_symbol *symbol = tn_dim_lone_symbol(first->type->dims[0]);
   bool ok = read_int(&job, "batch", 32, &batch) && read_int(&job, "micro", batch, &micro);
-  if (ok && symbol && symbol->hi == TN_LANG_MAX_EXTENT) {
+  if (ok && symbol && symbol->hi > batch) {
     uint32_t n = p->options->n_bounds;
+    const char *name = symbol->label ? symbol->label : tn_namef(p->ctx, "%s_0", first->name); /* as ONNX files say it */
     tn_lang_bounds *bounds[2];
     for (int k = 0; k < 2; k++) {
       bounds[k] = TN_NEW_N(p->ctx->arena, tn_lang_bounds, n + 1);
       for (uint32_t i = 0; i < n; i++) bounds[k][i] = p->options->bounds[i];
-      bounds[k][n] = (tn_lang_bounds){symbol->label, symbol->lo, k == 0 ? batch : micro};
+      bounds[k][n] = (tn_lang_bounds){name, 0, k == 0 ? batch : micro};
     }
     p->whole.bounds = bounds[0];
     p->part.bounds = bounds[1];

@@ -69,6 +69,19 @@ static tn_const *take_from(tn_sema *s, const tn_weight *weight, const tn_init *i
 /* One .npy: the value of the model's only weight. */
 static bool is_unnamed(tn_store *store) { return tn_store_count(store) == 1 && !tn_store_at(store, 0)->name[0]; }
 
+bool tn_weight_replace(tn_sema *s, tn_weight *weight) {
+  tn_stored *stored = s->store ? tn_store_find(s->store, is_unnamed(s->store) ? "" : weight->path) : NULL;
+  tn_const *constant = weight->constant;
+  if (!stored || stored->is_used) return true;
+  if (!stored_fits(s, weight, stored, tn_store_path(s->store), weight->loc)) return false;
+  constant->kind = TN_CONST_DATA;
+  constant->data = stored->data;
+  constant->file = stored->file;
+  constant->file_offset = stored->file_offset;
+  stored->is_used = true;
+  return true;
+}
+
 static tn_const *make_constant(tn_sema *s, tn_weight *weight, const tn_init *init) {
   tn_stored *stored = s->store ? tn_store_find(s->store, is_unnamed(s->store) ? "" : weight->path) : NULL;
   if (stored && stored->is_used) stored = NULL;

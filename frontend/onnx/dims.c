@@ -37,6 +37,7 @@ static const tn_dim *make_dim(tn_importer *importer, const char *wanted, const c
   const char *name = tn_symbol_fresh_name(ctx, starts_well ? wanted : tn_namef(ctx, "d_%s", wanted));
   const tn_onnx_dim *option = dim_option(importer, label != NULL ? label : name);
   if (option == NULL) option = dim_option(importer, name);
+  if (option == NULL) option = dim_option(importer, wanted);
   if (option != NULL && option->lo == option->hi) return tn_dim_const(ctx, option->lo);
   const tn_symbol *symbol = tn_symbol_create(ctx, TN_SYM_INPUT, name, label, option != NULL ? option->lo : 0,
                                              option != NULL ? option->hi : TN_ONNX_MAX_EXTENT);

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 
 from common import Count
-from test_programs import Folder
+from test_programs import Folder, TENON, small_onnx
 
 TABLE = """
 data d = csv("d.csv", target: "kind", split: (train: 0.7, valid: 0.15, test: 0.15), shuffle: 7)
@@ -172,9 +172,45 @@ def test_inputs_in_the_loss():
     return None if folder.score("valid", "r2") > 0.97 else "r2 %g" % folder.score("valid", "r2")
 
 
+HEAD = """
+data d = csv("d.csv", split: (train: 0.8, valid: 0.2)) {
+  x: f32[3]   = (a, b, c) |> minmax
+  y: class[3] = kind
+}
+model Body = onnx("m.onnx")
+model M(x: f32[B, 3]) -> f32[B, 3] = x |> Body |> relu |> linear(3)
+train M on d { loss = cross_entropy(out, y), optimizer = adam(lr: 0.01), batch = 16, epochs = 5 }
+"""
+ALONE = HEAD.replace("model Body", "model M").replace("model M(x: f32[B, 3]) -> f32[B, 3] = x |> Body |> relu |> "
+                                                      "linear(3)\n", "")
+
+
+def test_weights_of_onnx():
+    """Trained weights of an ONNX model, as it is and as a part of another, take the place of the file's own."""
+    for source in (HEAD, ALONE):
+        folder = Folder(source)
+        write_table(os.path.join(folder.path, "d.csv"))
+        small_onnx(os.path.join(folder.path, "m.onnx"))
+        folder.make()
+        folder.run("./m", "train")
+        np.save(os.path.join(folder.path, "x.npy"), np.random.default_rng(0).random((7, 3), np.float32))
+        folder.run("./m", "run", "--input=x=x.npy", "--output=trained.npy")
+        newest = "m.checkpoints/step-00000050.safetensors"
+        results = [np.load(os.path.join(folder.path, "trained.npy"))]
+        for words in (("--weights=" + newest,), ("--init=0",)):
+            folder.run(TENON, "m.tn", "-o", "predict", *words)
+            folder.run("./predict", "run", "--input", "x=x.npy", "--output-dir", "out")
+            name = os.listdir(os.path.join(folder.path, "out"))[0]
+            results.append(np.load(os.path.join(folder.path, "out", name)))
+        if np.abs(results[1] - results[0]).max() > 1e-5 or np.abs(results[2] - results[0]).max() < 1e-3:
+            return "%s\n%s" % (source, results)
+    return None
+
+
 def main():
     count = Count()
-    for test in (test_columns, test_matrix, test_resume, test_again, test_paths, test_best, test_inputs_in_the_loss):
+    for test in (test_columns, test_matrix, test_resume, test_again, test_paths, test_best, test_inputs_in_the_loss,
+                 test_weights_of_onnx):
         try:
             problem = test()
         except (RuntimeError, subprocess.TimeoutExpired, StopIteration) as error:
