@@ -15,13 +15,14 @@ static tnrt_status no_memory(const tnrt_records *r) {
 
 /* ---- files ---- */
 
-/* The files of a split: the one that the command line names, else the plan's. */
-static uint32_t n_paths(const tnrt_records *r, const tnrt_data_paths *paths, uint32_t split) {
-  return paths->paths[split] ? 1 : r->plan->source.n_paths[split];
-}
-
-static const char *path_of(const tnrt_records *r, const tnrt_data_paths *paths, uint32_t split, uint32_t i) {
-  return paths->paths[split] ? paths->paths[split] : tnrt_plan_item(r->plan, r->plan->source.paths[split], i);
+/* The files of a split: those that the command line names, else the plan's. */
+static tnrt_status find_paths(tnrt_records *r, const tnrt_data_paths *paths, uint32_t split) {
+  uint32_t n = paths->paths[split] ? 1 : r->plan->source.n_paths[split];
+  tnrt_status status = TNRT_OK;
+  for (uint32_t i = 0; i < n && status == TNRT_OK; i++)
+    status = tnrt_paths_add(&r->paths[split], r->message, r->alloc, paths->paths[split] ? paths->paths[split]
+                            : tnrt_plan_item(r->plan, r->plan->source.paths[split], i));
+  return status;
 }
 
 static const char *file_name(const tnrt_records *r) {
@@ -142,16 +143,16 @@ static tnrt_status not_there(const tnrt_records *r, uint32_t split, const char *
 }
 
 /* Files that belong together: the pair of npy and of idx. */
-static tnrt_status read_split(tnrt_records *r, const tnrt_data_paths *paths, uint32_t split) {
+static tnrt_status read_split(tnrt_records *r, uint32_t split) {
   const char *list[2] = {NULL, NULL};
   bool is_pair = r->plan->source.kind == TNRT_SOURCE_NPY || r->plan->source.kind == TNRT_SOURCE_IDX;
-  uint32_t n = n_paths(r, paths, split), step = is_pair ? n : 1;
+  uint32_t n = r->paths[split].n, step = is_pair ? n : 1;
   tnrt_status status = TNRT_OK;
   if (is_pair && n > 2)
     return tnrt_fail(r->message, TNRT_BAD_INPUT, "split '%s' has %u files, two at most are taken",
                      tnrt_split_name(split), n);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i += step) {
-    for (uint32_t k = 0; k < step; k++) list[k] = path_of(r, paths, split, i + k);
+    for (uint32_t k = 0; k < step; k++) list[k] = r->paths[split].items[i + k];
     status = read_file(r, split, list, step);
     if (status == TNRT_BAD_INPUT && access(list[0], F_OK) != 0) status = not_there(r, split, list[0]);
   }
@@ -166,14 +167,17 @@ tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt
                       .room = paths->has_memory ? paths->memory : tnrt_memory_share()};
   uint32_t n = 0, n_splits = is_new ? 1 : TNRT_N_SPLITS;
   tnrt_status status = is_stream(plan->source.kind) ? find_window(r) : TNRT_OK;
-  for (uint32_t s = 0; s < n_splits; s++) n += n_paths(r, paths, s);
+  for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) {
+    status = find_paths(r, paths, s);
+    n += r->paths[s].n;
+  }
   if (status != TNRT_OK) return status;
   if (is_text(plan->source.kind)) r->tables = tnrt_take(alloc, n, sizeof *r->tables);
   else if (is_stream(plan->source.kind)) r->streams = tnrt_take(alloc, n, sizeof *r->streams);
   else r->arrays = tnrt_take(alloc, n, sizeof *r->arrays);
   r->ends = tnrt_take(alloc, n, sizeof *r->ends);
   if ((!r->tables && !r->arrays && !r->streams) || !r->ends) return no_memory(r);
-  for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, paths, s);
+  for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, s);
   if (status == TNRT_OK && r->n_files == 0)
     status = tnrt_fail(message, TNRT_BAD_INPUT, "data '%.100s' names no file", tnrt_plan_text(plan, plan->source.name));
   return status;
@@ -191,6 +195,7 @@ void tnrt_records_close(tnrt_records *r) {
   if (r->arrays) r->alloc->give(r->alloc->user, r->arrays);
   if (r->ends) r->alloc->give(r->alloc->user, r->ends);
   if (r->names) r->alloc->give(r->alloc->user, r->names);
+  for (uint32_t s = 0; s < TNRT_N_SPLITS; s++) tnrt_paths_free(&r->paths[s], r->alloc);
   *r = (tnrt_records){0};
 }
 
@@ -209,14 +214,24 @@ static uint32_t find_column(const tnrt_records *r, const char *name) {
   return i;
 }
 
+/* A message that ends with the columns that there are. */
+static tnrt_status no_column(const tnrt_records *r, const char *name, const char *field, const char *takes) {
+  char names[160];
+  size_t used = 0;
+  for (uint32_t i = 0; i < r->n_columns && used < sizeof names; i++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", r->names[i]);
+  if (used >= sizeof names) memcpy(names + sizeof names - 4, "...", 4);
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.80s', which field '%.80s' %s; there %s "
+                   "%s", file_name(r), name, field, takes, r->n_columns == 1 ? "is" : "are", names);
+}
+
 static tnrt_status bind_named(const tnrt_records *r, const tnrt_field *field, tnrt_binding *binding,
                               uint8_t *is_taken) {
   for (uint32_t i = 0; i < field->n_columns; i++) {
     const char *name = tnrt_plan_item(r->plan, field->columns, i);
     uint32_t column = find_column(r, name);
     if (column == r->n_columns)
-      return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.100s', which field '%.100s' takes",
-                       file_name(r), name, tnrt_plan_text(r->plan, field->name));
+      return no_column(r, name, tnrt_plan_text(r->plan, field->name), "takes");
     is_taken[column] = 1;
     if (binding) binding->columns[binding->n++] = column;
   }
@@ -242,9 +257,8 @@ static tnrt_status bind_kept(const tnrt_records *r, const tnrt_chain *chain, tnr
   for (uint32_t i = 0; i < chain->columns.n; i++) {
     uint32_t column = find_column(r, tnrt_dictionary_text(&chain->columns, i));
     if (column == r->n_columns || binding->n == r->n_columns)
-      return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.100s', which field '%.100s' took "
-                       "in the training", file_name(r), tnrt_dictionary_text(&chain->columns, i),
-                       tnrt_plan_text(r->plan, chain->field->name));
+      return no_column(r, tnrt_dictionary_text(&chain->columns, i), tnrt_plan_text(r->plan, chain->field->name),
+                       "took in the training");
     binding->columns[binding->n++] = column;
   }
   return TNRT_OK;

@@ -4,6 +4,7 @@
 
 #include "runtime/train/arrays.h"
 #include "runtime/train/chain.h"
+#include "runtime/train/paths.h"
 #include "runtime/train/stream.h"
 #include "runtime/train/table.h"
 
@@ -30,6 +31,7 @@ typedef struct tnrt_records {
   const tnrt_training *plan;
   const tnrt_alloc *alloc;
   tnrt_message *message;
+  tnrt_paths paths[TNRT_N_SPLITS];
   tnrt_table *tables;          /* n_files, of texts; or */
   tnrt_columns *arrays;        /* n_files, of arrays; or */
   tnrt_stream *streams;        /* n_files: record i is tokens i * window + k and on, k being the field's own */

@@ -117,6 +117,18 @@ def test_paths():
         text = folder.run("./m", *words, rc=1)
         if wanted not in text:
             return text
+    return test_patterns(folder)
+
+
+def test_patterns(folder):
+    """A name with '*' means all files that it matches, unless one is called so."""
+    for name, rows in (("part-2.csv", 80), ("part-1.csv", 120), ("odd*.csv", 60), ("odder.csv", 60)):
+        write_table(os.path.join(folder.path, name), rows)
+    for pattern, n in (("part-*.csv", 140), ("odd*.csv", 42)):
+        folder.run("./m", "train", "--data", pattern)
+        text = folder.run("./m", "info")
+        if "records: train %d," % n not in text:
+            return "%s: %s" % (pattern, text)
     return None
 
 
