@@ -3,19 +3,21 @@
 
 #include <string.h>
 
+#include "runtime/train/unicode.h"
+
 static tnrt_status no_memory(tnrt_message *message) {
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for tokens of bytes");
 }
 
 /* ---- pieces ---- */
 
-typedef enum letter_kind { BLANK, LETTER, DIGIT, SIGN } letter_kind;
-
-/* Bytes of characters beyond ASCII count as letters. */
-static letter_kind kind_of(unsigned char c) {
-  if (c == ' ' || (c >= '\t' && c <= '\r')) return BLANK;
-  if (c >= '0' && c <= '9') return DIGIT;
-  return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? LETTER : SIGN;
+/* A character's kind, of which three matter besides blanks. What is no character is a sign. */
+static tnrt_char_kind kind_at(const char *at, size_t *out_bytes) {
+  uint32_t code = TNRT_CHAR_OTHER;
+  int n = tnrt_char_read(at, &code);
+  tnrt_char_kind kind = n ? tnrt_char_kind_of(code) : TNRT_CHAR_OTHER;
+  *out_bytes = n ? (size_t)n : 1;
+  return kind == TNRT_CHAR_BLANK || kind == TNRT_CHAR_LETTER || kind == TNRT_CHAR_NUMBER ? kind : TNRT_CHAR_OTHER;
 }
 
 static size_t contraction(const char *at) {
@@ -27,18 +29,17 @@ static size_t contraction(const char *at) {
 
 /* GPT-2's  's|'t|'re|'ve|'m|'ll|'d| ?letters| ?digits| ?signs|blanks but the last before something else|blanks. */
 bool tnrt_bpe_next(const char **at, const char **out_piece, size_t *out_bytes) {
-  const char *first = *at, *end = first;
+  const char *first = *at, *end = first, *last_blank = first;
   if (!*first) return false;
-  size_t blanks = 0, n = contraction(first);
-  while (first[blanks] && kind_of((unsigned char)first[blanks]) == BLANK) blanks++;
-  if (n) {
-    end = first + n;
-  } else if (blanks > 1 || (blanks == 1 && (*first != ' ' || !first[1]))) {
-    end = first + blanks - (first[blanks] && blanks > 1 ? 1 : 0);
+  size_t n_blanks = 0, bytes, shortened = contraction(first);
+  for (; *end && kind_at(end, &bytes) == TNRT_CHAR_BLANK; end += bytes, n_blanks++) last_blank = end;
+  if (shortened) {
+    end = first + shortened;
+  } else if (n_blanks > 1 || (n_blanks == 1 && (*first != ' ' || !*end))) {
+    if (*end && n_blanks > 1) end = last_blank;
   } else {
-    end = first + blanks;
-    letter_kind kind = kind_of((unsigned char)*end);
-    while (*end && kind_of((unsigned char)*end) == kind) end++;
+    tnrt_char_kind kind = kind_at(end, &bytes);
+    while (*end && kind_at(end, &bytes) == kind) end += bytes;
   }
   *out_piece = first;
   *out_bytes = (size_t)(end - first);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/train/unicode.h"
+
 enum { MAX_DEPTH = 64, MAX_NUMBER = 128 };
 
 static bool fail(tnrt_json *json, const char *error) {
@@ -117,25 +119,13 @@ bool tnrt_json_raw(tnrt_json *json, const char **out, size_t *out_bytes) {
   return true;
 }
 
-static int utf8(int32_t code, char *out) {
-  if (code < 0x80) return out[0] = (char)code, 1;
-  if (code < 0x800) return out[0] = (char)(0xc0 | code >> 6), out[1] = (char)(0x80 | (code & 63)), 2;
-  if (code < 0x10000) {
-    out[0] = (char)(0xe0 | code >> 12), out[1] = (char)(0x80 | (code >> 6 & 63)), out[2] = (char)(0x80 | (code & 63));
-    return 3;
-  }
-  out[0] = (char)(0xf0 | code >> 18), out[1] = (char)(0x80 | (code >> 12 & 63));
-  out[2] = (char)(0x80 | (code >> 6 & 63)), out[3] = (char)(0x80 | (code & 63));
-  return 4;
-}
-
 bool tnrt_json_text(tnrt_json *json, char *out, size_t capacity, size_t *out_bytes) {
   const char *raw;
   size_t raw_bytes, n = 0, kept = 0;
   if (!tnrt_json_raw(json, &raw, &raw_bytes)) return false;
   for (const char *at = raw, *end = raw + raw_bytes; at < end;) {
     char bytes[4] = {*at++};
-    int count = bytes[0] == '\\' ? utf8(escaped(&at, end), bytes) : 1;
+    int count = bytes[0] == '\\' ? tnrt_char_write((uint32_t)escaped(&at, end), bytes) : 1;
     if (kept == n && n + (size_t)count < capacity) {
       memcpy(out + n, bytes, (size_t)count);
       kept += (size_t)count;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "runtime/core/message.h"
+#include "runtime/train/unicode.h"
 
 void tnrt_put(tnrt_writer *w, char c) {
   if (w->n < w->capacity) w->out[w->n] = c;
@@ -27,31 +28,13 @@ void tnrt_put_real(tnrt_writer *w, double number, const char *otherwise) {
   tnrt_put_text(w, isfinite(number) ? digits : otherwise);
 }
 
-/* Bytes of the UTF-8 character at text, 0 when it is none (RFC 3629: shortest forms, no surrogates). */
-static int utf8_bytes(const uint8_t *text) {
-  uint32_t code = text[0];
-  int n = code < 0x80                   ? 1
-          : code >= 0xc2 && code < 0xe0 ? 2
-          : (code & 0xf0) == 0xe0       ? 3
-          : code >= 0xf0 && code < 0xf5 ? 4
-                                        : 0;
-  if (n > 1) code &= 0x7fu >> n;
-  for (int i = 1; i < n; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  if ((n == 3 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) ||
-      (n == 4 && (code < 0x10000 || code > 0x10ffff)))
-    return 0;
-  return n;
-}
-
 /* As a JSON string; bytes that are no UTF-8 become '?'. */
 void tnrt_put_string(tnrt_writer *w, const char *text) {
   tnrt_put(w, '"');
   for (int n; *text; text += n ? n : 1) {
     uint8_t c = (uint8_t)*text;
-    n = utf8_bytes((const uint8_t *)text);
+    uint32_t code;
+    n = tnrt_char_read(text, &code);
     if (n == 0) {
       tnrt_put(w, '?');
     } else if (c < 0x20) {

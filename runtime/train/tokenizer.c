@@ -5,14 +5,16 @@
 
 #include "runtime/core/file.h"
 #include "runtime/train/json.h"
+#include "runtime/train/unicode.h"
 
-enum { MAX_TOKEN = 512, MAX_WORD = 200 };
+enum { MAX_TOKEN = 512, MAX_WORD = 100 /* characters */ };
 
 typedef struct reader {
   tnrt_tokenizer *out;
   tnrt_message *message;
   const char *path;
-  char type[32], unknown[64];
+  char type[32], unknown[64], cut[32]; /* cut: the type of what cuts texts */
+  bool has_normalizer;
   tnrt_merge *merges;
   uint32_t n_merges, room;
   tnrt_json merge_list; /* read after the vocabulary, wherever it stands */
@@ -207,6 +209,58 @@ static tnrt_status make_bpe(reader *r) {
   return status;
 }
 
+/* ---- what is done before the model ---- */
+
+static bool read_flag(tnrt_json *json) {
+  bool is_true = tnrt_json_peek(json) == 't';
+  tnrt_json_skip(json);
+  return is_true;
+}
+
+/* BERT's, or none. Accents go where nothing is said and letters are made small. */
+static tnrt_status read_normalizer(reader *r, tnrt_json *json) {
+  tnrt_tokenizer *t = r->out;
+  char key[64], type[64] = "";
+  bool says_strips = false;
+  t->cleans = t->parts_ideographs = false;
+  if (tnrt_json_peek(json) == 'n') return tnrt_json_skip(json), TNRT_OK;
+  if (!tnrt_json_enter(json, '{')) return bad(r, "the normalizer is no object");
+  while (tnrt_json_more(json) && tnrt_json_key(json, key, sizeof key)) {
+    if (strcmp(key, "type") == 0) tnrt_json_text(json, type, sizeof type, NULL);
+    else if (strcmp(key, "clean_text") == 0) t->cleans = read_flag(json);
+    else if (strcmp(key, "handle_chinese_chars") == 0) t->parts_ideographs = read_flag(json);
+    else if (strcmp(key, "lowercase") == 0) t->lowers = read_flag(json);
+    else if (strcmp(key, "strip_accents") == 0) says_strips = tnrt_json_peek(json) != 'n', t->strips = read_flag(json);
+    else tnrt_json_skip(json);
+  }
+  if (!says_strips) t->strips = t->lowers;
+  r->has_normalizer = true;
+  return strcmp(type, "BertNormalizer") == 0 ? TNRT_OK : bad(r, "a normalizer other than BertNormalizer");
+}
+
+static tnrt_status read_cut(reader *r, tnrt_json *json) {
+  char key[64];
+  bool uses_pattern = true;
+  strcpy(r->cut, "none");
+  if (tnrt_json_peek(json) == 'n') return tnrt_json_skip(json), TNRT_OK;
+  if (!tnrt_json_enter(json, '{')) return bad(r, "the pre_tokenizer is no object");
+  while (tnrt_json_more(json) && tnrt_json_key(json, key, sizeof key)) {
+    if (strcmp(key, "type") == 0) tnrt_json_text(json, r->cut, sizeof r->cut, NULL);
+    else if (strcmp(key, "add_prefix_space") == 0) r->out->adds_blank = read_flag(json);
+    else if (strcmp(key, "use_regex") == 0) uses_pattern = read_flag(json);
+    else tnrt_json_skip(json);
+  }
+  return uses_pattern ? TNRT_OK : bad(r, "a pre_tokenizer ByteLevel that does not cut texts");
+}
+
+static tnrt_status check_cut(reader *r, bool is_bpe) {
+  const char *wanted = is_bpe ? "ByteLevel" : "BertPreTokenizer";
+  if (is_bpe && r->has_normalizer) return bad(r, "a normalizer before pairs of bytes");
+  if (!r->cut[0] || strcmp(r->cut, wanted) == 0) return TNRT_OK;
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s: texts are cut by '%.31s', %s is taken", r->path, r->cut,
+                   wanted);
+}
+
 static tnrt_status read_json(reader *r, const char *text, size_t bytes) {
   tnrt_json json = tnrt_json_over(text, bytes);
   char key[64];
@@ -215,18 +269,23 @@ static tnrt_status read_json(reader *r, const char *text, size_t bytes) {
   if (!tnrt_json_enter(&json, '{')) return bad(r, "this is no tokenizer.json");
   while (status == TNRT_OK && tnrt_json_more(&json) && tnrt_json_key(&json, key, sizeof key)) {
     if (strcmp(key, "model") == 0) status = read_model(r, &json);
+    else if (strcmp(key, "normalizer") == 0) status = read_normalizer(r, &json);
+    else if (strcmp(key, "pre_tokenizer") == 0) status = read_cut(r, &json);
     else tnrt_json_skip(&json);
   }
   if (status == TNRT_OK && json.error) status = bad(r, json.error);
   if (status != TNRT_OK) return status;
-  if (strcmp(r->type, "BPE") == 0) return make_bpe(r);
-  return strcmp(r->type, "WordPiece") == 0 ? TNRT_OK : bad(r, "the model is none of BPE, WordPiece");
+  bool is_bpe = strcmp(r->type, "BPE") == 0;
+  if (!is_bpe && strcmp(r->type, "WordPiece") != 0) return bad(r, "the model is none of BPE, WordPiece");
+  status = check_cut(r, is_bpe);
+  return status == TNRT_OK && is_bpe ? make_bpe(r) : status;
 }
 
 tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *t, tnrt_message *message, const tnrt_alloc *alloc, const char *path) {
   uint8_t *data;
   size_t bytes, length = strlen(path);
-  *t = (tnrt_tokenizer){.alloc = alloc, .words = tnrt_dictionary_start(alloc), .unknown = -1};
+  *t = (tnrt_tokenizer){.alloc = alloc, .words = tnrt_dictionary_start(alloc), .unknown = -1, .cleans = true,
+                        .parts_ideographs = true};
   tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
   if (status != TNRT_OK) return status;
   reader r = {.out = t, .message = message, .path = path};
@@ -250,18 +309,12 @@ void tnrt_tokenizer_close(tnrt_tokenizer *t) {
 
 /* ---- WordPiece ---- */
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-static bool is_sign(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
-}
-
 /* The longest token first, then the longest that goes on; a word that cannot be had whole is unknown. */
-static int64_t word_tokens(const tnrt_tokenizer *t, const char *word, size_t bytes, double *out) {
-  char piece[MAX_WORD + sizeof t->prefix];
+static int64_t word_tokens(const tnrt_tokenizer *t, const char *word, size_t bytes, int64_t n_characters, double *out) {
+  char piece[4 * MAX_WORD + sizeof t->prefix];
   size_t prefix = strlen(t->prefix);
   int64_t n = 0;
-  for (size_t from = 0; from < bytes && bytes <= MAX_WORD;) {
+  for (size_t from = 0; from < bytes && n_characters <= MAX_WORD;) {
     size_t lead = from ? prefix : 0, end = bytes;
     int32_t id = -1;
     memcpy(piece, t->prefix, lead);
@@ -277,26 +330,74 @@ static int64_t word_tokens(const tnrt_tokenizer *t, const char *word, size_t byt
   return 1;
 }
 
-tnrt_status tnrt_tokenizer_tokens(const tnrt_tokenizer *t, tnrt_message *message, tnrt_value *value) {
+typedef struct word {
+  char text[4 * MAX_WORD];
+  size_t bytes;
+  int64_t n; /* characters; those beyond MAX_WORD are not in text */
+} word;
+
+static void end_word(const tnrt_tokenizer *t, word *w, tnrt_value *value, int64_t *n) {
+  if (w->n) *n += word_tokens(t, w->text, w->bytes, w->n, value->numbers + *n);
+  w->bytes = 0;
+  w->n = 0;
+}
+
+static void add_character(word *w, const char *at, int bytes) {
+  if (w->n++ < MAX_WORD) memcpy(w->text + w->bytes, at, (size_t)bytes), w->bytes += (size_t)bytes;
+}
+
+/* One character of a text; what is no character is one of its own bytes. */
+static void take_character(const tnrt_tokenizer *t, const char *at, int bytes, uint32_t code, word *w,
+                           tnrt_value *value, int64_t *n) {
+  enum { NEXT_LINE = 0x85, REPLACEMENT = 0xfffd };
+  tnrt_char_kind kind = bytes ? tnrt_char_kind_of(code) : TNRT_CHAR_OTHER;
+  char small[4];
+  bool is_control = kind == TNRT_CHAR_CONTROL || code == '\v' || code == '\f' || code == NEXT_LINE;
+  if (t->cleans && bytes && (is_control || code == REPLACEMENT)) return;
+  if (kind == TNRT_CHAR_BLANK) {
+    end_word(t, w, value, n);
+    return;
+  }
+  if (t->strips && kind == TNRT_CHAR_MARK) return;
+  bool is_alone = kind == TNRT_CHAR_PUNCTUATION || (t->parts_ideographs && bytes && tnrt_char_is_ideograph(code));
+  if (bytes && t->strips) code = tnrt_char_base(code);
+  if (bytes && t->lowers) code = tnrt_char_small(code);
+  if (bytes && (t->strips || t->lowers)) bytes = tnrt_char_write(code, small), at = small;
+  if (is_alone) end_word(t, w, value, n);
+  add_character(w, at, bytes ? bytes : 1);
+  if (is_alone) end_word(t, w, value, n);
+}
+
+static tnrt_status word_pieces(const tnrt_tokenizer *t, tnrt_message *message, tnrt_value *value) {
+  word w = {.bytes = 0};
   int64_t n = 0;
-  if (t->is_bpe) return tnrt_bpe_tokens(&t->bpe, message, value);
-  if (value->kind != TNRT_VALUE_TEXTS || value->count != 1)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "wordpiece takes one text");
   const char *at = value->texts[0];
   if (!tnrt_value_reserve(value, (int64_t)strlen(at) + 1))
     return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a text");
-  while (*at) {
-    const char *word = at;
-    if (is_blank(*at)) {
-      at++;
-      continue;
-    }
-    if (is_sign(*at)) at++;
-    else
-      while (*at && !is_blank(*at) && !is_sign(*at)) at++;
-    n += word_tokens(t, word, (size_t)(at - word), value->numbers + n);
+  for (int bytes; *at; at += bytes ? bytes : 1) {
+    uint32_t code = 0;
+    bytes = tnrt_char_read(at, &code);
+    take_character(t, at, bytes, code, &w, value, &n);
   }
+  end_word(t, &w, value, &n);
   value->kind = TNRT_VALUE_NUMBERS;
   value->count = value->length = n;
   return TNRT_OK;
+}
+
+tnrt_status tnrt_tokenizer_tokens(const tnrt_tokenizer *t, tnrt_message *message, tnrt_value *value) {
+  if (value->kind != TNRT_VALUE_TEXTS || value->count != 1)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "wordpiece takes one text");
+  if (!t->is_bpe) return word_pieces(t, message, value);
+  uint32_t code = 0;
+  const char *text = value->texts[0];
+  size_t n = strlen(text);
+  bool has_blank = tnrt_char_read(text, &code) && tnrt_char_kind_of(code) == TNRT_CHAR_BLANK;
+  if (!t->adds_blank || !n || has_blank) return tnrt_bpe_tokens(&t->bpe, message, value);
+  if (!tnrt_value_reserve(value, (int64_t)n + 2)) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a text");
+  char *longer = (char *)value->others; /* a byte of each number will do */
+  longer[0] = ' ';
+  memcpy(longer + 1, text, n + 1);
+  value->texts[0] = longer;
+  return tnrt_bpe_tokens(&t->bpe, message, value);
 }

@@ -1,6 +1,7 @@
 /* Tokenizers from files: a vocabulary of WordPiece (a token a line), or tokenizer.json of Hugging Face's tokenizers
- * with a model of WordPiece or of pairs of bytes. Of the latter file only the model is read: texts are cut into pieces
- * as GPT-2 (pairs of bytes) and BERT (WordPiece) do it. */
+ * with a model of WordPiece or of pairs of bytes. Texts are cut into pieces as GPT-2 (pairs of bytes) and BERT
+ * (WordPiece) do it; a tokenizer.json that says otherwise is refused. Tokens that stand for begin, end and the like are
+ * not added. */
 #ifndef TNRT_TRAIN_TOKENIZER_H
 #define TNRT_TRAIN_TOKENIZER_H
 
@@ -15,6 +16,9 @@ typedef struct tnrt_tokenizer {
   uint32_t room;         /* of ids */
   int32_t unknown;       /* -1: none */
   char prefix[16];       /* of tokens inside of a word */
+  bool adds_blank;       /* of pairs of bytes: before a text that does not begin with one */
+  /* Of WordPiece, before a text is cut: no control characters, each ideograph a word, no accents, small letters. */
+  bool cleans, parts_ideographs, strips, lowers;
 } tnrt_tokenizer;
 
 /* After a failure the tokenizer is closed all the same. */

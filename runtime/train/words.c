@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runtime/train/unicode.h"
+
 static tnrt_status no_memory(tnrt_message *message) {
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a text");
 }
@@ -11,6 +13,19 @@ static bool make_text_room(tnrt_value *value, size_t bytes) {
   if (bytes <= value->text_room) return true;
   char *text = value->alloc->get(value->alloc->user, 2 * bytes, 1);
   if (!text) return false;
+  if (value->text) value->alloc->give(value->alloc->user, value->text);
+  value->text = text;
+  value->text_room = 2 * bytes;
+  return true;
+}
+
+/* Room for `bytes` of text, the last of which are those of `from`, wherever that stands. */
+static bool reserve_apart(tnrt_value *value, size_t bytes, const char *from) {
+  size_t n = strlen(from) + 1;
+  if (bytes <= value->text_room) return memmove(value->text + bytes - n, from, n) != NULL;
+  char *text = value->alloc->get(value->alloc->user, 2 * bytes, 1);
+  if (!text) return false;
+  memcpy(text + bytes - n, from, n);
   if (value->text) value->alloc->give(value->alloc->user, value->text);
   value->text = text;
   value->text_room = 2 * bytes;
@@ -43,34 +58,22 @@ tnrt_status tnrt_words_join(tnrt_message *message, tnrt_value *value) {
 
 /* ---- small letters ---- */
 
-/* Two-byte characters that are capitals: ranges of code points, and what is added; 1: each even one to the next. */
-static uint32_t lower_code(uint32_t c) {
-  if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) || (c >= 0x410 && c <= 0x42f))
-    return c + 0x20;
-  if (c >= 0x400 && c <= 0x40f) return c + 0x50;
-  bool even_is_capital = (c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) || (c >= 0x14a && c <= 0x177) ||
-                         (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f);
-  bool odd_is_capital = (c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e);
-  if ((even_is_capital && c % 2 == 0) || (odd_is_capital && c % 2 == 1)) return c + 1;
-  return c;
-}
-
 tnrt_status tnrt_words_lower(tnrt_message *message, tnrt_value *value) {
   tnrt_status status = check_text(message, value, "lower");
   if (status != TNRT_OK) return status;
-  size_t n = strlen(value->texts[0]);
-  if (value->texts[0] != value->text) {
-    if (!make_text_room(value, n + 1)) return no_memory(message);
-    memcpy(value->text, value->texts[0], n + 1);
-    value->texts[0] = value->text;
+  const char *from = value->texts[0];
+  /* A character of two bytes may have a small one of three. What is read stands behind what is written. */
+  size_t n = strlen(from), room = n / 2 + 1, code_bytes;
+  if (!reserve_apart(value, n + room + 1, from)) return no_memory(message);
+  char *to = value->text;
+  from = to + room;
+  for (uint32_t code; *from; from += code_bytes) {
+    code_bytes = (size_t)tnrt_char_read(from, &code);
+    if (code_bytes) to += tnrt_char_write(tnrt_char_small(code), to);
+    else *to++ = *from, code_bytes = 1;
   }
-  for (unsigned char *c = (unsigned char *)value->text; *c; c++) {
-    if (*c >= 'A' && *c <= 'Z') *c = (unsigned char)(*c + 32);
-    if (*c < 0xc2 || *c > 0xdf || (c[1] & 0xc0) != 0x80) continue;
-    uint32_t code = lower_code((uint32_t)(*c & 0x1f) << 6 | (c[1] & 0x3f));
-    *c++ = (unsigned char)(0xc0 | code >> 6);
-    *c = (unsigned char)(0x80 | (code & 0x3f));
-  }
+  *to = 0;
+  value->texts[0] = value->text;
   return TNRT_OK;
 }
 

@@ -9,7 +9,7 @@ enum { TNRT_TOKEN_PAD, TNRT_TOKEN_UNKNOWN, TNRT_TOKENS_OWN };
 
 /* Functions on the value in place. TNRT_NO_MEMORY, or TNRT_BAD_INPUT where it is no text. */
 
-/* Small letters: ASCII, Latin-1, Latin Extended-A, Greek and Cyrillic, in UTF-8; other bytes stay. */
+/* Small letters of all characters in UTF-8 that have one; other bytes stay. */
 tnrt_status tnrt_words_lower(tnrt_message *message, tnrt_value *value);
 /* One text, with a blank between them. */
 tnrt_status tnrt_words_join(tnrt_message *message, tnrt_value *value);

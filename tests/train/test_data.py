@@ -5,15 +5,15 @@ usage: test_data.py BUILD_DIR
 import gzip
 import json
 import os
-import re
 import shutil
 import struct
 import tempfile
 import zlib
 
 import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from common import Count, tool
+from common import HERE, Count, tool
 
 TYPES = {0: np.float64, 1: np.float32, 2: np.float16, 10: np.int64, 11: np.int32, 19: np.uint8}
 F64, F32, F16, I64, I32, U8 = TYPES
@@ -453,12 +453,13 @@ def test_streams(r):
     refused(r.read(source, [fields[0], ("y", I32, 0, (7,), (), [link("window", 1)])]), "windows of one length")
 
 
-PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z\x80-\xff]+| ?[0-9]+| ?[^\s0-9A-Za-z\x80-\xff]+|\s+(?!\S)|\s+",
-                    re.ASCII)
-
-
 def pieces_of(text):
-    return PIECES.findall(text.encode().decode("latin-1"))
+    """As the tokenizers package cuts a text for GPT-2; bytes as characters of Latin-1."""
+    seen = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+    hidden = [b for b in range(256) if b not in seen]
+    byte_of = {chr(b): b for b in seen} | {chr(256 + i): b for i, b in enumerate(hidden)}
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    return ["".join(chr(byte_of[c]) for c in piece) for piece, _ in cut.pre_tokenize_str(text)]
 
 
 def learn_pairs(texts, n):
@@ -566,6 +567,97 @@ def test_wordpiece(r):
     refused(r.read(table(), [("x", I32, 0, (8,), ("body",), chain)]), "cannot open")
 
 
+# Blanks, letters, numbers and signs of many scripts; marks, controls, what is no letter though it looks like one.
+HARD = [
+    "Hello,  World!\tit's  we'll   'twas I'M", "  two\n\nlines \r\n end  ",
+    "\xe9t\xe9 \xc9T\xc9 na\xefve e\u0301 \xf1",
+    "\u201cquoted\u201d \u2014 dash\u2026 \xabx\xbb \u20ac5 \xb2\xbd\u2167",
+    "\u4f60\u597d\u4e16\u754c abc\u4e2d def",
+    "\u0416\u0438\u0437\u043d\u044c \u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2"
+    " \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \u0661\u0662\u0663",
+    "a\xa0b\u3000c\u2003d\u2028e", "\U0001f600\U0001f468\u200d\U0001f469 ok\U0001f44d\U0001f3fd",
+    "\ufeffbom soft\xadhyphen zero\u200bwidth",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 \u0928\u092e\u0938\u094d\u0924\u0947", "x" * 250,
+    "\xaa\xba\u02b0 \u24b6 \uff21\uff22 \U0001d7d8 \U00010400", "tab\tand\x0bvt \x85 nel",
+    "don't can't CAN'T o'clock ''s",
+]
+
+
+def tokens_as_package(r, tokenizer, chain_of, most=400):
+    """Ids of HARD texts by the package and by a chain, row by row."""
+    tokenizer.save(r.path("tokenizer.json"))
+    r.write("t.jsonl", "".join(json.dumps({"body": text}) + "\n" for text in HARD))
+    fields = [("x", I32, 0, (most,), ("body",), chain_of(r) + [link("pad_or_cut", most, -1)])]
+    got = r.read(table(name="t.jsonl", kind=JSONL, fractions="1 0 0"), fields)
+    assert not isinstance(got, str), got
+    for text, row in zip(HARD, got["x"]):
+        want = tokenizer.encode(text, add_special_tokens=False).ids
+        same([t for t in row if t >= 0], want, repr(text))
+
+
+def of_file(r):
+    return [link("wordpiece", text=r.path("tokenizer.json"))]
+
+
+def test_package_bpe(r):
+    """A tokenizer.json that the tokenizers package learned gives the tokens that it gives, also with a blank before."""
+    for prefix in (False, True):
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+        trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+                                      show_progress=False)
+        tokenizer.train_from_iterator(HARD * 3, trainer)
+        tokens_as_package(r, tokenizer, of_file)
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(r.path("tokenizer.json"))
+    fields = [("x", I32, 0, (9,), ("body",), of_file(r))]
+    refused(r.read(table(), fields), "texts are cut by 'Whitespace', ByteLevel is taken")
+    tokenizer.pre_tokenizer, tokenizer.normalizer = pre_tokenizers.ByteLevel(), normalizers.NFC()
+    tokenizer.save(r.path("tokenizer.json"))
+    refused(r.read(table(), fields), "a normalizer other than BertNormalizer")
+
+
+def test_package_wordpiece(r):
+    """The same of WordPiece, cased and not, with accents and without, by what tokenizer.json says, and by vocab.txt."""
+    alphabet = sorted(c for c in set("".join(HARD)) | set("".join(HARD).lower()) if not c.isspace())
+    for lowers, strips in ((False, False), (True, None), (True, False), (False, True)):
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowers, strip_accents=strips)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=700, special_tokens=["[PAD]", "[UNK]"], show_progress=False,
+                                            initial_alphabet=alphabet)
+        tokenizer.train_from_iterator(HARD * 3, trainer)
+        tokens_as_package(r, tokenizer, of_file)
+        if not lowers and not strips:
+            words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+            r.write("vocab.txt", "".join(word + "\n" for word, _ in words))
+            tokens_as_package(r, tokenizer, lambda r: [link("wordpiece", text=r.path("vocab.txt"))])
+
+
+def test_package_blanks(r):
+    """Words between blanks as the package has them, numbered by how often they come."""
+    texts = [" ".join(text.split()) for text in HARD if text.isascii()]
+    r.write("t.jsonl", "".join(json.dumps({"body": text}) + "\n" for text in texts))
+    cut = pre_tokenizers.WhitespaceSplit()
+    rows = [[word for word, _ in cut.pre_tokenize_str(text)] for text in texts]
+    counts = {}
+    for word in sum(rows, []):
+        counts[word] = counts.get(word, 0) + 1
+    known = sorted(counts, key=lambda w: (-counts[w], w.encode()))
+    got = r.read(table(name="t.jsonl", kind=JSONL, fractions="1 0 0"),
+                 [("x", I32, 0, (12,), ("body",), [link("words", 1000), link("pad_or_cut", 12)])])
+    same(got["x"], [([known.index(w) + 2 for w in row] + [0] * 12)[:12] for row in rows])
+
+
+def test_characters(_):
+    """The kept table of characters is what the script makes, of the Unicode that it was made of."""
+    import make_unicode
+    with open(os.path.join(HERE, "..", "..", "runtime", "train", "unicode.inc"), encoding="ascii") as f:
+        kept = f.read()
+    made = "\n".join(make_unicode.tables())
+    assert kept == made or kept.split("\n")[0] != made.split("\n")[0], "make it anew by make_unicode.py"
+
+
 # ---- augmentation ----
 
 def test_augmentation(r):
@@ -612,7 +704,8 @@ def main():
     r = Reader()
     for test in (test_numeric_links, test_bad_cells, test_labels, test_one_hot, test_files_of_splits, test_npy,
                  test_npz, test_idx, test_images, test_jpeg, test_jsonl, test_words, test_streams, test_bpe,
-                 test_tokenizer_json, test_wordpiece, test_augmentation):
+                 test_tokenizer_json, test_wordpiece, test_package_bpe, test_package_wordpiece, test_package_blanks,
+                 test_characters, test_augmentation):
         problem = None
         try:
             test(r)

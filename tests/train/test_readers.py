@@ -1,15 +1,20 @@
-"""What training programs write, read by the packages that others read it with: safetensors, tensorboard.
+"""What training programs tell, read by the packages that others read it with: safetensors, tensorboard,
+prometheus-client.
 usage: test_readers.py BUILD_DIR"""
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import urllib.request
 import zipfile
 
 import numpy as np
 import safetensors
 import safetensors.numpy
+from prometheus_client.parser import text_string_to_metric_families
 from tensorboard.backend.event_processing import event_accumulator
 
 BUILD = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else \
@@ -73,6 +78,33 @@ class Readers(unittest.TestCase):
         for e in acc:
             self.assertAlmostEqual(e.value, 1 - 1 / e.step, 6)
         self.assertEqual([e.step for e in events.Scalars("train/loss")], [10, 20, 30, 40, 50, 60])
+
+    def test_prometheus(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        p = subprocess.Popen([TOOL, "logs", "0", "100000", "1000", f"port={port}", "quiet"], stderr=subprocess.DEVNULL)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        families = {}
+        for _ in range(1500):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    self.assertIn("text/plain", answer.headers["Content-Type"])
+                    text = answer.read().decode()
+            except OSError:
+                text = ""
+            families = {f.name: f for f in text_string_to_metric_families(text)}
+            if families and families["tenon_train_step"].samples[0].value > 5:
+                break
+            time.sleep(0.02)
+        step, loss = (families["tenon_train_" + name].samples[0].value for name in ("step", "loss"))
+        self.assertAlmostEqual(loss, 1 / step, 6)
+        measures = families["tenon_train_measure"]
+        self.assertEqual(measures.type, "gauge")
+        self.assertLessEqual({("valid", "loss"), ("valid", "acc"), ("test", "acc")},
+                             {(s.labels["split"], s.labels["name"]) for s in measures.samples})
+        self.assertTrue(all(f.documentation for f in families.values()))
 
 
 if __name__ == "__main__":
