@@ -59,10 +59,12 @@ static void drop(tnrt_samples *s) {
   if (s->n_dropped++ == 0) s->first_dropped = *s->message;
 }
 
-/* A record that can be read whole, whatever the functions learn. Of arrays and streams all can. */
+/* A record that can be read whole, whatever the functions learn. It matters which of a table's cannot where those are
+ * left out before the data are split; else any of them is an error, whenever it is met. */
 static tnrt_status check_record(tnrt_samples *s, int64_t record) {
+  bool matters = s->records.tables && s->plan->source.drops_bad;
   tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && s->records.tables; i++)
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && matters; i++)
     status = tnrt_records_value(&s->records, record, &s->chains[i], &s->bindings[i], &s->at_hand, &s->value);
   return status;
 }
@@ -162,9 +164,9 @@ static int64_t *file_order(const tnrt_samples *s, int64_t first, int64_t end) {
 
 /* What failed in a chain stands in the message without a place. */
 static tnrt_status at_record(const tnrt_samples *s, tnrt_status status, int64_t record, uint32_t field) {
+  if (status == TNRT_OK) return status;
   char at[384];
   tnrt_message text = *s->message;
-  if (status == TNRT_OK) return status;
   tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at);
   return tnrt_fail(s->message, status, "%s: %s", at, text.text);
 }

@@ -60,7 +60,8 @@ static const char *find_cell(const tnrt_table *t, tnrt_cursor *c, cell *out, boo
 }
 
 static bool keep_cell(tnrt_row *row, uint32_t i, const cell *found) {
-  if (!tnrt_row_reserve(row, row->text_bytes + found->bytes + 1, i + 1)) return false;
+  size_t needed = row->text_bytes + found->bytes + 1;
+  if (needed > row->text_room && !tnrt_row_reserve(row, needed, i + 1)) return false;
   char *to = row->text + row->text_bytes;
   row->cells[i] = row->text_bytes;
   if (!found->has_quotes) {
