@@ -29,6 +29,17 @@ static uint64_t number_in(const char *path) {
   return n > 0 && text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10) : 0;
 }
 
+/* How many processes of this training are on this machine, as their launcher tells them. */
+static uint64_t n_processes(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const char *text = getenv(names[i]);
+    uint64_t n = text ? strtoull(text, NULL, 10) : 0;
+    if (n > 0) return n;
+  }
+  return 1;
+}
+
 uint64_t tnrt_memory_share(void) {
   static const int limits[] = {RLIMIT_AS, RLIMIT_DATA};
   uint64_t least = UINT64_MAX;
@@ -40,5 +51,5 @@ uint64_t tnrt_memory_share(void) {
   }
   lower(&least, number_in("/sys/fs/cgroup/memory.max"));
   lower(&least, number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-  return least / 4;
+  return least / 4 / n_processes();
 }

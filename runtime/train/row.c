@@ -15,7 +15,7 @@ void tnrt_row_free(tnrt_row *row) {
 
 bool tnrt_row_reserve(tnrt_row *row, size_t bytes, uint32_t n_cells) {
   if (bytes > row->text_room) {
-    size_t room = 2 * bytes + 256;
+    size_t room = 2 * bytes + 4096;
     char *text = row->alloc->get(row->alloc->user, room, 1);
     if (!text) return false;
     if (row->text_bytes) memcpy(text, row->text, row->text_bytes);
@@ -42,10 +42,11 @@ static tnrt_status load(tnrt_row *row, tnrt_message *message, const tnrt_table *
   row->block_bytes = 0;
   if (bytes > row->block_room) {
     if (row->block) row->alloc->give(row->alloc->user, row->block);
+    size_t room = bytes > BLOCK ? bytes : BLOCK; /* for all rows that are shorter, so that it is asked for once */
     row->block_room = 0;
-    row->block = row->alloc->get(row->alloc->user, bytes, 64);
+    row->block = row->alloc->get(row->alloc->user, room, 64);
     if (!row->block) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a row of %.200s", t->path);
-    row->block_room = bytes;
+    row->block_room = room;
   }
   tnrt_status status = tnrt_bytes_read(message, &t->bytes, row->next.at, bytes, row->block);
   row->block_at = row->next.at;

@@ -298,19 +298,19 @@ def test_nan(r, data):
 
 
 def test_memory(r, _):
-    """Nothing is allocated after the first step: 20 steps and 400 take as many calls."""
+    """Nothing is allocated after the first step: 20 steps and 400 take as many calls; so where files are not held."""
     count = os.path.join(r.folder, "count")
     seen = []
-    for steps in (20, 400):
+    for steps, more in ((20, []), (400, []), (20, ["--data-memory=0"]), (400, ["--data-memory=0"])):
         environment = dict(os.environ, LD_PRELOAD=os.path.join(BUILD, "tests", "preload_malloc.so"),
                            MALLOC_COUNT_FILE=count)
-        words = [HAND, "train", "--steps=%d" % steps, "--checkpoint-dir=memory%d" % steps]
+        words = [HAND, "train", "--steps=%d" % steps, "--checkpoint-dir=memory%d%d" % (steps, len(more)), *more]
         done = subprocess.run(words, cwd=r.folder, env=environment, capture_output=True, timeout=60, check=False)
         if b"ASan runtime does not come first" in done.stderr:
             return  # nothing can be preloaded into an instrumented program
         with open(count, encoding="ascii") as f:
             seen.append(int(f.read()))
-    assert seen[0] == seen[1] > 0, seen
+    assert seen[0] == seen[1] > 0 and seen[2] == seen[3] > 0, seen
 
 
 def test_made_samples(r, _):
