@@ -4,6 +4,8 @@
 
 #include "ir/ops/ops.h"
 
+extern const tn_opdef tn_op_sigmoid;
+
 /* x in the type its composite computes in: f32 for narrower floats, so that only the result is rounded to them. */
 tn_value *tn_compose_wide(tn_build *b, tn_value *x);
 /* y in the type of like. */

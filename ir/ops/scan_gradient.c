@@ -1,9 +1,10 @@
 /* The derivative of scan: a scan that runs backwards. It reads what the carried values were at the start of every
- * iteration and what the iteration's products were, which the forward scan stacks, and computes the rest anew. What a
- * value fixed for all iterations gets from each is summed: where these are products or sums over values of the
- * iteration, the values are stacked and one product over all iterations stands behind the loop. */
+ * iteration and what the iteration's products and costly functions were, which the forward scan stacks, and computes
+ * the rest anew. What a value fixed for all iterations gets from each is summed: where these are products or sums over
+ * values of the iteration, the values are stacked and one product over all iterations stands behind the loop. */
 #include "ir/ops/region_gradient.h"
 
+#include "ir/ops/compose.h"
 #include "ir/ops/scan.h"
 #include "ir/primitives.h"
 
@@ -13,7 +14,7 @@ typedef struct backward {
   const tn_node *node;
   uint32_t n_carried, n_seq, n_fixed, n_stacked, n_kept;
   tn_value **history; /* the carried values at the start of every iteration, stacked on axis 0 */
-  tn_value **kept;    /* the products of every iteration, stacked likewise */
+  tn_value **kept;    /* products and costly functions of every iteration, stacked likewise */
   tn_value **dy;      /* of the node's own results */
   /* The backward scan. */
   tn_value **carried, **sequences;
@@ -41,11 +42,18 @@ static bool is_linear(const tn_node *node) {
 
 #define MAX_DEPTH 32
 
+/* Costly functions whose derivatives read their results alone: what they were computed from is then not read. */
+static bool is_kept_function(const tn_node *node) {
+  if (node->op == &tn_op_sigmoid) return is_float(node->results[0]);
+  bool is_costly = node->op->kind == TN_OP_SCALAR && (node->op->scalar == TN_TANH || node->op->scalar == TN_EXP);
+  return is_costly && is_float(node->results[0]);
+}
+
 /* seen: values found not to be read. */
 static bool is_read_backwards(tn_map *seen, tn_value *value, int depth) {
   if (tn_map_get(seen, value) != NULL) return false;
   for (const tn_use *use = value->uses; use != NULL; use = use->next) {
-    if (use->user->op->kind == TN_OP_TERMINATOR) continue;
+    if (use->user->op->kind == TN_OP_TERMINATOR || is_kept_function(use->user)) continue;
     if (depth > MAX_DEPTH || !is_linear(use->user)) return true;
     for (uint32_t i = 0; i < use->user->n_results; i++)
       if (is_read_backwards(seen, use->user->results[i], depth + 1)) return true;
@@ -54,13 +62,15 @@ static bool is_read_backwards(tn_map *seen, tn_value *value, int depth) {
   return false;
 }
 
-/* The products of the region whose values the way back reads, each with the sums it goes into alone. */
+/* What the way back reads of the region that is not computed anew: results of costly functions, and products, each with
+ * the sums it goes into alone. */
 static uint32_t find_kept(const tn_block *region, tn_value **out, uint32_t most, tn_arena *arena) {
   uint32_t n = 0;
   tn_map seen = tn_map_create(arena);
   for (const tn_node *node = region->first; node != region->last && n < most; node = node->next) {
-    if (!is_product(node) || !is_float(node->results[0])) continue;
     tn_value *value = node->results[0];
+    if (is_kept_function(node) && value->type->ndim < TN_MAX_NDIM) out[n++] = value;
+    if (!is_product(node) || !is_float(value)) continue;
     while (value->n_uses == 1 && value->uses->user->op->kind == TN_OP_SCALAR && is_linear(value->uses->user))
       value = value->uses->user->results[0];
     if (value->type->ndim < TN_MAX_NDIM && is_read_backwards(&seen, value, 0)) out[n++] = value;
@@ -68,7 +78,7 @@ static uint32_t find_kept(const tn_block *region, tn_value **out, uint32_t most,
   return n;
 }
 
-/* Lets the forward scan stack its carried values and products too. */
+/* Lets the forward scan stack its carried values and what find_kept finds, too. */
 static bool keep_values(backward *s) {
   tn_node *node = (tn_node *)(uintptr_t)s->node;
   tn_block *region = node->regions[0];
@@ -130,7 +140,7 @@ static bool collect(backward *s) {
   return true;
 }
 
-/* Wherever the way back reads a product, it reads the one that was kept. */
+/* Wherever the way back reads a value that was kept, it reads that one. */
 static void read_kept(const backward *s, tn_value *const *made, tn_value *const *slices, tn_value **gradients,
                       uint32_t n_gradients) {
   for (uint32_t i = 0; i < s->n_kept; i++) {

@@ -367,6 +367,35 @@ static void test_regions(void **state) {
     for (int twice = 0; twice < 2; twice++) check_text(more_texts[i], twice != 0, 1000);
 }
 
+static uint32_t count_used(const tn_block *block, const tn_opdef *op) {
+  uint32_t n = 0;
+  for (const tn_node *node = block->first; node != NULL; node = node->next) {
+    for (uint32_t i = 0; i < node->n_regions; i++) n += count_used(node->regions[i], op);
+    n += node->op == op && node->results[0]->n_uses > 0;
+  }
+  return n;
+}
+
+/* A gate: what the iterations' costly functions gave is kept, so that the way back computes none of them, nor the
+ * product, anew. */
+static void test_kept(void **state) {
+  (void)state;
+  static const char text[] =
+      "tnir 1\nfunc @run entry (%h: f64[2,4] \"h\", %x: f64[3,2,4] \"x\", %w: f64[4,4] \"w\") -> "
+      "(f64[2,4] \"last\") {\n  %0 = scan %h, %x, %w {n_carried=1, n_seq=1} { "
+      "^(%p: f64[2,4], %s: f64[2,4], %v: f64[4,4])\n"
+      "    %a = dot %p, %v {sum=[(1, 0)]} : f64[2,4]\n    %b = add %a, %s : f64[2,4]\n    %c = tanh %b : f64[2,4]\n"
+      "    %d = sigmoid %b : f64[2,4]\n    %e = exp %d : f64[2,4]\n    %f = mul %c, %e : f64[2,4]\n    yield %f\n"
+      "  } : f64[2,4]\n  return %0\n}\n";
+  const char *const names[] = {"tanh", "sigmoid", "exp"};
+  from_text t = parse(text);
+  differentiate_text(&t, false);
+  for (size_t i = 0; i < TN_ARRAY_LEN(names); i++)
+    assert_int_equal(count_used(t.it.func->body, tn_op_find(names[i])), 1);
+  destroy(&t.it);
+  for (int twice = 0; twice < 2; twice++) check_text(text, twice != 0, 1000);
+}
+
 /* A convolution over so many images that its weights' gradient sums them in blocks. */
 static void test_blocks(void **state) {
   (void)state;
@@ -393,6 +422,7 @@ static void test_all_reported(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_samples), cmocka_unit_test(test_regions),
-                                     cmocka_unit_test(test_blocks), cmocka_unit_test(test_all_reported)};
+                                     cmocka_unit_test(test_kept), cmocka_unit_test(test_blocks),
+                                     cmocka_unit_test(test_all_reported)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
