@@ -16,8 +16,8 @@ static int64_t choose_batch(tnrt_loop *l, int64_t epoch, int64_t cursor, int64_t
     l->order = tnrt_order_start(l->session.seed, TNRT_STREAM_EPOCH, (uint64_t)epoch, l->n_samples);
     l->order_epoch = epoch;
   }
-  for (int64_t i = 0; i < n; i++)
-    positions[i] = l->samples.first[TNRT_SPLIT_TRAIN] + tnrt_order_at(&l->order, cursor + i);
+  tnrt_order_span(&l->order, cursor, n, positions);
+  for (int64_t i = 0; i < n; i++) positions[i] += l->samples.first[TNRT_SPLIT_TRAIN];
   return n;
 }
 

@@ -7,7 +7,7 @@
 
 #include "runtime/initial.h"
 
-enum { ROUNDS = 8 };
+enum { ROUNDS = 8, SIDE_BY_SIDE = 8 };
 
 uint64_t tnrt_random_bits(uint64_t seed, uint32_t stream, uint64_t number, uint64_t counter) {
   uint32_t words[4];
@@ -28,24 +28,48 @@ tnrt_order tnrt_order_start(uint64_t seed, uint32_t stream, uint64_t number, int
   return order;
 }
 
-/* The halves change places in each round, so their widths do too. */
-static uint64_t permute(const tnrt_order *order, uint64_t x) {
+/* Of n numbers side by side, since each round waits for the one before. The halves change places in each round, so
+ * their widths do too. */
+static void permute(const tnrt_order *order, uint64_t *x, int n) {
   uint32_t low_bits = order->low_bits, high_bits = order->high_bits;
   for (uint64_t round = 0; round < ROUNDS; round++) {
-    uint64_t low = x & ((UINT64_C(1) << low_bits) - 1), high = x >> low_bits;
-    uint64_t mixed = tnrt_initial_mix(low ^ order->keys[round % 4] ^ round << 48);
-    high ^= mixed >> (64 - high_bits);
-    x = low << high_bits | high;
+    uint64_t key = order->keys[round % 4] ^ round << 48, mask = (UINT64_C(1) << low_bits) - 1;
+    for (int i = 0; i < n; i++) {
+      uint64_t low = x[i] & mask, mixed = tnrt_initial_mix(low ^ key);
+      x[i] = low << high_bits | (x[i] >> low_bits ^ mixed >> (64 - high_bits));
+    }
     uint32_t kept = low_bits;
     low_bits = high_bits;
     high_bits = kept;
   }
-  return x;
+}
+
+void tnrt_order_span(const tnrt_order *order, int64_t first, int64_t n, int64_t *out) {
+  for (int64_t done = 0; done < n; done += SIDE_BY_SIDE, out += SIDE_BY_SIDE) {
+    uint64_t x[SIDE_BY_SIDE];
+    int place[SIDE_BY_SIDE], left = n - done < SIDE_BY_SIDE ? (int)(n - done) : SIDE_BY_SIDE;
+    for (int i = 0; i < left; i++) {
+      x[i] = (uint64_t)(first + done + i);
+      place[i] = i;
+    }
+    while (left > 0) { /* those that fall outside again */
+      int count = left;
+      permute(order, x, count);
+      left = 0;
+      for (int i = 0; i < count; i++) {
+        if (x[i] < (uint64_t)order->n) {
+          out[place[i]] = (int64_t)x[i];
+        } else {
+          x[left] = x[i];
+          place[left++] = place[i];
+        }
+      }
+    }
+  }
 }
 
 int64_t tnrt_order_at(const tnrt_order *order, int64_t i) {
-  uint64_t x = (uint64_t)i;
-  do x = permute(order, x);
-  while (x >= (uint64_t)order->n);
-  return (int64_t)x;
+  int64_t position;
+  tnrt_order_span(order, i, 1, &position);
+  return position;
 }

@@ -18,6 +18,8 @@ enum { TNRT_STREAM_SPLIT, TNRT_STREAM_EPOCH, TNRT_STREAM_AUGMENT, TNRT_STREAM_FI
 tnrt_order tnrt_order_start(uint64_t seed, uint32_t stream, uint64_t number, int64_t n);
 /* The element at position i, 0 <= i < n. */
 int64_t tnrt_order_at(const tnrt_order *order, int64_t i);
+/* Those of first .. first + n - 1, faster than one by one. */
+void tnrt_order_span(const tnrt_order *order, int64_t first, int64_t n, int64_t *out);
 
 /* 64 even random bits of (seed, stream, number, counter). */
 uint64_t tnrt_random_bits(uint64_t seed, uint32_t stream, uint64_t number, uint64_t counter);

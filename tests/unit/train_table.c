@@ -199,10 +199,12 @@ static void orders_samples(void **state) {
   (void)state;
   for (int64_t n = 1; n <= 3000; n = n * 3 / 2 + 1) {
     uint8_t seen[3001] = {0};
-    int64_t fixed = 0;
+    int64_t fixed = 0, span[3001];
     tnrt_order order = tnrt_order_start(7, TNRT_STREAM_EPOCH, 3, n);
+    tnrt_order_span(&order, n / 3, n - n / 3, span);
     for (int64_t i = 0; i < n; i++) {
       int64_t at = tnrt_order_at(&order, i);
+      if (i >= n / 3) assert_int_equal(span[i - n / 3], at);
       assert_in_range(at, 0, n - 1);
       assert_int_equal(seen[at], 0);
       seen[at] = 1;
