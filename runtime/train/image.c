@@ -7,7 +7,7 @@
 #include <zlib.h>
 #endif
 
-enum { MAX_SIDE = 1 << 15 };
+enum { MAX_SIDE = 1 << 15, MAX_BYTES = 1 << 28 };
 
 static tnrt_status bad(tnrt_message *message, const char *path, const char *what) {
   return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: %s", path, what);
@@ -17,6 +17,7 @@ tnrt_status tnrt_image_make(tnrt_message *message, const tnrt_alloc *alloc, cons
                             int64_t height, int64_t width, tnrt_array *out) {
   if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE)
     return bad(message, path, "a side of the picture is none or too long");
+  if (channels * height * width > MAX_BYTES) return bad(message, path, "the picture is too large");
   *out = (tnrt_array){.dtype = TNRT_U8, .ndim = 3, .extents = {channels, height, width}};
   out->bytes = channels * height * width;
   out->data = out->owned = alloc->get(alloc->user, (size_t)out->bytes, 64);

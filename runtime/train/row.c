@@ -62,9 +62,10 @@ static size_t at_hand(const tnrt_row *row) {
 }
 
 static tnrt_cursor cursor_at(const tnrt_row *row, const tnrt_table *t) {
-  const char *data = t->bytes.data ? (const char *)t->bytes.data + row->next.at
-                                   : row->block + (at_hand(row) ? row->next.at - row->block_at : 0);
   size_t n = t->bytes.data ? (size_t)(t->bytes.n - row->next.at) : at_hand(row);
+  const char *data = t->bytes.data ? (const char *)t->bytes.data + row->next.at
+                     : n           ? row->block + (row->next.at - row->block_at)
+                                   : "";
   return (tnrt_cursor){.at = data, .end = data + n, .is_whole = row->next.at + n == t->bytes.n, .line = row->next.line};
 }
 
