@@ -1,5 +1,5 @@
-/* libFuzzer target: any bytes as a picture (PNG, JPEG, PGM, PPM). It is refused with a message, or all of its pixels are
- * there. Seeds: tests/fuzz/corpus/picture. */
+/* libFuzzer target: any bytes as a picture (PNG, JPEG, PGM, PPM). It is refused with a message, or all of its pixels
+ * are there. Seeds: tests/fuzz/corpus/picture. */
 #include <stdlib.h>
 
 #include "runtime/train/arrays.h"

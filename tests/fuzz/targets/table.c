@@ -1,5 +1,5 @@
-/* libFuzzer target: any bytes as a table of commas, of tabs or of JSON's lines; the first byte says which. Held in memory
- * and read as it is used it has the same rows, or the same is wrong with it. Seeds: tests/fuzz/corpus/table. */
+/* libFuzzer target: any bytes as a table of commas, of tabs or of JSON's lines; the first byte says which. Held in
+ * memory and read as it is used it has the same rows, or the same is wrong with it. Seeds: tests/fuzz/corpus/table. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
