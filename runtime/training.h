@@ -145,7 +145,8 @@ typedef enum tnrt_term_kind {
   TNRT_TERM_NUMBER, TNRT_TERM_MEASURE,
   TNRT_TERM_STALLED, /* the watch has not become better in `patience` evaluations of its split in a row */
   TNRT_TERM_ADD, TNRT_TERM_SUB, TNRT_TERM_MUL, TNRT_TERM_DIV, TNRT_TERM_NEG, TNRT_TERM_LT, TNRT_TERM_LE, TNRT_TERM_GT,
-  TNRT_TERM_GE, TNRT_TERM_EQ, TNRT_TERM_NE, TNRT_TERM_AND, TNRT_TERM_OR, TNRT_TERM_NOT
+  TNRT_TERM_GE, TNRT_TERM_EQ, TNRT_TERM_NE, TNRT_TERM_AND, TNRT_TERM_OR, TNRT_TERM_NOT,
+  TNRT_TERM_POW, TNRT_TERM_MOD /* a - floor(a / b) b */
 } tnrt_term_kind;
 
 typedef struct tnrt_term {

@@ -1,6 +1,8 @@
 /* What the compiled models of a training program make known: the bytes of its arenas and its operations, for
  * static(...) in conditions and for the report that the program gives of itself (`info`). The runtime takes the same
  * arenas (runtime/train/session.c); tests/train/test_memory.py compares the two. */
+#include <math.h>
+
 #include "frontend/driver/driver.h"
 #include "frontend/lang/tables.h"
 #include "runtime/training.h"
@@ -102,6 +104,8 @@ static double apply(uint32_t kind, double a, double b) {
     case TNRT_TERM_GE: return a >= b;
     case TNRT_TERM_EQ: return a == b;
     case TNRT_TERM_NE: return a < b || a > b;
+    case TNRT_TERM_POW: return pow(a, b);
+    case TNRT_TERM_MOD: return a - floor(a / b) * b;
     case TNRT_TERM_AND: return a != 0 && b != 0;
     default: return a != 0 || b != 0;
   }

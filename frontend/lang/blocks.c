@@ -60,6 +60,13 @@ static void check_inner(const tn_block_check *c, const char *block, const tn_ast
   tn_body_check(&inner, body);
 }
 
+static void check_log(const tn_block_check *c, const tn_ast_expr *call) {
+  const char *name = tn_head_name(call);
+  if (!name || strcmp(name, "log") != 0 || (call->kind == TN_AST_CALL && call->call.args.n)) return;
+  tn_error(c->s->ctx, call->loc, TN_E_LANG_ARGUMENT, "log() says nowhere to write to");
+  tn_help(c->s->ctx, "log(json: \"run.jsonl\"), or csv, tensorboard, prometheus");
+}
+
 /* Reactions belong to the event that they answer; actions to any. */
 static void check_reactions(const tn_block_check *c, const tn_ast_stmt *on) {
   static const struct {
@@ -85,6 +92,7 @@ static void check_stmt(const tn_block_check *c, const tn_ast_body *body, const t
     case TN_AST_DO:
       if (strcmp(c->block, "on") == 0) tn_block_call_check(c, "reaction action", "action", stmt->value, 0);
       else tn_block_call_check(c, "action", "action", stmt->value, 0);
+      check_log(c, stmt->value);
       break;
     case TN_AST_EVERY:
       tn_kind_check(c, "'every'", "int 1..", stmt->value);
@@ -148,7 +156,19 @@ static tn_decl *target(const tn_block_check *c, const tn_ast_name *name, tn_ast_
   return NULL;
 }
 
+/* One block says how a model is trained. */
+static void check_once(const tn_block_check *c, const tn_ast_item *item) {
+  for (size_t i = 0; i < c->unit->ast->items.n && c->unit->ast->items.data[i] != item; i++) {
+    const tn_ast_item *other = c->unit->ast->items.data[i];
+    if (other->kind != TN_AST_TRAIN || other->name.text != item->name.text) continue;
+    tn_error(c->s->ctx, item->name.loc, TN_E_LANG_DOUBLE, "%s has a second train block", item->name.text);
+    tn_note(c->s->ctx, other->name.loc, "the first one stands here");
+    return;
+  }
+}
+
 static void check_train(tn_block_check *c, const tn_ast_item *item) {
+  check_once(c, item);
   const tn_decl *data = target(c, &item->source, TN_AST_DATA, TN_AST_DATA);
   c->training.model = target(c, &item->name, TN_AST_MODEL, TN_AST_MODEL);
   c->training.train = item;

@@ -60,7 +60,7 @@ static void build_entry(tn_sema *s) {
   s->weights_needed = true;
   if (!entry) return;
   if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
-  if (tn_model_build(s, entry) && tn_defines_check(s)) tn_weights_check(s);
+  s->has_entry = tn_model_build(s, entry) && tn_defines_check(s);
 }
 
 /* Whether a block of the file is about the model, which another file may declare. */
@@ -116,6 +116,7 @@ tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *op
   tn_sema *s = tn_sema_create(ctx, options);
   if (tn_sema_load(s, path) && ctx->n_errors == before) build_entry(s);
   if (ctx->n_errors == before) check_rest(s, path);
+  if (ctx->n_errors == before && s->has_entry) tn_weights_check(s);
   for (size_t i = 0; i < s->weights.n && out_weights; i++) {
     tn_lang_weight weight = {s->weights.data[i]->path, s->weights.data[i]->constant};
     TN_VEC_PUSH(ctx->arena, out_weights, weight);

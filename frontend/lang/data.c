@@ -53,6 +53,25 @@ static const char *source_names(const chain *h) {
   return names.data;
 }
 
+/* Each column has one name, and the target is one of them. */
+static void check_columns(const tn_block_check *c, const tn_ast_item *item) {
+  const tn_ast_expr *columns = tn_block_argument(source_args(item), "columns", SIZE_MAX);
+  const tn_ast_expr *target = tn_block_argument(source_args(item), "target", 1);
+  if (!columns || columns->kind != TN_AST_TUPLE) return;
+  const tn_ast_args *names = &columns->tuple;
+  bool has_target = !target || target->kind != TN_AST_STRING;
+  for (size_t i = 0; i < names->n; i++) {
+    if (names->data[i].value->kind != TN_AST_NAME) return;
+    has_target = has_target || strcmp(names->data[i].value->name, target->string.text) == 0;
+    for (size_t k = 0; k < i; k++)
+      if (names->data[k].value->name == names->data[i].value->name)
+        tn_error(c->s->ctx, names->data[i].loc, TN_E_LANG_DOUBLE, "two columns are called '%s'",
+                 names->data[i].value->name);
+  }
+  if (!has_target)
+    tn_error(c->s->ctx, target->loc, TN_E_LANG_NAME, "no column is called '%s'", target->string.text);
+}
+
 static tn_data_field *find_field(tn_data_fields *fields, const char *name) {
   for (size_t i = 0; i < fields->rows.n; i++)
     if (fields->rows.data[i].name.text == name) return &fields->rows.data[i];
@@ -379,6 +398,7 @@ void tn_data_check(tn_block_check *c, const tn_ast_item *item) {
   }
   c->training = (tn_training){.data = item};
   tn_block_call_check(c, "source", "source of data", item->value, 0);
+  check_columns(c, item);
   if (!item->body) add_own_fields(c, item, fields);
   if (item->body) tn_body_check(c, item->body);
   for (size_t i = 0; item->body && i < item->body->stmts.n; i++)

@@ -17,7 +17,9 @@ bool tn_job_watch(const tn_job *job, const tn_ast_expr *e, tnrt_watch *out) {
   const tn_ast_expr *object = e->member.object;
   const char *split = object->kind == TN_AST_NAME ? object->name : object->member.name.text;
   bool is_other = object->kind != TN_AST_NAME && strcmp(object->member.object->name, job->model->name) != 0;
-  if (is_other) return tn_job_not_yet(job, e->loc, "what the training of %s measured", object->member.object->name);
+  if (is_other)
+    return tn_error(job->s->ctx, e->loc, TN_E_LANG_VALUE, "a program trains one model: what the training of %s "
+                    "measures is not known in that of %s", object->member.object->name, job->model->name);
   out->split = tn_job_split(split);
   out->metric = find_metric(job, e->member.name.text);
   if (out->split < TNRT_N_SPLITS && out->metric != UINT32_MAX) return true;
@@ -49,7 +51,8 @@ static tnrt_term_kind kind_of(tn_ast_op op) {
               {TN_AST_AND, TNRT_TERM_AND}, {TN_AST_EQ, TNRT_TERM_EQ},   {TN_AST_NE, TNRT_TERM_NE},
               {TN_AST_LT, TNRT_TERM_LT},   {TN_AST_GT, TNRT_TERM_GT},   {TN_AST_LE, TNRT_TERM_LE},
               {TN_AST_GE, TNRT_TERM_GE},   {TN_AST_ADD, TNRT_TERM_ADD}, {TN_AST_SUB, TNRT_TERM_SUB},
-              {TN_AST_MUL, TNRT_TERM_MUL}, {TN_AST_DIV, TNRT_TERM_DIV}};
+              {TN_AST_MUL, TNRT_TERM_MUL}, {TN_AST_DIV, TNRT_TERM_DIV},
+              {TN_AST_POW, TNRT_TERM_POW}, {TN_AST_MOD, TNRT_TERM_MOD}};
   for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++)
     if (rows[i].op == op) return rows[i].kind;
   return TNRT_TERM_NUMBER; /* none */
@@ -109,7 +112,7 @@ static bool walk(terms *t, const tn_ast_expr *e) {
   return (!e->op.left || walk(t, e->op.left)) && walk(t, e->op.right) && add(t, term);
 }
 
-/* What waits for the compiled models. */
+/* What waits for the compiled models, and what is known without a training. */
 static void put_static(const terms *t, tn_tables *plan, const tn_ast_expr *e, const tnrt_condition *c) {
   tn_ctx *ctx = t->job->s->ctx;
   tn_table_static row = {c->terms, c->n_terms, e->loc, tn_name(ctx, tn_expr_text(t->job->s, e)), true};
@@ -118,7 +121,7 @@ static void put_static(const terms *t, tn_tables *plan, const tn_ast_expr *e, co
     waits |= t->rows.data[i].kind >= TN_TERM_FLOPS;
     row.is_required &= t->rows.data[i].kind != TNRT_TERM_MEASURE && t->rows.data[i].kind != TNRT_TERM_STALLED;
   }
-  if (waits) TN_VEC_PUSH(ctx->arena, &plan->statics, row);
+  if (waits || row.is_required) TN_VEC_PUSH(ctx->arena, &plan->statics, row);
 }
 
 bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr *e, tnrt_condition *out) {

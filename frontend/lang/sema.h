@@ -227,6 +227,7 @@ struct tn_sema {
   tn_training_mode *training; /* NULL: models are built as they run */
   const tn_map *input_dims;   /* interned name -> tn_dim: what dims of inputs are fixed to; NULL: nothing is */
   bool is_again;       /* the file was read before, for another purpose */
+  bool has_entry;      /* the entry is built */
   bool weights_needed; /* else weights are zeros: check */
   bool builds_entry;   /* the model that is built is the entry of a training: the options of dims are its own */
   bool is_over;        /* a limit was passed, and reported */

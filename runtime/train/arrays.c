@@ -178,12 +178,19 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
 
 /* ---- .npz ---- */
 
+/* What the reader of archives says, of this file. */
+static tnrt_status in_file(tnrt_message *message, tnrt_status status, const char *path) {
+  if (status == TNRT_OK) return status;
+  tnrt_message said = *message;
+  return tnrt_fail(message, status, "%.200s: %.250s", path, said.text);
+}
+
 static tnrt_status read_member(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const tnrt_npz *npz,
                                const tnrt_npz_member *member, tnrt_column *c) {
   c->name = c->name_owned = tnrt_take(alloc, member->name_bytes + 1, 1);
   if (!c->name) return no_memory(message, path);
   memcpy(c->name_owned, member->name, member->name_bytes);
-  tnrt_status status = tnrt_npz_read(message, alloc, npz, member, &c->array);
+  tnrt_status status = in_file(message, tnrt_npz_read(message, alloc, npz, member, &c->array), path);
   return status == TNRT_OK ? check_records(message, path, c) : status;
 }
 
@@ -198,10 +205,10 @@ static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, cons
   tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
   if (status != TNRT_OK) return status;
   *room -= bytes < *room ? bytes : *room;
-  status = tnrt_npz_open(message, data, bytes, &npz);
+  status = in_file(message, tnrt_npz_open(message, data, bytes, &npz), path);
   first = npz;
   while (status == TNRT_OK && found) {
-    status = tnrt_npz_next(message, &npz, &member, &found);
+    status = in_file(message, tnrt_npz_next(message, &npz, &member, &found), path);
     n += status == TNRT_OK && found;
   }
   out->columns = tnrt_take(alloc, n + 1, sizeof *out->columns);

@@ -58,6 +58,8 @@ static double binary(uint32_t kind, double a, double b) {
     case TNRT_TERM_GE: return a >= b;
     case TNRT_TERM_EQ: return a == b;
     case TNRT_TERM_NE: return a < b || a > b;
+    case TNRT_TERM_POW: return pow(a, b);
+    case TNRT_TERM_MOD: return a - floor(a / b) * b;
     case TNRT_TERM_AND: return a != 0 && b != 0;
     default: return a != 0 || b != 0;
   }

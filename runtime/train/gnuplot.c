@@ -100,6 +100,8 @@ tnrt_status tnrt_plot_png(tnrt_message *message, const tnrt_curve *const *curves
   int status = -1;
   if (strchr(path, '\n') || strlen(path) + 5 > sizeof temporary)
     return tnrt_fail(message, TNRT_BAD_INPUT, "'%.300s' is no path for a picture", path);
+  tnrt_status place = tnrt_whole_check(message, path);
+  if (place != TNRT_OK) return place;
   tnrt_text(temporary, sizeof temporary, "%s.tmp", path);
   int script = memfd_create("plot", MFD_CLOEXEC);
   if (script < 0) return tnrt_fail(message, TNRT_IO, "cannot draw '%.300s': %s", path, strerror(errno));

@@ -91,9 +91,12 @@ static tnrt_status load_array(prediction *p, const tnrt_given_input *given) {
     return tnrt_fail(message, TNRT_BAD_INPUT, "--input %.*s: %s", given->name ? (int)given->name_bytes : 0,
                      given->name ? given->name : "", i == p->n_inputs ? "the model has no such input" : "given twice");
   tnrt_status status = tnrt_file_read(message, p->t->alloc, given->path, &p->files[i], &bytes);
-  if (status == TNRT_OK) status = tnrt_npy_read(message, p->t->alloc, p->files[i], bytes, &p->arrays[i]);
+  if (status != TNRT_OK) return status;
+  status = tnrt_npy_read(message, p->t->alloc, p->files[i], bytes, &p->arrays[i]);
+  tnrt_message said = *message;
+  if (status != TNRT_OK) return tnrt_fail(message, status, "%.200s: %.250s", given->path, said.text);
   snprintf(who, sizeof who, "input '%.100s'", p->model->inputs[i].name);
-  return status == TNRT_OK ? tnrt_array_become(message, who, &p->arrays[i], p->model->inputs[i].dtype) : status;
+  return tnrt_array_become(message, who, &p->arrays[i], p->model->inputs[i].dtype);
 }
 
 static tnrt_status load_arrays(prediction *p) {

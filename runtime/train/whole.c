@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -35,10 +36,18 @@ tnrt_status tnrt_whole_fail(tnrt_whole *file, tnrt_message *message, int code) {
                    strerror(code), (unsigned long long)file->bytes, unused);
 }
 
+tnrt_status tnrt_whole_check(tnrt_message *message, const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0 || S_ISREG(info.st_mode)) return TNRT_OK;
+  return tnrt_fail(message, TNRT_IO, "cannot write '%.300s': something stands there that is no file", path);
+}
+
 tnrt_status tnrt_whole_open(tnrt_whole *file, tnrt_message *message, const char *path, uint64_t bytes) {
   const char *slash = strrchr(path, '/');
   int folder = slash ? (int)(slash - path + 1) : 0;
   *file = (tnrt_whole){.path = path, .bytes = bytes, .fd = -1};
+  tnrt_status status = tnrt_whole_check(message, path);
+  if (status != TNRT_OK) return status;
   if (strlen(path) + 6 > sizeof file->temporary) return tnrt_whole_fail(file, message, ENAMETOOLONG);
   tnrt_text(file->temporary, sizeof file->temporary, "%.*s.%s.tmp", folder, path, path + folder);
   file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

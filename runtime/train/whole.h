@@ -25,6 +25,9 @@ void tnrt_whole_drop(tnrt_whole *file);
 /* Fails with the error number `code`; drops the file. */
 tnrt_status tnrt_whole_fail(tnrt_whole *file, tnrt_message *message, int code);
 
+/* A file takes the place of files only: TNRT_IO where a folder or a device has the name. */
+tnrt_status tnrt_whole_check(tnrt_message *message, const char *path);
+
 /* So that a name that was made or changed in the folder of path is on the disk. 0 or an error number. */
 int tnrt_sync_folder_of(const char *path);
 
