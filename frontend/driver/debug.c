@@ -1,5 +1,5 @@
 /* -g: the text that debugging information refers to. It is the kernel and program levels as --emit=kernels,program
- * prints them: a line a node, a line a step. */
+ * prints them: a line a node, a line a step. Each model of a training program has one. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,8 @@ static bool has_file(tn_driver *driver) {
 
 static const char *debug_path(tn_driver *driver) {
   const char *path = has_file(driver) ? tn_driver_output_path(driver) : driver->input->path;
-  return tn_driver_with_suffix(driver, path, ".kernels.tnir");
+  const char *part = driver->part_name ? tn_namef(driver->ctx, ".%s.kernels.tnir", driver->part_name) : NULL;
+  return tn_driver_with_suffix(driver, path, part ? part : ".kernels.tnir");
 }
 
 /* The folder of path in full, so that a debugger finds the text from anywhere; as given when it does not exist. */
@@ -39,6 +40,8 @@ const tn_debug_source *tn_driver_debug_source(tn_driver *driver) {
 bool tn_driver_write_debug(tn_driver *driver) {
   const tn_debug_source *source = tn_driver_debug_source(driver);
   if (!source || !has_file(driver)) return true;
+  for (size_t i = 0; driver->training && i < driver->variants.n; i++)
+    if (!tn_driver_write_debug(driver->variants.data[i])) return false;
   tn_buf text = tn_buf_create(driver->ctx->arena);
   tn_buf_puts(&text, source->text);
   return tn_driver_write_text(driver, debug_path(driver), &text);

@@ -154,6 +154,7 @@ typedef struct tn_driver {
   tn_program *program;
   tn_debug_source *debug; /* -g, once made (debug.c) */
   const char *march; /* as given */
+  const char *part_name; /* of a training's models: "step"; else NULL */
   bool traces;       /* its code tells of each step: that model of a training */
   /* The other programs of the output. Several -march: the compile of each but the best, which is this one; of a
    * training program the models but the step, which is this one. */

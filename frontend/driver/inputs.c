@@ -151,7 +151,8 @@ bool tn_driver_load(tn_driver *driver, tn_input *input) {
   driver->constants_bytes = 0;
   driver->external = (tn_external_weights){0};
   driver->training = NULL;
-  driver->is_part = false;
+  driver->is_part = driver->traces = false;
+  driver->part_name = NULL;
   bool ok = tn_driver_know_language(driver, input);
   if (ok && tn_driver_is_training(driver, input, &ok)) return tn_driver_load_training(driver, input);
   if (!ok) return false;

@@ -28,7 +28,6 @@ static bool check_options(tn_driver *driver) {
   bool has_main = o->make == TN_MAKE_EXECUTABLE || (o->make == TN_MAKE_OBJECT && o->with_main);
   if (!has_main && o->make != TN_MAKE_TEXT) return refuse(driver, "it is an executable, no library or object");
   if (o->march.n > 1) return refuse(driver, "one -march only");
-  if (o->debug) return refuse(driver, "-g leads to the text of one model's code");
   if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
   if (o->save_temps) return refuse(driver, "--save-temps keeps the text of one model's code");
   if (o->stop_after || o->only.n || o->skip.n) return refuse(driver, "all passes run");
@@ -86,6 +85,7 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
     if (!t->made.modules[i]) continue;
     t->parts[i] = make_part(driver, t->made.modules[i], i == TN_LANG_STEP);
     t->parts[i]->traces = i == TN_LANG_TRACE;
+    t->parts[i]->part_name = part_names[i];
     ok = tn_verify(t->made.modules[i]) && ok;
   }
   driver->fault = !ok; /* what is built here must be right */
@@ -114,6 +114,7 @@ static tn_emit_options options_of(const tn_driver *driver, const tn_emit_options
   each.with_main = false;
   each.is_variant = true;
   each.traces = part == TN_LANG_TRACE;
+  each.debug = tn_driver_debug_source(driver->training->parts[part]);
   return each;
 }
 

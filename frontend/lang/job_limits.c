@@ -21,14 +21,25 @@ static bool check_settings(const tn_job *job) {
   return ok;
 }
 
+/* A model that goes on with a text: of the bytes of one, with scores for the byte behind each. */
+static bool goes_on(const tn_job *job) {
+  const tn_datum *out = job->model->result;
+  const tn_job_field *field = &job->fields.data[0];
+  return strcmp(tn_head_name(job->data->value), "text") == 0 && job->n_inputs == 1 && field->shape.n == 1 &&
+         field->shape.dtype == TN_I32 && out->kind == TN_DATUM_TENSOR && tn_datum_ndim(out) == 3 &&
+         tn_datum_dtype(out) == TN_F32;
+}
+
 static bool check_actions(const tn_job *job) {
   bool ok = true;
   for (size_t i = 0; i < job->train->body->stmts.n; i++) {
     const tn_ast_stmt *stmt = job->train->body->stmts.data[i];
-    for (size_t k = 0; stmt->kind == TN_AST_EVERY && k < stmt->body->stmts.n; k++) {
+    bool has_actions = stmt->kind == TN_AST_EVERY || stmt->kind == TN_AST_ON;
+    for (size_t k = 0; has_actions && k < stmt->body->stmts.n; k++) {
       const tn_ast_expr *action = stmt->body->stmts.data[k]->value;
-      if (strcmp(tn_head_name(action), "sample") == 0)
-        ok = tn_job_not_yet(job, action->loc, "the action 'sample'");
+      if (strcmp(tn_head_name(action), "sample") != 0 || goes_on(job)) continue;
+      ok = tn_error(job->s->ctx, action->loc, TN_E_LANG_FIELD, "%s cannot go on with a prompt", job->model->name);
+      tn_help(job->s->ctx, "sample asks for a model of one input token[B, T], on text(...), that gives f32[B, T, V]");
     }
   }
   return ok;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/train/loop_parts.h"
+#include "runtime/train/text.h"
 #include "runtime/train/trace.h"
 
 enum { MAX_NANS = 100 }; /* steps in a row without a number: it will not get better */
@@ -81,6 +82,30 @@ static tnrt_status save_as(tnrt_loop *l, const tnrt_action *action) {
   return TNRT_OK;
 }
 
+/* ---- text ---- */
+
+/* "step 200: "Once upon" goes on: " a time"", a line each so many bytes. */
+static tnrt_status sample_text(tnrt_loop *l, const tnrt_action *action) {
+  enum { LINE = 150 };
+  int64_t first;
+  if (!tnrt_loop_writes(l)) return TNRT_OK;
+  tnrt_status status = tnrt_generate(&l->generator, &l->session, action, l->step, &first);
+  for (int64_t i = 0; i < action->n && status == TNRT_OK; i += LINE) {
+    char raw[LINE + 1] = {0}, text[6 * LINE + 3];
+    int64_t n = action->n - i < LINE ? action->n - i : LINE;
+    memcpy(raw, l->generator.text + first + i, (size_t)n);
+    for (int64_t k = 0; k < n; k++)
+      if (raw[k] == 0) raw[k] = 0x7f; /* what ends a text here */
+    tnrt_writer w = {text, sizeof text - 1, 0};
+    tnrt_put_string(&w, raw);
+    text[w.n < w.capacity ? w.n : w.capacity] = 0;
+    if (i) tnrt_logs_note(l->logs, "  %s", text);
+    else tnrt_logs_note(l->logs, "step %lld: '%.100s' goes on: %s", (long long)l->step,
+                        tnrt_plan_text(l->plan, action->text), text);
+  }
+  return status;
+}
+
 /* ---- events ---- */
 
 static tnrt_status act(tnrt_loop *l, const tnrt_action *action) {
@@ -88,6 +113,7 @@ static tnrt_status act(tnrt_loop *l, const tnrt_action *action) {
   switch (action->kind) {
     case TNRT_ACTION_EVAL: return evaluate(l, action->split, action->n);
     case TNRT_ACTION_CHECKPOINT: return save_as(l, action);
+    case TNRT_ACTION_SAMPLE: return sample_text(l, action);
     case TNRT_ACTION_LOG: return tnrt_logs_write(l->logs, action, &report), TNRT_OK;
     default: return TNRT_OK;
   }

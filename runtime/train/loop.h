@@ -3,6 +3,7 @@
 #define TNRT_TRAIN_LOOP_H
 
 #include "runtime/train/condition.h"
+#include "runtime/train/generate.h"
 #include "runtime/train/loader.h"
 #include "runtime/train/options.h"
 #include "runtime/train/schedule.h"
@@ -40,6 +41,7 @@ typedef struct tnrt_loop {
   double *measures;
   double *lrs;
   int64_t *positions, *next_positions;   /* of this batch, and of the one behind it */
+  tnrt_generator generator;              /* of the action sample */
   tnrt_loader *loader;                   /* NULL: samples are gathered when they are needed */
   int64_t step, epoch, cursor;           /* done; samples done of the epoch that was begun */
   int64_t n_samples, per_epoch;          /* of the training split; steps an epoch */

@@ -155,6 +155,7 @@ static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
   tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, l->world,
                                          TNRT_USE_TRAIN, seed, l->plan->batch, l->command->threads);
   if (status == TNRT_OK) status = tnrt_session_fit(&l->session, &l->samples);
+  if (status == TNRT_OK) status = tnrt_generator_open(&l->generator, &l->session);
   return status == TNRT_OK ? tnrt_session_measure(&l->session, &l->samples) : status;
 }
 
@@ -208,6 +209,7 @@ void tnrt_loop_close(tnrt_loop *l) {
   tnrt_store_close(l->store);
   tnrt_logs_close(l->logs);
   tnrt_state_close(&l->state);
+  if (l->session.plan) tnrt_generator_close(&l->generator, &l->session);
   tnrt_session_close(&l->session);
   tnrt_loader_close(l->loader);
   tnrt_samples_close(&l->samples);

@@ -13,7 +13,7 @@ typedef struct tnrt_order {
 } tnrt_order;
 
 /* What a stream of random numbers is for; with an epoch, say, in the low bits. */
-enum { TNRT_STREAM_SPLIT, TNRT_STREAM_EPOCH, TNRT_STREAM_AUGMENT, TNRT_STREAM_FIT };
+enum { TNRT_STREAM_SPLIT, TNRT_STREAM_EPOCH, TNRT_STREAM_AUGMENT, TNRT_STREAM_FIT, TNRT_STREAM_SAMPLE };
 
 tnrt_order tnrt_order_start(uint64_t seed, uint32_t stream, uint64_t number, int64_t n);
 /* The element at position i, 0 <= i < n. */

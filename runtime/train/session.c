@@ -7,6 +7,7 @@
 #include "runtime/core/dtype.h"
 #include "runtime/initial.h"
 #include "runtime/train/bind.h"
+#include "runtime/train/generate.h"
 #include "runtime/train/memory.h"
 
 /* As PyTorch's GradScaler: the loss scale doubles after so many steps without overflow. */
@@ -180,6 +181,7 @@ static tnrt_status check_program(tnrt_session *s, tnrt_use use) {
     needed[TNRT_USE_TRAIN][0] = &p->grad;
     needed[TNRT_USE_TRAIN][2] = &p->update;
   }
+  if (tnrt_plan_samples(s->plan)) needed[TNRT_USE_TRAIN][3] = &p->predict;
   for (int i = 0; i < 4; i++)
     if (needed[use][i] && !needed[use][i]->model)
       return tnrt_fail(s->message, TNRT_BAD_INPUT, "the program lacks a model that it needs");
@@ -197,7 +199,9 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
     status = open_model(s, &s->grad, &p->grad, unit, n_threads);
     if (status == TNRT_OK) status = open_model(s, &s->update, &p->update, 1, n_threads);
   }
-  return status == TNRT_OK ? open_model(s, &s->eval, &p->eval, most, n_threads) : status;
+  if (status == TNRT_OK) status = open_model(s, &s->eval, &p->eval, most, n_threads);
+  bool samples = status == TNRT_OK && use == TNRT_USE_TRAIN && tnrt_plan_samples(s->plan);
+  return samples ? open_model(s, &s->predict, &p->predict, 1, n_threads) : status;
 }
 
 /* One model runs at a time: all work in the same memory. */

@@ -77,6 +77,23 @@ class Debug(FolderTest):
         self.assertEqual(len(steps), N)
         self.assertLessEqual({str(i) for i in steps}, set(rows))
 
+    def test_training(self):
+        """Each model of a training program has a text, to whose steps the code leads."""
+        source = self.path("t.tn", 'data d = csv("d.csv", target: "y")\n'
+                           "model M(x: f32[B, 4]) -> f32[B, 3] = x |> linear(8) |> relu |> linear(3)\n"
+                           "train M on d { loss = cross_entropy(out, y); steps = 1 }\n")
+        out = self.path("t")
+        run(TENON, source, "-g", "-o", out)
+        table = run("objdump", "--dwarf=decodedline", out).stdout
+        for part in ("step", "grad", "update", "eval", "predict", "trace"):
+            name = f"t.{part}.kernels.tnir"
+            text = contents(self.path(name)).decode().splitlines()
+            steps = {str(i + 1) for i, line in enumerate(text) if line.startswith("  step ")}
+            rows = set(re.findall(rf"^{re.escape(name)}\s+(\d+)\s", table, re.M))
+            self.assertTrue(steps)
+            self.assertLessEqual(steps, rows, part)
+        self.assertIn("train", run(out, "--help").stdout)
+
     def test_verifies(self):
         if not DWARFDUMP:
             self.skipTest("no llvm-dwarfdump")

@@ -67,6 +67,37 @@ def check_stop_at(folder):
     return None if done.returncode == 75 and not lines else "exit %d, %s" % (done.returncode, lines)
 
 
+BOOK = """dim T = 6
+data book = text("book.txt", split: (train: 0.9, valid: 0.1)) {
+  x: token[T] = window(0)
+  y: token[T] = window(1)
+}
+model M(x: token[B, T]) -> f32[B, T, 256] = embed(x, 256, 16) |> linear(256)
+train M on book {
+  loss = cross_entropy(out, y); optimizer = adam(lr: 0.05); batch = 8; steps = 120
+  every 60 steps { sample("xab", 20), eval(valid) }
+  on interrupt { sample("", 3) }
+}
+"""
+
+
+def check_sample(folder):
+    """Of a text that repeats three letters."""
+    home = os.path.join(folder, "sample")
+    os.mkdir(home)
+    with open(os.path.join(home, "m.tn"), "w") as file:
+        file.write(BOOK)
+    with open(os.path.join(home, "book.txt"), "w") as file:
+        file.write("abc" * 400)
+    done = subprocess.run([TENON, "m.tn", "-o", "m"], cwd=home, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        return done.stderr
+    told = [subprocess.run(["./m", "train", "--checkpoint-dir=" + name], cwd=home, capture_output=True, text=True,
+                           timeout=60).stderr.split("the weights")[0] for name in "ab"]
+    good = "step 120: 'xab' goes on: \"cabcabcabcabcabcabca\"\n" in told[0] and told[0] == told[1]
+    return None if good and "step 60: 'xab' goes on: \"" in told[0] else told
+
+
 def check_nan(folder):
     home, problem = build(folder, "nan", LINE + " |> log", 'steps = 2; on nan { skip_batch(), eval(valid), '
                           'log(json: "l") }')
@@ -97,6 +128,7 @@ def main():
         count.judge("interrupt", check_interrupt(folder))
         count.judge("stop at", check_stop_at(folder))
         count.judge("nan", check_nan(folder))
+        count.judge("sample", check_sample(folder))
         count.judge("refused", check_refused(folder))
     count.finish()
 
