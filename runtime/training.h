@@ -100,6 +100,7 @@ typedef enum tnrt_weight_role {
   TNRT_WEIGHT_VARIANCE  /* the same, mean of squared differences */
 } tnrt_weight_role;
 
+/* States are of the weight's type, of one that is kept as bf16 or f16 f32. */
 typedef struct tnrt_weight {
   uint32_t name, dtype, ndim;
   uint32_t role;  /* tnrt_weight_role */

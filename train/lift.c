@@ -1,4 +1,5 @@
 /* Constants of a function become its parameters. */
+#include "ir/build.h"
 #include "ir/primitives.h"
 #include "train/train.h"
 
@@ -34,10 +35,24 @@ static void replace(tn_block *block, const tn_const *constant, tn_value *value) 
   }
 }
 
+/* In front of everything, as the constant's uses may be anywhere. */
+static tn_value *widened(tn_func *func, tn_value *param, const tn_const *constant) {
+  tn_build b = tn_build_at_end(func->body);
+  b.before = func->body->first;
+  tn_loc_push(b.ctx, constant->loc);
+  tn_value *value = tn_build_cast(&b, param, constant->type->dtype);
+  tn_loc_pop(b.ctx);
+  return value;
+}
+
 bool tn_train_lift(tn_func *func, const tn_train_weight *weights, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const tn_const *constant = weights[i].constant;
-    replace(func->body, constant, tn_block_add_param(func->body, constant->type, weights[i].path));
+    const tn_type *type = weights[i].kept != NULL ? weights[i].kept : constant->type;
+    tn_value *value = tn_block_add_param(func->body, type, weights[i].path);
+    if (type != constant->type) value = widened(func, value, constant);
+    if (value == NULL) return false;
+    replace(func->body, constant, value);
   }
   return true;
 }

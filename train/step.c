@@ -12,7 +12,8 @@ typedef struct step {
   const tn_train_plan *plan;
   uint32_t *of; /* the weight of each trained one */
   uint32_t n_trained, n_states;
-  tn_value **trained, **gradients, **states, *rates, *norm, *is_finite;
+  tn_value **trained, **used; /* as they are kept, and what the function computes with */
+  tn_value **gradients, **states, *rates, *norm, *is_finite;
   tn_value **kept; /* of the function: the loss, then the next values of running weights */
   tn_value **running; /* the weights that those are of */
   uint32_t n_kept, n_running;
@@ -27,6 +28,7 @@ static step begin(tn_func *func, const tn_train_plan *plan) {
   for (uint32_t i = 0; i < plan->n_weights; i++)
     if (plan->weights[i].role == TNRT_WEIGHT_TRAINED) s.of[s.n_trained++] = i;
   s.trained = TN_NEW_N(arena, tn_value *, s.n_trained);
+  s.used = TN_NEW_N(arena, tn_value *, s.n_trained);
   s.gradients = TN_NEW_N(arena, tn_value *, s.n_trained);
   s.states = TN_NEW_N(arena, tn_value *, (size_t)s.n_trained * s.n_states);
   s.running = TN_NEW_N(arena, tn_value *, plan->n_weights);
@@ -39,7 +41,7 @@ static void add_states(step *s) {
   for (uint32_t i = 0; i < s->n_trained; i++)
     for (uint32_t k = 0; k < s->n_states; k++)
       s->states[i * s->n_states + k] = tn_block_add_param(
-          s->func->body, s->trained[i]->type,
+          s->func->body, s->plan->weights[s->of[i]].constant->type,
           tn_namef(s->func->module->ctx, "optimizer.%s.%s", tn_optimizer_state_name(&s->plan->optimizer, k),
                    s->trained[i]->name));
 }
@@ -65,7 +67,11 @@ static void take_weights(step *s, tn_value *noise) {
   tn_block *body = s->func->body;
   if (noise != NULL) move_last(body, noise);
   size_t first = body->params.n - s->plan->n_weights - (noise != NULL);
-  for (uint32_t i = 0; i < s->n_trained; i++) s->trained[i] = body->params.data[first + s->of[i]];
+  for (uint32_t i = 0; i < s->n_trained; i++) {
+    tn_value *param = s->trained[i] = body->params.data[first + s->of[i]];
+    /* of one that is kept narrower tn_train_lift made the only use */
+    s->used[i] = s->plan->weights[s->of[i]].kept == NULL ? param : param->uses->user->results[0];
+  }
   for (uint32_t i = 0; i < s->plan->n_weights; i++)
     if (s->plan->weights[i].role == TNRT_WEIGHT_RUNNING) s->running[s->n_running++] = body->params.data[first + i];
 }
@@ -114,7 +120,7 @@ static bool differentiate(step *s) {
   s->b = tn_build_at_end(s->func->body);
   if (!check_loss(s->func, s->kept[0])) return false;
   if (s->plan->has_loss_scale && (seed = rate(s, TNRT_RATE_LOSS_SCALE)) == NULL) return false;
-  return tn_gradient(&s->b, s->kept, &seed, 1, s->trained, s->n_trained, s->gradients);
+  return tn_gradient(&s->b, s->kept, &seed, 1, s->used, s->n_trained, s->gradients);
 }
 
 /* --- Norm and clipping --- */
@@ -256,11 +262,12 @@ tn_func *tn_train_update(tn_module *module, const tn_train_plan *plan) {
   step s = begin(func, plan);
   for (uint32_t i = 0; i < s.n_trained; i++) {
     const tn_train_weight *weight = &plan->weights[s.of[i]];
-    s.trained[i] = tn_block_add_param(func->body, weight->constant->type, weight->path);
+    s.trained[i] = tn_block_add_param(func->body, weight->kept != NULL ? weight->kept : weight->constant->type,
+                                      weight->path);
   }
   add_states(&s);
   for (uint32_t i = 0; i < s.n_trained; i++)
-    s.gradients[i] = tn_block_add_param(func->body, s.trained[i]->type,
+    s.gradients[i] = tn_block_add_param(func->body, plan->weights[s.of[i]].constant->type,
                                         tn_namef(module->ctx, "gradient.%s", s.trained[i]->name));
   add_rates(&s);
   s.b = tn_build_at_end(func->body);

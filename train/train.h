@@ -32,7 +32,8 @@ typedef struct tn_optimizer {
   double decay, l1;           /* of the weights that say nothing else */
 } tn_optimizer;
 
-/* Tensors that are kept from step to step for each trained weight, zeros at first, of its type; their names. */
+/* Tensors that are kept from step to step for each trained weight, zeros at first, of its constant's type; their
+ * names. */
 uint32_t tn_optimizer_states(const tn_optimizer *optimizer);
 const char *tn_optimizer_state_name(const tn_optimizer *optimizer, uint32_t i);
 /* "sgd", ..., as the language calls it; TN_N_OPTIMIZERS when there is none. */
@@ -45,6 +46,7 @@ typedef struct tn_train_weight {
   tnrt_weight_role role;
   uint32_t group;   /* whose learning rate it takes */
   double decay, l1; /* NAN: the optimiser's */
+  const tn_type *kept; /* the type that it is kept in, of the same dims; NULL: the constant's */
 } tn_train_weight;
 
 typedef enum tn_clip_kind {
@@ -68,7 +70,8 @@ typedef struct tn_train_plan {
  * results of func stay what they are. Before tn_train_lift. */
 bool tn_train_narrow(tn_func *func, tn_dtype dtype);
 
-/* Weights become parameters of func behind those it has, in order; those that func does not use too. */
+/* Weights become parameters of func behind those it has, in order; those that func does not use too. Those that are
+ * kept in another type are cast from it. */
 bool tn_train_lift(tn_func *func, const tn_train_weight *weights, uint32_t n);
 
 /* func(fields.., weights..) -> (loss, running..), as lift leaves it, running being the next values of the weights of

@@ -24,6 +24,11 @@ static uint64_t size_of(const tn_dim *bytes) { return bytes && bytes->hi != TN_D
 
 /* --- Bytes --- */
 
+/* States of weights that are kept as bf16 or f16 are f32. */
+static uint64_t state_bytes(const tnrt_weight *w) {
+  return w->dtype == TNRT_BF16 || w->dtype == TNRT_F16 ? 2 * w->bytes : w->bytes;
+}
+
 /* Weights, states, and second values of what is not updated in place. */
 static uint64_t persistent_bytes(const facts *f) {
   const tnrt_weight *weights = table(f, f->plan->weights);
@@ -33,7 +38,8 @@ static uint64_t persistent_bytes(const facts *f) {
   for (uint32_t i = 0; i < f->plan->n_weights; i++) {
     uint64_t each = rounded(weights[i].bytes);
     bool is_kept_twice = f->has_parts && weights[i].role == TNRT_WEIGHT_RUNNING; /* before and after a batch */
-    bytes += each * (weights[i].role == TNRT_WEIGHT_TRAINED ? 1 + f->plan->n_states : is_kept_twice ? 3 : 1);
+    bytes += each * (is_kept_twice ? 3 : 1);
+    if (weights[i].role == TNRT_WEIGHT_TRAINED) bytes += f->plan->n_states * rounded(state_bytes(&weights[i]));
   }
   for (size_t i = 0; i < update->buffers.n; i++) {
     const tn_buffer *out = update->buffers.data[i];
@@ -61,7 +67,7 @@ static uint64_t comm_bytes(const facts *f) {
   uint64_t each = 0, n = 2;
   for (uint32_t i = 0; i < f->plan->n_weights && f->has_parts; i++)
     if (weights[i].role == TNRT_WEIGHT_TRAINED || weights[i].role == TNRT_WEIGHT_RUNNING)
-      each += rounded(weights[i].bytes);
+      each += rounded(4 * weights[i].bytes / tn_dtype_bytes((tn_dtype)weights[i].dtype));
   if (f->plan->reproducible == TNRT_REPRODUCIBLE_WORLD) { /* sums of subtrees, two a level */
     int64_t unit = f->plan->micro < f->plan->batch ? f->plan->micro : (f->plan->batch + EIGHTHS - 1) / EIGHTHS;
     for (int64_t leaves = (f->plan->batch + unit - 1) / unit + 1; leaves > 0; leaves /= 2) n += 2;

@@ -63,6 +63,8 @@ bool tn_job_find_weights(tn_job *job);
 void tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_precision.c: bf16, f16 or f32; the loss scale. */
 tn_dtype tn_job_precision(const tn_job *job);
+/* The type that `master` keeps a weight in; NULL: its own. */
+const tn_type *tn_job_kept(const tn_job *job, const tn_job_weight *weight);
 bool tn_job_plan_precision(const tn_job *job, tnrt_training *head);
 /* job_rates.c */
 /* Optimiser and clipping; the weights are left out. */

@@ -12,7 +12,8 @@ static tn_train_weight *train_weights(const tn_job *job) {
   for (size_t i = 0; i < job->weights.n; i++) {
     const tn_job_weight *from = &job->weights.data[i];
     rows[i] = (tn_train_weight){.path = from->weight->path, .constant = from->weight->constant, .role = from->role,
-                                .group = from->group, .decay = from->decay, .l1 = NAN};
+                                .group = from->group, .decay = from->decay, .l1 = NAN,
+                                .kept = tn_job_kept(job, from)};
   }
   return rows;
 }

@@ -81,8 +81,8 @@ static bool fixed(terms *t, const tn_ast_expr *e) {
   if (strcmp(name, "flops") == 0) return add(t, (tnrt_term){.kind = TN_TERM_FLOPS});
   if (strcmp(name, "peak_memory") == 0) return add(t, (tnrt_term){.kind = TN_TERM_PEAK_MEMORY});
   for (size_t i = 0; i < job->weights.n; i++) {
-    const tn_type *type = job->weights.data[i].weight->type;
-    sum += (double)tn_type_static_count(type) * (bytes ? (double)tn_dtype_bytes(type->dtype) : 1);
+    const tn_type *type = job->weights.data[i].weight->type, *kept = tn_job_kept(job, &job->weights.data[i]);
+    sum += (double)tn_type_static_count(type) * (bytes ? (double)tn_dtype_bytes(kept ? kept->dtype : type->dtype) : 1);
   }
   return add(t, (tnrt_term){.kind = TNRT_TERM_NUMBER, .number = sum});
 }

@@ -88,14 +88,16 @@ bool tn_job_find_weights(tn_job *job) {
 
 static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weight *from) {
   const tn_weight *weight = from->weight;
+  const tn_type *kept = tn_job_kept(job, from);
+  tn_const *constant = kept ? tn_const_recipe_cast(job->s->module, weight->constant, kept->dtype) : weight->constant;
   tnrt_weight row = {.name = tn_tables_text(plan, tn_name(job->s->ctx, weight->path)),
-                     .dtype = (uint32_t)weight->type->dtype, .ndim = weight->type->ndim, .role = (uint32_t)from->role,
-                     .field = from->field, .group = from->group, .bytes = tn_const_bytes(weight->constant),
+                     .dtype = (uint32_t)constant->type->dtype, .ndim = weight->type->ndim, .role = (uint32_t)from->role,
+                     .field = from->field, .group = from->group, .bytes = tn_const_bytes(constant),
                      .init = weight->initial.kind, .init_a = weight->initial.a, .init_b = weight->initial.b};
   for (uint32_t i = 0; i < row.ndim; i++) row.extents[i] = tn_dim_value(weight->type->dims[i]);
   if (weight->init.kind == TN_INIT_FROM && row.bytes) {
     tn_arena *scratch = tn_arena_create_scratch(job->s->ctx->arena);
-    row.data = tn_tables_add(plan, tn_const_read(weight->constant, scratch), row.bytes, 1);
+    row.data = tn_tables_add(plan, tn_const_read(constant, scratch), row.bytes, 1);
     tn_arena_destroy(scratch);
   }
   return row;

@@ -29,7 +29,9 @@ static uint64_t digest_of(const tn_job *job, const tnrt_training *head, const tn
   for (size_t i = 0; i < job->weights.n; i++) {
     const tn_weight *weight = job->weights.data[i].weight;
     hash = tn_hash_bytes(hash, weight->path, strlen(weight->path) + 1);
-    hash = tn_hash_bytes(hash, &weight->type->dtype, sizeof(weight->type->dtype));
+    const tn_type *kept = tn_job_kept(job, &job->weights.data[i]);
+    tn_dtype dtype = kept ? kept->dtype : weight->type->dtype;
+    hash = tn_hash_bytes(hash, &dtype, sizeof(dtype));
     for (uint32_t k = 0; k < weight->type->ndim; k++) {
       int64_t extent = tn_dim_value(weight->type->dims[k]);
       hash = tn_hash_bytes(hash, &extent, sizeof(extent));

@@ -13,11 +13,13 @@ static tn_const *splat(tn_sema *s, const char *path, const tn_type *type, double
 
 /* The stored tensor as a constant, in place. */
 static tn_const *take_stored(tn_sema *s, const char *path, const tn_type *type, tn_stored *stored) {
-  tn_const *constant = tn_const_data(s->module, path, type, stored->data);
+  bool is_narrow = stored->dtype != type->dtype;
+  const tn_type *own = is_narrow ? tn_type_tensor(s->ctx, stored->dtype, type->ndim, type->dims) : type;
+  tn_const *constant = tn_const_data(s->module, path, own, stored->data);
   constant->file = stored->file;
   constant->file_offset = stored->file_offset;
   stored->is_used = true;
-  return constant;
+  return is_narrow ? tn_const_recipe_cast(s->module, constant, type->dtype) : constant;
 }
 
 static const char *stored_text(tn_sema *s, const tn_stored *stored) {
@@ -31,7 +33,9 @@ static const char *stored_text(tn_sema *s, const tn_stored *stored) {
 
 static bool stored_fits(tn_sema *s, const tn_weight *weight, const tn_stored *stored, const char *file, tn_loc loc) {
   const tn_type *type = weight->type;
-  bool fits = stored->dtype == type->dtype && stored->ndim == type->ndim;
+  /* What a training kept as bf16 or f16 loses nothing as f32. */
+  bool is_narrow = type->dtype == TN_F32 && (stored->dtype == TN_BF16 || stored->dtype == TN_F16);
+  bool fits = (stored->dtype == type->dtype || is_narrow) && stored->ndim == type->ndim;
   for (uint32_t i = 0; i < type->ndim && fits; i++) fits = tn_dim_is(type->dims[i], stored->extents[i]);
   if (fits) return true;
   tn_buf text = tn_buf_create(s->arena);

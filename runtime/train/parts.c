@@ -23,16 +23,22 @@ int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world) {
 
 /* ---- memory ---- */
 
+/* Elements that a weight takes in a sum: its gradient's, which are f32 whatever it is kept in. */
+static size_t summed(const tnrt_weight *w) {
+  return ((size_t)tnrt_count_of(w->ndim, w->extents) + ALIGNED - 1) / ALIGNED * ALIGNED;
+}
+
 static tnrt_status place_role(tnrt_session *s, uint32_t role, uint32_t *at) {
   tnrt_parts *p = &s->parts;
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
     if (w->role != role) continue;
-    if (w->dtype != TNRT_F32)
+    bool is_kept_narrow = role == TNRT_WEIGHT_TRAINED && (w->dtype == TNRT_BF16 || w->dtype == TNRT_F16);
+    if (w->dtype != TNRT_F32 && !is_kept_narrow)
       return tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' is %s: only f32 is summed over parts of a batch",
                        tnrt_plan_text(s->plan, w->name), tnrt_dtype_name(w->dtype));
     p->places[(*at)++] = p->count;
-    p->count += (w->bytes / sizeof(float) + ALIGNED - 1) / ALIGNED * ALIGNED;
+    p->count += summed(w);
   }
   return TNRT_OK;
 }
@@ -43,7 +49,7 @@ uint64_t tnrt_parts_bytes(const tnrt_session *s) {
   for (uint32_t i = 0; i < s->plan->n_weights && unit > 0; i++) {
     const tnrt_weight *w = &s->weights[i];
     bool is_summed = w->role == TNRT_WEIGHT_TRAINED || w->role == TNRT_WEIGHT_RUNNING;
-    if (is_summed) each += (w->bytes + ALIGNED * sizeof(float) - 1) / (ALIGNED * sizeof(float)) * ALIGNED;
+    if (is_summed) each += summed(w);
   }
   if (s->plan->reproducible != TNRT_REPRODUCIBLE_WORLD) return 2 * each * sizeof(float);
   return unit > 0 ? tnrt_tree_buffers((s->plan->batch + unit - 1) / unit, s->world->size) * each * sizeof(float) : 0;

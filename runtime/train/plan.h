@@ -18,6 +18,14 @@ static inline const tnrt_metric *tnrt_plan_metrics(const tnrt_training *plan) {
   return (const tnrt_metric *)tnrt_plan_table(plan, plan->metrics);
 }
 
+/* Of the optimiser's states of a weight. */
+static inline uint32_t tnrt_state_dtype(const tnrt_weight *w) {
+  return w->dtype == TNRT_BF16 || w->dtype == TNRT_F16 ? TNRT_F32 : w->dtype;
+}
+static inline uint64_t tnrt_state_bytes(const tnrt_weight *w) {
+  return tnrt_state_dtype(w) == w->dtype ? w->bytes : 2 * w->bytes;
+}
+
 /* The i-th of a table of texts. */
 static inline const char *tnrt_plan_item(const tnrt_training *plan, uint32_t table, uint32_t i) {
   return tnrt_plan_text(plan, ((const uint32_t *)tnrt_plan_table(plan, table))[i]);

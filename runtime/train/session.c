@@ -51,8 +51,8 @@ static void place(tnrt_session *s, uint8_t **out, uint64_t bytes) {
 /* first: the number of the result that is the next value of the weight's first state. */
 static void place_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uint32_t first) {
   for (uint32_t k = 0; k < s->plan->n_states; k++, at++) {
-    place(s, &s->states[at], w->bytes);
-    if (!tnrt_bind_is_in_place(s, first + k)) place(s, &s->other_states[at], w->bytes);
+    place(s, &s->states[at], tnrt_state_bytes(w));
+    if (!tnrt_bind_is_in_place(s, first + k)) place(s, &s->other_states[at], tnrt_state_bytes(w));
   }
 }
 

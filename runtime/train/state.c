@@ -59,7 +59,8 @@ static bool add_states(tnrt_state *st) {
     for (uint32_t k = 0; k < s->plan->n_states && ok; k++, at++) {
       snprintf(name, sizeof name, "optimizer.%s.%s", tnrt_plan_item(s->plan, s->plan->state_names, k),
                tnrt_plan_text(s->plan, w->name));
-      ok = add_tensor(st, keep_name(st, name), w->dtype, w->ndim, w->extents, w->bytes, s->states[at]);
+      ok = add_tensor(st, keep_name(st, name), tnrt_state_dtype(w), w->ndim, w->extents, tnrt_state_bytes(w),
+                      s->states[at]);
     }
   }
   return ok;

@@ -97,9 +97,12 @@ static bool take_results(tnrt_session *s, float *loss, void **memory) {
     s->outputs[out++] = loss;
     for (int trained = 0; trained < 2; trained++)
       for (uint32_t i = 0; i < s->plan->n_weights; i++) {
-        if (s->weights[i].role != (trained ? TNRT_WEIGHT_TRAINED : TNRT_WEIGHT_RUNNING)) continue;
+        const tnrt_weight *w = &s->weights[i];
+        size_t least = (size_t)tnrt_count_of(w->ndim, w->extents) * sizeof(float);
+        if (w->role != (trained ? TNRT_WEIGHT_TRAINED : TNRT_WEIGHT_RUNNING)) continue;
         if (pass) s->outputs[out++] = (uint8_t *)*memory + at;
-        at += (s->weights[i].bytes + 63) / 64 * 64;
+        /* Gradients are f32, whatever the weight is kept in. */
+        at += (w->bytes > least ? w->bytes : least) / 64 * 64 + 64;
       }
     bytes = at;
     out = pass ? out : 0;
