@@ -129,6 +129,8 @@ tn_value *tn_build_add_sequence(tn_node *scan, tn_value *sequence);
 /* The results of a composite's expansion, made at b with node's location, in the module's arena; NULL when reported. An
  * entry may be NULL: a result that the expansion leaves out. */
 tn_value **tn_build_expansion(tn_build *b, const tn_node *node);
+/* node made again at b, operands that values (old to new) has replaced; what it gives is added to values. */
+bool tn_build_clone_node(tn_build *b, const tn_node *node, tn_map *values);
 /* The nodes of block made again at b, with args in the place of its parameters; out gets what its terminator's operands
  * become. False when a node is wrong at its new place (reported). */
 bool tn_build_clone(tn_build *b, const tn_block *block, tn_value *const *args, tn_value **out);

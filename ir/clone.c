@@ -60,6 +60,21 @@ bool tn_build_clone(tn_build *b, const tn_block *block, tn_value *const *args, t
   return ok;
 }
 
+bool tn_build_clone_node(tn_build *b, const tn_node *node, tn_map *values) {
+  tn_arena *arena = tn_arena_create_scratch(b->ctx->arena);
+  copy c = {*values, arena};
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    tn_value *operand = node->operands[i].value;
+    if (operand != NULL && !tn_map_has(&c.values, operand)) tn_map_set(&c.values, operand, operand);
+  }
+  tn_loc_push(b->ctx, node->loc);
+  bool ok = clone_node(b, &c, node);
+  tn_loc_pop(b->ctx);
+  *values = c.values;
+  tn_arena_destroy(arena);
+  return ok;
+}
+
 tn_value **tn_build_expansion(tn_build *b, const tn_node *node) {
   tn_value **operands = TN_NEW_N(b->module->arena, tn_value *, node->n_operands);
   tn_value **results = TN_NEW_N(b->module->arena, tn_value *, node->n_results + 1);

@@ -89,6 +89,7 @@ struct tn_node {
   tn_loc loc;
   tn_block *block;
   tn_node *next, *previous;
+  bool is_kept;  /* what it gives lies in memory: its consumers do not take it in (remat). Not in text */
   int32_t group; /* fused group after the group pass, -1 before; printed as group(n) */
   uint32_t mark; /* scratch for passes; 0 between them */
   void *data;    /* scratch for passes */

@@ -158,7 +158,7 @@ static bool anchor_joins(tn_group *group, tn_node *node, path worst) {
 static bool joins(grouping *g, tn_node *node) {
   g->consumers.n = 0;
   for (uint32_t i = 0; i < node->n_results; i++) collect_consumers(g, node->results[i], PATH_ONE_TO_ONE);
-  if (!g->consumers.n || node->n_results != 1) return false;
+  if (!g->consumers.n || node->n_results != 1 || node->is_kept) return false;
   int32_t number = g->consumers.data[0].node->group;
   path worst = PATH_ONE_TO_ONE;
   for (size_t i = 0; i < g->consumers.n; i++) {

@@ -17,6 +17,8 @@ typedef struct tn_pass_context {
   const tn_target *target;
   uint32_t opt_level;
   uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
+  bool remat;             /* values of the forward pass are computed again in the backward pass, until ... */
+  uint64_t remat_target;  /* ... so many bytes are held at once, as far as the graph tells */
   bool at_bound;          /* sizes are planned at their upper bounds, where they have some */
   bool no_heap;           /* the program may not allocate: buffers without a bound are refused */
   bool is_apart;          /* each operator is a kernel of its own, all of its result in one buffer of its own */

@@ -14,6 +14,7 @@ bool tn_pass_expand(tn_pass_context *context);   /* composites become primitives
 bool tn_pass_running(tn_pass_context *context);  /* running folds over many positions become scans */
 bool tn_pass_regions(tn_pass_context *context);  /* regions in the form that lowering takes */
 bool tn_pass_apply_guards(tn_pass_context *context); /* extents that guards make equal become one dim */
+bool tn_pass_remat(tn_pass_context *context);    /* computed again in the backward pass, not kept */
 bool tn_pass_orient(tn_pass_context *context);   /* operands of products lie along their own axes */
 bool tn_pass_group(tn_pass_context *context);    /* which nodes form one kernel */
 bool tn_pass_layout(tn_pass_context *context);   /* storage of every value that is kept in memory */

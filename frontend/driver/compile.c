@@ -44,14 +44,17 @@ static const char *last_pass_needed(const tn_driver_options *o) {
   return last;
 }
 
-bool tn_driver_compile(tn_driver *driver) {
+tn_pass_context tn_driver_pass_context(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
-  if (!tn_driver_order_variants(driver) || !choose_target(driver)) return false;
-  tn_pass_context context = {.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
-                             .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
-                             .memory_budget = o->memory_budget, .max_workers = o->threads,
-                             .no_heap = o->freestanding, .at_bound = driver->is_part,
-                             .is_apart = driver->traces};
+  /* What finds a lost number keeps every value, and runs after a fault only. */
+  return (tn_pass_context){.ctx = driver->ctx, .module = driver->module, .entry = driver->entry,
+                           .backend = driver->backend, .target = &driver->machine, .opt_level = o->opt_level,
+                           .memory_budget = driver->traces ? 0 : o->memory_budget, .max_workers = o->threads,
+                           .no_heap = o->freestanding, .at_bound = driver->is_part, .is_apart = driver->traces};
+}
+
+bool tn_driver_run_passes(tn_driver *driver, tn_pass_context *context) {
+  const tn_driver_options *o = &driver->options;
   tn_pipeline_options options = {.dump_after = o->dump_after.data, .skip = o->skip.data, .only = o->only.data,
                                  .stop_after = last_pass_needed(o), .verify_each = o->verify_each,
                                  .check_each = o->check_each, .time_passes = o->time_passes, .dump = print_dump,
@@ -59,8 +62,20 @@ bool tn_driver_compile(tn_driver *driver) {
 #ifndef NDEBUG
   options.verify_each = true;
 #endif
-  bool ok = tn_pipeline_run(&context, &options, &driver->failed_pass, &driver->fault);
-  driver->program = context.program;
-  ok = ok && tn_driver_compile_variants(driver);
+  bool ok = tn_pipeline_run(context, &options, &driver->failed_pass, &driver->fault);
+  driver->program = context->program;
+  return ok;
+}
+
+static bool compile_one(tn_driver *driver) {
+  if (driver->is_part && (driver->part == TN_LANG_STEP || driver->part == TN_LANG_GRAD))
+    return tn_driver_compile_within(driver);
+  tn_pass_context context = tn_driver_pass_context(driver);
+  return tn_driver_run_passes(driver, &context);
+}
+
+bool tn_driver_compile(tn_driver *driver) {
+  if (!tn_driver_order_variants(driver) || !choose_target(driver)) return false;
+  bool ok = compile_one(driver) && tn_driver_compile_variants(driver);
   return ok && (!driver->training || tn_driver_finish_training(driver));
 }

@@ -160,7 +160,9 @@ typedef struct tn_driver {
    * training program the models but the step, which is this one. */
   TN_VEC(struct tn_driver *) variants;
   struct tn_driver_training *training; /* training.c; NULL: the output is no training program */
-  bool is_part; /* the program is one of a training program's models */
+  bool is_part; /* the program is one of a training program's models: */
+  const tn_lang_training *part_of;
+  tn_lang_part part;
   TN_VEC(tn_placed_constant) constants; /* in the order of their offsets */
   uint64_t constants_bytes;
   tn_external_weights external; /* name NULL: the constants are part of the output */
@@ -225,6 +227,13 @@ bool tn_driver_print_tree(tn_driver *driver, tn_input *input);
 bool tn_driver_format(tn_driver *driver, tn_input *input);
 /* compile.c: target and passes. */
 bool tn_driver_compile(tn_driver *driver);
+tn_pass_context tn_driver_pass_context(tn_driver *driver);
+bool tn_driver_run_passes(tn_driver *driver, tn_pass_context *context);
+/* remat.c: the step or gradients of a training, whose forward pass is computed again in parts where that is asked for,
+ * or if the budget (--memory-budget, the file's own) is less than the working memory; TN_E_BUDGET: it is too small. */
+bool tn_driver_compile_within(tn_driver *driver);
+/* training.c: makes the driver's step or grad anew, as before any pass. */
+bool tn_driver_renew_part(tn_driver *driver);
 /* variants.c: puts the processors of several -march in order, the most capable first; true also for one. */
 bool tn_driver_order_variants(tn_driver *driver);
 /* Compiles the model again for each processor but the first. */

@@ -58,7 +58,9 @@ static tn_func *entry_of(const tn_module *module) {
 }
 
 /* The step is compiled by the driver itself, so that what is told of the compile is told of it. */
-static tn_driver *make_part(tn_driver *driver, tn_module *module, bool is_first) {
+static tn_driver *make_part(tn_driver *driver, const tn_lang_training *made, tn_lang_part number) {
+  bool is_first = number == TN_LANG_STEP;
+  tn_module *module = made->modules[number];
   tn_driver *part = driver;
   if (!is_first) {
     part = TN_NEW(driver->ctx->arena, tn_driver);
@@ -68,9 +70,25 @@ static tn_driver *make_part(tn_driver *driver, tn_module *module, bool is_first)
     TN_VEC_PUSH(driver->ctx->arena, &driver->variants, part);
   }
   part->is_part = true;
+  part->part_of = made;
+  part->part = number;
   part->module = module;
   part->entry = entry_of(module);
   return part;
+}
+
+bool tn_driver_renew_part(tn_driver *driver) {
+  tn_lang_options options;
+  tn_module *module = tn_driver_lang_options(driver, &options)
+                          ? tn_lang_train_again(driver->ctx, driver->input->path, &options, driver->part)
+                          : NULL;
+  if (!module) return false;
+  tn_module_destroy(driver->module);
+  driver->module = module;
+  driver->entry = entry_of(module);
+  driver->program = NULL;
+  driver->passes.n = 0;
+  return true;
 }
 
 bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
@@ -83,7 +101,7 @@ bool tn_driver_load_training(tn_driver *driver, tn_input *input) {
   bool ok = true;
   for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
     if (!t->made.modules[i]) continue;
-    t->parts[i] = make_part(driver, t->made.modules[i], i == TN_LANG_STEP);
+    t->parts[i] = make_part(driver, &t->made, (tn_lang_part)i);
     t->parts[i]->traces = i == TN_LANG_TRACE;
     t->parts[i]->part_name = part_names[i];
     ok = tn_verify(t->made.modules[i]) && ok;

@@ -11,7 +11,7 @@ static bool is_word(const tn_ast_expr *e, const char *word) {
 static bool check_settings(const tn_job *job) {
   static const struct {
     const char *setting, *can;
-  } rows[] = {{"mesh", "none"}, {"parallel", "none"}, {"remat", "none"}};
+  } rows[] = {{"mesh", "none"}, {"parallel", "none"}};
   bool ok = true;
   for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
     const tn_ast_stmt *stmt = tn_setting_of(job->train->body, rows[i].setting);

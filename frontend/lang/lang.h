@@ -77,6 +77,8 @@ typedef struct tn_lang_training {
   uint32_t n_fields, n_weights;
   void *plan; /* runtime/training.h; what the compiled models make known is missing */
   size_t plan_bytes;
+  bool remat;               /* the file says that values are computed again instead of kept: */
+  uint64_t remat_budget;    /* 0: all that lowers what is held, else what this many bytes ask for */
   const struct tn_table_static *statics; /* conditions that lack it (tables.h) */
   size_t n_statics;
 } tn_lang_training;
@@ -87,6 +89,8 @@ bool tn_lang_is_trained(tn_ctx *ctx, const char *path, const tn_lang_options *op
 /* Its models and its plan. producer: "tenon 0.1.0". False when an error was reported. */
 bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
                    tn_lang_training *out);
+/* One of step and grad once more, as tn_lang_train made it; NULL when reported. */
+tn_module *tn_lang_train_again(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_part part);
 /* Parses and checks everything in the file: dims, imports, each model, which is instantiated, and the blocks by their
  * own rules. Weights need no values. */
 bool tn_lang_check(tn_ctx *ctx, const char *path, const tn_lang_options *options);

@@ -259,7 +259,7 @@ static void refused(const char *settings, const char *message) {
 
 static void test_refused(void **state) {
   (void)state;
-  refused("remat = all", "'remat' other than none, is not there yet");
+  refused("remat = keep_every(20)", "'remat' as keep_every, is not there yet");
   refused("metrics = (acc: (out, y))", "metric 'acc' is not one number, found a tuple of 2");
   refused("freeze \"*\"", "M has no weight that is trained: all are frozen");
 }
