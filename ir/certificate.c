@@ -16,7 +16,7 @@ bool tn_certificate_make(const tn_program *program, tn_dim_bind bind, const void
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     if (!is_placed(buffer)) continue;
-    tn_placement row = {.buffer = buffer, .first = buffer->live_first, .last = buffer->live_last};
+    tn_plan_row row = {.buffer = buffer, .first = buffer->live_first, .last = buffer->live_last};
     if (!tn_dim_evaluate(buffer->offset, bind, user, &row.offset) ||
         !tn_dim_evaluate(buffer->bytes, bind, user, &row.bytes))
       return false;
@@ -55,7 +55,7 @@ bool tn_certificate_verify(tn_ctx *ctx, const tn_program *program) {
 /* --- Text --- */
 
 static int by_offset(const void *x, const void *y) {
-  const tn_placement *a = x, *b = y;
+  const tn_plan_row *a = x, *b = y;
   if (a->offset != b->offset) return a->offset < b->offset ? -1 : 1;
   return a->first != b->first ? (a->first < b->first ? -1 : 1) : (a->buffer->id < b->buffer->id ? -1 : 1);
 }
@@ -90,7 +90,7 @@ void tn_certificate_print(const tn_program *program, tn_buf *out) {
     tn_buf_printf(out, "%14s %12s %6s %6s  buffer\n", "offset", "bytes", "first", "last");
     if (c.rows.n > 0) qsort(c.rows.data, c.rows.n, sizeof(*c.rows.data), by_offset);
     for (size_t i = 0; i < c.rows.n; i++) {
-      const tn_placement *row = &c.rows.data[i];
+      const tn_plan_row *row = &c.rows.data[i];
       tn_buf_printf(out, "%14lld %12lld %6u %6u  %s\n", (long long)row->offset, (long long)row->bytes, row->first,
                     row->last, row->buffer->name);
     }

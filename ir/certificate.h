@@ -6,14 +6,14 @@
 #include "ir/program.h"
 
 /* A buffer lies in the bytes [offset, offset + bytes) while the steps first .. last run. */
-typedef struct tn_placement {
+typedef struct tn_plan_row {
   const tn_buffer *buffer;
   int64_t offset, bytes;
   uint32_t first, last;
-} tn_placement;
+} tn_plan_row;
 
 typedef struct tn_certificate {
-  TN_VEC(tn_placement) rows;
+  TN_VEC(tn_plan_row) rows;
   int64_t arena; /* bytes of it all */
   int64_t least; /* the largest sum of bytes that are held at one step: no plan of these lives needs fewer; -1: the
                     plan, which holds for many sizes, says nothing of it */

@@ -10,7 +10,7 @@
 typedef struct use {
   uint32_t first, last;
   const tn_dim *workspace;    /* the largest that a step asks of it, or NULL */
-  const tn_placement *row;
+  const tn_plan_row *row;
 } use;
 
 typedef struct checker {
@@ -108,7 +108,7 @@ static int64_t needed_bytes(const checker *c, const tn_buffer *buffer, const use
   return total;
 }
 
-static void check_row(checker *c, const tn_placement *row) {
+static void check_row(checker *c, const tn_plan_row *row) {
   const tn_buffer *buffer = row->buffer;
   bool is_ours = buffer->id < c->program->buffers.n && c->program->buffers.data[buffer->id] == buffer;
   if (!is_ours || !tn_buffer_is_planned(buffer) || c->uses[buffer->id].first == TN_NEVER) {
@@ -133,13 +133,13 @@ static void check_row(checker *c, const tn_placement *row) {
 /* --- Rows together --- */
 
 static int by_offset(const void *x, const void *y) {
-  const tn_placement *a = *(const tn_placement *const *)x, *b = *(const tn_placement *const *)y;
+  const tn_plan_row *a = *(const tn_plan_row *const *)x, *b = *(const tn_plan_row *const *)y;
   return a->offset != b->offset ? (a->offset < b->offset ? -1 : 1) : 0;
 }
 
 static void check_pairs(checker *c) {
   size_t n = c->certificate->rows.n;
-  const tn_placement **rows = TN_NEW_N(c->scratch, const tn_placement *, n);
+  const tn_plan_row **rows = TN_NEW_N(c->scratch, const tn_plan_row *, n);
   int64_t end = 0;
   for (size_t i = 0; i < n; i++) {
     rows[i] = &c->certificate->rows.data[i];
@@ -159,7 +159,7 @@ static void check_pairs(checker *c) {
 static void check_least(checker *c) {
   int64_t *change = TN_NEW_N(c->scratch, int64_t, (size_t)c->n_steps + 1), held = 0, most = 0;
   for (size_t i = 0; i < c->certificate->rows.n; i++) {
-    const tn_placement *row = &c->certificate->rows.data[i];
+    const tn_plan_row *row = &c->certificate->rows.data[i];
     change[row->first] += row->bytes;
     change[row->last + 1] -= row->bytes;
   }

@@ -50,7 +50,7 @@ static tn_certificate copy_of(plan *p) {
   return c;
 }
 
-static bool live_together(const tn_placement *a, const tn_placement *b) {
+static bool live_together(const tn_plan_row *a, const tn_plan_row *b) {
   return a != b && a->bytes > 0 && b->bytes > 0 && a->first <= b->last && b->first <= a->last;
 }
 
