@@ -1,11 +1,11 @@
 /* Layout: where the elements of each value kept in memory lie.
  *
  * Every kept value takes the order that its kernel makes naturally: convolutions write channels last (the vector axis
- * is the output channel), matrix products row-major, elementwise and pooling kernels the order of what they read,
- * concat that of its parts or else of its only reader. Entry arguments and results are row-major. So a CNN has no
- * reorder between its input and its output: the first convolution reads the caller's order, the last one is read
- * channels last. What goes into, out of and around regions is row-major, so that slices are contiguous and contents
- * move from run to run as bytes.
+ * is the output channel), or row-major where channels are few and rows long (the vector axis is the row), matrix
+ * products row-major, elementwise and pooling kernels the order of what they read, concat that of its parts or else of
+ * its only reader. Entry arguments and results are row-major. So a CNN has no reorder between its input and its output:
+ * the first convolution reads the caller's order, the last one is read channels last. What goes into, out of and around
+ * regions is row-major, so that slices are contiguous and contents move from run to run as bytes.
  *
  * A channels-last tensor whose pixels lie a multiple of 4 KB apart is padded by one cache line: the rows of a register
  * tile would otherwise fall into one set of the first-level cache. So is what products read and others only element by
@@ -18,6 +18,7 @@
 
 typedef struct layout {
   tn_module *module;
+  const tn_target *target;
   tn_groups groups;
 } layout;
 
@@ -49,6 +50,11 @@ static const tn_storage *channels_last(tn_module *module, const tn_type *type) {
   for (uint32_t k = 0; k < type->ndim; k++) storage.order[k] = (uint8_t)(k == 0 ? 0 : k + 1 < type->ndim ? k + 1 : 1);
   storage.pad_elements = padding_for(type, type->dims[1]);
   return tn_storage_intern(module, &storage);
+}
+
+/* Channels last, so that lanes run over channels, unless they are so few that the pixels of a row fill more lanes. */
+static const tn_storage *order_of_conv(layout *l, const tn_type *type) {
+  return tn_fills_rows(l->target, type) ? NULL : channels_last(l->module, type);
 }
 
 static bool is_row_major(const tn_storage *storage) {
@@ -107,8 +113,7 @@ static const tn_storage *natural_order(layout *l, const tn_group *group) {
   switch (group->anchor) {
     case TN_GROUP_CONTRACT:
       if (anchor->op == &tn_op_dot) return NULL;
-      return tn_storage_follow(l->module, anchor->results[0], channels_last(l->module, anchor->results[0]->type),
-                               result);
+      return tn_storage_follow(l->module, anchor->results[0], order_of_conv(l, anchor->results[0]->type), result);
     case TN_GROUP_WINDOW: {
       tn_memory_view view;
       if (!tn_memory_view_find(l->module, &l->groups, anchor->operands[0].value, known_storage, l, &view)) return NULL;
@@ -157,8 +162,8 @@ static bool feeds_region(const tn_value *value) {
   return false;
 }
 
-static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch) {
-  layout l = {module, tn_groups_of(block, scratch)};
+static void lay_out_block(tn_module *module, const tn_target *target, tn_block *block, tn_arena *scratch) {
+  layout l = {module, target, tn_groups_of(block, scratch)};
   for (uint32_t i = 0; i < l.groups.n; i++) {
     tn_group *group = &l.groups.groups[i];
     for (uint32_t k = 0; k < group->n_kept; k++)
@@ -173,7 +178,8 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
       const tn_storage *storage = natural ? natural : has_rows ? rows_for_products(module, kept) : NULL;
       if (storage) kept->storage = storage;
     }
-    for (uint32_t k = 0; k < group->root->n_regions; k++) lay_out_block(module, group->root->regions[k], scratch);
+    for (uint32_t k = 0; k < group->root->n_regions; k++)
+      lay_out_block(module, target, group->root->regions[k], scratch);
   }
   const tn_node *end = block->last;
   for (uint32_t i = 0; i < end->n_operands; i++) {
@@ -184,7 +190,7 @@ static void lay_out_block(tn_module *module, tn_block *block, tn_arena *scratch)
 
 bool tn_pass_layout(tn_pass_context *context) {
   tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  lay_out_block(context->module, context->entry->body, scratch);
+  lay_out_block(context->module, context->target, context->entry->body, scratch);
   tn_arena_destroy(scratch);
   return true;
 }

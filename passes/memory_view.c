@@ -54,6 +54,20 @@ bool tn_value_feeds_products(const tn_value *value) {
   return any;
 }
 
+#define FILLED_BY_FEW 0.45
+#define FILLED_BY_ROWS 0.75
+
+/* Of the lanes of whole vectors, those that n elements fill. */
+static double filled(const tn_target *target, const tn_dim *extent) {
+  int64_t lanes = target->vector_bits / 32, n = tn_dim_is_const(extent) ? tn_dim_value(extent) : 64;
+  return n <= 0 ? 1 : (double)n / (double)((n + lanes - 1) / lanes * lanes);
+}
+
+bool tn_fills_rows(const tn_target *target, const tn_type *type) {
+  return target && type->ndim > 2 && filled(target, type->dims[1]) < FILLED_BY_FEW &&
+         filled(target, type->dims[type->ndim - 1]) > FILLED_BY_ROWS;
+}
+
 const tn_storage *tn_storage_follow(tn_module *module, const tn_value *from, const tn_storage *storage,
                                     const tn_value *to) {
   while (from != to && storage) {

@@ -3,6 +3,7 @@
 #ifndef TN_PASSES_MEMORY_VIEW_H
 #define TN_PASSES_MEMORY_VIEW_H
 
+#include "backends/backend.h"
 #include "passes/groups.h"
 
 typedef struct tn_memory_view {
@@ -28,6 +29,10 @@ const tn_storage *tn_storage_follow(tn_module *module, const tn_value *from, con
  * False when the way holds something else. */
 bool tn_index_follow(tn_ctx *ctx, const tn_value *from, const tn_dim *const *index, const tn_value *to,
                      const tn_dim **out);
+
+/* Whether a convolution's result has channels so few, and rows so long, that the lanes of its kernel run over a row: it
+ * lies row-major then. Never where no target is given. */
+bool tn_fills_rows(const tn_target *target, const tn_type *type);
 
 /* Whether products read value, as it is or transposed, and all else reads it element by element: then its rows need not
  * follow each other in memory. */

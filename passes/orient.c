@@ -21,6 +21,7 @@
 #define LEAST_CHANNELS 4
 #define PANEL_VECTORS 2 /* of floats: as wide as a register tile */
 #define LEAST_PANELS 2
+#define LEAST_PRODUCTS 32
 #define LEAST_PANELS_OF_IMAGES 8
 #define LONG_SUM 512
 #define LEAST_COLUMNS_OF_LONG 64
@@ -138,6 +139,13 @@ static bool is_computed(const tn_value *value) {
   return value->def && value->def->op != &tn_op_const;
 }
 
+/* What has been copied in a block -> its copy. */
+typedef struct orient_maps {
+  tn_map operands[2]; /* by side */
+  tn_map weights[2];  /* by the axis of the lanes */
+  tn_map pixels;
+} orient_maps;
+
 /* Whether the axis is cut into panels: of `width` elements side by side, one panel behind the other, so that a kernel
  * reads what it multiplies in the order of memory. What fits one panel is none, and so is what fills no whole ones. */
 static bool fills_panels(const tn_dim *extent, int64_t parts, int64_t width, int64_t least) {
@@ -223,9 +231,34 @@ static bool orient_images(tn_node *conv, tn_map *copies, int64_t width) {
   return true;
 }
 
-static bool orient_conv(tn_node *conv, tn_map *copies, int64_t width) {
-  if (wants_images(conv, width)) return orient_images(conv, &copies[0], width);
-  return !wants_weights(conv) || orient_weights(conv, &copies[lane_axis(conv)], width);
+/* Whether the lanes of a convolution's kernel run over rows of pixels, which then have to lie side by side, and each is
+ * multiplied often enough to pay for a copy. Arguments lie so already. */
+static bool wants_rows_of_pixels(const tn_node *conv, const tn_target *target) {
+  const tn_type *w = conv->operands[1].value->type;
+  const tn_attr *stride = tn_node_attr(conv, "stride");
+  double products = 1;
+  for (uint32_t i = 0; i < w->ndim; i++)
+    if (i != 1 - lane_axis(conv)) products *= tn_dim_is_const(w->dims[i]) ? (double)tn_dim_value(w->dims[i]) : 1;
+  return is_computed(conv->operands[0].value) && tn_fills_rows(target, conv->results[0]->type) &&
+         stride->u.list.ints[stride->u.list.n - 1] == 1 && products >= LEAST_PRODUCTS;
+}
+
+static bool orient_pixels(tn_node *conv, tn_map *copies) {
+  tn_value *x = conv->operands[0].value, *copy = tn_map_get(copies, x);
+  if (!copy) {
+    tn_build b = tn_build_before(conv);
+    copy = tn_build_op(&b, &tn_op_fence, &x, 1, NULL);
+    tn_map_set(copies, x, copy);
+  }
+  if (copy) tn_node_set_operand(conv, 0, copy);
+  return copy != NULL;
+}
+
+static bool orient_conv(tn_node *conv, orient_maps *maps, const tn_target *target) {
+  int64_t width = PANEL_VECTORS * (int64_t)target->vector_bits / 32;
+  if (wants_images(conv, width)) return orient_images(conv, &maps->weights[0], width);
+  if (wants_rows_of_pixels(conv, target) && !orient_pixels(conv, &maps->pixels)) return false;
+  return !wants_weights(conv) || orient_weights(conv, &maps->weights[lane_axis(conv)], width);
 }
 
 /* The number of the parameter that y is, when it is the same in all iterations of the loop whose region holds dot and
@@ -279,16 +312,17 @@ static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
   return copy != NULL;
 }
 
-static bool visit(tn_block *block, int64_t panel, tn_arena *scratch) {
-  tn_map copies[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by side: operand -> its copy */
-  tn_map weights[2] = {tn_map_create(scratch), tn_map_create(scratch)}; /* by the axis of the lanes */
+static bool visit(tn_block *block, const tn_target *target, tn_arena *scratch) {
+  orient_maps maps = {{tn_map_create(scratch), tn_map_create(scratch)},
+                      {tn_map_create(scratch), tn_map_create(scratch)},
+                      tn_map_create(scratch)};
   bool ok = true;
   for (tn_node *node = block->first; node; node = node->next) {
-    for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], panel, scratch);
+    for (uint32_t i = 0; i < node->n_regions; i++) ok &= visit(node->regions[i], target, scratch);
     bool is_conv = node->op == &tn_op_conv || node->op == &tn_op_conv_dx;
     if (node->op != &tn_op_dot && !is_conv) continue;
     tn_loc_push(block->func->module->ctx, node->loc);
-    ok &= is_conv ? orient_conv(node, weights, panel) : orient(node, copies, scratch);
+    ok &= is_conv ? orient_conv(node, &maps, target) : orient(node, maps.operands, scratch);
     tn_loc_pop(block->func->module->ctx);
   }
   return ok;
@@ -296,7 +330,7 @@ static bool visit(tn_block *block, int64_t panel, tn_arena *scratch) {
 
 bool tn_pass_orient(tn_pass_context *context) {
   tn_arena *scratch = tn_arena_create_scratch(context->ctx->arena);
-  bool ok = visit(context->entry->body, PANEL_VECTORS * (int64_t)context->target->vector_bits / 32, scratch);
+  bool ok = visit(context->entry->body, context->target, scratch);
   tn_arena_destroy(scratch);
   return ok;
 }

@@ -110,6 +110,20 @@ static double lines_again(const tn_nest *nest, const tn_knode *contract, uint32_
   return lines;
 }
 
+/* Elements that a read without lanes takes one by one; of a product's operand at most one for two multiply-adds counts,
+ * since they are read beside these. */
+static double splats_made(const tn_nest *nest, const tn_access *access, uint32_t axis, double per_vector) {
+  double times = guess_points(nest, nest->node_axes[access->node->id]);
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) {
+    const tn_knode *node = node_at(nest, i);
+    if (node->kind != TN_K_CONTRACT || !has_axis(nest->node_axes[i], axis)) continue;
+    if (tn_plan_operand(nest, node->in[0]) != access && tn_plan_operand(nest, node->in[1]) != access) continue;
+    double products = guess_points(nest, nest->node_axes[i] | nest->node_over[i]) / (2 * per_vector);
+    if (products < times) times = products;
+  }
+  return times;
+}
+
 /* Estimated vector instructions when lanes run over axis (UINT32_MAX: none do). */
 static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
   double per_vector = axis == UINT32_MAX ? 1 : lane_efficiency(nest, axis, lanes), cost = 0;
@@ -122,6 +136,8 @@ static double vector_cost(const tn_nest *nest, uint32_t axis, uint32_t lanes) {
     const tn_access *access = nest->accesses[i];
     if (in && access && tn_access_stride(access, axis) != 1 && !tn_plan_is_packable(nest, access))
       cost += times_made(nest, access) * 1.5;
+    else if (!in && access && axis != UINT32_MAX)
+      cost += splats_made(nest, access, axis, per_vector);
     else
       cost += in ? points / per_vector : points;
     if (in && node->kind == TN_K_CONTRACT) cost += lines_again(nest, node, axis, per_vector);
