@@ -20,9 +20,7 @@
 #define PADDED_PITCH 4096 /* passes/layout.c */
 #define LEAST_CHANNELS 4
 #define PANEL_VECTORS 2 /* of floats: as wide as a register tile */
-#define LEAST_PANELS 2
 #define LEAST_PRODUCTS 32
-#define LEAST_PANELS_OF_IMAGES 8
 #define LONG_SUM 512
 #define LEAST_COLUMNS_OF_LONG 64
 
@@ -148,9 +146,9 @@ typedef struct orient_maps {
 
 /* Whether the axis is cut into panels: of `width` elements side by side, one panel behind the other, so that a kernel
  * reads what it multiplies in the order of memory. What fits one panel is none, and so is what fills no whole ones. */
-static bool fills_panels(const tn_dim *extent, int64_t parts, int64_t width, int64_t least) {
+static bool fills_panels(const tn_dim *extent, int64_t parts, int64_t width) {
   int64_t count = tn_dim_is_const(extent) ? tn_dim_value(extent) / parts : 0;
-  return count % width == 0 && count >= least * width;
+  return count % width == 0 && count > width;
 }
 
 /* Weights that are no constants lie as the caller has them, channels apart: they are copied, each result channel next
@@ -163,13 +161,13 @@ static bool wants_weights(const tn_node *conv) {
   return inner_axis(w) != (int64_t)lane_axis(conv) && !is_few;
 }
 
-/* A convolution of images that are its weights is the gradient of another one's weights. Of many channels, what a
+/* A convolution of images that are its weights is the gradient of another one's weights. Of some channels, what a
  * register tile reads of a pixel lies far from what it reads of the next: both operands are copied. */
 static bool wants_images(const tn_node *conv, int64_t width) {
   const tn_value *x = conv->operands[0].value, *w = conv->operands[1].value;
   if (conv->op != &tn_op_conv || !is_computed(x) || !is_computed(w) || tn_dtype_bits(w->type->dtype) < 32) return false;
-  return w->type->ndim < TN_MAX_NDIM && fills_panels(x->type->dims[0], 1, width, LEAST_PANELS_OF_IMAGES) &&
-         fills_panels(w->type->dims[0], tn_node_attr(conv, "groups")->u.i, width, LEAST_PANELS_OF_IMAGES);
+  return w->type->ndim < TN_MAX_NDIM && fills_panels(x->type->dims[0], 1, width) &&
+         fills_panels(w->type->dims[0], tn_node_attr(conv, "groups")->u.i, width);
 }
 
 /* A copy of w with its lane axis innermost. */
@@ -209,7 +207,7 @@ static bool orient_weights(tn_node *conv, tn_map *copies, int64_t width) {
   if (!copy) {
     tn_build b = tn_build_before(conv);
     bool has_panels = w->type->ndim < TN_MAX_NDIM && tn_node_attr(conv, "groups")->u.i == 1 &&
-                      fills_panels(w->type->dims[lane], 1, width, LEAST_PANELS);
+                      fills_panels(w->type->dims[lane], 1, width);
     copy = has_panels ? copy_panels(&b, w, lane, width, false) : copy_lanes(&b, w, lane);
     tn_map_set(copies, w, copy);
   }
