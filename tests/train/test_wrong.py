@@ -108,7 +108,7 @@ def check_case(folder, changes, data, expected):
     if is_run:
         done = subprocess.run(["./m", "train"], cwd=home, capture_output=True, text=True, timeout=60)
         expected = "m: error: " + expected[len("train: "):]
-    first = done.stderr.strip().split("\n")[-1 if is_run and "required:" in expected else 0]
+    first = next((line for line in done.stderr.split("\n") if "error: " in line), "")
     if done.returncode not in ((1, 71) if is_run else (1,)) or first != expected:
         return "exit %d, %r" % (done.returncode, first)
     # A requirement is known behind the training.
