@@ -231,9 +231,9 @@ static const tnrt_model step = MODEL(run_step, 9, 6), grad = MODEL(run_grad, 7, 
 
 const tnrt_training_program tnrt_main_training = {
     .plan = &plan.head,
-    .step = {&step, NULL, NULL},
-    .grad = {&grad, NULL, NULL},
-    .update = {&update, NULL, NULL},
-    .eval = {&eval, NULL, NULL},
-    .predict = {&predict, NULL, NULL},
+    .step = {.model = &step},
+    .grad = {.model = &grad},
+    .update = {.model = &update},
+    .eval = {.model = &eval},
+    .predict = {.model = &predict},
 };
