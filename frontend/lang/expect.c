@@ -118,6 +118,13 @@ static bool is_operator(int kind) {
   return arithmetic || is_comparison(kind) || kind == TOK_AND || kind == TOK_OR || kind == '=' || kind == TOK_DOTDOT;
 }
 
+/* A statement of a block that begins with NAME ':' and breaks off at its first value. */
+static bool is_labelled(const tn_lang_parser *parser) {
+  const tn_lang_token *first = &parser->tokens.data[parser->statement];
+  return parser->blocks.n == 1 && parser->parens.n == 0 && parser->bad >= parser->statement + 2 &&
+         parser->bad <= parser->statement + 3 && tn_lang_is_name(first[0].kind) && first[1].kind == ':';
+}
+
 static void put_help(tn_lang_parser *parser, const expected *e) {
   const tn_lang_token *token = &parser->tokens.data[parser->bad];
   if (parser->found == TOK_SEP && token->kind == '{')
@@ -129,6 +136,10 @@ static void put_help(tn_lang_parser *parser, const expected *e) {
     tn_help(parser->ctx, "comparisons do not chain: write 'a < b and b < c'");
   else if (parser->found == '=' && parser->parens.n > 0)
     tn_help(parser->ctx, "arguments are named with ':', as in 'conv(6, k: 5)'");
+  else if (parser->found == '{' && parser->tokens.data[parser->statement].kind == TOK_EVERY)
+    tn_help(parser->ctx, "every N steps { ... }, every N epochs { ... }");
+  else if (is_labelled(parser))
+    tn_help(parser->ctx, "a setting is NAME = VALUE; NAME: TYPE = VALUE is a field");
 }
 
 /* The file ends, or an item begins, inside a block or bracket. */

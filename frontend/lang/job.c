@@ -38,6 +38,8 @@ static bool check_batch(const tn_job *job) {
     tn_error(ctx, job->train->name.loc, TN_E_LANG_FIELD, "the first dim of each input is the batch, which training "
              "chooses; that of '%s' is another", input->name);
     tn_note(ctx, job->model->loc, "%s is declared here", job->model->name);
+    if (!job->model->item->result)
+      tn_help(ctx, "the file has to leave that dim open: dynamic_axes or dynamic_shapes, where PyTorch writes it");
     return false;
   }
   return true;

@@ -263,6 +263,21 @@ static const char *names_of_kind(const tn_block_check *c, const char *kind) {
   return names.data;
 }
 
+/* Kinds that a newcomer may not have met: how they look. */
+static void help_with(const tn_block_check *c, const char *kind) {
+  static const char *const rows[][2] = {{"monitor", "a measured number is SPLIT.NAME, such as valid.loss"},
+                                        {"splits", "parts have names and shares: (train: 0.8, valid: 0.2)"},
+                                        {"pair", "two numbers: (0.9, 0.999)"},
+                                        {"text", "texts stand in double quotes"},
+                                        {"texts", "texts stand in double quotes"},
+                                        {"glob", "patterns stand in double quotes: \"*.bias\""}};
+  alternative a;
+  while ((kind = next_alternative(c, kind, &a)) != NULL)
+    for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++)
+      if (strcmp(rows[i][0], a.base) == 0 && !(*a.rest && strncmp(a.base, "text", 4) == 0))
+        tn_help(c->s->ctx, "%s", rows[i][1]);
+}
+
 bool tn_kind_check(const tn_block_check *c, const char *what, const char *kind, const tn_ast_expr *value) {
   alternative a;
   for (const char *at = kind; (at = next_alternative(c, at, &a)) != NULL;) {
@@ -275,6 +290,7 @@ bool tn_kind_check(const tn_block_check *c, const char *what, const char *kind, 
     return tn_words_unknown(c->s, value->loc, TN_E_LANG_VALUE, tn_namef(c->s->ctx, "%s cannot be", what), head, names);
   tn_error(c->s->ctx, value->loc, TN_E_LANG_VALUE, "%s is %s, found %s", what, kind, tn_expr_text(c->s, value));
   if (names[0]) tn_help(c->s->ctx, "expected one of: %s", names);
+  help_with(c, kind);
   return false;
 }
 
@@ -362,8 +378,11 @@ bool tn_block_call_check(const tn_block_check *c, const char *groups, const char
   const tn_ast_expr *callee = call->kind == TN_AST_CALL ? call->call.callee : call;
   const char *name = callee->kind == TN_AST_NAME ? callee->name : tn_expr_text(c->s, callee);
   const tn_block_function *function = callee->kind == TN_AST_NAME ? tn_block_function_find(groups, name) : NULL;
-  if (!function)
-    return tn_words_unknown(c->s, callee->loc, TN_E_LANG_NAME, tn_namef(c->s->ctx, "unknown %s", what), name,
-                            tn_block_function_names(c->s, groups));
+  if (!function) {
+    tn_words_unknown(c->s, callee->loc, TN_E_LANG_NAME, tn_namef(c->s->ctx, "unknown %s", what), name,
+                     tn_block_function_names(c->s, groups));
+    if (tn_builtin_find(name)) tn_help(c->s->ctx, "'%s' is a function of models", name);
+    return false;
+  }
   return tn_block_args_check(c, function, call->kind == TN_AST_CALL ? &call->call.args : &none, n_piped, call->loc);
 }

@@ -80,6 +80,12 @@ static const char *shape_text(tn_sema *s, const tn_data_field *field) {
   return out.data;
 }
 
+/* ONNX files have others. */
+static bool is_plain_name(const char *name) {
+  size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  return n > 0 && !name[n] && !strchr("0123456789", name[0]);
+}
+
 /* The field of an input's name has its type, behind the batch. */
 static void check_input(const tn_block_check *c, const tn_ast_item *item, const tn_decl *model, const tn_value *input,
                         const tn_data_field *field) {
@@ -90,6 +96,10 @@ static void check_input(const tn_block_check *c, const tn_ast_item *item, const 
              model->name, input->name, data->name.text);
     tn_note(ctx, model->loc, "%s is declared here", model->name);
     tn_note(ctx, data->name.loc, "'%s' is declared here", data->name.text);
+    if (!is_plain_name(input->name))
+      tn_help(ctx, "a model around %s gives its input a name that a field can have: model N(x: ...) -> ... = x |> %s",
+              model->name, model->name);
+    else if (!data->body) tn_help(ctx, "a body of '%s' names its fields: %s: type = ...", data->name.text, input->name);
     return;
   }
   if (!field->is_typed) return;
@@ -147,6 +157,35 @@ tn_datum *tn_train_metric(const tn_block_check *c, const tn_ast_arg *arg) {
   return NULL;
 }
 
+/* Whether an expression hands out to a loss. */
+static bool compares_out(const tn_ast_expr *e, const char *loss) {
+  const tn_ast_expr *first;
+  switch (e->kind) {
+    case TN_AST_BINARY: return compares_out(e->op.left, loss) || compares_out(e->op.right, loss);
+    case TN_AST_PIPE:
+      first = e->pipe.left;
+      e = e->pipe.right;
+      break;
+    case TN_AST_CALL: first = e->call.args.n ? e->call.args.data[0].value : NULL; break;
+    default: return false;
+  }
+  const char *head = tn_head_name(e);
+  return head && strcmp(head, loss) == 0 && first && first->kind == TN_AST_NAME && strcmp(first->name, "out") == 0;
+}
+
+/* Losses of scores have the softmax or sigmoid in them; that of a model's end stands there by mistake. */
+static void warn_of_probabilities(const tn_block_check *c, const tn_decl *model, const tn_ast_expr *loss) {
+  static const char *const rows[][2] = {{"cross_entropy", "softmax"}, {"bce", "sigmoid"}};
+  const tn_datum *out = model->result;
+  const tn_node *def = out && out->kind == TN_DATUM_TENSOR ? out->tensor.value->def : NULL;
+  for (size_t i = 0; def && i < TN_ARRAY_LEN(rows); i++) {
+    if (strcmp(def->op->name, rows[i][1]) != 0 || !compares_out(loss, rows[i][0])) continue;
+    tn_warning(c->s->ctx, loss->loc, TN_W_LANG_SCORES, "%s takes scores and has a %s in it, %s ends with another",
+               rows[i][0], rows[i][1], model->name);
+    tn_note(c->s->ctx, model->loc, "%s is declared here", model->name);
+  }
+}
+
 static void check_metric(const tn_block_check *c, const tn_ast_arg *arg) {
   if (!arg->name.text) {
     tn_error(c->s->ctx, arg->loc, TN_E_LANG_LOSS, "a metric has a name: (acc: accuracy(out, y))");
@@ -182,6 +221,7 @@ static void check_expressions(const tn_block_check *c, const tn_ast_body *body) 
     if (body->stmts.data[i]->kind == TN_AST_LET) tn_let_run(c->frame, body->stmts.data[i]);
   const tn_ast_stmt *loss = tn_setting_of(body, "loss"), *metrics = tn_setting_of(body, "metrics");
   if (loss) tn_train_loss(c, loss->value);
+  if (loss && c->training.model) warn_of_probabilities(c, c->training.model, loss->value);
   if (metrics) check_metrics(c, metrics);
 }
 
