@@ -26,19 +26,31 @@ static void no_such_entry(tn_sema *s, const char *wanted) {
   }
 }
 
+static bool has_train_block(const tn_unit *unit, const tn_decl *model) {
+  for (size_t i = 0; i < unit->ast->items.n; i++)
+    if (unit->ast->items.data[i]->kind == TN_AST_TRAIN && unit->ast->items.data[i]->name.text == model->name) return true;
+  return false;
+}
+
+/* The last model that is trained, the last one where none is. */
 tn_decl *tn_entry_find(tn_sema *s, bool warns) {
   const char *wanted = s->options->entry;
   tn_decl *found = NULL;
   size_t n = 0;
+  bool is_trained = false;
   for (size_t i = 0; i < s->main->names.n; i++) {
     tn_decl *decl = s->main->names.entries[i].value;
     if (!is_model(decl, s->main)) continue;
-    if (!wanted || strcmp(decl->name, wanted) == 0) found = decl;
-    n++;
+    if (wanted && strcmp(decl->name, wanted) != 0) continue;
+    bool trained = has_train_block(s->main, decl);
+    if (is_trained && !trained) continue;
+    n = trained == is_trained ? n + 1 : 1;
+    is_trained = trained;
+    found = decl;
   }
   if (found && !wanted && n > 1 && warns)
-    tn_warning(s->ctx, found->loc, TN_W_LANG_ENTRY, "'%s' is built, the last of %zu models; --entry=NAME chooses",
-               found->name, n);
+    tn_warning(s->ctx, found->loc, TN_W_LANG_ENTRY, "'%s' is built, the last of %zu models%s; --entry=NAME chooses",
+               found->name, n, is_trained ? " that are trained" : "");
   if (found) return found;
   const tn_decl *block = wanted ? tn_unit_find(s->main, tn_name(s->ctx, wanted)) : NULL;
   if (block && (tn_decl_is(block, TN_AST_COMPRESS) || tn_decl_is(block, TN_AST_DEPLOY)))

@@ -11,6 +11,7 @@ bool tn_lang_is_trained(tn_ctx *ctx, const char *path, const tn_lang_options *op
   if (tn_sema_load(s, path) && ctx->n_errors == before) {
     const tn_decl *entry = tn_entry_find(s, false);
     is_trained = entry && tn_training_of(s->main, entry->name).train;
+    if (is_trained) tn_entry_find(s, true);
   }
   tn_module_destroy(s->module);
   return is_trained;

@@ -219,10 +219,24 @@ def test_weights_of_onnx():
     return None
 
 
+def test_entry():
+    """Of several models the one that is trained is built; of several such ones the last, which is said."""
+    more = TABLE + "model Other(x: f32[B, 2]) -> f32[B, 2] = x |> linear(2)\n"
+    folder = Folder(more)
+    write_table(os.path.join(folder.path, "d.csv"))
+    if "TN0733" in folder.make() or "Mlp, from" not in folder.run("./m", "info"):
+        return "the model that is trained"
+    with open(os.path.join(folder.path, "m.tn"), "w") as f:
+        f.write(more + "train Other on d { loss = mean(out), epochs = 1 }\n")
+        f.write(TABLE[TABLE.index("model"):].replace("Mlp", "Z"))
+    text = folder.run(TENON, "m.tn", "--entry=Mlp", "-o", "m") + folder.make()
+    return None if text.count("'Z' is built, the last of 3 models that are trained") == 1 else text
+
+
 def main():
     count = Count()
     for test in (test_columns, test_matrix, test_resume, test_again, test_paths, test_best, test_inputs_in_the_loss,
-                 test_weights_of_onnx):
+                 test_weights_of_onnx, test_entry):
         try:
             problem = test()
         except (RuntimeError, subprocess.TimeoutExpired, StopIteration) as error:
