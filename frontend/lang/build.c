@@ -27,8 +27,10 @@ static void no_such_entry(tn_sema *s, const char *wanted) {
 }
 
 static bool has_train_block(const tn_unit *unit, const tn_decl *model) {
-  for (size_t i = 0; i < unit->ast->items.n; i++)
-    if (unit->ast->items.data[i]->kind == TN_AST_TRAIN && unit->ast->items.data[i]->name.text == model->name) return true;
+  for (size_t i = 0; i < unit->ast->items.n; i++) {
+    const tn_ast_item *item = unit->ast->items.data[i];
+    if (item->kind == TN_AST_TRAIN && item->name.text == model->name) return true;
+  }
   return false;
 }
 
