@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TNRT_ABI 7u
+#define TNRT_ABI 8u
 
 /* Element types by number, in the order of the compiler's dtype table (a test compares the two). */
 typedef enum tnrt_dtype {
@@ -106,6 +106,10 @@ struct tnrt_call;
  * say. TNRT_OK or TNRT_NO_MEMORY. */
 typedef int32_t (*tnrt_reserve_fn)(struct tnrt_call *call, int64_t slot, int64_t bytes);
 
+/* Called by the calling thread between two steps: with n_steps before the first one, then with the number of each as it
+ * ends (a step with others inside ends behind these, which may end several times). */
+typedef void (*tnrt_after_fn)(struct tnrt_call *call, int64_t step);
+
 /* What one call of the emitted run function gets. */
 typedef struct tnrt_call {
   int64_t *symbols;           /* n_symbols values, from bind; behind them n_late that the run finds and sets */
@@ -115,9 +119,8 @@ typedef struct tnrt_call {
   const uint8_t *weights;     /* aligned to 64 */
   tnrt_pool *pool;            /* NULL: single thread */
   tnrt_parallel_fn parallel;  /* NULL: single thread */
-  int64_t *step_ns; /* NULL, or n_steps + 1: each step's time is added to its element (without the steps inside
-                       it); the last one is the clock's latest reading */
-  int64_t (*clock_ns)(void);  /* with step_ns */
+  tnrt_after_fn after;        /* NULL, or called between steps */
+  void *watcher;              /* of the caller: for after */
   int32_t status;             /* out: TNRT_OK or TNRT_INDEX; cut short: TNRT_BAD_SHAPE or what reserve gave */
   int32_t status_step;        /* out: the step that set it */
   int32_t status_guard;       /* out, with TNRT_BAD_SHAPE: the row of the model's guards that failed */
@@ -222,6 +225,7 @@ typedef struct tnrt_model {
   uint32_t n_late;  /* sizes found while running */
   uint32_t n_slots; /* memories that grow with them; of a model with variants, of the variant that has most */
   void (*costs)(const int64_t *symbols, tnrt_cost *out); /* n_steps; NULL: not in libraries */
+  const uint32_t *last_uses; /* n_outputs: the step behind which no step reads or writes the output */
 } tnrt_model;
 
 /* What contexts of a library may use, as it was compiled. */
@@ -258,7 +262,7 @@ _Static_assert(offsetof(tnrt_call, arena) == 24 && offsetof(tnrt_call, status) =
 _Static_assert(offsetof(tnrt_call, slots) == 104 && sizeof(tnrt_call) == 136, "abi");
 _Static_assert(sizeof(tnrt_external) == 32 && sizeof(tnrt_variants) == 32, "abi");
 _Static_assert(offsetof(tnrt_model, symbols) == 64 && offsetof(tnrt_model, weights) == 104, "abi");
-_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 192, "abi");
+_Static_assert(offsetof(tnrt_model, bind) == 120 && sizeof(tnrt_model) == 200, "abi");
 _Static_assert(sizeof(tnrt_extent) == 16 && sizeof(tnrt_services) == 16, "abi");
 _Static_assert(sizeof(tnrt_tensor) == 48 && offsetof(tnrt_tensor, shape) == 24, "abi");
 #endif

@@ -30,8 +30,8 @@ struct tnrt_ctx {
   /* Set together with pool, so that a program of one thread need not contain the pool. */
   tnrt_parallel_fn parallel;
   void (*pool_destroy)(tnrt_pool *pool);
-  int64_t *step_ns;
-  int64_t (*clock_ns)(void); /* set together with step_ns */
+  tnrt_after_fn after; /* NULL: nobody watches the steps */
+  void *watcher;
   tnrt_tracer *tracer;
   /* Tables inside the context's own block. */
   int64_t *symbols;     /* n_symbols + n_late */

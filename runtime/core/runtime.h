@@ -63,7 +63,10 @@ tnrt_status tnrt_ctx_run_sized(tnrt_ctx *ctx, const int64_t *symbols, const void
  * run. */
 void tnrt_ctx_give_output(const tnrt_ctx *ctx, uint32_t output, const void **out_data, int64_t *out_extents);
 
-/* Timestamps of the following runs: n_steps + 1 values in nanoseconds, or NULL for none. */
+/* What the following runs call between their steps, and what they give it as watcher; NULL: nothing. */
+void tnrt_ctx_watch(tnrt_ctx *ctx, tnrt_after_fn after, void *watcher);
+/* Watches times: of the following runs each step's is added to its element of step_ns (without the steps inside of it),
+ * n_steps + 1 values in nanoseconds, the last one the clock's latest reading. NULL: no longer. */
 void tnrt_ctx_set_profile(tnrt_ctx *ctx, int64_t *step_ns);
 /* Told of each step of the following runs of a model that traces, or NULL for none. */
 void tnrt_ctx_set_tracer(tnrt_ctx *ctx, tnrt_tracer *tracer);

@@ -65,12 +65,8 @@ static void scale_rows(const void *arg, int64_t lo, int64_t hi, int64_t worker) 
   for (int64_t i = lo * f->n; i < hi * f->n; i++) f->to[i] = f->weights[0] * f->x[i] + f->weights[1];
 }
 
-/* The time since the last stamp is the step's; N_STEPS starts the clock. */
-static void stamp(tnrt_call *call, int i) {
-  if (!call->step_ns) return;
-  int64_t now = call->clock_ns();
-  call->step_ns[i] += now - call->step_ns[N_STEPS];
-  call->step_ns[N_STEPS] = now;
+static void tell(tnrt_call *call, int step) {
+  if (call->after) call->after(call, step);
 }
 
 static void costs(const int64_t *s, tnrt_cost *out) {
@@ -83,13 +79,13 @@ static void run(tnrt_call *call) {
   const int64_t b = call->symbols[0], n = call->symbols[1], *pick = call->inputs[1];
   const float *x = call->inputs[0];
   frame f = {x, (const float *)(const void *)call->weights, (float *)(void *)call->arena, n};
-  stamp(call, N_STEPS);
+  tell(call, N_STEPS);
   if (call->parallel)
     call->parallel(call->pool, scale_rows, &f, b);
   else
     scale_rows(&f, 0, b, 0);
   if (n) memcpy(call->outputs[0], call->arena, (size_t)(b * n) * sizeof(float));
-  stamp(call, 0);
+  tell(call, 0);
   for (int64_t i = 0; i < b; i++) {
     int64_t k = pick[i] < 0 ? 0 : pick[i] >= n ? n - 1 : pick[i];
     if (n && k != pick[i]) {
@@ -99,8 +95,8 @@ static void run(tnrt_call *call) {
     ((float *)call->outputs[1])[i] = n ? x[i * n + k] : 0;
   }
   *(int64_t *)call->outputs[2] = b * n;
-  stamp(call, 2);
-  stamp(call, 1);
+  tell(call, 2);
+  tell(call, 1);
 }
 
 const tnrt_model toy_model = {

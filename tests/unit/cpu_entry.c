@@ -163,25 +163,34 @@ static void test_sizes(void **state) {
   assert_int_equal(m->arena_bytes((int64_t[]){7, INT64_MAX / 2}), -1);
 }
 
-/* Five later with every look. */
-static int64_t fake_now;
-static int64_t fake_clock(void) { return fake_now += 5; }
+typedef struct seen {
+  int64_t steps[8];
+  size_t n;
+} seen;
+
+static void watch(tnrt_call *call, int64_t step) {
+  seen *s = call->watcher;
+  assert_true(s->n < 8);
+  s->steps[s->n++] = step;
+}
 
 static void test_run(void **state) {
   const tnrt_model *m = model_of(state);
   float a[8], b[8], y[8];
-  int64_t c[3] = {1, 2, 3}, z[3], times[5] = {0};
+  int64_t c[3] = {1, 2, 3}, z[3];
+  seen watched = {.n = 0};
   for (int i = 0; i < 8; i++) a[i] = (float)i, y[i] = -1;
   uint8_t *arena = aligned_alloc(64, 64 * 5);
   tnrt_call call = {.symbols = (int64_t[]){2, 3}, .inputs = (const void *[]){a, b, c}, .outputs = (void *[]){y, z},
-                    .arena = arena, .status = 9, .step_ns = times, .clock_ns = fake_clock};
+                    .arena = arena, .status = 9, .after = watch, .watcher = &watched};
   m->run(&call);
   assert_memory_equal(a, y, sizeof(a));
   assert_memory_equal(c, z, sizeof(c));
   assert_int_equal(call.status, TNRT_OK);
-  for (int i = 0; i < 3; i++) assert_int_equal(times[i], 5);
-  assert_int_equal(times[3], fake_now);
-  assert_int_equal(times[4], 0);
+  assert_int_equal(watched.n, 4);
+  assert_memory_equal(watched.steps, ((int64_t[]){3, 0, 1, 2}), 4 * sizeof(int64_t));
+  assert_int_equal(m->last_uses[0], 2);
+  assert_int_equal(m->last_uses[1], 1);
   free(arena);
 }
 

@@ -116,6 +116,34 @@ static LLVMValueRef outputs(tn_entry *e) {
   return table(e, rows, e->n_outputs);
 }
 
+/* The buffer whose memory an argument is. */
+static const tn_buffer *memory_of(const tn_buffer *buffer) {
+  while (buffer->kind == TN_BUFFER_VIEW) buffer = buffer->owner;
+  return buffer;
+}
+
+static void note_uses(const tn_step *step, uint32_t number, uint32_t *last) {
+  for (size_t i = 0; i < step->args.n; i++) {
+    const tn_buffer *buffer = memory_of(step->args.data[i]);
+    if (buffer->kind == TN_BUFFER_OUTPUT) last[buffer->index] = number;
+  }
+  for (size_t i = 0; i < step->body.n; i++) note_uses(step->body.data[i], number, last);
+  for (size_t i = 0; i < step->otherwise.n; i++) note_uses(step->otherwise.data[i], number, last);
+}
+
+static LLVMValueRef last_uses(tn_entry *e) {
+  const tn_steps *steps = &e->program->steps;
+  uint32_t *last = TN_NEW_N(e->l->arena, uint32_t, e->n_outputs), number = 0;
+  for (size_t i = 0; i < steps->n; i++) {
+    const tn_step *step = steps->data[i];
+    note_uses(step, number, last); /* inside of a step: when all of that is done */
+    number += 1 + tn_steps_count(&step->body) + tn_steps_count(&step->otherwise);
+  }
+  LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->n_outputs);
+  for (uint32_t i = 0; i < e->n_outputs; i++) rows[i] = word(e, last[i]);
+  return table(e, rows, e->n_outputs);
+}
+
 static LLVMValueRef guards(tn_entry *e) {
   LLVMValueRef *rows = TN_NEW_N(e->l->arena, LLVMValueRef, e->checks.n);
   for (size_t i = 0; i < e->checks.n; i++) {
@@ -207,7 +235,8 @@ void tn_entry_emit_model(tn_entry *e) {
       e->out_extents == NULL ? none : e->out_extents, e->arena_bytes == NULL ? none : e->arena_bytes,
       e->run == NULL ? none : e->run,
       e->external == NULL ? none : e->external, e->variants == NULL ? none : e->variants,
-      word(e, program->late.n), word(e, tn_emit_slots(program, e->options)), e->costs == NULL ? none : e->costs};
+      word(e, program->late.n), word(e, tn_emit_slots(program, e->options)), e->costs == NULL ? none : e->costs,
+      e->run == NULL ? none : last_uses(e)};
   LLVMValueRef value = record(e, fields, TN_ARRAY_LEN(fields));
   e->model = tn_entry_constant(e->l, tn_arena_printf(l->arena, "%s_descriptor", e->options->prefix), value);
   if (e->options->with_main) LLVMAddAlias2(l->module, LLVMTypeOf(value), 0, e->model, "tnrt_main_model");

@@ -126,37 +126,17 @@ static void copy_step(part *p, const tn_step *step) {
   tn_lower_copy(l, to, source, bytes);
 }
 
-/* Gives the time since the last tick to this step. */
-static void tick(part *p, uint32_t step) {
+/* Tells who watches (tnrt_after_fn). */
+static void tell(part *p, uint32_t step) {
   tn_lower *l = p->l;
-  LLVMBasicBlockRef timed = tn_lower_block(l, "timed"), go_on = tn_lower_block(l, "step");
-  LLVMBuildCondBr(l->builder, p->is_timed, timed, go_on);
-  LLVMPositionBuilderAtEnd(l->builder, timed);
+  LLVMBasicBlockRef told = tn_lower_block(l, "told"), go_on = tn_lower_block(l, "step");
+  LLVMBuildCondBr(l->builder, p->is_watched, told, go_on);
+  LLVMPositionBuilderAtEnd(l->builder, told);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
   LLVMValueRef args[2] = {p->call, LLVMConstInt(l->i64, step, false)};
-  LLVMBuildCall2(l->builder, type, p->tick, args, 2, "");
+  LLVMBuildCall2(l->builder, type, tn_entry_load(l, p->call, offsetof(tnrt_call, after), l->ptr), args, 2, "");
   LLVMBuildBr(l->builder, go_on);
   LLVMPositionBuilderAtEnd(l->builder, go_on);
-}
-
-/* call->step_ns[step] += now - call->step_ns[n_steps], which becomes now; so with n_steps itself the clock is started.
- */
-static LLVMValueRef emit_tick(tn_entry *e) {
-  tn_lower *l = e->l;
-  LLVMTypeRef type = LLVMFunctionType(l->nothing, (LLVMTypeRef[]){l->ptr, l->i64}, 2, false);
-  LLVMValueRef function = tn_entry_function(e, "tick", type, false);
-  LLVMValueRef call = LLVMGetParam(function, 0), step = LLVMGetParam(function, 1);
-  LLVMValueRef clock = tn_entry_load(l, call, offsetof(tnrt_call, clock_ns), l->ptr);
-  LLVMValueRef now = LLVMBuildCall2(l->builder, LLVMFunctionType(l->i64, NULL, 0, false), clock, NULL, 0, "");
-  LLVMValueRef times = tn_entry_load(l, call, offsetof(tnrt_call, step_ns), l->ptr);
-  LLVMValueRef before = tn_entry_load(l, times, 8 * (uint64_t)e->n_steps, l->i64);
-  LLVMValueRef at = LLVMBuildGEP2(l->builder, l->i64, times, &step, 1, "");
-  LLVMValueRef sum = LLVMBuildAdd(l->builder, tn_entry_load(l, at, 0, l->i64),
-                                  LLVMBuildSub(l->builder, now, before, ""), "");
-  tn_entry_store(l, sum, at, 0);
-  tn_entry_store(l, now, times, 8 * (uint64_t)e->n_steps);
-  LLVMBuildRetVoid(l->builder);
-  return function;
 }
 
 static uint64_t largest_frame(const tn_steps *steps, size_t first, size_t end) {
@@ -184,8 +164,8 @@ static void load_call(part *p) {
   p->parallel = tn_entry_load(l, p->call, offsetof(tnrt_call, parallel), l->ptr);
   p->is_parallel = LLVMBuildAnd(l->builder, LLVMBuildIsNotNull(l->builder, p->pool, ""),
                                 LLVMBuildIsNotNull(l->builder, p->parallel, ""), "");
-  LLVMValueRef times = tn_entry_load(l, p->call, offsetof(tnrt_call, step_ns), l->ptr);
-  p->is_timed = LLVMBuildIsNotNull(l->builder, times, "");
+  LLVMValueRef after = tn_entry_load(l, p->call, offsetof(tnrt_call, after), l->ptr);
+  p->is_watched = LLVMBuildIsNotNull(l->builder, after, "");
   p->code = tn_dim_code_start(l, p->e->program, p->symbols, false);
 }
 
@@ -270,7 +250,7 @@ static void emit_step(part *p, const tn_step *step) {
       if (may_refuse_index(step->kernel)) note_status_step(p, index);
       break;
   }
-  tick(p, index); /* of a step with others inside: what these left */
+  tell(p, index);
 }
 
 static uint32_t count_steps(const tn_step *step) {
@@ -282,20 +262,20 @@ static uint32_t count_steps(const tn_step *step) {
 
 /* static bool run_<number>(call): steps from `first` on, the number of which is `number`; true: a step that reads sizes
  * refused them, so nothing may run behind it. Tells where it ended. */
-static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, LLVMValueRef see, size_t first,
-                              uint32_t number, size_t *out_end, uint32_t *out_number) {
+static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef see, size_t first, uint32_t number, size_t *out_end,
+                              uint32_t *out_number) {
   tn_lower *l = e->l;
   const tn_steps *steps = &e->program->steps;
   size_t end = first;
   for (uint32_t n = 0; end < steps->n && n < STEPS_A_FUNCTION; end++) n += count_steps(steps->data[end]);
   const char *name = tn_arena_printf(l->arena, "run_%zu", first);
   LLVMValueRef function = tn_entry_function(e, name, LLVMFunctionType(l->i1, &l->ptr, 1, false), false);
-  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .tick = tick_function, .see = see, .next = number};
+  part p = {.e = e, .l = l, .call = LLVMGetParam(function, 0), .see = see, .next = number};
   LLVMTypeRef frame = LLVMArrayType2(l->i8, largest_frame(steps, first, end));
   p.frame = LLVMBuildAlloca(l->builder, frame, "");
   LLVMSetAlignment(p.frame, 16);
   load_call(&p);
-  if (first == 0) tick(&p, e->n_steps);
+  if (first == 0) tell(&p, e->n_steps);
   for (size_t i = first; i < end; i++) emit_step(&p, steps->data[i]);
   if (end == steps->n) tn_run_late_outputs(&p);
   LLVMBuildRet(l->builder, LLVMConstNull(l->i1));
@@ -306,12 +286,11 @@ static LLVMValueRef emit_part(tn_entry *e, LLVMValueRef tick_function, LLVMValue
 
 void tn_entry_emit_run(tn_entry *e) {
   tn_lower *l = e->l;
-  LLVMValueRef tick_function = emit_tick(e);
   LLVMValueRef see = e->options->traces ? tn_run_emit_see(e) : NULL;
   TN_VEC(LLVMValueRef) parts = {0};
   size_t first = 0;
   uint32_t number = 0;
-  do TN_VEC_PUSH(l->arena, &parts, emit_part(e, tick_function, see, first, number, &first, &number));
+  do TN_VEC_PUSH(l->arena, &parts, emit_part(e, see, first, number, &first, &number));
   while (first < e->program->steps.n);
   LLVMTypeRef type = LLVMFunctionType(l->nothing, &l->ptr, 1, false);
   e->run = tn_entry_function(e, "run_all", type, false);

@@ -9,7 +9,7 @@ typedef struct tn_run_part {
   tn_lower *l;
   tn_dim_code code;
   LLVMValueRef call, symbols, inputs, outputs, arena, weights, pool, parallel, frame, slots;
-  LLVMValueRef is_parallel, is_timed; /* i1 */
+  LLVMValueRef is_parallel, is_watched; /* i1 */
   LLVMValueRef tick;                  /* void tick(call, step) */
   LLVMValueRef see;                   /* of code that traces: void see(call, step, what, data, n, dtype); else NULL */
   uint32_t next;                      /* number of the next step */
