@@ -22,7 +22,7 @@
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 4u
+#define TNRT_TRAINING 5u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -110,7 +110,7 @@ typedef struct tnrt_weight {
   uint64_t bytes;
   uint64_t data;  /* the elements before training; 0: of the initialiser with the run's seed */
   uint32_t init;  /* tnrt_initial_kind (runtime/initial.h) */
-  uint32_t reserved;
+  uint32_t line;  /* where the file has it; 0: not known */
   double init_a, init_b;
 } tnrt_weight;
 
@@ -229,8 +229,12 @@ typedef struct tnrt_training {
   uint32_t reproducible;          /* tnrt_reproducible */
   double beta1, beta2;            /* of TNRT_RATE_BIAS1 and 2; 0: those are 1 */
   double loss_scale;              /* at the start; 0: none, always 1 */
-  uint32_t is_scale_dynamic, zero;
+  uint32_t is_scale_dynamic;
+  uint32_t zero;                  /* 1: each process has the states of its share of the weights */
   uint64_t bucket_bytes;          /* of gradients that travel together */
+  uint32_t has_overlap;           /* while the backward pass goes on */
+  uint32_t mesh, mesh_line;       /* its name and where it is; 0: none */
+  uint32_t mesh_data;             /* how many processes; 0: any number */
   uint64_t seed;
   int64_t batch, micro;           /* micro divides batch; equal: step is used, where one process trains */
   int64_t steps, epochs;          /* 0: no such end */

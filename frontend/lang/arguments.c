@@ -60,7 +60,9 @@ double tn_block_call_number(const tn_block_call *call, const char *name) {
   const tn_ast_expr *e = tn_block_call_get(call, name);
   double value = 0;
   if (e) return tn_block_number(call->c, e, &value) ? value : 0;
-  return strtod(fallback(call, name), NULL);
+  char *unit;
+  value = strtod(fallback(call, name), &unit);
+  return *unit ? value * tn_unit_factor(unit, &(tn_ast_unit){0}) : value;
 }
 
 void tn_block_call_pair(const tn_block_call *call, const char *name, double out[2]) {

@@ -249,6 +249,9 @@ typedef struct tn_ast_file {
   TN_VEC(tn_ast_item *) items;
 } tn_ast_file;
 
+/* What a unit multiplies by (MiB: 1048576), and what it measures; 0: there is none of this name. */
+double tn_unit_factor(const char *unit, tn_ast_unit *out);
+
 /* "+", "and", ... */
 const char *tn_ast_op_text(tn_ast_op op);
 /* "let", "module", ... */

@@ -78,6 +78,8 @@ bool tn_job_plan_condition(const tn_job *job, tn_tables *plan, const tn_ast_expr
 uint32_t tn_job_split(const char *name);
 /* job_events.c: every, on, stop when, require */
 bool tn_job_plan_events(const tn_job *job, tn_tables *plan, tnrt_training *head);
+/* job_parallel.c: mesh and parallel: over which processes, and how. */
+bool tn_job_plan_parallel(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_limits.c: settings that this version knows and cannot do are errors. */
 bool tn_job_check_limits(const tn_job *job);
 /* job_graph.c: the session's function becomes one of the program's models. */

@@ -1,25 +1,7 @@
-/* What this version knows of and cannot do: said where it is asked for, never left out. */
+/* What a training cannot do with the model that it has: said where it is asked for, never left out. */
 #include <string.h>
 
 #include "frontend/lang/job.h"
-
-static bool is_word(const tn_ast_expr *e, const char *word) {
-  return e->kind == TN_AST_NAME && strcmp(e->name, word) == 0;
-}
-
-/* Settings of the train block that only have the values named here so far. */
-static bool check_settings(const tn_job *job) {
-  static const struct {
-    const char *setting, *can;
-  } rows[] = {{"mesh", "none"}, {"parallel", "none"}};
-  bool ok = true;
-  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
-    const tn_ast_stmt *stmt = tn_setting_of(job->train->body, rows[i].setting);
-    if (stmt && !is_word(stmt->value, rows[i].can))
-      ok = tn_job_not_yet(job, stmt->value->loc, "'%s' other than %s", rows[i].setting, rows[i].can);
-  }
-  return ok;
-}
 
 /* A model that goes on with a text: of the bytes of one, with scores for the byte behind each. */
 static bool goes_on(const tn_job *job) {
@@ -30,7 +12,7 @@ static bool goes_on(const tn_job *job) {
          tn_datum_dtype(out) == TN_F32;
 }
 
-static bool check_actions(const tn_job *job) {
+bool tn_job_check_limits(const tn_job *job) {
   bool ok = true;
   for (size_t i = 0; i < job->train->body->stmts.n; i++) {
     const tn_ast_stmt *stmt = job->train->body->stmts.data[i];
@@ -43,9 +25,4 @@ static bool check_actions(const tn_job *job) {
     }
   }
   return ok;
-}
-
-bool tn_job_check_limits(const tn_job *job) {
-  bool settings = check_settings(job);
-  return check_actions(job) && settings;
 }

@@ -93,7 +93,8 @@ static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weigh
   tnrt_weight row = {.name = tn_tables_text(plan, tn_name(job->s->ctx, weight->path)),
                      .dtype = (uint32_t)constant->type->dtype, .ndim = weight->type->ndim, .role = (uint32_t)from->role,
                      .field = from->field, .group = from->group, .bytes = tn_const_bytes(constant),
-                     .init = weight->initial.kind, .init_a = weight->initial.a, .init_b = weight->initial.b};
+                     .init = weight->initial.kind, .init_a = weight->initial.a, .init_b = weight->initial.b,
+                     .line = tn_loc_get(job->s->ctx, weight->loc)->line};
   for (uint32_t i = 0; i < row.ndim; i++) row.extents[i] = tn_dim_value(weight->type->dims[i]);
   if (weight->init.kind == TN_INIT_FROM && row.bytes) {
     tn_arena *scratch = tn_arena_create_scratch(job->s->ctx->arena);

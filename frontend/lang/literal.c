@@ -46,19 +46,20 @@ static size_t number_length(const char *text, bool *out_real) {
   return (size_t)(digits - text);
 }
 
+double tn_unit_factor(const char *unit, tn_ast_unit *out) {
+  for (size_t i = 0; i < TN_ARRAY_LEN(units); i++)
+    if (strcmp(units[i].text, unit) == 0) return *out = units[i].unit, units[i].factor;
+  return 0;
+}
+
 static bool set_unit(tn_lang_parser *parser, tn_ast_expr *expr, const char *unit, double *out_factor) {
   *out_factor = 1;
   if (*unit == 0) return true;
   if (*unit == '_')
     return tn_lang_error(parser, expr->loc, TN_E_LANG_TOKEN, "'_' in a number stands between two digits");
+  if ((*out_factor = tn_unit_factor(unit, &expr->number.unit)) > 0) return true;
   const char *names[TN_ARRAY_LEN(units)];
-  for (size_t i = 0; i < TN_ARRAY_LEN(units); i++) {
-    names[i] = units[i].text;
-    if (strcmp(units[i].text, unit) != 0) continue;
-    expr->number.unit = units[i].unit;
-    *out_factor = units[i].factor;
-    return true;
-  }
+  for (size_t i = 0; i < TN_ARRAY_LEN(units); i++) names[i] = units[i].text;
   const char *near = tn_str_nearest(unit, names, TN_ARRAY_LEN(units));
   tn_lang_error(parser, expr->loc, TN_E_LANG_TOKEN, "'%s' is no unit", unit);
   tn_help(parser->ctx, "sizes have B, KiB, MiB, GiB, TiB, kB, MB, GB, TB; times us, ms, s, min, h%s%s%s",

@@ -16,14 +16,30 @@ typedef struct meshes {
   TN_VEC(mesh_axis) axes;
 } meshes;
 
+int64_t tn_mesh_size(const tn_ast_expr *e) {
+  bool is_negative = e->kind == TN_AST_UNARY && e->op.op == TN_AST_NEG;
+  const tn_ast_expr *number = is_negative ? e->op.right : e;
+  if (number->kind != TN_AST_INT || number->number.unit != TN_AST_UNIT_NONE) return 0;
+  if (is_negative) return number->number.integer == 1 ? -1 : 0;
+  return number->number.integer <= INT32_MAX ? number->number.integer : 0;
+}
+
 static void add_mesh(meshes *m, const tn_ast_item *item) {
   const tn_ast_expr *value = item->value;
+  const tn_ast_arg *any = NULL;
   for (size_t i = 0; value->kind == TN_AST_TUPLE && i < value->tuple.n; i++) {
     const tn_ast_arg *arg = &value->tuple.data[i];
-    mesh_axis axis = {arg->name.text, arg->value->kind == TN_AST_INT ? arg->value->number.integer : 0, arg->loc};
-    if (!axis.name || axis.size < 1)
+    mesh_axis axis = {arg->name.text, tn_mesh_size(arg->value), arg->loc};
+    if (!axis.name || axis.size == 0) {
       tn_error(m->s->ctx, arg->loc, TN_E_LANG_SETTING, "a mesh lists its axes with their sizes: (data: 4, tensor: 2)");
-    else TN_VEC_PUSH(m->s->arena, &m->axes, axis);
+      continue;
+    }
+    if (axis.size < 0 && any) {
+      tn_error(m->s->ctx, arg->loc, TN_E_LANG_SETTING, "one axis of a mesh takes the processes that are left");
+      tn_note(m->s->ctx, any->loc, "'%s' does already", any->name.text);
+    }
+    if (axis.size < 0) any = arg;
+    TN_VEC_PUSH(m->s->arena, &m->axes, axis);
   }
 }
 
@@ -56,7 +72,7 @@ static void check_axis(const meshes *m, const tn_ast_dim *dim, const tn_ast_name
     return;
   }
   int64_t extent = dim->extent ? extent_of(m, dim->extent) : -1;
-  if (extent < 0 || extent % axis->size == 0) return;
+  if (extent < 0 || axis->size < 0 || extent % axis->size == 0) return;
   tn_buf text = tn_buf_create(m->s->arena);
   tn_ast_print_expr(dim->extent, &text);
   tn_error(m->s->ctx, dim->loc, TN_E_LANG_SETTING,

@@ -455,6 +455,8 @@ void tn_blocks_check(tn_sema *s, tn_unit *unit);
 bool tn_sets_apply(tn_sema *s, tn_ast_file *ast);
 /* place.c: dims placed on axes of a mesh. */
 void tn_places_check(tn_sema *s, tn_unit *unit);
+/* Processes along an axis of a mesh as written: -1, any number of them; 0: no number that an axis can have. */
+int64_t tn_mesh_size(const tn_ast_expr *e);
 
 /* An error with the chain of calls that led to it. */
 bool tn_frame_error(const tn_frame *f, tn_loc loc, tn_diag_code code, const char *format, ...) TN_PRINTF(4, 5);

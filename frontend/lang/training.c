@@ -56,7 +56,6 @@ static bool plan_settings(const tn_job *job, tnrt_training *head) {
   head->reproducible = strcmp(word, "none") == 0    ? TNRT_REPRODUCIBLE_NONE
                        : strcmp(word, "world") == 0 ? TNRT_REPRODUCIBLE_WORLD
                                                     : TNRT_REPRODUCIBLE_RUN;
-  head->bucket_bytes = UINT64_C(25) << 20;
   if (!read_int(job, "seed", 0, &seed) || !read_int(job, "batch", 32, &head->batch) ||
       !read_int(job, "micro", head->batch, &head->micro) || !read_int(job, "steps", 0, &head->steps) ||
       !read_int(job, "epochs", 0, &head->epochs))
@@ -97,6 +96,7 @@ static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
   ok = tn_job_plan_rates(job, plan, head) && ok;
   ok = tn_job_plan_precision(job, head) && ok;
   ok = tn_job_plan_events(job, plan, head) && ok;
+  ok = tn_job_plan_parallel(job, plan, head) && ok;
   return plan_settings(job, head) && ok;
 }
 

@@ -30,8 +30,10 @@ tnrt_report tnrt_loop_report(const tnrt_loop *l) {
 
 void tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
   tnrt_message message;
+  double begin = tnrt_timeline_now(l->session.timeline);
   tnrt_loop_pack(l);
   tnrt_status status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_write(l->store, &message, &l->state.contents, keep);
+  tnrt_timeline_span(l->session.timeline, "checkpoint", 0, l->step, begin);
   if (status == TNRT_OK) l->saved_at = l->step;
   else tnrt_logs_note(l->logs, "step %lld: no checkpoint: %s", (long long)l->step, message.text);
 }
@@ -43,7 +45,10 @@ tnrt_status tnrt_loop_measure(tnrt_loop *l, uint32_t split, int64_t n_batches) {
   double *values = l->measures + split * (1 + p->n_metrics);
   if (tnrt_samples_count(&l->samples, split) == 0)
     return tnrt_fail(l->message, TNRT_BAD_INPUT, "the data has no split '%s' to measure", tnrt_split_name(split));
-  return tnrt_session_evaluate(&l->session, &l->samples, split, n_batches, values);
+  double begin = tnrt_timeline_now(l->session.timeline);
+  tnrt_status status = tnrt_session_evaluate(&l->session, &l->samples, split, n_batches, values);
+  tnrt_timeline_span(l->session.timeline, "evaluation", 0, l->step, begin);
+  return status;
 }
 
 /* New measures of a split are there: schedules and conditions that watch it. */

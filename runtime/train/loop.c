@@ -34,7 +34,9 @@ static tnrt_status load_batch(tnrt_loop *l, int64_t n) {
   tnrt_draw draw = {l->session.seed, (uint64_t)l->epoch, TNRT_SPLIT_TRAIN};
   int64_t epoch = l->epoch, cursor = l->cursor;
   if (!l->loader) return TNRT_OK;
+  double begin = tnrt_timeline_now(l->session.timeline);
   tnrt_status status = tnrt_loader_take(l->loader, l->message, &draw, l->positions, n, &l->session.loaded);
+  tnrt_timeline_span(l->session.timeline, "waiting for samples", 0, l->step, begin);
   if (status != TNRT_OK) return status;
   advance(l, n, &epoch, &cursor);
   draw.epoch = (uint64_t)epoch;
@@ -122,6 +124,9 @@ tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, cons
   tnrt_status status = tnrt_loop_open(&l);
   if (status == TNRT_OK) status = train(&l);
   *out_stopped = l.is_stopped;
+  tnrt_message unwritten;
+  tnrt_status traced = tnrt_timeline_close(l.session.timeline, &unwritten);
+  if (status == TNRT_OK && traced != TNRT_OK) *message = unwritten, status = traced;
   tnrt_loop_close(&l);
   return status;
 }

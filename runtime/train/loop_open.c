@@ -183,6 +183,14 @@ static tnrt_status open_store(tnrt_loop *l) {
   return status;
 }
 
+static tnrt_status check_mesh(const tnrt_loop *l) {
+  const tnrt_training *p = l->plan;
+  if (p->mesh_data == 0 || p->mesh_data == (uint32_t)l->world->size) return TNRT_OK;
+  return tnrt_fail(l->message, TNRT_BAD_INPUT, "%.100s:%u: mesh '%.60s' has %u processes, this is a training of %d "
+                   "(mpirun -n %u starts as many; data: -1 takes any number)", tnrt_plan_text(p, p->source_text),
+                   p->mesh_line, tnrt_plan_text(p, p->mesh), p->mesh_data, l->world->size, p->mesh_data);
+}
+
 tnrt_status tnrt_loop_open(tnrt_loop *l) {
   tnrt_reading *reading = NULL;
   tnrt_log_options logs = l->command->logs;
@@ -192,12 +200,15 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   l->saved_at = l->order_epoch = l->nan_step = -1;
   l->rate_factor = 1;
   tnrt_checkpoint_folder(l->plan, l->command, l->folder, sizeof l->folder);
-  tnrt_status status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
+  tnrt_status status = check_mesh(l);
+  if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
   if (status == TNRT_OK) status = open_resumed(l, &reading);
   if (status == TNRT_OK) status = open_samples(l, reading);
   if (status == TNRT_OK) status = find_end(l);
   if (status == TNRT_OK) status = tnrt_loader_open(&l->loader, l->message, l->alloc, &l->samples, l->plan->batch);
   if (status == TNRT_OK) status = open_session(l, reading);
+  if (status == TNRT_OK)
+    status = tnrt_timeline_open(&l->session.timeline, l->message, l->command->trace, l->world->rank, l->world->size);
   if (status == TNRT_OK) status = open_numbers(l);
   if (status == TNRT_OK) status = tnrt_state_open(&l->state, &l->session, &l->samples, l->numbers, l->n_numbers);
   if (status == TNRT_OK && reading) status = resume(l, reading);

@@ -3,6 +3,7 @@
  * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/core/command.h"
@@ -85,6 +86,8 @@ static int fail(const tnrt_command *command, const tnrt_message *message, tnrt_w
   if (!world->is_silent && world->size > 1)
     fprintf(stderr, "%s: process %d: error: %s\n", command->program, world->rank, message->text);
   fflush(stderr);
+  /* The launcher may cut off what it has not read when it ends all. */
+  if (world->size > 1) nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
   tnrt_world_abort(world, status);
   return status;
 }

@@ -8,7 +8,7 @@
 enum {
   SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, DATA_MEMORY, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT,
   OUTPUT, LOG_JSON, LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI,
-  COMM_TIMEOUT, JSON, QUIET, HELP, N_OPTIONS
+  COMM_TIMEOUT, TRACE, JSON, QUIET, HELP, N_OPTIONS
 };
 
 static const tnrt_option rows[N_OPTIONS] = {
@@ -43,6 +43,7 @@ static const tnrt_option rows[N_OPTIONS] = {
     [MPI] = {"--mpi", "NAME", " train ", "openmpi, mpich or none, where the launcher is not recognised"},
     [COMM_TIMEOUT] = {"--comm-timeout", "SECONDS", " train ",
                       "how long processes wait for each other (120; 600 at the first step)"},
+    [TRACE] = {"--trace", "FILE", " train ", "what each process does when, as a Chrome trace (of several: FILE.RANK)"},
     [JSON] = {"--json", NULL, " eval info ", "print JSON"},
     [QUIET] = {"--quiet", NULL, " train ", "tell only what went wrong"},
     [HELP] = {"--help", NULL, " train eval run export plot info ", "print this text"},
@@ -88,7 +89,8 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
       [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
       [OUTPUT] = &out->output, [LOG_JSON] = &out->logs.json, [LOG_CSV] = &out->logs.csv,
       [TENSORBOARD] = &out->logs.tensorboard, [PLOT_PNG] = &out->logs.plot_png, [ONNX] = &out->targets.onnx,
-      [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz, [MPI] = &out->mpi};
+      [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz, [MPI] = &out->mpi,
+      [TRACE] = &out->trace};
   bool *const flags[N_OPTIONS] = {[RESUME] = &out->resume, [PLOT] = &out->logs.plot, [JSON] = &out->json,
                                   [QUIET] = &out->logs.is_quiet, [HELP] = &out->help};
   if (texts[which]) *texts[which] = value;

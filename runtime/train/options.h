@@ -28,6 +28,7 @@ typedef struct tnrt_command {
   int threads;
   const char *mpi;     /* NULL: by the launcher */
   double comm_timeout; /* seconds; 0: the world's own */
+  const char *trace;   /* NULL: none */
   tnrt_data_paths data;
   const char *checkpoint, *folder; /* FILE, "best" or "last"; NULL: as the model's file says */
   const char *split, *output;

@@ -4,24 +4,27 @@
  * Without `reproducible = world` a process adds its parts' gradients one after the other, and the library adds those
  * of the processes. With it, the gradients of each part, and what the part makes of running weights, are leaves of a
  * tree (tree.h), and the losses are added in the order of the parts, so that nothing depends on the number of
- * processes; where `micro` says nothing, the parts are eighths of a batch. */
+ * processes; where `micro` says nothing, the parts are eighths of a batch.
+ *
+ * Gradients of a process's last part are taken as the backward pass leaves them, and travel (exchange.h) while it goes
+ * on, unless the plan says that they wait for its end. */
 #ifndef TNRT_TRAIN_PARTS_H
 #define TNRT_TRAIN_PARTS_H
 
+#include "runtime/train/exchange.h"
 #include "runtime/train/samples.h"
-#include "runtime/train/tree.h"
 
 struct tnrt_session;
 
 typedef struct tnrt_parts {
   int64_t unit;       /* samples of a part; 0: batches are whole */
   bool is_tree;
-  size_t *places;     /* where the gradient of each trained weight, then each running weight, begins in a sum */
-  size_t count;       /* elements of a sum */
+  tnrt_buckets buckets;
   float *part, *sum;  /* without a tree */
   tnrt_tree tree;
-  double *losses;     /* of a tree's parts */
-  int *counts;        /* one a process */
+  tnrt_exchange exchange;
+  /* TNRT_SHARED numbers, then the loss of each part of a tree times its samples: their sum over the processes. */
+  double *shared;
   /* A request to end, from one process to all, rides on each step. */
   int vote, voted;    /* this one's signal or 0; some process's, the same in all */
 } tnrt_parts;

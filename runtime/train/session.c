@@ -318,8 +318,10 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
   s->noise[1] = (uint64_t)step;
   s->noise[2] = 0;
   keep_running(s, false);
+  double begin = tnrt_timeline_now(s->timeline);
   tnrt_status status = is_whole ? step_whole(s, samples, positions, n, &loss, &norm)
                                 : tnrt_parts_step(s, samples, positions, n, &loss, &norm);
+  if (is_whole) tnrt_timeline_span(s->timeline, "step", 0, s->world->step, begin);
   if (status != TNRT_OK) return status;
   s->loss = (double)loss;
   s->norm = (double)norm;

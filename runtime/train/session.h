@@ -48,6 +48,7 @@ typedef struct tnrt_session {
   tnrt_tally tally;  /* opened by tnrt_session_measure */
   tnrt_world alone, *world;
   tnrt_parts parts;
+  tnrt_timeline *timeline; /* set by the caller; NULL: none */
 } tnrt_session;
 
 

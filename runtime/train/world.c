@@ -2,6 +2,7 @@
 #include "runtime/train/world.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,13 @@
 #include <unistd.h>
 
 enum {
-  TAG_DATA = 1,
-  TAG_MISSING,        /* where the sender waits, once some process has waited too long */
+  TAG_MISSING = 1,   /* where the sender waits, once some process has waited too long */
   GATHER_SECONDS = 3 /* for which the others' places are waited for then */
 };
+
+/* Rounds of waiting, of tenths of a microsecond: so many at once, then others may run in between, then it sleeps. The
+ * clock is asked only when it lasts. */
+enum { ROUNDS_ALONE = 32, ROUNDS_UNTIMED = 512, ROUNDS_AWAKE = 4096 };
 
 /* ---- who starts us ---- */
 
@@ -190,70 +194,88 @@ tnrt_status tnrt_world_test(tnrt_world *w, int request, bool *out_done) {
   return TNRT_OK;
 }
 
-tnrt_status tnrt_world_wait(tnrt_world *w, int request, const char *what) {
+tnrt_status tnrt_world_idle(tnrt_world *w, tnrt_patience *p, const char *what) {
+  int from = -1;
+  if (++p->rounds > ROUNDS_AWAKE) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+  else if (p->rounds > ROUNDS_ALONE) sched_yield();
+  if (p->rounds < ROUNDS_UNTIMED) return TNRT_OK;
+  if (p->rounds == ROUNDS_UNTIMED) p->start = now();
+  bool is_late = now() - p->start > (w->step > 0 ? w->timeout : w->first_timeout);
+  if (!is_late && p->rounds % 64 == 0 && w->comm->probe(TAG_MISSING, &from)) return fail_of(w);
+  return is_late || from >= 0 ? name_missing(w, what) : TNRT_OK;
+}
+
+/* The end of a call that began a request, or failed to. */
+static tnrt_status end_of(tnrt_world *w, tnrt_status status, int request, const char *what) {
   bool done = false;
-  double start = 0;
-  for (uint64_t round = 0;; round++) {
-    tnrt_status status = tnrt_world_test(w, request, &done);
-    if (status != TNRT_OK || done) return status;
-    if (round < 1000) continue; /* the clock is asked only when it lasts */
-    if (round == 1000) start = now();
-    int from = -1;
-    bool is_late = now() - start > (w->step > 0 ? w->timeout : w->first_timeout);
-    if (!is_late && round % 64 == 0 && w->comm->probe(TAG_MISSING, &from)) return fail_of(w);
-    if (is_late || from >= 0) return name_missing(w, what);
-    if (round > 4000) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL); /* others may need this processor */
+  tnrt_patience patience = {0};
+  while (status == TNRT_OK) {
+    status = tnrt_world_test(w, request, &done);
+    if (status == TNRT_OK && done) break;
+    if (status == TNRT_OK) status = tnrt_world_idle(w, &patience, what);
   }
+  return status;
 }
 
 /* ---- calls ---- */
 
-/* The end of a call that began a request, or failed to. */
-static tnrt_status end_of(tnrt_world *w, int failed, const int *request, const char *what) {
-  return failed ? fail_of(w) : tnrt_world_wait(w, *request, what);
+void tnrt_world_enter(tnrt_world *w) { w->number++; }
+
+static tnrt_status begun(tnrt_world *w, int failed) { return failed ? fail_of(w) : TNRT_OK; }
+
+tnrt_status tnrt_world_sum_begin(tnrt_world *w, void *buffer, size_t count, tnrt_comm_type type, int *out) {
+  *out = -1;
+  return w->comm ? begun(w, w->comm->sum(buffer, count, type, out)) : TNRT_OK;
 }
 
-tnrt_status tnrt_world_sum_begin(tnrt_world *w, void *buffer, size_t count, tnrt_comm_type type, int *out_request) {
-  *out_request = -1;
-  if (!w->comm) return TNRT_OK;
-  w->number++;
-  return w->comm->sum(buffer, count, type, out_request) ? fail_of(w) : TNRT_OK;
+tnrt_status tnrt_world_sum_parts_begin(tnrt_world *w, void *buffer, const int *counts, tnrt_comm_type type, int *out) {
+  *out = -1;
+  return w->comm ? begun(w, w->comm->sum_parts(buffer, counts, type, out)) : TNRT_OK;
+}
+
+tnrt_status tnrt_world_gather_begin(tnrt_world *w, void *buffer, const int *counts, int *out) {
+  *out = -1;
+  return w->comm ? begun(w, w->comm->gather(buffer, counts, out)) : TNRT_OK;
+}
+
+tnrt_status tnrt_world_broadcast_begin(tnrt_world *w, void *buffer, size_t bytes, int root, int *out) {
+  *out = -1;
+  return w->comm ? begun(w, w->comm->broadcast(buffer, bytes, root, out)) : TNRT_OK;
+}
+
+tnrt_status tnrt_world_send_begin(tnrt_world *w, const void *buffer, size_t bytes, int to, int tag, int *out) {
+  return begun(w, w->comm->send(buffer, bytes, to, tag, out));
+}
+
+tnrt_status tnrt_world_receive_begin(tnrt_world *w, void *buffer, size_t bytes, int from, int tag, int *out) {
+  return begun(w, w->comm->receive(buffer, bytes, from, tag, out));
 }
 
 tnrt_status tnrt_world_sum(tnrt_world *w, void *buffer, size_t count, tnrt_comm_type type, const char *what) {
   int request;
+  tnrt_world_enter(w);
   tnrt_status status = tnrt_world_sum_begin(w, buffer, count, type, &request);
-  return status == TNRT_OK ? tnrt_world_wait(w, request, what) : status;
+  return end_of(w, status, request, what);
 }
 
 tnrt_status tnrt_world_sum_parts(tnrt_world *w, void *buffer, const int *counts, tnrt_comm_type type,
                                  const char *what) {
-  int request = -1;
-  if (!w->comm) return TNRT_OK;
-  w->number++;
-  return end_of(w, w->comm->sum_parts(buffer, counts, type, &request), &request, what);
+  int request;
+  tnrt_world_enter(w);
+  tnrt_status status = tnrt_world_sum_parts_begin(w, buffer, counts, type, &request);
+  return end_of(w, status, request, what);
 }
 
 tnrt_status tnrt_world_gather(tnrt_world *w, void *buffer, const int *counts, const char *what) {
-  int request = -1;
-  if (!w->comm) return TNRT_OK;
-  w->number++;
-  return end_of(w, w->comm->gather(buffer, counts, &request), &request, what);
+  int request;
+  tnrt_world_enter(w);
+  tnrt_status status = tnrt_world_gather_begin(w, buffer, counts, &request);
+  return end_of(w, status, request, what);
 }
 
 tnrt_status tnrt_world_broadcast(tnrt_world *w, void *buffer, size_t bytes, int root, const char *what) {
-  int request = -1;
-  if (!w->comm) return TNRT_OK;
-  w->number++;
-  return end_of(w, w->comm->broadcast(buffer, bytes, root, &request), &request, what);
-}
-
-tnrt_status tnrt_world_send(tnrt_world *w, const void *buffer, size_t bytes, int to, const char *what) {
-  int request = -1;
-  return end_of(w, w->comm->send(buffer, bytes, to, TAG_DATA, &request), &request, what);
-}
-
-tnrt_status tnrt_world_receive(tnrt_world *w, void *buffer, size_t bytes, int from, const char *what) {
-  int request = -1;
-  return end_of(w, w->comm->receive(buffer, bytes, from, TAG_DATA, &request), &request, what);
+  int request;
+  tnrt_world_enter(w);
+  tnrt_status status = tnrt_world_broadcast_begin(w, buffer, bytes, root, &request);
+  return end_of(w, status, request, what);
 }

@@ -16,7 +16,7 @@ typedef struct tnrt_world {
   tnrt_message *message;
   double timeout, first_timeout; /* seconds; first_timeout holds until a step is done */
   int64_t step;                  /* set by the caller: where it is, for messages */
-  uint64_t number;               /* of the calls so far */
+  uint64_t number;               /* of the places entered so far */
   bool is_lost;                  /* processes were missing: nothing is left but tnrt_world_abort */
   bool is_silent;                /* and another process says so */
 } tnrt_world;
@@ -37,19 +37,39 @@ void tnrt_world_close(tnrt_world *world);
 /* Ends all processes with this exit status. May return. */
 void tnrt_world_abort(tnrt_world *world, int status);
 
-/* Begins a sum over all processes; *out_request is waited for. */
+/* A place that all processes come to: processes that wait there too long name those that have not entered. The calls
+ * that wait enter by themselves; several that were begun count as one place, which their caller enters. */
+void tnrt_world_enter(tnrt_world *world);
+
+/* Calls that begin only; *out_request is waited for. All processes begin those that all take part in in one order; a
+ * message has a tag from TNRT_WORLD_TAGS on. */
+enum { TNRT_WORLD_TAGS = 16 };
 tnrt_status tnrt_world_sum_begin(tnrt_world *world, void *buffer, size_t count, tnrt_comm_type type, int *out_request);
+tnrt_status tnrt_world_sum_parts_begin(tnrt_world *world, void *buffer, const int *counts, tnrt_comm_type type,
+                                       int *out_request);
+tnrt_status tnrt_world_gather_begin(tnrt_world *world, void *buffer, const int *counts, int *out_request);
+tnrt_status tnrt_world_broadcast_begin(tnrt_world *world, void *buffer, size_t bytes, int root, int *out_request);
+tnrt_status tnrt_world_send_begin(tnrt_world *world, const void *buffer, size_t bytes, int to, int tag,
+                                  int *out_request);
+tnrt_status tnrt_world_receive_begin(tnrt_world *world, void *buffer, size_t bytes, int from, int tag,
+                                     int *out_request);
 /* Lets messages make progress; *out_done as soon as the request is done (a request of a world of one always is). */
 tnrt_status tnrt_world_test(tnrt_world *world, int request, bool *out_done);
-/* what: the tensor, and where it stands, for messages. TNRT_IO with is_lost when processes are missing. */
-tnrt_status tnrt_world_wait(tnrt_world *world, int request, const char *what);
 
+/* How long something was waited for; {0} at first. */
+typedef struct tnrt_patience {
+  uint64_t rounds;
+  double start;
+} tnrt_patience;
+/* A round of waiting in which nothing was done: gives the processor to others when it lasts. what: the tensor, and
+ * where it stands, for messages. TNRT_IO with is_lost when processes are missing. */
+tnrt_status tnrt_world_idle(tnrt_world *world, tnrt_patience *patience, const char *what);
+
+/* Calls that wait. */
 tnrt_status tnrt_world_sum(tnrt_world *world, void *buffer, size_t count, tnrt_comm_type type, const char *what);
 tnrt_status tnrt_world_sum_parts(tnrt_world *world, void *buffer, const int *counts, tnrt_comm_type type,
                                  const char *what);
 tnrt_status tnrt_world_gather(tnrt_world *world, void *buffer, const int *counts, const char *what);
 tnrt_status tnrt_world_broadcast(tnrt_world *world, void *buffer, size_t bytes, int root, const char *what);
-tnrt_status tnrt_world_send(tnrt_world *world, const void *buffer, size_t bytes, int to, const char *what);
-tnrt_status tnrt_world_receive(tnrt_world *world, void *buffer, size_t bytes, int from, const char *what);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/train/tree.h"
+#include "runtime/train/exchange.h"
 
 static tnrt_message message;
 
@@ -38,24 +38,54 @@ static int run_sum(tnrt_world *w) {
   return 0;
 }
 
+/* Buckets of a third, which begin as soon as they are there, the others later. */
+static void cut(size_t count, tnrt_bucket rows[3], tnrt_buckets *out) {
+  *out = (tnrt_buckets){.rows = rows, .n = 3, .count = count};
+  for (uint32_t i = 0; i < 3; i++)
+    rows[i] = (tnrt_bucket){.place = i * (count / 3), .count = i < 2 ? count / 3 : count - 2 * (count / 3),
+                            .what = "leaves"};
+}
+
+/* One sum of n leaves; the last leaf is taken bucket by bucket. */
+static tnrt_status sum_leaves(tnrt_tree *tree, tnrt_exchange *x, int64_t n, double *shared) {
+  tnrt_status status = TNRT_OK;
+  tnrt_tree_start(tree, n);
+  tnrt_exchange_start(x, shared, 1);
+  while (tree->next < tree->end) {
+    float *leaf = tnrt_tree_leaf(tree);
+    bool is_last = tree->next + 1 == tree->end;
+    for (size_t i = 0; i < tree->count; i++) leaf[i] = 1.0f / (float)(3 + 7 * tree->next + (int64_t)i);
+    for (uint32_t i = 0; i < 3 && status == TNRT_OK; i++) {
+      tnrt_tree_add_part(tree, 0.3f, x->buckets[i].place, x->buckets[i].count);
+      if (is_last) tnrt_exchange_ready(x);
+      if (tree->world->size > 1) status = tnrt_exchange_progress(x);
+    }
+    tnrt_tree_added(tree);
+  }
+  return status == TNRT_OK ? tnrt_exchange_finish(x) : status;
+}
+
 static int run_tree(tnrt_world *w, int64_t n_leaves, size_t count) {
   tnrt_tree tree;
-  float *sum, first = 0;
+  tnrt_exchange x;
+  tnrt_bucket rows[3];
+  tnrt_buckets buckets;
+  float first = 0;
   uint64_t digest = UINT64_C(14695981039346656037);
+  cut(count, rows, &buckets);
   if (tnrt_tree_open(&tree, w, &tnrt_alloc_libc, n_leaves, count)) return fail(w);
+  if (tnrt_exchange_open(&x, w, &tnrt_alloc_libc, &buckets, &tree, NULL)) return fail(w);
   for (int64_t n = n_leaves; n > 0; n = n > 1 ? n / 2 : 0) { /* shorter ones too, as an epoch's last batch is */
-    tnrt_tree_start(&tree, n);
-    while (tree.next < tree.end) {
-      float *leaf = tnrt_tree_leaf(&tree);
-      for (size_t i = 0; i < count; i++) leaf[i] = 1.0f / (float)(3 + 7 * tree.next + (int64_t)i);
-      tnrt_tree_add(&tree, 0.3f);
-    }
-    if (tnrt_tree_finish(&tree, "leaves", &sum)) return fail(w);
+    double shared = 1;
+    if (sum_leaves(&tree, &x, n, &shared)) return fail(w);
+    const float *sum = tnrt_tree_sum(&tree);
     if (n == n_leaves) first = sum[0];
+    if ((int)shared != w->size) return 1;
     for (size_t i = 0; i < count * sizeof *sum; i++)
       digest = (digest ^ ((const uint8_t *)sum)[i]) * UINT64_C(1099511628211);
   }
   printf("%016llx %.9g\n", (unsigned long long)digest, (double)first);
+  tnrt_exchange_close(&x);
   tnrt_tree_close(&tree);
   return 0;
 }

@@ -1,6 +1,7 @@
 """A training on several processes (mpirun of Open MPI and of MPICH): results as those of one process within rounding;
 with `reproducible = world` the same bits for 1, 2, 3, 4 and 8 processes, also when it goes on with another number of
-them; requests to stop; a stopped process is named and ends the job.   usage: test_parallel.py BUILD_DIR
+them; sums beside the backward pass; meshes; requests to stop; a stopped process is named and ends the job.
+  usage: test_parallel.py BUILD_DIR
 """
 import hashlib
 import json
@@ -41,9 +42,9 @@ def write_rows(path):
             out.write(",".join([f"{value:.6f}" for value in row] + [label]) + "\n")
 
 
-def build(folder, name, settings):
+def build(folder, name, settings, model=MODEL):
     with open(os.path.join(folder, name + ".tn"), "w") as out:
-        out.write(MODEL.replace("SETTINGS", settings))
+        out.write(model.replace("SETTINGS", settings))
     subprocess.run([TENON, name + ".tn", "-o", name], cwd=folder, check=True)
 
 
@@ -95,14 +96,46 @@ def check_near(folder, family, name, most):
 
 def check_world(folder, family, alone):
     for n in (2, 3, 4, 8):
-        status, _, err = run(folder, ["./world", "train", "--quiet"], family, n)
-        found = digest(folder, "world")
-        count.judge(f"{family}: {n} processes, the same bits", status and err or found != alone and found)
+        for name in ("world", "late"):
+            status, _, err = run(folder, [f"./{name}", "train", "--quiet"], family, n)
+            found = digest(folder, name)
+            count.judge(f"{family}: {name}, {n} processes, the same bits", status and err or found != alone and found)
     status, _, err = run(folder, ["./world", "train", "--quiet", "--stop-at", "13"], family, 3)
     count.judge(f"{family}: stops when asked", status != 75 and (status, err))
     status, _, err = run(folder, ["./world", "train", "--quiet", "--resume"], family, 2)
     found = digest(folder, "world")
     count.judge(f"{family}: goes on with fewer, the same bits", status and err or found != alone and found)
+
+
+def spans(folder, rank):
+    """{step: (the end of its last pass, the begins of its sums of gradients)} of a process."""
+    with open(os.path.join(folder, f"trace.json.{rank}")) as file:
+        events = [event for event in json.load(file) if event["ph"] == "X"]
+    found = {}
+    for event in events:
+        row = found.setdefault(event["args"]["step"], [0, []])
+        if event["name"] == "forward and backward":
+            row[0] = event["ts"] + event["dur"]
+        elif event["name"].startswith("the sum of gradients"):
+            row[1].append(event["ts"])
+    return {step: row for step, row in found.items() if row[1]}
+
+
+def check_overlap(folder, family, name, overlaps):
+    """Whether all sums but the last one begin while the backward pass goes on."""
+    status, _, err = run(folder, [f"./{name}", "train", "--quiet", "--steps", "20", "--trace", "trace.json"], family, 2)
+    count.judge(f"{family}: {name} with a trace", status and err)
+    wrong = [(rank, step, end, begins) for rank in range(2) for step, (end, begins) in spans(folder, rank).items()
+             if len(begins) < 3 or any((begin < end) != overlaps for begin in sorted(begins)[:-1])]
+    count.judge(f"{family}: sums of {name} {'beside' if overlaps else 'behind'} the backward pass", wrong[:3])
+
+
+def check_mesh(folder, family):
+    status, _, err = run(folder, ["./meshed", "train", "--quiet"], family, 3)
+    text = "meshed.tn:1: mesh 'M' has 2 processes, this is a training of 3 (mpirun -n 2 starts as many"
+    count.judge(f"{family}: a mesh of another size", (status != 1 or text not in err) and (status, err))
+    status, _, err = run(folder, ["./meshed", "train", "--quiet"], family, 2)
+    count.judge(f"{family}: a mesh of this size", status and err)
 
 
 def children(name):
@@ -161,11 +194,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write_rows(os.path.join(folder, "rows.csv"))
         build(folder, "net", "epochs = 3")
-        build(folder, "world", "epochs = 3; reproducible = world")
+        build(folder, "world", "epochs = 3; reproducible = world; parallel = (bucket: 256B)")
+        build(folder, "late", "epochs = 3; reproducible = world; parallel = (overlap: false)")
+        mesh = "mesh M = (data: 2, tensor: 1)\n"
+        build(folder, "meshed", "epochs = 1; mesh = M", mesh + MODEL.replace("f32[B, 6]", "f32[B@data, 6]"))
         build(folder, "long", "epochs = 1000000; every 5 steps { checkpoint() }")
-        with open(os.path.join(folder, "plain.tn"), "w") as out:
-            out.write(MODEL.replace("SETTINGS", "epochs = 3").replace("|> batchnorm |>", "|>"))
-        subprocess.run([TENON, "plain.tn", "-o", "plain"], cwd=folder, check=True)
+        plain = MODEL.replace("|> batchnorm |>", "|>")
+        build(folder, "plain", "epochs = 3; parallel = (bucket: 256B)", plain)
+        build(folder, "behind", "epochs = 3; parallel = (bucket: 256B, overlap: false)", plain)
         status, _, err = run(folder, ["./world", "train", "--quiet"])
         count.judge("one process", status and err)
         alone = digest(folder, "world")
@@ -175,6 +211,11 @@ def main():
                 count.skipped += 1
                 continue
             check_near(folder, family, "plain", 1e-4)  # rounding alone
+            check_near(folder, family, "behind", 1e-4)
+            check_overlap(folder, family, "plain", True)
+            check_overlap(folder, family, "world", True)
+            check_overlap(folder, family, "behind", False)
+            check_mesh(folder, family)
             # Batch norm's statistics are those of each process's share, so that only the neighbourhood is the same.
             check_near(folder, family, "net", 0.2)
             check_world(folder, family, alone)

@@ -131,6 +131,25 @@ static void test_settings(void **state) {
   end(&f);
 }
 
+static void test_processes(void **state) {
+  fixture f;
+  (void)state;
+  train(&f, mlp);
+  assert_true(f.ok && f.plan->mesh == 0 && f.plan->mesh_data == 0);
+  assert_true(f.plan->bucket_bytes == UINT64_C(25) << 20 && f.plan->has_overlap == 1 && f.plan->zero == 0);
+  assert_int_equal(weight(&f, "linear.weight")->line, 2);
+  end(&f);
+  char source[sizeof mlp + 128];
+  snprintf(source, sizeof source, "mesh M = (data: 3)\n%.*s mesh = M; parallel = (bucket: 2kB, overlap: false)\n}\n",
+           (int)(sizeof mlp - 3), mlp);
+  train(&f, source);
+  assert_true(f.ok);
+  assert_string_equal(text(&f, f.plan->mesh), "M");
+  assert_true(f.plan->mesh_data == 3 && f.plan->mesh_line == 1);
+  assert_true(f.plan->bucket_bytes == 2000 && f.plan->has_overlap == 0);
+  end(&f);
+}
+
 static void test_events(void **state) {
   fixture f;
   (void)state;
@@ -269,6 +288,7 @@ int main(void) {
       cmocka_unit_test(test_fields),     cmocka_unit_test(test_weights), cmocka_unit_test(test_settings),
       cmocka_unit_test(test_events),     cmocka_unit_test(test_conditions), cmocka_unit_test(test_models),
       cmocka_unit_test(test_chains),     cmocka_unit_test(test_refused), cmocka_unit_test(test_precision),
+      cmocka_unit_test(test_processes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
