@@ -13,7 +13,8 @@ tnrt_status tnrt_bind_fields(tnrt_session *s, const tnrt_training_model *model, 
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
     if (!tnrt_bind_has(model->fields, i)) continue;
     const uint8_t *all = !positions ? samples->fields[i] : s->loaded ? s->loaded[i] : NULL;
-    s->inputs[(*out_in)++] = all ? all + (size_t)first * samples->bytes[i] : s->batch[i];
+    int64_t at = positions ? first - s->loaded_first : first;
+    s->inputs[(*out_in)++] = all ? all + (size_t)at * samples->bytes[i] : s->batch[i];
   }
   for (int64_t k = 0; k < n && status == TNRT_OK; k++) /* all fields of a record while it is at hand */
     for (uint32_t i = 0, in = 0; i < s->plan->n_fields && status == TNRT_OK; i++) {

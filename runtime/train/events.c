@@ -46,7 +46,9 @@ tnrt_status tnrt_loop_measure(tnrt_loop *l, uint32_t split, int64_t n_batches) {
   if (tnrt_samples_count(&l->samples, split) == 0)
     return tnrt_fail(l->message, TNRT_BAD_INPUT, "the data has no split '%s' to measure", tnrt_split_name(split));
   double begin = tnrt_timeline_now(l->session.timeline);
-  tnrt_status status = tnrt_session_evaluate(&l->session, &l->samples, split, n_batches, values);
+  int asked;
+  tnrt_status status = tnrt_session_evaluate(&l->session, &l->samples, split, n_batches, values, &asked);
+  l->is_cut = status == TNRT_OK && asked != 0;
   tnrt_timeline_span(l->session.timeline, "evaluation", 0, l->step, begin);
   return status;
 }
@@ -64,7 +66,7 @@ static void watch(tnrt_loop *l, uint32_t split) {
 
 static tnrt_status evaluate(tnrt_loop *l, uint32_t split, int64_t n_batches) {
   tnrt_status status = tnrt_loop_measure(l, split, n_batches);
-  if (status != TNRT_OK) return status;
+  if (status != TNRT_OK || l->is_cut) return status;
   watch(l, split);
   tnrt_report report = tnrt_loop_report(l);
   tnrt_logs_eval(l->logs, &report, split);
@@ -78,7 +80,7 @@ static tnrt_status save_as(tnrt_loop *l, const tnrt_action *action) {
     bool is_measured = l->measured_at[action->best.split] == l->step;
     value = tnrt_measured(l->plan, l->measures, action->best);
     tnrt_status status = is_measured && !isnan(value) ? TNRT_OK : evaluate(l, action->best.split, 0);
-    if (status != TNRT_OK) return status;
+    if (status != TNRT_OK || l->is_cut) return status;
     value = tnrt_measured(l->plan, l->measures, action->best);
   }
   l->keep = (tnrt_keep){.last = action->n > 0 ? action->n : 1, .is_max = action->is_max != 0, .value = value};
@@ -134,17 +136,20 @@ static void end_epoch(tnrt_loop *l) {
   tnrt_logs_epoch(l->logs, &report);
 }
 
+/* Whether the next action is to be done: it was not before the resumption. */
+static bool is_new(tnrt_loop *l) { return l->n_acted++ >= l->n_acted_before; }
+
 tnrt_status tnrt_loop_events(tnrt_loop *l, uint32_t unit) {
   const tnrt_event *events = tnrt_plan_table(l->plan, l->plan->events);
   int64_t now = unit == TNRT_EVERY_STEPS ? l->step : l->epoch;
   tnrt_status status = TNRT_OK;
-  if (unit == TNRT_EVERY_EPOCHS) end_epoch(l);
-  for (uint32_t i = 0; i < 2 * l->plan->n_events && status == TNRT_OK; i++) {
+  if (unit == TNRT_EVERY_EPOCHS && is_new(l)) end_epoch(l);
+  for (uint32_t i = 0; i < 2 * l->plan->n_events && status == TNRT_OK && !l->is_cut; i++) {
     const tnrt_event *event = &events[i % l->plan->n_events];
     const tnrt_action *actions = tnrt_plan_table(l->plan, event->actions);
     if (event->unit != unit || now % event->every != 0) continue;
-    for (uint32_t k = 0; k < event->n_actions && status == TNRT_OK; k++)
-      if ((actions[k].kind == TNRT_ACTION_EVAL) == (i < l->plan->n_events)) status = act(l, &actions[k]);
+    for (uint32_t k = 0; k < event->n_actions && status == TNRT_OK && !l->is_cut; k++)
+      if ((actions[k].kind == TNRT_ACTION_EVAL) == (i < l->plan->n_events) && is_new(l)) status = act(l, &actions[k]);
   }
   return status;
 }
@@ -171,7 +176,13 @@ static tnrt_status act_all(tnrt_loop *l, uint32_t table, uint32_t n) {
   return status;
 }
 
-tnrt_status tnrt_loop_interrupt(tnrt_loop *l) { return act_all(l, l->plan->on_interrupt, l->plan->n_on_interrupt); }
+tnrt_status tnrt_loop_interrupt(tnrt_loop *l) {
+  bool is_cut = l->is_cut; /* these are not */
+  l->is_cut = false;
+  tnrt_status status = act_all(l, l->plan->on_interrupt, l->plan->n_on_interrupt);
+  l->is_cut = is_cut;
+  return status;
+}
 
 /* ---- steps without a number ---- */
 
@@ -287,6 +298,7 @@ tnrt_status tnrt_loop_require(tnrt_loop *l) {
       needed |= tnrt_condition_needs(l->plan, &requires[i], split);
     if (!needed) continue;
     status = tnrt_loop_measure(l, split, 0);
+    if (l->is_cut) return status; /* it is asked for again when this is resumed */
     tnrt_report report = tnrt_loop_report(l);
     if (status == TNRT_OK) tnrt_logs_eval(l->logs, &report, split);
   }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/train/memory.h"
 
@@ -118,6 +119,19 @@ static void wait_done(tnrt_loader *l) {
   while (l->state == ASKED) pthread_cond_wait(&l->changed, &l->lock);
 }
 
+/* The same, unless the world is asked to end, which is looked at fifty times a second. */
+static bool wait_or_end(tnrt_loader *l, tnrt_world *world) {
+  while (l->state == ASKED && !tnrt_world_asked(world)) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&l->changed, &l->lock, &until);
+  }
+  return l->state != ASKED;
+}
+
 static void ask(tnrt_loader *l, const tnrt_draw *draw, const int64_t *positions, int64_t n) {
   wait_done(l);
   l->draw = *draw;
@@ -133,14 +147,15 @@ void tnrt_loader_ask(tnrt_loader *l, const tnrt_draw *draw, const int64_t *posit
   pthread_mutex_unlock(&l->lock);
 }
 
-tnrt_status tnrt_loader_take(tnrt_loader *l, tnrt_message *message, const tnrt_draw *draw, const int64_t *positions,
-                             int64_t n, uint8_t *const **out_fields) {
+tnrt_status tnrt_loader_take(tnrt_loader *l, tnrt_message *message, tnrt_world *world, const tnrt_draw *draw,
+                             const int64_t *positions, int64_t n, uint8_t *const **out_fields) {
+  *out_fields = NULL;
   pthread_mutex_lock(&l->lock);
-  wait_done(l);
+  if (!wait_or_end(l, world)) return pthread_mutex_unlock(&l->lock), TNRT_OK;
   bool is_it = l->state == DONE && l->n == n && l->draw.seed == draw->seed && l->draw.epoch == draw->epoch &&
                l->draw.split == draw->split && memcmp(l->positions, positions, (size_t)n * sizeof *positions) == 0;
   if (!is_it) ask(l, draw, positions, n);
-  wait_done(l);
+  if (!wait_or_end(l, world)) return pthread_mutex_unlock(&l->lock), TNRT_OK;
   l->state = IDLE;
   *out_fields = l->sets[l->set];
   l->set = !l->set;

@@ -4,6 +4,7 @@
 #define TNRT_TRAIN_LOADER_H
 
 #include "runtime/train/samples.h"
+#include "runtime/train/world.h"
 
 typedef struct tnrt_loader tnrt_loader;
 
@@ -17,8 +18,8 @@ void tnrt_loader_close(tnrt_loader *loader); /* NULL is fine */
 void tnrt_loader_ask(tnrt_loader *loader, const tnrt_draw *draw, const int64_t *positions, int64_t n);
 
 /* These samples, whether they were asked for or not: one buffer a field, which stay until the second take after this.
- */
-tnrt_status tnrt_loader_take(tnrt_loader *loader, tnrt_message *message, const tnrt_draw *draw,
+ * NULL where some process of the world is asked to end before they are there. */
+tnrt_status tnrt_loader_take(tnrt_loader *loader, tnrt_message *message, tnrt_world *world, const tnrt_draw *draw,
                              const int64_t *positions, int64_t n, uint8_t *const **out_fields);
 
 #endif

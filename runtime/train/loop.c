@@ -33,14 +33,19 @@ static void advance(const tnrt_loop *l, int64_t n, int64_t *epoch, int64_t *curs
 static tnrt_status load_batch(tnrt_loop *l, int64_t n) {
   tnrt_draw draw = {l->session.seed, (uint64_t)l->epoch, TNRT_SPLIT_TRAIN};
   int64_t epoch = l->epoch, cursor = l->cursor;
+  int64_t first, own;
   if (!l->loader) return TNRT_OK;
   double begin = tnrt_timeline_now(l->session.timeline);
-  tnrt_status status = tnrt_loader_take(l->loader, l->message, &draw, l->positions, n, &l->session.loaded);
+  tnrt_parts_share(&l->session, n, &l->session.loaded_first, &own);
+  tnrt_status status = tnrt_loader_take(l->loader, l->message, l->world, &draw,
+                                        l->positions + l->session.loaded_first, own, &l->session.loaded);
   tnrt_timeline_span(l->session.timeline, "waiting for samples", 0, l->step, begin);
-  if (status != TNRT_OK) return status;
+  l->session.has_no_samples = l->session.loaded == NULL;
+  if (status != TNRT_OK || l->session.has_no_samples) return status;
   advance(l, n, &epoch, &cursor);
   draw.epoch = (uint64_t)epoch;
-  tnrt_loader_ask(l->loader, &draw, l->next_positions, choose_batch(l, epoch, cursor, l->next_positions));
+  tnrt_parts_share(&l->session, choose_batch(l, epoch, cursor, l->next_positions), &first, &own);
+  tnrt_loader_ask(l->loader, &draw, l->next_positions + first, own);
   return TNRT_OK;
 }
 
@@ -48,6 +53,17 @@ static void set_rates(tnrt_loop *l) {
   const tnrt_schedule *schedules = tnrt_plan_table(l->plan, l->plan->schedules);
   for (uint32_t i = 0; i < l->plan->n_groups; i++)
     l->lrs[i] = l->own->lr_factor * tnrt_schedule_rate(&schedules[i], &l->plateaus[i], l->step, l->n_steps);
+}
+
+/* What is due behind a step. *out_stop: a condition holds. */
+static tnrt_status follow(tnrt_loop *l, bool *out_stop) {
+  l->n_acted = 0;
+  l->own->n_begun = 0;
+  tnrt_status status = tnrt_loop_events(l, TNRT_EVERY_STEPS);
+  if (status == TNRT_OK && l->cursor == 0 && !l->is_cut) status = tnrt_loop_events(l, TNRT_EVERY_EPOCHS);
+  l->n_acted_before = 0;
+  if (l->is_cut) l->own->n_begun = (double)l->n_acted;
+  return status == TNRT_OK && !l->is_cut ? tnrt_loop_stops(l, out_stop) : status;
 }
 
 /* One step, and what follows from it. *out_stop: a condition holds. */
@@ -58,10 +74,12 @@ static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
   set_rates(l);
   l->session.epoch = (uint64_t)l->epoch;
   l->world->step = l->step;
-  l->session.parts.vote = tnrt_signals_pending(l->signals);
   tnrt_status status = skipped ? TNRT_OK : load_batch(l, n);
+  l->session.parts.vote = tnrt_world_asked(l->world);
+  if (status == TNRT_OK && l->session.has_no_samples && l->world->size == 1) return TNRT_OK;
   if (status == TNRT_OK && !skipped)
     status = tnrt_session_step(&l->session, &l->samples, l->positions, n, l->step, l->lrs, &result);
+  if (status == TNRT_OK && result == TNRT_STEP_STOPPED) return TNRT_OK;
   if (status == TNRT_OK && result == TNRT_STEP_NAN) status = tnrt_loop_nan(l, n, &again);
   if (status != TNRT_OK || again) return status;
   l->step++;
@@ -74,9 +92,7 @@ static tnrt_status make_step(tnrt_loop *l, bool *out_stop) {
   advance(l, n, &l->epoch, &l->cursor);
   tnrt_report report = tnrt_loop_report(l);
   tnrt_logs_step(l->logs, &report);
-  status = tnrt_loop_events(l, TNRT_EVERY_STEPS);
-  if (status == TNRT_OK && l->cursor == 0) status = tnrt_loop_events(l, TNRT_EVERY_EPOCHS);
-  return status == TNRT_OK ? tnrt_loop_stops(l, out_stop) : status;
+  return follow(l, out_stop);
 }
 
 static bool is_over(const tnrt_loop *l) {
@@ -85,9 +101,9 @@ static bool is_over(const tnrt_loop *l) {
 
 static bool is_asked_to_stop(tnrt_loop *l) {
   /* One process alone decides at once, several by what they said at the last step. */
-  int number = l->world->size == 1 ? tnrt_signals_pending(l->signals) : l->session.parts.voted;
+  int number = l->world->size == 1 ? tnrt_world_asked(l->world) : l->session.parts.voted;
   l->is_stopped = number || (l->command->stop_at && l->step >= l->command->stop_at);
-  l->is_interrupted = number != 0;
+  l->is_interrupted = l->session.is_ending = number != 0;
   if (l->is_stopped)
     tnrt_logs_note(l->logs, "%s: stops after step %lld (--resume goes on)",
                    number ? tnrt_signal_name(number) : "--stop-at", (long long)l->step);
@@ -100,13 +116,19 @@ static tnrt_status train(tnrt_loop *l) {
   tnrt_status status = TNRT_OK;
   if (l->command->resume && is_over(l))
     tnrt_logs_note(l->logs, "nothing is left to do: --epochs or --steps asks for more than the file");
+  if (l->own->n_begun > 0) { /* what a request to end cut off behind the last step */
+    l->n_acted_before = (int64_t)l->own->n_begun - 1;
+    status = follow(l, &stop);
+  }
   while (status == TNRT_OK && !stop && !is_over(l) && !is_asked_to_stop(l)) status = make_step(l, &stop);
+  if (status == TNRT_OK && l->is_cut && !l->is_stopped) (void)is_asked_to_stop(l);
   if (status != TNRT_OK) return status;
   if (l->is_interrupted) status = tnrt_loop_interrupt(l);
   if (status != TNRT_OK) return status;
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
-  if (l->saved_at != l->step) tnrt_loop_save(l, &l->keep);
+  if (l->saved_at != l->step || l->is_cut) tnrt_loop_save(l, &l->keep);
   status = l->is_stopped ? TNRT_OK : tnrt_loop_require(l);
+  l->is_stopped |= l->is_cut;
   if (!tnrt_loop_writes(l)) return status;
   tnrt_status saved = tnrt_store_wait(l->store, l->message);
   if (saved == TNRT_OK && l->step > first && !tnrt_store_has(l->store, l->step))
@@ -120,7 +142,9 @@ tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, cons
                             const tnrt_command *command, tnrt_world *world, const tnrt_signals *signals,
                             bool *out_stopped) {
   tnrt_loop l = {.program = program, .plan = program->plan, .alloc = alloc, .message = message, .command = command,
-                 .world = world, .signals = signals};
+                 .world = world};
+  world->pending = tnrt_signals_ask;
+  world->user = signals;
   tnrt_status status = tnrt_loop_open(&l);
   if (status == TNRT_OK) status = train(&l);
   *out_stopped = l.is_stopped;

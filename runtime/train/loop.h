@@ -16,6 +16,7 @@ typedef struct tnrt_loop_numbers {
   double n_updates, good_steps, loss_scale;
   double lr_factor;             /* of scale_lr */
   double loss_sum, loss_weight; /* of the steps of this epoch */
+  double n_begun;               /* actions behind this step, up to the one that a request to end cut off; 0: none was */
 } tnrt_loop_numbers;
 
 enum { TNRT_MAX_SKIPPED = 64 };
@@ -32,7 +33,6 @@ typedef struct tnrt_loop {
   tnrt_state state;
   tnrt_store *store;
   tnrt_logs *logs;
-  const tnrt_signals *signals;
   double *numbers; /* n_numbers; the pointers that follow point into it */
   int64_t n_numbers;
   tnrt_loop_numbers *own;
@@ -58,6 +58,8 @@ typedef struct tnrt_loop {
   int64_t nan_step, n_nans;              /* the last step that gave none, and how often in a row */
   double rate_factor;                    /* of the rollbacks' scale_lr */
   bool is_stopped, is_interrupted;       /* by a signal, or --stop-at; by a signal */
+  int64_t n_acted, n_acted_before;       /* actions behind this step; those that were done before a resumption */
+  bool is_cut;                           /* the last of them ended before it was done, on request */
   char folder[1024];
 } tnrt_loop;
 

@@ -15,6 +15,7 @@ enum {
   SHARED_LOSS,  /* without a tree: times its share of the batch */
   SHARED_VOTES, /* processes that ask for an end, */
   SHARED_VOTE,  /* and the sum of their signals */
+  SHARED_VOID,  /* processes that have no samples */
   N_SHARED
 };
 
@@ -24,6 +25,17 @@ int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world) {
   if (is_tree && plan->micro < plan->batch) return plan->micro;
   int64_t n = is_tree ? EIGHTHS : world->size, share = (plan->batch + n - 1) / n;
   return share < plan->micro ? share : plan->micro;
+}
+
+void tnrt_parts_share(const tnrt_session *s, int64_t n, int64_t *out_first, int64_t *out_n) {
+  int64_t unit = s->parts.unit, end;
+  *out_first = 0;
+  *out_n = n;
+  if (unit == 0) return;
+  tnrt_tree_share((n + unit - 1) / unit, s->world->rank, s->world->size, out_first, &end);
+  *out_first *= unit;
+  *out_n = (end * unit < n ? end * unit : n) - *out_first;
+  if (*out_n < 0) *out_n = 0;
 }
 
 /* ---- memory ---- */
@@ -207,15 +219,18 @@ static tnrt_status sum_parts(tnrt_session *s, const batch *b, float **out_sum, f
   memset(p->shared, 0, n_shared * sizeof *p->shared);
   p->shared[SHARED_VOTES] = p->vote != 0;
   p->shared[SHARED_VOTE] = p->vote;
+  p->shared[SHARED_VOID] = s->has_no_samples;
   if (p->is_tree) tnrt_tree_start(&p->tree, b->n_parts);
   tnrt_exchange_start(&p->exchange, p->shared, n_shared);
   p->exchange.timeline = s->timeline;
-  tnrt_status status = run_parts(s, b);
+  tnrt_status status = s->has_no_samples ? TNRT_OK : run_parts(s, b);
   double begin = tnrt_timeline_now(s->timeline);
   if (status == TNRT_OK) status = tnrt_exchange_finish(&p->exchange);
   tnrt_timeline_span(s->timeline, "waiting for sums", 0, s->world->step, begin);
   *out_sum = p->is_tree ? tnrt_tree_sum(&p->tree) : p->sum;
-  if (status == TNRT_OK && (p->is_tree || s->world->size > 1)) move_running(s, *out_sum, 1, true);
+  bool has_running = p->is_tree || s->world->size > 1;
+  if (status == TNRT_OK && has_running && p->shared[SHARED_VOID] == 0) move_running(s, *out_sum, 1, true);
+  p->is_void = p->shared[SHARED_VOID] > 0;
   double votes = p->shared[SHARED_VOTES];
   p->voted = votes > 0 ? (int)(p->shared[SHARED_VOTE] / votes) : 0; /* one signal, or something between two */
   *loss = (float)loss_of(p, b);
@@ -231,7 +246,7 @@ tnrt_status tnrt_parts_step(tnrt_session *s, tnrt_samples *samples, const int64_
   tnrt_tree_share(b.n_parts, s->world->rank, s->world->size, &b.first, &b.end);
   tnrt_status status = sum_parts(s, &b, &sum, loss);
   if (status != TNRT_OK) return status;
-  if (!isfinite(*loss)) return TNRT_OK;
+  if (p->is_void || !isfinite(*loss)) return TNRT_OK;
   for (uint32_t i = 0; i < s->plan->n_weights; i++)
     if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
   in = tnrt_bind_states(s, in);

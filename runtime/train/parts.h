@@ -27,6 +27,7 @@ typedef struct tnrt_parts {
   double *shared;
   /* A request to end, from one process to all, rides on each step. */
   int vote, voted;    /* this one's signal or 0; some process's, the same in all */
+  bool is_void;       /* the last step: some process had no samples */
 } tnrt_parts;
 
 /* Samples of a part, or 0 where a step takes the whole batch. */
@@ -34,6 +35,9 @@ int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world);
 
 /* Bytes of sums of gradients in this process: what open takes for them. */
 uint64_t tnrt_parts_bytes(const struct tnrt_session *session);
+/* The samples of a batch of n that this process takes: out_n from number out_first on. */
+void tnrt_parts_share(const struct tnrt_session *session, int64_t n, int64_t *out_first, int64_t *out_n);
+
 /* After the weights are there. */
 tnrt_status tnrt_parts_open(struct tnrt_session *session);
 void tnrt_parts_close(struct tnrt_session *session);

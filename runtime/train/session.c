@@ -323,6 +323,7 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
                                 : tnrt_parts_step(s, samples, positions, n, &loss, &norm);
   if (is_whole) tnrt_timeline_span(s->timeline, "step", 0, s->world->step, begin);
   if (status != TNRT_OK) return status;
+  if (s->parts.is_void) return keep_running(s, true), *out = TNRT_STEP_STOPPED, TNRT_OK;
   s->loss = (double)loss;
   s->norm = (double)norm;
   bool has_overflow = s->plan->has_norm && !isfinite(norm);
@@ -346,8 +347,16 @@ tnrt_status tnrt_session_measure(tnrt_session *s, const tnrt_samples *samples) {
   return tnrt_tally_open(&s->tally, s->message, s->alloc, s->plan, s->world, most, s->plan->micro);
 }
 
+/* What all processes say of a request to end. */
+static tnrt_status agree(tnrt_session *s, int *out_asked) {
+  double votes[2] = {s->world->asked != 0, s->world->asked};
+  tnrt_status status = tnrt_world_sum(s->world, votes, 2, TNRT_COMM_F64, "a request to end");
+  *out_asked = s->parts.voted = votes[0] > 0 ? (int)(votes[1] / votes[0]) : 0;
+  return status;
+}
+
 tnrt_status tnrt_session_evaluate(tnrt_session *s, tnrt_samples *samples, uint32_t split, int64_t n_batches,
-                                  double *out) {
+                                  double *out, int *out_asked) {
   const tnrt_training_model *model = &s->program->eval;
   int64_t all = tnrt_samples_count(samples, split), batch = s->plan->micro, first, end;
   int64_t n_all = (all + batch - 1) / batch;
@@ -355,7 +364,7 @@ tnrt_status tnrt_session_evaluate(tnrt_session *s, tnrt_samples *samples, uint32
   if (n_all * batch < all) all = n_all * batch;
   tnrt_tree_share(n_all, s->world->rank, s->world->size, &first, &end);
   tnrt_tally_start(&s->tally, first);
-  for (int64_t i = first; i < end; i++) {
+  for (int64_t i = first; i < end && (s->is_ending || !tnrt_world_asked(s->world)); i++) {
     int64_t n = all - i * batch < batch ? all - i * batch : batch;
     float loss;
     uint32_t in;
@@ -368,7 +377,10 @@ tnrt_status tnrt_session_evaluate(tnrt_session *s, tnrt_samples *samples, uint32
     if (status != TNRT_OK) return status;
     tnrt_tally_add(&s->tally, (double)loss, n);
   }
-  tnrt_status status = tnrt_tally_share(&s->tally, n_all, all);
+  *out_asked = 0;
+  tnrt_status status = s->is_ending ? TNRT_OK : agree(s, out_asked);
+  if (status != TNRT_OK || *out_asked) return status;
+  status = tnrt_tally_share(&s->tally, n_all, all);
   if (status == TNRT_OK) tnrt_tally_finish(&s->tally, out);
   return status;
 }

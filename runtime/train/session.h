@@ -36,7 +36,12 @@ typedef struct tnrt_session {
   const void **inputs;
   void **outputs;
   uint8_t **batch; /* n_fields: room for one batch */
-  uint8_t *const *loaded; /* n_fields: the samples of the next step; NULL: they are to be gathered */
+  /* n_fields: this process's samples of the next step, which begin at number loaded_first of the batch (set by the
+   * caller: tnrt_parts_share); NULL: they are to be gathered. */
+  uint8_t *const *loaded;
+  int64_t loaded_first;
+  bool has_no_samples; /* of the next step, which it ends for all processes (TNRT_STEP_STOPPED); set by the caller */
+  bool is_ending;      /* requests to end are not heard any more; set by the caller */
   float *rates;
   uint64_t seed;
   uint64_t noise[3];
@@ -69,7 +74,8 @@ tnrt_status tnrt_session_fit(tnrt_session *session, tnrt_samples *samples);
 typedef enum tnrt_step_result {
   TNRT_STEP_DONE,
   TNRT_STEP_OVERFLOW, /* gradients left the range of their type: nothing changed but the loss scale */
-  TNRT_STEP_NAN       /* the loss or a gradient is no number: nothing changed */
+  TNRT_STEP_NAN,      /* the loss or a gradient is no number: nothing changed */
+  TNRT_STEP_STOPPED   /* some process is asked to end and has no samples: nothing changed */
 } tnrt_step_result;
 
 /* One step, which is number `step` (from 0), on the samples at positions (n of them, at most plan->batch), the same in
@@ -79,9 +85,10 @@ tnrt_status tnrt_session_step(tnrt_session *session, tnrt_samples *samples, cons
 
 /* Room for measuring these samples; before the first evaluation. */
 tnrt_status tnrt_session_measure(tnrt_session *session, const tnrt_samples *samples);
-/* The loss and each metric over the first n_batches (0: all) of a split: out[1 + n_metrics]. */
+/* The loss and each metric over the first n_batches (0: all) of a split: out[1 + n_metrics]. *out_asked: 0, or a signal
+ * asked some process to end meanwhile (parts.voted has it in all of them), and nothing was measured. */
 tnrt_status tnrt_session_evaluate(tnrt_session *session, tnrt_samples *samples, uint32_t split,
-                                  int64_t n_batches, double *out);
+                                  int64_t n_batches, double *out, int *out_asked);
 
 /* The model's outputs for n samples. inputs: of the model in its order; outputs: dense buffers of the caller's. */
 tnrt_status tnrt_session_predict(tnrt_session *session, const void *const *inputs, int64_t n, void *const *outputs);

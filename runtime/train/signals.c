@@ -89,4 +89,6 @@ void tnrt_signals_close(tnrt_signals *s) {
   tnrt_alloc_libc.give(NULL, s);
 }
 
+int tnrt_signals_ask(const void *signals) { return signals ? tnrt_signals_pending(signals) : 0; }
+
 int tnrt_signals_pending(const tnrt_signals *s) { return atomic_load_explicit(&s->first, memory_order_relaxed); }

@@ -13,6 +13,8 @@ void tnrt_signals_close(tnrt_signals *signals); /* what held before holds again;
 
 /* The first signal that came, or 0; cheap enough for every step. */
 int tnrt_signals_pending(const tnrt_signals *signals);
+/* The same for tnrt_world.pending; NULL: none ever comes. */
+int tnrt_signals_ask(const void *signals);
 const char *tnrt_signal_name(int number); /* "SIGTERM" */
 
 #endif

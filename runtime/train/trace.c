@@ -67,13 +67,11 @@ static finding find_input(const tnrt_session *s, tnrt_samples *samples, const in
   double value = 0;
   for (uint32_t i = 0; i < s->plan->n_fields; i++) {
     const tnrt_field *field = &s->fields[i];
-    size_t sample = (size_t)field->count * tnrt_dtype_find(field->dtype)->bytes;
     const tnrt_draw draw = {s->seed, s->epoch, TNRT_SPLIT_TRAIN};
     bool is_float = field->dtype <= TNRT_BF16;
     for (int64_t k = 0; k < n && is_float; k++) {
-      const uint8_t *at = s->loaded ? s->loaded[i] + (size_t)k * sample : s->batch[i];
-      if (!s->loaded && tnrt_samples_gather(samples, i, &draw, positions + k, k, 1, s->batch[i]) != TNRT_OK) continue;
-      if (worst_of(field->dtype, at, field->count, &value))
+      if (tnrt_samples_gather(samples, i, &draw, positions + k, k, 1, s->batch[i]) != TNRT_OK) continue;
+      if (worst_of(field->dtype, s->batch[i], field->count, &value))
         return (finding){OF_FIELD, (double)i, (double)positions[k], value, 0};
     }
   }

@@ -104,7 +104,8 @@ tnrt_status tnrt_verb_eval_training(tnrt_trained *t) {
     if (is_asked && t->command->split && tnrt_samples_count(&t->samples, s) == 0)
       status = tnrt_fail(t->message, TNRT_BAD_INPUT, "the data has no split '%s'", tnrt_split_name(s));
     if (!is_asked || tnrt_samples_count(&t->samples, s) == 0) continue;
-    status = tnrt_session_evaluate(&t->session, &t->samples, s, 0, values);
+    int asked; /* nobody asks this one */
+    status = tnrt_session_evaluate(&t->session, &t->samples, s, 0, values, &asked);
     if (status != TNRT_OK) break;
     if (t->command->json) print_json(t->plan, s, values, is_first);
     else print_row(t->plan, s, values, is_first);

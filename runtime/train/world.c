@@ -11,6 +11,7 @@
 
 enum {
   TAG_MISSING = 1,   /* where the sender waits, once some process has waited too long */
+  TAG_ASKED,         /* the signal that asks the sender to end */
   GATHER_SECONDS = 3 /* for which the others' places are waited for then */
 };
 
@@ -194,6 +195,33 @@ tnrt_status tnrt_world_test(tnrt_world *w, int request, bool *out_done) {
   return TNRT_OK;
 }
 
+/* Messages so short are under way at once. */
+static void tell_asked(tnrt_world *w) {
+  for (int r = 0; r < w->size; r++) {
+    int request, done = 0;
+    if (r == w->rank || w->comm->send(&w->asked, sizeof w->asked, r, TAG_ASKED, &request)) continue;
+    for (int i = 0; i < 1000 && !done; i++)
+      if (w->comm->test(request, &done)) break;
+  }
+}
+
+static void hear_asked(tnrt_world *w) {
+  int from = -1, request, done = 0, number = 0;
+  if (w->comm->probe(TAG_ASKED, &from) || from < 0) return;
+  if (w->comm->receive(&number, sizeof number, from, TAG_ASKED, &request)) return;
+  while (!done)
+    if (w->comm->test(request, &done)) return;
+  w->asked = number;
+}
+
+int tnrt_world_asked(tnrt_world *w) {
+  if (w->asked) return w->asked;
+  w->asked = w->pending ? w->pending(w->user) : 0;
+  if (w->comm && w->asked) tell_asked(w);
+  else if (w->comm) hear_asked(w);
+  return w->asked;
+}
+
 tnrt_status tnrt_world_idle(tnrt_world *w, tnrt_patience *p, const char *what) {
   int from = -1;
   if (++p->rounds > ROUNDS_AWAKE) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -202,6 +230,7 @@ tnrt_status tnrt_world_idle(tnrt_world *w, tnrt_patience *p, const char *what) {
   if (p->rounds == ROUNDS_UNTIMED) p->start = now();
   bool is_late = now() - p->start > (w->step > 0 ? w->timeout : w->first_timeout);
   if (!is_late && p->rounds % 64 == 0 && w->comm->probe(TAG_MISSING, &from)) return fail_of(w);
+  if (p->rounds % 64 == 0) (void)tnrt_world_asked(w); /* others may wait elsewhere */
   return is_late || from >= 0 ? name_missing(w, what) : TNRT_OK;
 }
 

@@ -19,6 +19,10 @@ typedef struct tnrt_world {
   uint64_t number;               /* of the places entered so far */
   bool is_lost;                  /* processes were missing: nothing is left but tnrt_world_abort */
   bool is_silent;                /* and another process says so */
+  /* Set by the caller: the signal that asks this process to end, or 0; NULL: none ever does. */
+  int (*pending)(const void *user);
+  const void *user;
+  int asked;                     /* some process's signal; what is told of it stays here */
 } tnrt_world;
 
 typedef struct tnrt_world_options {
@@ -36,6 +40,10 @@ tnrt_status tnrt_world_open(tnrt_world *world, tnrt_message *message, const tnrt
 void tnrt_world_close(tnrt_world *world);
 /* Ends all processes with this exit status. May return. */
 void tnrt_world_abort(tnrt_world *world, int status);
+
+/* The signal that asks this process or another one to end, or 0: asked for while something lasts. The first process
+ * that has one tells the others, so that all hear of it soon, though not at one place: that they agree upon. */
+int tnrt_world_asked(tnrt_world *world);
 
 /* A place that all processes come to: processes that wait there too long name those that have not entered. The calls
  * that wait enter by themselves; several that were begun count as one place, which their caller enters. */
