@@ -80,7 +80,7 @@ uint32_t tn_job_split(const char *name);
 bool tn_job_plan_events(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_parallel.c: mesh and parallel: over which processes, and how. */
 bool tn_job_plan_parallel(const tn_job *job, tn_tables *plan, tnrt_training *head);
-/* job_limits.c: settings that this version knows and cannot do are errors. */
+/* job_limits.c: actions that the model cannot do are errors. */
 bool tn_job_check_limits(const tn_job *job);
 /* job_graph.c: the session's function becomes one of the program's models. */
 bool tn_job_make_predict(tn_job *job);

@@ -19,12 +19,15 @@ static tnrt_status find_role(tnrt_message *message, const tnrt_training *plan, u
                              tnrt_gradient *out, uint32_t *out_n) {
   const tnrt_weight *weights = tnrt_plan_weights(plan);
   for (uint32_t i = 0; i < plan->n_weights; i++) {
-    if (weights[i].role != role) continue;
-    bool is_kept_narrow = role == TNRT_WEIGHT_TRAINED && (weights[i].dtype == TNRT_BF16 || weights[i].dtype == TNRT_F16);
-    if (weights[i].dtype != TNRT_F32 && !is_kept_narrow) /* gradients are f32 whatever a weight is kept in */
+    const tnrt_weight *w = &weights[i];
+    if (w->role != role) continue;
+    /* Gradients are f32 whatever a weight is kept in. */
+    bool is_narrow = role == TNRT_WEIGHT_TRAINED && (w->dtype == TNRT_BF16 || w->dtype == TNRT_F16);
+    if (w->dtype != TNRT_F32 && !is_narrow)
       return tnrt_fail(message, TNRT_BAD_INPUT, "'%.200s' is %s: only f32 is summed over parts of a batch",
-                       tnrt_plan_text(plan, weights[i].name), tnrt_dtype_name(weights[i].dtype));
-    out[*out_n] = (tnrt_gradient){.weight = i, .trained = *out_n, .count = (size_t)tnrt_count_of(weights[i].ndim, weights[i].extents)};
+                       tnrt_plan_text(plan, w->name), tnrt_dtype_name(w->dtype));
+    out[*out_n] = (tnrt_gradient){.weight = i, .trained = *out_n,
+                                  .count = (size_t)tnrt_count_of(w->ndim, w->extents)};
     ++*out_n;
   }
   return TNRT_OK;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/core/dtype.h"
 #include "runtime/train/bind.h"
 #include "runtime/train/memory.h"
 #include "runtime/train/vector.h"
