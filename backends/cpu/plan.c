@@ -315,9 +315,10 @@ static void split_rows(tn_plan *plan, uint32_t axes, int64_t rows, const tn_acce
     if (has_axis(axes, i)) sorted[n++] = (uint8_t)i;
   sort_axes(plan, a, sorted, n);
   for (uint32_t i = n; i-- > 0 && left > 1;) {
-    int64_t count = nest->axes[sorted[i]].count < 0 ? left : nest->axes[sorted[i]].count;
-    if (count == 0) continue;
-    int64_t tiles = ceil_div(count, left), tile = ceil_div(count, tiles);
+    /* A size that a run brings is most often the largest there is, a batch of a training: tiles are even there. */
+    int64_t count = nest->axes[sorted[i]].count < 0 ? nest->axes[sorted[i]].extent->hi : nest->axes[sorted[i]].count;
+    if (count <= 0) continue;
+    int64_t tiles = count / left + (count % left > 0), tile = count / tiles + (count % tiles > 0);
     plan->tile[sorted[i]] = (uint32_t)tile;
     left /= tile;
     if (nest->axes[sorted[i]].count < 0) break;
