@@ -729,15 +729,26 @@ static void choose_static_folds(tn_plan *plan) {
 
 static double flops_of(const tn_nest *nest) { return guess(tn_kernel_flops(nest->kernel)); }
 
+/* Other threads take about a microsecond to come. */
+#define LEAST_CYCLES 12288
+#define LEAST_CYCLES_OF_PART 2048
+
+static double cycles_of(const tn_plan *plan, const tn_knode *node) {
+  uint32_t axes = plan->nest->node_axes[node->id] | plan->nest->node_over[node->id];
+  double points = guess_points(plan->nest, axes);
+  bool is_vector = plan->vector >= 0 && has_axis(axes, (uint32_t)plan->vector);
+  bool is_costly = node->kind == TN_K_SCALAR && node->scalar >= TN_EXP && node->scalar <= TN_POW;
+  return points * (is_costly ? 16 : 1) / (is_vector ? plan->lanes : 1);
+}
+
 static void choose_parts(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
   double most = 1, work = 0;
   plan->part_axis = -1;
   plan->parts = 1;
   if (update_of(nest)) return;
-  for (size_t i = 0; i < nest->kernel->nodes.n; i++)
-    work += guess_points(nest, nest->node_axes[i] | nest->node_over[i]);
-  if (work < 65536) return;
+  for (size_t i = 0; i < nest->kernel->nodes.n; i++) work += cycles_of(plan, node_at(nest, i));
+  if (work < LEAST_CYCLES) return;
   for (uint32_t i = 0; i < plan->n_order; i++) {
     uint32_t axis = plan->order[i];
     double per = (double)plan->tile[axis] * ((int32_t)axis == plan->vector ? plan->lanes : 1);
@@ -746,7 +757,7 @@ static void choose_parts(tn_plan *plan) {
     most = units;
     plan->part_axis = (int32_t)axis;
   }
-  double parts = work / 16384 < most ? work / 16384 : most;
+  double parts = work / LEAST_CYCLES_OF_PART < most ? work / LEAST_CYCLES_OF_PART : most;
   plan->parts = parts < 64 ? (uint32_t)parts : 64;
   if (plan->parts < 2) plan->parts = 1, plan->part_axis = -1;
 }
