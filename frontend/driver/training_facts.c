@@ -1,10 +1,9 @@
 /* What the compiled models of a training program make known: the bytes of its arenas and its operations, for
  * static(...) in conditions and for the report that the program gives of itself (`info`). The runtime takes the same
  * arenas (runtime/train/session.c); tests/train/test_memory.py compares the two. */
-#include <math.h>
-
 #include "frontend/driver/driver.h"
 #include "frontend/lang/tables.h"
+#include "runtime/term.h"
 #include "runtime/training.h"
 
 enum { ALIGN_BYTES = 64, EIGHTHS = 8, MAX_DEPTH = 64 };
@@ -98,25 +97,6 @@ static double flops_of(const tn_steps *steps) {
 
 /* --- Conditions --- */
 
-static double apply(uint32_t kind, double a, double b) {
-  switch (kind) {
-    case TNRT_TERM_ADD: return a + b;
-    case TNRT_TERM_SUB: return a - b;
-    case TNRT_TERM_MUL: return a * b;
-    case TNRT_TERM_DIV: return a / b;
-    case TNRT_TERM_LT: return a < b;
-    case TNRT_TERM_LE: return a <= b;
-    case TNRT_TERM_GT: return a > b;
-    case TNRT_TERM_GE: return a >= b;
-    case TNRT_TERM_EQ: return a == b;
-    case TNRT_TERM_NE: return a < b || a > b;
-    case TNRT_TERM_POW: return pow(a, b);
-    case TNRT_TERM_MOD: return a - floor(a / b) * b;
-    case TNRT_TERM_AND: return a != 0 && b != 0;
-    default: return a != 0 || b != 0;
-  }
-}
-
 /* A condition of numbers alone; one that is too long is left to the run, which says so. */
 static bool holds(const tnrt_term *terms, uint32_t n_terms) {
   double stack[MAX_DEPTH];
@@ -128,7 +108,7 @@ static bool holds(const tnrt_term *terms, uint32_t n_terms) {
     n -= takes;
     if (takes == 0) stack[n] = terms[i].number;
     else if (is_unary) stack[n] = terms[i].kind == TNRT_TERM_NEG ? -stack[n] : stack[n] == 0;
-    else stack[n] = apply(terms[i].kind, stack[n], stack[n + 1]);
+    else stack[n] = tnrt_term_apply(terms[i].kind, stack[n], stack[n + 1]);
     n++;
   }
   return n != 1 || stack[0] != 0;

@@ -1,9 +1,9 @@
 /* Conditions; see condition.h. */
 #include "runtime/train/condition.h"
 
-#include <math.h>
 #include <stdio.h>
 
+#include "runtime/term.h"
 #include "runtime/train/schedule.h"
 
 enum { MAX_DEPTH = 64 };
@@ -45,26 +45,6 @@ void tnrt_conditions_watch(const tnrt_training *plan, uint32_t conditions, uint3
     }
 }
 
-/* Comparisons with NaN, a number that was not measured, are false, != too. */
-static double binary(uint32_t kind, double a, double b) {
-  switch (kind) {
-    case TNRT_TERM_ADD: return a + b;
-    case TNRT_TERM_SUB: return a - b;
-    case TNRT_TERM_MUL: return a * b;
-    case TNRT_TERM_DIV: return a / b;
-    case TNRT_TERM_LT: return a < b;
-    case TNRT_TERM_LE: return a <= b;
-    case TNRT_TERM_GT: return a > b;
-    case TNRT_TERM_GE: return a >= b;
-    case TNRT_TERM_EQ: return a == b;
-    case TNRT_TERM_NE: return a < b || a > b;
-    case TNRT_TERM_POW: return pow(a, b);
-    case TNRT_TERM_MOD: return a - floor(a / b) * b;
-    case TNRT_TERM_AND: return a != 0 && b != 0;
-    default: return a != 0 || b != 0;
-  }
-}
-
 tnrt_status tnrt_condition_holds(const tnrt_training *plan, tnrt_message *message, const tnrt_condition *c,
                                  const double *measures, const tnrt_stall *stalls, bool *out) {
   double stack[MAX_DEPTH];
@@ -82,7 +62,7 @@ tnrt_status tnrt_condition_holds(const tnrt_training *plan, tnrt_message *messag
     else if (term->kind == TNRT_TERM_STALLED) stack[n] = (stalls++)->count >= (double)term->patience;
     else if (term->kind == TNRT_TERM_NEG) stack[n] = -stack[n];
     else if (term->kind == TNRT_TERM_NOT) stack[n] = stack[n] == 0;
-    else stack[n] = binary(term->kind, stack[n], stack[n + 1]);
+    else stack[n] = tnrt_term_apply(term->kind, stack[n], stack[n + 1]);
     n++;
   }
   *out = n == 1 && stack[0] != 0;
