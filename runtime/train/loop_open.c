@@ -134,6 +134,31 @@ static tnrt_status resume(tnrt_loop *l, const tnrt_reading *reading) {
   return TNRT_OK;
 }
 
+/* ---- given weights ---- */
+
+/* All but the statistics of fields, which are this data's. */
+static tnrt_status fill_weights(tnrt_loop *l, const tnrt_reading *reading) {
+  uint32_t n = 0;
+  tnrt_saved *wanted = tnrt_take(l->alloc, l->plan->n_weights, sizeof *wanted);
+  if (!wanted) return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the weights to begin with");
+  tnrt_state_bind(&l->state);
+  for (uint32_t i = 0; i < l->plan->n_weights; i++) {
+    uint32_t role = l->session.weights[i].role;
+    if (role != TNRT_WEIGHT_MEAN && role != TNRT_WEIGHT_VARIANCE) wanted[n++] = l->state.contents.tensors[i];
+  }
+  tnrt_status status = tnrt_reading_fill(l->message, reading, wanted, n);
+  l->alloc->give(l->alloc->user, wanted);
+  return status;
+}
+
+static tnrt_status begin_with(tnrt_loop *l, const char *path) {
+  tnrt_reading *reading = NULL;
+  tnrt_status status = tnrt_reading_open(&reading, l->message, l->alloc, path);
+  if (status == TNRT_OK) status = fill_weights(l, reading);
+  tnrt_reading_close(reading);
+  return status;
+}
+
 /* ---- the whole ---- */
 
 static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
@@ -212,6 +237,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   if (status == TNRT_OK) status = open_numbers(l);
   if (status == TNRT_OK) status = tnrt_state_open(&l->state, &l->session, &l->samples, l->numbers, l->n_numbers);
   if (status == TNRT_OK && reading) status = resume(l, reading);
+  if (status == TNRT_OK && l->command->weights) status = begin_with(l, l->command->weights);
   tnrt_reading_close(reading);
   return status == TNRT_OK ? open_store(l) : status;
 }

@@ -6,8 +6,8 @@
 #include "runtime/core/command.h"
 
 enum {
-  SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, DATA_MEMORY, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT, INPUT,
-  OUTPUT, LOG_JSON, LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI,
+  SEED, EPOCHS, STEPS, STOP_AT, DATA, VALID, TEST, DATA_MEMORY, WEIGHTS, RESUME, CHECKPOINT_DIR, CHECKPOINT, SPLIT,
+  INPUT, OUTPUT, LOG_JSON, LOG_CSV, TENSORBOARD, METRICS_PORT, PLOT, PLOT_PNG, ONNX, SAFETENSORS, NPZ, THREADS, MPI,
   COMM_TIMEOUT, TRACE, JSON, QUIET, HELP, N_OPTIONS
 };
 
@@ -21,6 +21,8 @@ static const tnrt_option rows[N_OPTIONS] = {
     [TEST] = {"--test", "FILE", " train eval ", "data of the split test"},
     [DATA_MEMORY] = {"--data-memory", "BYTES", " train eval ",
                      "how much of files and samples is held in memory, instead of a quarter of it; 0: nothing"},
+    [WEIGHTS] = {"--weights", "FILE", " train ",
+                 "begin with the weights of a safetensors file (a checkpoint, say), by their paths"},
     [RESUME] = {"--resume", NULL, " train ", "go on from the newest checkpoint"},
     [CHECKPOINT_DIR] = {"--checkpoint-dir", "DIR", " train eval run export info ",
                         "folder of checkpoints (PROGRAM.checkpoints)"},
@@ -86,7 +88,7 @@ static tnrt_status take_split(tnrt_message *message, const char *value, tnrt_com
 static tnrt_status take(tnrt_message *message, int which, const char *value, tnrt_command *out) {
   const char **const texts[N_OPTIONS] = {
       [DATA] = &out->data.paths[TNRT_SPLIT_TRAIN], [VALID] = &out->data.paths[TNRT_SPLIT_VALID],
-      [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
+      [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [WEIGHTS] = &out->weights, [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
       [OUTPUT] = &out->output, [LOG_JSON] = &out->logs.json, [LOG_CSV] = &out->logs.csv,
       [TENSORBOARD] = &out->logs.tensorboard, [PLOT_PNG] = &out->logs.plot_png, [ONNX] = &out->targets.onnx,
       [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz, [MPI] = &out->mpi,
@@ -117,6 +119,8 @@ static tnrt_status parse_rest(tnrt_message *message, int argc, char **argv, tnrt
   }
   if (status == TNRT_OK && !out->help && !out->log && strcmp(out->verb, "plot") == 0)
     return tnrt_fail(message, TNRT_BAD_INPUT, "plot needs a log, as --log-json and --log-csv write it");
+  if (status == TNRT_OK && out->resume && out->weights)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "--weights begins a training, --resume goes on with one");
   return status;
 }
 

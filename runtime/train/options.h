@@ -30,6 +30,7 @@ typedef struct tnrt_command {
   double comm_timeout; /* seconds; 0: the world's own */
   const char *trace;   /* NULL: none */
   tnrt_data_paths data;
+  const char *weights; /* to begin with; NULL: of the initialisers */
   const char *checkpoint, *folder; /* FILE, "best" or "last"; NULL: as the model's file says */
   const char *split, *output;
   const char *log; /* of plot */

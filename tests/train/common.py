@@ -1,5 +1,7 @@
-"""What the tests of training share: talking to the tools of tests/tools, counting."""
+"""What the tests of training share: talking to the tools of tests/tools, files of weights, counting."""
+import json
 import os
+import struct
 import subprocess
 import sys
 
@@ -13,6 +15,17 @@ def tool(name, text, *words):
     if done.returncode:
         raise RuntimeError("%s: %d %s" % (name, done.returncode, done.stderr))
     return done.stdout
+
+
+def save_tensors(path, tensors):
+    """f32 arrays by their names, as safetensors."""
+    head, at = {}, 0
+    for name, values in tensors.items():
+        head[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [at, at + 4 * values.size]}
+        at += 4 * values.size
+    text = json.dumps(head).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(v.astype("<f4").tobytes() for v in tensors.values()))
 
 
 class Count:

@@ -19,53 +19,13 @@ import time
 
 import numpy as np
 
-from common import BUILD, Count
+from common import BUILD, Count, save_tensors
+from shuffle import order
 
 HAND = os.path.join(BUILD, "tests", "train_hand")
 PARTS = os.path.join(BUILD, "tests", "train_hand_parts")
 NAMES = ["zeta", 'al "x", b', "mid"]
-MASK = (1 << 64) - 1
 BATCH, SEED, SHUFFLE = 16, 3, 7
-
-
-# ---- the same random choices ----
-
-def mix(x):
-    x = (x + 0x9e3779b97f4a7c15) & MASK
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9 & MASK
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb & MASK
-    return x ^ (x >> 31)
-
-
-def philox(key, counter):
-    c = [counter & 0xffffffff, counter >> 32, 0, 0]
-    k0, k1 = key & 0xffffffff, key >> 32
-    for _ in range(10):
-        p, q = 0xd2511f53 * c[0], 0xcd9e8d57 * c[2]
-        c = [(q >> 32) ^ c[1] ^ k0, q & 0xffffffff, (p >> 32) ^ c[3] ^ k1, p & 0xffffffff]
-        k0, k1 = (k0 + 0x9e3779b9) & 0xffffffff, (k1 + 0xbb67ae85) & 0xffffffff
-    return c[1] << 32 | c[0]
-
-
-def order(seed, stream, number, n):
-    """The permutation of 0 .. n - 1 that runtime/train/random.c gives."""
-    key = mix(seed ^ mix(number ^ (stream + 1) << 56))
-    keys = [philox(key, i) for i in range(4)]
-    bits = max(2, (n - 1).bit_length())
-    out = []
-    for i in range(n):
-        x = i
-        while True:
-            low, high = bits // 2, bits - bits // 2
-            for r in range(8):
-                lower, upper = x & ((1 << low) - 1), x >> low
-                upper ^= mix(lower ^ keys[r % 4] ^ r << 48) >> (64 - high)
-                x = lower << high | upper
-                low, high = high, low
-            if x < n:
-                break
-        out.append(x)
-    return np.array(out)
 
 
 # ---- data ----
@@ -255,6 +215,22 @@ def test_resume(r, _):
     expect(r.run("train", "--resume", "--checkpoint-dir=nowhere", wants=1), "nowhere")
 
 
+def test_weights(r, _):
+    """Given weights are what it begins with (the first rate is 0); statistics are those of the data."""
+    given = {"weight": np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4), "bias": np.ones(3, np.float32),
+             "optimizer.other": np.zeros(7, np.float32)}
+    save_tensors(os.path.join(r.folder, "given.safetensors"), given)
+    words = ["train", "--checkpoint-dir=given", "--quiet", "--weights=given.safetensors"]
+    r.run(*words, "--steps=40", "--stop-at=1", wants=75)
+    begun, start = read_checkpoint(r.newest("given"))[1], read_checkpoint(r.newest("zero"))[1]
+    for name, values in (("weight", given["weight"]), ("bias", given["bias"]), ("mean", start["mean"])):
+        assert begun[name].tobytes() == values.tobytes(), name
+    del given["bias"]
+    save_tensors(os.path.join(r.folder, "given.safetensors"), given)
+    expect(r.run(*words, wants=1), r"'bias': nothing in the checkpoint, f32\[3\] in the program")
+    expect(r.run(*words, "--resume", wants=1), "--weights begins a training, --resume goes on with one")
+
+
 def test_signal(r, _):
     """A signal saves and ends with 75."""
     words = [HAND, "train", "--epochs=1000000", "--checkpoint-dir=stopped", "--steps=100000000"]
@@ -348,8 +324,8 @@ def main():
     make_data(folder)
     r = Runner(folder)
     r.run("train", "--stop-at=1", "--steps=40", "--checkpoint-dir=zero", "--quiet", wants=75)
-    for test in (test_training, test_parts, test_resume, test_signal, test_bad_rows, test_requirement, test_nan,
-                 test_memory, test_made_samples, test_options):
+    for test in (test_training, test_parts, test_resume, test_weights, test_signal, test_bad_rows, test_requirement,
+                 test_nan, test_memory, test_made_samples, test_options):
         problem = None
         try:
             test(r, data)
