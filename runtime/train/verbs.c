@@ -32,18 +32,29 @@ void tnrt_trained_close(tnrt_trained *t) {
 
 /* ---- eval ---- */
 
-static void print_json(const tnrt_training *plan, uint32_t split, const double *values, bool is_first) {
+static bool is_matrix(const tnrt_training *plan, uint32_t measure) {
+  return measure && tnrt_plan_metrics(plan)[measure - 1].kind == TNRT_METRIC_CONFUSION;
+}
+
+static uint32_t rows_of(const tnrt_metric *metric) { return (uint32_t)(sqrt(metric->count) + 0.5); }
+
+/* [[label 0 answered 0, answered 1, ..], [label 1 ..], ..] */
+static void print_matrix_json(const tnrt_trained *t, uint32_t metric) {
+  uint32_t count = tnrt_plan_metrics(t->plan)[metric].count, n = rows_of(&tnrt_plan_metrics(t->plan)[metric]);
+  for (uint32_t k = 0; k < count; k++)
+    printf("%s%.0f%s", k % n ? ", " : k ? ", [" : "[[", t->session.tally.sums[metric][k],
+           k + 1 == count ? "]]" : (k + 1) % n ? "" : "]");
+}
+
+static void print_json(const tnrt_trained *t, uint32_t split, const double *values, bool is_first) {
   printf("%s\n  \"%s\": {", is_first ? "{" : ",", tnrt_split_name(split));
-  for (uint32_t i = 0; i <= plan->n_metrics; i++) {
-    printf("%s\"%s\": ", i ? ", " : "", tnrt_measure_name(plan, i));
-    if (isfinite(values[i])) printf("%.9g", values[i]);
+  for (uint32_t i = 0; i <= t->plan->n_metrics; i++) {
+    printf("%s\"%s\": ", i ? ", " : "", tnrt_measure_name(t->plan, i));
+    if (is_matrix(t->plan, i)) print_matrix_json(t, i - 1);
+    else if (isfinite(values[i])) printf("%.9g", values[i]);
     else printf("null");
   }
   printf("}");
-}
-
-static bool is_matrix(const tnrt_training *plan, uint32_t measure) {
-  return measure && tnrt_plan_metrics(plan)[measure - 1].kind == TNRT_METRIC_CONFUSION;
 }
 
 static void print_row(const tnrt_training *plan, uint32_t split, const double *values, bool is_first) {
@@ -75,7 +86,7 @@ static const tnrt_dictionary *names_of(const tnrt_trained *t, uint32_t n) {
 static void print_matrices(const tnrt_trained *t) {
   for (uint32_t i = 0; i < t->plan->n_metrics; i++) {
     const tnrt_metric *metric = &tnrt_plan_metrics(t->plan)[i];
-    uint32_t n = (uint32_t)(sqrt(metric->count) + 0.5);
+    uint32_t n = rows_of(metric);
     if (metric->kind != TNRT_METRIC_CONFUSION) continue;
     const tnrt_dictionary *names = names_of(t, n);
     printf("  %s (labels down, answers across)\n", tnrt_measure_name(t->plan, i + 1));
@@ -107,7 +118,7 @@ tnrt_status tnrt_verb_eval_training(tnrt_trained *t) {
     int asked; /* nobody asks this one */
     status = tnrt_session_evaluate(&t->session, &t->samples, s, 0, values, &asked);
     if (status != TNRT_OK) break;
-    if (t->command->json) print_json(t->plan, s, values, is_first);
+    if (t->command->json) print_json(t, s, values, is_first);
     else print_row(t->plan, s, values, is_first);
     if (!t->command->json) print_matrices(t);
     is_first = false;

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Losses and metrics of train blocks against their formulas in NumPy, in double: values, gradients by central
-differences of the formula, statistics and the number that the runtime makes of them. Where torch is installed, the
-formulas and their gradients are held against torch.nn.functional too.   usage: test_losses.py BUILD_DIRECTORY"""
-import importlib.util
+differences of the formula, statistics and the number that the runtime makes of them; the formulas and their gradients
+against torch.nn.functional, whose numbers losses.json has.
+usage: test_losses.py BUILD_DIRECTORY [--write]   (--write makes losses.json anew; it needs torch)"""
+import json
+import os
+import sys
 
 import numpy as np
 
-from common import Count, tool
+from common import HERE, Count, tool
 
-rng = np.random.default_rng(11)
+rng = np.random.RandomState(11)  # its numbers never change
 LOSSES, METRICS, ERRORS = [], [], []
 EPSILON = 2.0 ** -23
 KINDS = "MEAN ROOT EXP R2 CONFUSION ACCURACY PRECISION RECALL F1 AUC".split()
@@ -27,7 +30,7 @@ class Label:
 
 
 def labels(classes, *dims, token=False):
-    return Label(rng.integers(0, classes, dims), 0 if token else classes)
+    return Label(rng.randint(0, classes, dims), 0 if token else classes)
 
 
 def words(name, value):
@@ -255,32 +258,50 @@ def slope(formula, x, others):
     return out
 
 
-def judge_loss(row, lines, count, torch):
-    expression, formula, by_torch, tensors = row
-    x, others = array_of(tensors[0]).astype(float), [array_of(t) for t in tensors[1:]]
-    name, scale = "%s %s" % (expression, x.shape), EPSILON * (16 if tensors[0].dtype == np.float32 else 16 * 2 ** 13)
-    if lines[0].startswith("error"):
-        return count.judge(name, lines[0])
-    value, gradient = formula(x, *others), slope(formula, x, others)
-    count.judge(name, differ(numbers(lines[0]), [value], EPSILON * 16))
-    count.judge(name + " gradient", differ(numbers(lines[1]), gradient, scale + 1e-7))
-    if torch is None or by_torch is None:
-        count.skipped += 1
-        return None
-    first = torch.tensor(x, dtype=torch.float64, requires_grad=True)
-    result = by_torch(torch.nn.functional, torch, first,
+def by_torch(torch, row):
+    """The loss and its gradient, rounded."""
+    _, _, function, tensors = row
+    first = torch.tensor(array_of(tensors[0]).astype(float), requires_grad=True)
+    others = [array_of(t) for t in tensors[1:]]
+    result = function(torch.nn.functional, torch, first,
                       *[torch.tensor(o.astype(float) if o.dtype == np.float32 else o) for o in others])
     result.backward()
-    count.judge(name + " torch", differ(np.array([value]), [result.item()], 1e-12) or
-                differ(gradient, first.grad.numpy(), 1e-6))
-    return None
+    return [row[0], float("%.15g" % result.item()), [float("%.9g" % g) for g in first.grad.numpy().ravel()]]
+
+
+def write(path):
+    torch = __import__("torch")
+    rows = [by_torch(torch, row) for row in LOSSES if row[2]]
+    with open(path, "w") as f:
+        f.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+
+
+def judge_loss(row, lines, count, kept):
+    """kept: what torch found, an iterator."""
+    expression, formula, function, tensors = row
+    x, others = array_of(tensors[0]).astype(float), [array_of(t) for t in tensors[1:]]
+    name, scale = "%s %s" % (expression, x.shape), EPSILON * (16 if tensors[0].dtype == np.float32 else 16 * 2 ** 13)
+    value, gradient = formula(x, *others), slope(formula, x, others)
+    if function:
+        of, torch_value, torch_gradient = next(kept)
+        count.judge(name + " torch", "the table has " + of if of != expression else
+                    differ(np.array([value]), [torch_value], 1e-12) or differ(gradient, torch_gradient, 1e-6))
+    if lines[0].startswith("error"):
+        count.judge(name, lines[0])
+        return
+    count.judge(name, differ(numbers(lines[0]), [value], EPSILON * 16))
+    count.judge(name + " gradient", differ(numbers(lines[1]), gradient, scale + 1e-7))
 
 
 def main():
+    path = os.path.join(HERE, "losses.json")
+    if sys.argv[2:] == ["--write"]:
+        write(path)
     count = Count()
-    torch = __import__("torch") if importlib.util.find_spec("torch") else None
+    with open(path) as f:
+        kept = iter(json.load(f))
     for row, lines in zip(LOSSES, fetch(LOSSES)):
-        judge_loss(row, lines, count, torch)
+        judge_loss(row, lines, count, kept)
     for (expression, kind, average, statistics, tensors), lines in zip(METRICS, fetch(METRICS)):
         wanted = statistics(*[array_of(t).astype(float) if array_of(t).dtype == np.float32 else array_of(t)
                               for t in tensors])
