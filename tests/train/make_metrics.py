@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes metrics.json, which test_metrics.py holds tenon against: what scikit-learn measures on the data of measured.py.
+"""Writes metrics.json, which test_metrics.py holds tenon against: what scikit-learn measures on the data of
+measured.py.
 usage: make_metrics.py   (needs scikit-learn)"""
 import json
 import os
