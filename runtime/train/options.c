@@ -88,7 +88,8 @@ static tnrt_status take_split(tnrt_message *message, const char *value, tnrt_com
 static tnrt_status take(tnrt_message *message, int which, const char *value, tnrt_command *out) {
   const char **const texts[N_OPTIONS] = {
       [DATA] = &out->data.paths[TNRT_SPLIT_TRAIN], [VALID] = &out->data.paths[TNRT_SPLIT_VALID],
-      [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [WEIGHTS] = &out->weights, [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
+      [TEST] = &out->data.paths[TNRT_SPLIT_TEST], [WEIGHTS] = &out->weights,
+      [CHECKPOINT_DIR] = &out->folder, [CHECKPOINT] = &out->checkpoint,
       [OUTPUT] = &out->output, [LOG_JSON] = &out->logs.json, [LOG_CSV] = &out->logs.csv,
       [TENSORBOARD] = &out->logs.tensorboard, [PLOT_PNG] = &out->logs.plot_png, [ONNX] = &out->targets.onnx,
       [SAFETENSORS] = &out->targets.safetensors, [NPZ] = &out->targets.npz, [MPI] = &out->mpi,

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes rates.json, which test_rates.py holds tenon against: the learning rate in each step by torch.optim.lr_scheduler.
+"""Writes rates.json, which test_rates.py holds tenon against: the learning rate in each step by
+torch.optim.lr_scheduler.
 usage: make_rates.py   (needs torch)"""
 import json
 import os
