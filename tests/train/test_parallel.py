@@ -174,7 +174,7 @@ def check_stuck(folder, family):
     begin = time.monotonic()
     _, err = process.communicate(timeout=60)
     # The process, and what the others wait for: weights with their line, or what follows them.
-    text = r"of 3 processes these did not come to step \d+, (the sum of .* \(long\.tn:2\).*|the .*|a request to end): \d\n"
+    text = r"of 3 processes these did not come to step \d+, (the sum of .* \(long\.tn:2\).*|(the|a) .*): \d\n"
     named = re.search(text, err)
     count.judge(f"{family}: a stopped process is named", (not named or process.returncode == 0) and err)
     count.judge(f"{family}: and the job ends in time", time.monotonic() - begin > 30 and time.monotonic() - begin)
