@@ -3,10 +3,11 @@
  * arenas (runtime/train/session.c); tests/train/test_memory.py compares the two. */
 #include "frontend/driver/driver.h"
 #include "frontend/lang/tables.h"
+#include "runtime/share.h"
 #include "runtime/term.h"
 #include "runtime/training.h"
 
-enum { ALIGN_BYTES = 64, EIGHTHS = 8, MAX_DEPTH = 64 };
+enum { ALIGN_BYTES = 64, MAX_DEPTH = 64 };
 
 typedef struct facts {
   const tnrt_training *plan;
@@ -63,15 +64,13 @@ static uint64_t step_bytes(const facts *f, uint64_t *out_least) {
 
 static uint64_t comm_bytes(const facts *f) {
   const tnrt_weight *weights = table(f, f->plan->weights);
-  uint64_t each = 0, n = 2;
+  uint64_t each = 0;
   for (uint32_t i = 0; i < f->plan->n_weights && f->has_parts; i++)
     if (weights[i].role == TNRT_WEIGHT_TRAINED || weights[i].role == TNRT_WEIGHT_RUNNING)
       each += rounded(4 * weights[i].bytes / tn_dtype_bytes((tn_dtype)weights[i].dtype));
-  if (f->plan->reproducible == TNRT_REPRODUCIBLE_WORLD) { /* sums of subtrees, two a level */
-    int64_t unit = f->plan->micro < f->plan->batch ? f->plan->micro : (f->plan->batch + EIGHTHS - 1) / EIGHTHS;
-    for (int64_t leaves = (f->plan->batch + unit - 1) / unit + 1; leaves > 0; leaves /= 2) n += 2;
-  }
-  return n * each;
+  if (f->plan->reproducible != TNRT_REPRODUCIBLE_WORLD) return 2 * each;
+  int64_t unit = tnrt_share_unit(f->plan, 1);
+  return tnrt_share_buffers((f->plan->batch + unit - 1) / unit, 1) * each;
 }
 
 /* --- Operations --- */
@@ -135,7 +134,7 @@ static bool complete_condition(tn_ctx *ctx, const facts *f, const tn_table_stati
 bool tn_driver_complete_plan(tn_ctx *ctx, const tn_lang_training *made, const tn_program *const *programs) {
   tnrt_training *head = made->plan;
   facts f = {.plan = head, .programs = programs};
-  f.has_parts = head->micro < head->batch || head->reproducible == TNRT_REPRODUCIBLE_WORLD;
+  f.has_parts = tnrt_share_unit(head, 1) > 0;
   f.peak_memory = (double)persistent_bytes(&f) + (double)step_bytes(&f, &head->step_least) + (double)comm_bytes(&f);
   f.flops = flops_of(&programs[TN_LANG_PREDICT]->steps);
   bool ok = true;

@@ -1,6 +1,8 @@
 /* See bind.h. */
 #include "runtime/train/bind.h"
 
+#include "runtime/share.h"
+
 uint32_t tnrt_bind_n_states(const tnrt_session *s) { return s->n_trained * s->plan->n_states; }
 
 bool tnrt_bind_has(const uint8_t *mask, uint32_t i) { return !mask || mask[i]; }
@@ -32,11 +34,11 @@ uint32_t tnrt_bind_weights(tnrt_session *s, const tnrt_training_model *model, ui
 }
 
 uint32_t tnrt_bind_first_next(const tnrt_session *s) {
-  return (tnrt_parts_unit(s->plan, s->world) == 0) + (s->plan->has_norm != 0);
+  return (tnrt_share_unit(s->plan, s->world->size) == 0) + (s->plan->has_norm != 0);
 }
 
 bool tnrt_bind_is_in_place(const tnrt_session *s, uint32_t result) {
-  bool is_whole = tnrt_parts_unit(s->plan, s->world) == 0;
+  bool is_whole = tnrt_share_unit(s->plan, s->world->size) == 0;
   const uint8_t *in_place = is_whole ? s->program->step.in_place : s->program->update.in_place;
   return in_place && in_place[result];
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "runtime/core/dtype.h"
+#include "runtime/share.h"
 #include "runtime/train/bind.h"
 #include "runtime/train/memory.h"
 #include "runtime/train/vector.h"
 
-enum { EIGHTHS = 8 }; /* parts of a batch, where the bits may not depend on the processes and `micro` says nothing */
 
 /* What processes share at each step, beside the losses of a tree's parts. */
 enum {
@@ -19,14 +19,6 @@ enum {
   SHARED_VOID,  /* processes that have no samples */
   N_SHARED
 };
-
-int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world) {
-  bool is_tree = plan->reproducible == TNRT_REPRODUCIBLE_WORLD;
-  if (plan->micro == plan->batch && world->size == 1 && !is_tree) return 0;
-  if (is_tree && plan->micro < plan->batch) return plan->micro;
-  int64_t n = is_tree ? EIGHTHS : world->size, share = (plan->batch + n - 1) / n;
-  return share < plan->micro ? share : plan->micro;
-}
 
 void tnrt_parts_share(const tnrt_session *s, int64_t n, int64_t *out_first, int64_t *out_n) {
   int64_t unit = s->parts.unit, end;
@@ -47,19 +39,19 @@ static tnrt_status no_memory(const tnrt_session *s) {
 
 uint64_t tnrt_parts_bytes(const tnrt_session *s) {
   uint64_t each = 0;
-  int64_t unit = tnrt_parts_unit(s->plan, s->world);
+  int64_t unit = tnrt_share_unit(s->plan, s->world->size);
   for (uint32_t i = 0; i < s->plan->n_weights && unit > 0; i++) {
     const tnrt_weight *w = &s->weights[i];
     bool is_summed = w->role == TNRT_WEIGHT_TRAINED || w->role == TNRT_WEIGHT_RUNNING;
     if (is_summed) each += tnrt_buckets_room((size_t)tnrt_count_of(w->ndim, w->extents));
   }
   if (s->plan->reproducible != TNRT_REPRODUCIBLE_WORLD) return 2 * each * sizeof(float);
-  return unit > 0 ? tnrt_tree_buffers((s->plan->batch + unit - 1) / unit, s->world->size) * each * sizeof(float) : 0;
+  return unit > 0 ? tnrt_share_buffers((s->plan->batch + unit - 1) / unit, s->world->size) * each * sizeof(float) : 0;
 }
 
 tnrt_status tnrt_parts_open(tnrt_session *s) {
   tnrt_parts *p = &s->parts;
-  p->unit = tnrt_parts_unit(s->plan, s->world);
+  p->unit = tnrt_share_unit(s->plan, s->world->size);
   if (p->unit == 0) return TNRT_OK;
   p->is_tree = s->plan->reproducible == TNRT_REPRODUCIBLE_WORLD;
   int64_t n_parts = (s->plan->batch + p->unit - 1) / p->unit;

@@ -17,7 +17,7 @@
 struct tnrt_session;
 
 typedef struct tnrt_parts {
-  int64_t unit;       /* samples of a part; 0: batches are whole */
+  int64_t unit;       /* tnrt_share_unit */
   bool is_tree;
   tnrt_buckets buckets;
   float *part, *sum;  /* without a tree */
@@ -29,9 +29,6 @@ typedef struct tnrt_parts {
   int vote, voted;    /* this one's signal or 0; some process's, the same in all */
   bool is_void;       /* the last step: some process had no samples */
 } tnrt_parts;
-
-/* Samples of a part, or 0 where a step takes the whole batch. */
-int64_t tnrt_parts_unit(const tnrt_training *plan, const tnrt_world *world);
 
 /* Bytes of sums of gradients in this process: what open takes for them. */
 uint64_t tnrt_parts_bytes(const struct tnrt_session *session);

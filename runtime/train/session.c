@@ -6,6 +6,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/initial.h"
+#include "runtime/share.h"
 #include "runtime/train/bind.h"
 #include "runtime/train/generate.h"
 #include "runtime/train/memory.h"
@@ -58,7 +59,7 @@ static void place_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uin
 
 /* Second buffers only where the result that is the next value needs one. */
 static void place_weights(tnrt_session *s, tnrt_use use) {
-  bool has_parts = tnrt_parts_unit(s->plan, s->world) > 0, is_step = use == TNRT_USE_TRAIN;
+  bool has_parts = tnrt_share_unit(s->plan, s->world->size) > 0, is_step = use == TNRT_USE_TRAIN;
   uint32_t n_running = 0, running = 0, trained = 0, first = tnrt_bind_first_next(s);
   for (uint32_t i = 0; i < s->plan->n_weights; i++) n_running += s->weights[i].role == TNRT_WEIGHT_RUNNING;
   if (has_parts) n_running = 0; /* grad gives them, and never in place */
@@ -177,7 +178,7 @@ static tnrt_status check_program(tnrt_session *s, tnrt_use use) {
   if (s->plan->version != TNRT_TRAINING || s->plan->size != sizeof *s->plan)
     return tnrt_fail(s->message, TNRT_BAD_INPUT, "the program was built for version %u of the training runtime, this "
                      "is %u", s->plan->version, TNRT_TRAINING);
-  if (tnrt_parts_unit(s->plan, s->world) > 0) {
+  if (tnrt_share_unit(s->plan, s->world->size) > 0) {
     needed[TNRT_USE_TRAIN][0] = &p->grad;
     needed[TNRT_USE_TRAIN][2] = &p->update;
   }
@@ -192,7 +193,7 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
   const tnrt_training_program *p = s->program;
   tnrt_status status = TNRT_OK;
   if (use == TNRT_USE_PREDICT) return open_model(s, &s->predict, &p->predict, most, n_threads);
-  int64_t unit = tnrt_parts_unit(s->plan, s->world);
+  int64_t unit = tnrt_share_unit(s->plan, s->world->size);
   if (use == TNRT_USE_TRAIN && unit == 0)
     status = open_model(s, &s->step, &p->step, most, n_threads);
   if (use == TNRT_USE_TRAIN && unit > 0) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "runtime/share.h"
 #include "runtime/train/memory.h"
 #include "runtime/train/vector.h"
 
@@ -46,16 +47,9 @@ static uint32_t grow(const tnrt_tree *t, tnrt_tree_node *nodes, uint32_t n, tnrt
   }
 }
 
-uint32_t tnrt_tree_buffers(int64_t n_leaves, int size) {
-  /* Subtrees of a row while it grows: one a level on its left side, one on its right; and what comes from others. */
-  uint32_t n_buffers = 2;
-  for (int64_t n = n_leaves / size + 1; n > 0; n /= 2) n_buffers += 2;
-  return n_buffers;
-}
-
 tnrt_status tnrt_tree_open(tnrt_tree *t, tnrt_world *world, const tnrt_alloc *alloc, int64_t n_leaves, size_t count) {
   *t = (tnrt_tree){.world = world, .alloc = alloc, .count = count, .n_leaves = n_leaves};
-  t->n_buffers = tnrt_tree_buffers(n_leaves, world->size);
+  t->n_buffers = tnrt_share_buffers(n_leaves, world->size);
   t->own = tnrt_take(t->alloc, MOST, sizeof *t->own);
   t->all = tnrt_take(t->alloc, (size_t)world->size * MOST, sizeof *t->all);
   t->slots = tnrt_take(t->alloc, (size_t)world->size * MOST, sizeof *t->slots);

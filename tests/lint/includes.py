@@ -12,8 +12,8 @@ BACKEND = "backends/backend.h"
 RULES = [
     ("grammar/", []),
     ("frontend/driver/", ["frontend/", "ir/", "passes/pass.h", BACKEND, "backends/object/object.h", ABI,
-                          "runtime/core/array.h", "runtime/tenon.h", "runtime/term.h",
-                          "runtime/training.h"]),
+                          "runtime/core/array.h", "runtime/share.h", "runtime/tenon.h",
+                          "runtime/term.h", "runtime/training.h"]),
     ("frontend/onnx/", ["frontend/onnx/", "grammar/", "ir/"]),
     ("frontend/lang/", ["frontend/lang/", "frontend/onnx/source.h", "frontend/onnx/onnx.h", "grammar/", "ir/",
                         "runtime/core/array.h", "runtime/initial.h", "runtime/training.h",
