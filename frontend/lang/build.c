@@ -1,7 +1,7 @@
 /* A file of the language becomes a module: which entry is built, and everything that is checked besides. */
 #include <string.h>
 
-#include "frontend/lang/sema.h"
+#include "frontend/lang/serve.h"
 
 tn_sema *tn_sema_create(tn_ctx *ctx, const tn_lang_options *options) {
   static const tn_lang_options no_options;
@@ -74,7 +74,7 @@ static void build_entry(tn_sema *s) {
   s->weights_needed = true;
   if (!entry) return;
   if (s->options->weights && !(s->store = tn_store_open(s, s->options->weights, TN_LOC_NONE))) return;
-  s->has_entry = tn_model_build(s, entry) && tn_defines_check(s);
+  s->has_entry = tn_model_build(s, entry) && tn_defines_check(s) && tn_serve_inputs(s, entry);
 }
 
 /* Whether a block of the file is about the model, which another file may declare. */

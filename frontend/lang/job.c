@@ -64,6 +64,21 @@ static bool open_entry(tn_job *job, const char *path, bool is_step) {
   return check_batch(job) && tn_job_type_fields(job) && tn_job_find_weights(job) && ctx->n_errors == before;
 }
 
+bool tn_job_look(tn_job *job, tn_sema *s, tn_decl *model) {
+  *job = (tn_job){.s = s, .model = model};
+  tn_func *func = s->func;
+  tn_build build = s->build;
+  const tn_map *dims = s->input_dims;
+  size_t n_funcs = s->module->funcs.n;
+  find_blocks(job);
+  bool ok = tn_job_find_fields(job) && tn_job_look_fields(job, func->body);
+  s->module->funcs.n = n_funcs;
+  s->func = func;
+  s->build = build;
+  s->input_dims = dims;
+  return ok;
+}
+
 bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step) {
   *job = (tn_job){.s = tn_sema_create(ctx, options)};
   if (open_entry(job, path, is_step)) return true;

@@ -46,12 +46,17 @@ typedef struct tn_job {
 /* job.c: the file is read and the model is built as func of the session, in a module of its own. is_step: dropout
  * drops, batch norm takes the batch's statistics. */
 bool tn_job_open(tn_job *job, tn_ctx *ctx, const char *path, const tn_lang_options *options, bool is_step);
+/* The train block and the fields of a model that s has built with weights: no more than what its data's functions ask
+ * for. */
+bool tn_job_look(tn_job *job, tn_sema *s, tn_decl *model);
 /* "... is not there yet" at a place. */
 bool tn_job_not_yet(const tn_job *job, tn_loc loc, const char *format, ...) TN_PRINTF(3, 4);
 
 /* job_fields.c */
 bool tn_job_find_fields(tn_job *job);  /* before the model is built: those whose type the file says */
 bool tn_job_type_fields(tn_job *job);  /* after it: the others */
+/* Instead of the latter: no types of labels, none of dims that only a run knows. */
+bool tn_job_look_fields(tn_job *job, const tn_block *body);
 /* Columns, chain and type of each, and where they come from. */
 bool tn_job_plan_fields(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_source.c */

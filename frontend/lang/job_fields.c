@@ -239,6 +239,21 @@ bool tn_job_type_fields(tn_job *job) {
   return ok;
 }
 
+bool tn_job_look_fields(tn_job *job, const tn_block *body) {
+  const tn_data_fields *fields = rows_of(job);
+  job->n_inputs = (uint32_t)body->params.n;
+  for (size_t i = 0; i < fields->rows.n; i++) {
+    const tn_data_field *row = &fields->rows.data[i];
+    tn_job_field field = {.name = row->name.text, .loc = row->name.loc, .stmt = stmt_of(job, row->name.text),
+                          .shape = row->shape};
+    for (uint32_t k = 0; k < job->n_inputs && !field.is_input; k++)
+      field.is_input = strcmp(body->params.data[k]->name, field.name) == 0;
+    if (!row->is_typed && !field.is_input) field.stmt = NULL;
+    TN_VEC_PUSH(job->s->arena, &job->fields, field);
+  }
+  return true;
+}
+
 /* --- The plan --- */
 
 static int64_t extent_of(const tn_axis *axis) { return tn_dim_value(axis->extent); }

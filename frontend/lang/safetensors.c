@@ -63,6 +63,29 @@ static bool read_shape(const reader *r, const char *name, const json_t *shape, t
   return true;
 }
 
+/* A checkpoint of a training program holds the optimiser's states too (runtime/train/checkpoint.h), and among them what
+ * the data's functions learned. */
+static bool is_state(const reader *r, const char *name) {
+  return r->store->is_trained && strncmp(name, "optimizer.", 10) == 0;
+}
+
+static bool is_fitted(const reader *r, const char *name) {
+  return is_state(r, name) && strncmp(name, "optimizer.fitted.", 17) == 0;
+}
+
+/* What a training says of itself beside its weights. */
+static void read_texts(const reader *r, json_t *metadata) {
+  const char *format = json_string_value(json_object_get(metadata, "format")), *key;
+  json_t *value;
+  r->store->is_trained = format && strcmp(format, "tenon") == 0;
+  if (!r->store->is_trained) return;
+  json_object_foreach(metadata, key, value)
+    if (json_is_string(value)) {
+      const char *text = tn_name(r->s->ctx, json_string_value(value));
+      tn_map_set(&r->store->texts, tn_name(r->s->ctx, key), (void *)(uintptr_t)text);
+    }
+}
+
 static bool add_tensor(const reader *r, const char *name, const json_t *entry) {
   tn_stored t = {0};
   uint64_t begin, end, bytes = 0;
@@ -77,7 +100,8 @@ static bool add_tensor(const reader *r, const char *name, const json_t *entry) {
   if (end - begin != bytes)
     return wrong(r, "'%s' has %" PRIu64 " bytes, its shape needs %" PRIu64, name, end - begin, bytes);
   if (tn_store_find(r->store, name)) return wrong(r, "'%s' stands twice", name);
-  tn_stored *stored = tn_store_add(r->s, r->store, name);
+  tn_stored *stored = is_fitted(r, name) ? tn_store_add_fitted(r->s, r->store, name)
+                                         : tn_store_add(r->s, r->store, name);
   t.name = stored->name;
   t.data = r->data + begin;
   t.file = r->store->path;
@@ -107,12 +131,6 @@ static bool check_overlaps(const reader *r) {
   return true;
 }
 
-/* A checkpoint of a training program holds the optimiser's states too (runtime/train/checkpoint.h). */
-static bool is_state(const json_t *root, const char *name) {
-  const char *format = json_string_value(json_object_get(json_object_get(root, "__metadata__"), "format"));
-  return format && strcmp(format, "tenon") == 0 && strncmp(name, "optimizer.", 10) == 0;
-}
-
 bool tn_safetensors_read(tn_sema *s, tn_store *store, const uint8_t *data, size_t bytes, tn_loc loc) {
   reader r = {.s = s, .store = store, .loc = loc};
   uint64_t header = 0;
@@ -129,9 +147,11 @@ bool tn_safetensors_read(tn_sema *s, tn_store *store, const uint8_t *data, size_
   if (!ok) wrong(&r, "%s", root ? "the header is no object" : error.text);
   const char *name;
   json_t *entry;
+  if (ok) read_texts(&r, json_object_get(root, "__metadata__"));
   json_object_foreach(root, name, entry) {
     if (!ok) break;
-    if (strcmp(name, "__metadata__") != 0 && !is_state(root, name)) ok = add_tensor(&r, name, entry);
+    if (strcmp(name, "__metadata__") != 0 && (!is_state(&r, name) || is_fitted(&r, name)))
+      ok = add_tensor(&r, name, entry);
   }
   json_decref(root);
   return ok && check_overlaps(&r);

@@ -438,6 +438,8 @@ tn_stored *tn_store_find(tn_store *store, const char *name);
 size_t tn_store_count(const tn_store *store);
 tn_stored *tn_store_at(tn_store *store, size_t index);
 const char *tn_store_path(const tn_store *store);
+/* Whether a training program wrote the file: what the data's functions learned is in it too (fitted.c). */
+bool tn_store_is_trained(const tn_store *store);
 const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name);
 
 /* --- build.c: sessions --- */

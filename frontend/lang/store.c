@@ -16,12 +16,20 @@ tn_stored *tn_store_add(tn_sema *s, tn_store *store, const char *name) {
   return stored;
 }
 
+tn_stored *tn_store_add_fitted(tn_sema *s, tn_store *store, const char *name) {
+  tn_stored *stored = TN_NEW(s->arena, tn_stored);
+  stored->name = tn_name(s->ctx, name);
+  tn_map_set(&store->fitted, stored->name, stored);
+  return stored;
+}
+
 tn_stored *tn_store_find(tn_store *store, const char *name) {
   return tn_map_get(&store->names, tn_intern_z(store->strings, name));
 }
 size_t tn_store_count(const tn_store *store) { return store->tensors.n; }
 tn_stored *tn_store_at(tn_store *store, size_t index) { return store->tensors.data[index]; }
 const char *tn_store_path(const tn_store *store) { return store->path; }
+bool tn_store_is_trained(const tn_store *store) { return store->is_trained; }
 
 const char *tn_store_nearest(tn_sema *s, const tn_store *store, const char *name) {
   const char **names = TN_NEW_N(s->arena, const char *, store->tensors.n);
@@ -107,7 +115,8 @@ static bool read_folder(tn_sema *s, tn_store *store, DIR *folder, tn_loc loc) {
 
 tn_store *tn_store_open(tn_sema *s, const char *path, tn_loc loc) {
   tn_store *store = TN_NEW(s->arena, tn_store);
-  *store = (tn_store){.path = path, .strings = s->ctx->strings, .names = tn_map_create(s->arena)};
+  *store = (tn_store){.path = path, .strings = s->ctx->strings, .names = tn_map_create(s->arena),
+                      .fitted = tn_map_create(s->arena), .texts = tn_map_create(s->arena)};
   if (s->options->no_files) {
     tn_error(s->ctx, loc, TN_E_FILE, "'%s': no files are read here", path);
     return NULL;

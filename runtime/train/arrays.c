@@ -163,8 +163,7 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
                              uint32_t n, uint64_t *room, tnrt_columns *out) {
   static const char *const names[2][2] = {{"x", "y"}, {"image", "label"}};
   tnrt_status status = TNRT_OK;
-  if (n > 2 || (is_idx && n != 2))
-    return tnrt_fail(message, TNRT_BAD_INPUT, "%s has two files a split, images and labels: here are %u", "idx", n);
+  if (n > 2) return tnrt_fail(message, TNRT_BAD_INPUT, "two files a split at most: here are %u", n);
   out->columns = tnrt_take(alloc, n, sizeof *out->columns);
   if (!out->columns) return no_memory(message, paths[0]);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {

@@ -28,9 +28,9 @@ typedef struct tnrt_columns {
   uint32_t n;
 } tnrt_columns;
 
-/* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images and labels; npz, images: one). *room:
- * what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip). After a
- * failure the columns are freed all the same. */
+/* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images [and labels]; npz, images: one).
+ * *room: what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip).
+ * After a failure the columns are freed all the same. */
 tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t source_kind,
                               const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out);
 void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns);

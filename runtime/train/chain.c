@@ -153,10 +153,15 @@ static tnrt_status apply_numbers(const tnrt_link *link, tnrt_message *message, t
   return TNRT_OK;
 }
 
+const char *tnrt_value_text(const tnrt_value *value, int64_t i, char room[static 32]) {
+  if (value->kind == TNRT_VALUE_TEXTS) return value->texts[i];
+  snprintf(room, 32, "%.17g", value->numbers[i] + 0.0); /* -0 is 0 */
+  return room;
+}
+
 static int64_t category(const tnrt_dictionary *words, const tnrt_value *value) {
-  char text[32];
-  if (value->kind == TNRT_VALUE_TEXTS) return tnrt_dictionary_find(words, value->texts[0], strlen(value->texts[0]));
-  snprintf(text, sizeof text, "%.17g", value->numbers[0]);
+  char room[32];
+  const char *text = tnrt_value_text(value, 0, room);
   return tnrt_dictionary_find(words, text, strlen(text));
 }
 
@@ -302,10 +307,8 @@ bool tnrt_element_store(uint32_t dtype, double value, void *out) {
 
 static tnrt_status store_label(const tnrt_chain *chain, tnrt_message *message, const tnrt_value *value, int64_t i,
                                uint8_t *out) {
-  char text[32];
-  const char *label = text;
-  if (value->kind == TNRT_VALUE_TEXTS) label = value->texts[i];
-  else snprintf(text, sizeof text, "%.17g", value->numbers[i]);
+  char room[32];
+  const char *label = tnrt_value_text(value, i, room);
   int64_t found = tnrt_dictionary_find(&chain->labels, label, strlen(label));
   if (found < 0)
     return tnrt_fail(message, TNRT_BAD_INPUT, "'%.100s' is no class of the training split", label);

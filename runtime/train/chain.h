@@ -27,6 +27,9 @@ void tnrt_value_free(tnrt_value *value);
 /* Room for count numbers in both buffers; what is in numbers stays. */
 bool tnrt_value_reserve(tnrt_value *value, int64_t count);
 
+/* A value as the text that classes and categories are told apart by; one that is a number is written into room. */
+const char *tnrt_value_text(const tnrt_value *value, int64_t i, char room[static 32]);
+
 /* What a function learned from the training split. */
 typedef struct tnrt_fitted {
   double *numbers; /* of each element: minmax (low, range), impute (value), clip_outliers (low, high), bins (n - 1

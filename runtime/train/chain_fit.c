@@ -1,6 +1,5 @@
 /* What the functions of a chain learn from the training split. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +30,8 @@ bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k) {
 
 static tnrt_status add_texts(tnrt_dictionary *words, tnrt_message *message, const tnrt_value *value) {
   for (int64_t i = 0; i < value->count; i++) {
-    char text[32];
-    const char *at = text;
-    if (value->kind == TNRT_VALUE_TEXTS) at = value->texts[i];
-    else snprintf(text, sizeof text, "%.17g", value->numbers[i]);
+    char room[32];
+    const char *at = tnrt_value_text(value, i, room);
     if (tnrt_dictionary_add(words, at, strlen(at)) < 0) return no_memory(message);
   }
   return TNRT_OK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/train/json.h"
 #include "runtime/train/memory.h"
 
 /* ---- names ---- */
@@ -66,9 +67,22 @@ static bool add_states(tnrt_state *st) {
   return ok;
 }
 
-static bool add_text(tnrt_state *st, const char *key, const tnrt_dictionary *words) {
+/* "[1,2.5]", in a block of the allocator; NULL: no memory. */
+static char *numbers_json(const tnrt_alloc *alloc, const double *numbers, int64_t n) {
+  enum { EACH = 26 };
+  size_t room = (size_t)n * EACH + 3, used = 1;
+  char *json = tnrt_take(alloc, 1, room);
+  if (!json) return NULL;
+  json[0] = '[';
+  for (int64_t i = 0; i < n; i++)
+    used += (size_t)snprintf(json + used, room - used, "%s%.17g", i ? "," : "", numbers[i]);
+  memcpy(json + used, "]", 2);
+  return json;
+}
+
+/* json: a block of the allocator, or NULL: there was no memory. */
+static bool add_text(tnrt_state *st, const char *key, char *json) {
   const char *kept = keep_name(st, key);
-  char *json = tnrt_dictionary_json(words);
   if (!json) return false;
   st->names[st->n_names++] = json;
   st->texts[st->contents.n_texts++] = (tnrt_saved_text){kept, json};
@@ -85,13 +99,16 @@ static bool add_fitted(tnrt_state *st, bool has_numbers) {
       tnrt_fitted *fitted = &chain->fitted[k];
       fitted_name(plan, "optimizer.fitted.", f, k, name, sizeof name);
       if (fitted->numbers && has_numbers) ok = add_numbers(st, name, fitted->numbers, fitted->n_numbers);
+      fitted_name(plan, TNRT_FITTED_KEY, f, k, name, sizeof name);
+      if (fitted->numbers && !has_numbers)
+        ok = add_text(st, name, numbers_json(st->alloc, fitted->numbers, fitted->n_numbers));
       fitted_name(plan, "words.", f, k, name, sizeof name);
-      if (fitted->words.n && ok) ok = add_text(st, name, &fitted->words);
+      if (fitted->words.n && ok) ok = add_text(st, name, tnrt_dictionary_json(&fitted->words));
     }
     snprintf(name, sizeof name, TNRT_LABELS_KEY "%s", tnrt_plan_text(plan, chain->field->name));
-    if (ok && chain->labels.n) ok = add_text(st, name, &chain->labels);
+    if (ok && chain->labels.n) ok = add_text(st, name, tnrt_dictionary_json(&chain->labels));
     snprintf(name, sizeof name, TNRT_COLUMNS_KEY "%s", tnrt_plan_text(plan, chain->field->name));
-    if (ok && chain->columns.n) ok = add_text(st, name, &chain->columns);
+    if (ok && chain->columns.n) ok = add_text(st, name, tnrt_dictionary_json(&chain->columns));
   }
   return ok;
 }
@@ -152,6 +169,21 @@ static tnrt_status restore_words(tnrt_samples *s, const tnrt_reading *reading, c
   return json ? tnrt_dictionary_read(s->message, words, json, key) : missing(s, key);
 }
 
+/* At most so many numbers stand in the text. */
+static int64_t count_numbers(const char *json) {
+  int64_t n = 1;
+  for (; *json; json++) n += *json == ',';
+  return n;
+}
+
+static bool read_numbers(const char *text, double *out, int64_t *n) {
+  tnrt_json json = tnrt_json_over(text, strlen(text));
+  *n = 0;
+  for (bool is_inside = tnrt_json_enter(&json, '['); is_inside && tnrt_json_more(&json); (*n)++)
+    if (!tnrt_json_number(&json, &out[*n])) return false;
+  return !json.error;
+}
+
 static tnrt_status restore_link(tnrt_samples *s, const tnrt_reading *reading, uint32_t f, uint32_t k) {
   char name[1024];
   tnrt_fitted *fitted = &s->chains[f].fitted[k];
@@ -159,13 +191,16 @@ static tnrt_status restore_link(tnrt_samples *s, const tnrt_reading *reading, ui
     fitted_name(s->plan, "words.", f, k, name, sizeof name);
     return restore_words(s, reading, name, &fitted->words);
   }
-  fitted_name(s->plan, "optimizer.fitted.", f, k, name, sizeof name);
-  const tnrt_saved *saved = tnrt_reading_tensor(reading, name);
-  if (!saved || saved->dtype != TNRT_F64 || saved->ndim != 1) return missing(s, name);
-  fitted->numbers = s->alloc->get(s->alloc->user, saved->bytes ? saved->bytes : 1, 64);
+  fitted_name(s->plan, TNRT_FITTED_KEY, f, k, name, sizeof name);
+  const char *json = tnrt_reading_text(reading, name);
+  if (!json) fitted_name(s->plan, "optimizer.fitted.", f, k, name, sizeof name);
+  const tnrt_saved *saved = json ? NULL : tnrt_reading_tensor(reading, name);
+  if (!json && (!saved || saved->dtype != TNRT_F64 || saved->ndim != 1)) return missing(s, name);
+  fitted->n_numbers = json ? count_numbers(json) : saved->extents[0];
+  fitted->numbers = s->alloc->get(s->alloc->user, (size_t)(fitted->n_numbers + 1) * sizeof(double), 64);
   if (!fitted->numbers) return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for '%.200s'", name);
-  memcpy(fitted->numbers, saved->data, saved->bytes);
-  fitted->n_numbers = saved->extents[0];
+  if (saved) memcpy(fitted->numbers, saved->data, saved->bytes);
+  else if (!read_numbers(json, fitted->numbers, &fitted->n_numbers)) return missing(s, name);
   return tnrt_chain_restored(&s->chains[f], s->message, k);
 }
 

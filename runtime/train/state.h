@@ -35,6 +35,8 @@ bool tnrt_state_is_parted_so(const tnrt_samples *samples, const tnrt_reading *re
 
 /* Label tables as entries of a checkpoint, of fitted samples: "labels.FIELD". */
 #define TNRT_LABELS_KEY "labels."
+/* The numbers that link k of a field learned, where the file is no checkpoint: "fitted.FIELD.k". */
+#define TNRT_FITTED_KEY "fitted."
 /* The columns that a field took which takes those that are left: "columns.FIELD". */
 #define TNRT_COLUMNS_KEY "columns."
 /* How many records each split has (tnrt_samples_parts). */

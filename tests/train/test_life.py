@@ -205,11 +205,12 @@ def test_weights_of_onnx():
         small_onnx(os.path.join(folder.path, "m.onnx"))
         folder.make()
         folder.run("./m", "train")
-        np.save(os.path.join(folder.path, "x.npy"), np.random.default_rng(0).random((7, 3), np.float32))
-        folder.run("./m", "run", "--input=x=x.npy", "--output=trained.npy")
+        rows = np.loadtxt(os.path.join(folder.path, "d.csv"), delimiter=",", skiprows=1, usecols=(0, 1, 2))[:7]
+        folder.run("./m", "run", "--data=d.csv", "--output=trained.npy")
         newest = "m.checkpoints/step-00000050.safetensors"
-        results = [np.load(os.path.join(folder.path, "trained.npy"))]
-        for words in (("--weights=" + newest,), ("--init=0",)):
+        results = [np.load(os.path.join(folder.path, "trained.npy"))[:7]]
+        for words, x in ((("--weights=" + newest,), rows), (("--init=0",), rows.astype(np.float32))):
+            np.save(os.path.join(folder.path, "x.npy"), x)
             folder.run(TENON, "m.tn", "-o", "predict", *words)
             folder.run("./predict", "run", "--input", "x=x.npy", "--output-dir", "out")
             name = os.listdir(os.path.join(folder.path, "out"))[0]

@@ -1,0 +1,295 @@
+"""Programs with the weights of a training take records as they stand in the data: what they compute of a field is, bit
+for bit, what the training program's own reader makes of it.   usage: test_serve.py BUILD [TEST..]
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from common import BUILD, Count
+
+TENON = os.path.abspath(os.path.join(BUILD, "bin", "tenon"))
+
+
+class Folder:
+    def __init__(self, **files):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.path = self.temporary.name
+        for name, content in files.items():
+            self.write(name.replace("_", "."), content)
+
+    def at(self, *names):
+        return os.path.join(self.path, *names)
+
+    def write(self, name, content):
+        with open(self.at(name), "wb") as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+
+    def run(self, *words, rc=0):
+        done = subprocess.run(words, cwd=self.path, capture_output=True, text=True, timeout=300)
+        if done.returncode != rc:
+            raise RuntimeError("%s: %d, not %d\n%s%s" % (" ".join(words), done.returncode, rc, done.stdout[-2000:],
+                                                        done.stderr[-2000:]))
+        return done.stdout + done.stderr
+
+    def train(self):
+        self.run(TENON, "m.tn", "-o", "m")
+        self.run("./m", "train", "--quiet")
+        return "m.checkpoints/" + sorted(n for n in os.listdir(self.at("m.checkpoints")) if n.endswith("tensors"))[-1]
+
+    def outputs(self, folder):
+        return {n[:-4]: np.load(self.at(folder, n)) for n in os.listdir(self.at(folder)) if n.endswith(".npy")}
+
+    def predict(self, folder, weights, inputs):
+        """What the model with these weights makes of arrays."""
+        os.mkdir(self.at(folder))
+        self.run(TENON, "m.tn", "--weights=" + weights, "-o", "predict")
+        words = []
+        for name, array in inputs.items():
+            np.save(self.at(name + ".in.npy"), array)
+            words += ["--input", "%s=%s.in.npy" % (name, name)]
+        self.run("./predict", "run", *words, "--output-dir", folder)
+        return self.outputs(folder)
+
+
+def program(source, fields, label="y: class[2] = y"):
+    """A model that hands on each of its fields beside scores; fields: name -> (type, chain)."""
+    lines = ["data d = %s {" % source]
+    lines += ["  %s: %s = %s" % (name, kind, chain) for name, (kind, chain) in fields.items()]
+    lines += ["  " + label, "}"]
+    types = {name: kind for name, (kind, _) in fields.items()}
+    batched = {n: k.replace("[", "[B, ") if "[" in k else k + "[B]" for n, k in types.items()}
+    results = ["f32[B, 2]"] + list(batched.values())
+    lines += ["model M(%s) -> (%s) {" % (", ".join("%s: %s" % row for row in batched.items()), ", ".join(results)),
+              "  param w: f32[2] = zeros",
+              "  let score = expand(w, B)",
+              "  return (%s)" % ", ".join(["score"] + list(fields)),
+              "}", "train M on d {",
+              "  let (%s) = out" % ", ".join(["s"] + ["o%d" % i for i in range(len(fields))]),
+              "  loss = cross_entropy(s, y)", "  optimizer = sgd(lr: 0.1); batch = 16; epochs = 1", "}"]
+    return "\n".join(lines) + "\n"
+
+
+def compare(wanted, found):
+    """Arrays by their names, as bits."""
+    for name, array in wanted.items():
+        other = found.get(name)
+        if other is None or other.dtype != array.dtype or other.shape != array.shape:
+            return "%s: %s instead of %s%s" % (name, None if other is None else (other.dtype, other.shape),
+                                               array.dtype, array.shape)
+        if other.tobytes() != array.tobytes():
+            differs = [i for i in range(len(array)) if other[i].tobytes() != array[i].tobytes()]
+            return "%s: %d records differ: %s, wanted %s" % (name, len(differs), other[differs[0]], array[differs[0]])
+    return None
+
+
+# ---- tables ----
+
+COLUMNS = ("a", "b", "c", "flat", "gaps", "kind", "colour")
+COLOURS = ("red", "green", "blue, dark", 'the "other"')
+ALL = "(a, b, c, flat)"
+TABLE = {
+    "minmax": ("f32[4]", ALL + " |> minmax"),
+    "clip": ("f32[4]", ALL + " |> clip_outliers(0.5)"),
+    "mean": ("f32[2]", "(gaps, a) |> impute"),
+    "median": ("f32[1]", "gaps |> impute(with: median)"),
+    "zero": ("f32", "gaps |> impute(with: zero)"),
+    "all": ("f32[3]", "(a, gaps, flat) |> impute |> clip_outliers(2) |> minmax"),
+    "five": ("f32", "b |> bins(5)"),
+    "two": ("i32", "a |> bins(2)"),
+    "ranges": ("f32[6]", "a |> bins(6) |> one_hot(6)"),
+    "natural": ("f32[2]", "(c, flat) |> log"),
+    "one": ("f32", "c |> log1p"),
+    "root": ("f32", "c |> sqrt"),
+    "size": ("f32[2]", "(a, b) |> abs"),
+    "sums": ("f32[2]", "3 - ((a, b) * 2.5 + 1) / 7"),
+    "inverse": ("f32", "1 / (c + 0.1) - 2"),
+    "less": ("f32", "-(b - 0.3)"),
+    "half": ("bf16[2]", "(a, b) |> minmax"),
+    "short": ("f16[2]", "(a, b) |> clip_outliers |> minmax"),
+    "kinds": ("f32[5]", "kind |> one_hot(5)"),
+    "shades": ("f32[4]", "colour |> one_hot(4)"),
+}
+
+
+def cell(x):
+    text = "" if isinstance(x, float) and np.isnan(x) else str(x) if isinstance(x, str) else repr(x)
+    return '"%s"' % text.replace('"', '""') if "," in text or '"' in text else text
+
+
+def rows(rng, n, extremes=False):
+    out = []
+    for i in range(n):
+        a, b, c = (float(x) for x in rng.normal(size=3) * (10, 1, 5))
+        if extremes and i % 3 == 0:
+            a = float(rng.choice([1e30, -1e30, 0.0, -0.0, 5e-324, 1e-310, 1.5e38 / 8]))
+            c = float(rng.choice([1e-300, 1e30, 3e37]))
+        gaps = float("nan") if rng.random() < 0.3 else float(rng.normal())
+        out.append([a, b, abs(c) + 1e-9, 2.5, gaps, int(rng.choice([1, 2, 5, -3])), str(rng.choice(COLOURS))])
+    return out
+
+
+def table(records, labels=None):
+    head = list(COLUMNS) + (["y"] if labels is not None else [])
+    lines = [r + ([labels[i]] if labels is not None else []) for i, r in enumerate(records)]
+    return "\n".join(",".join(cell(x) for x in line) for line in [head] + lines) + "\n"
+
+
+def raw_inputs(records):
+    """The records as the model's inputs."""
+    columns = {name: [r[i] for r in records] for i, name in enumerate(COLUMNS)}
+    numbers = {n: np.array(v, np.float64) for n, v in columns.items() if n != "colour"}
+    names = sorted(COLOURS)
+    found = {"mean": "gaps a", "median": "gaps", "zero": "gaps", "all": "a gaps flat", "two": "a", "ranges": "a",
+             "natural": "c flat", "one": "c", "root": "c", "inverse": "c", "less": "b", "five": "b", "kinds": "kind",
+             **dict.fromkeys(("minmax", "clip"), "a b c flat"),
+             **dict.fromkeys(("size", "sums", "half", "short"), "a b")}
+    inputs = {}
+    for name, (kind, _) in TABLE.items():
+        if name == "shades":
+            inputs[name] = np.array([names.index(c) for c in columns["colour"]], np.int32)
+            continue
+        stacked = np.stack([numbers[c] for c in found[name].split()], 1)
+        inputs[name] = stacked if "[" in kind and name not in ("ranges", "kinds") else stacked[:, 0]
+    return inputs
+
+
+def test_table():
+    """Every function of numbers and categories, on rows with gaps and with the ends of what f32 holds."""
+    rng = np.random.default_rng(1)
+    folder = Folder(m_tn=program('csv("d.csv", split: (train: 0.9, valid: 0.1))', TABLE))
+    folder.write("d.csv", table(rows(rng, 300), ["no", "yes"] * 150))
+    weights = folder.train()
+    records = rows(rng, 90, extremes=True)
+    folder.write("new.csv", table(records))
+    os.mkdir(folder.at("wanted"))
+    folder.run("./m", "run", "--data", "new.csv", "--output", "wanted")
+    wanted = folder.outputs("wanted")
+    problem = compare(wanted, folder.predict("a", weights, raw_inputs(records)))
+    if problem:
+        return problem
+    folder.run("./m", "export", "--safetensors=w.safetensors")
+    return compare(wanted, folder.predict("b", "w.safetensors", raw_inputs(records)))
+
+
+# ---- arrays, pictures, lines ----
+
+def agree(folder, weights, run_words, inputs):
+    """What ./m run and the model with its weights make of the same records."""
+    os.mkdir(folder.at("wanted"))
+    folder.run("./m", "run", *run_words, "--output", "wanted")
+    return compare(folder.outputs("wanted"), folder.predict("found", weights, inputs))
+
+
+ARRAYS = {
+    "scaled": ("f32[2, 3]", "x |> minmax"),
+    "kinds": ("f32[6]", "k |> one_hot(6)"),
+    "filled": ("f32[4]", "g |> impute(with: median) |> clip_outliers(1.5)"),
+    "wide": ("f64[4]", "g |> impute(with: mean)"),
+}
+
+
+def test_arrays():
+    """Arrays of an .npz; a category that training has not seen; what is missing is NaN."""
+    rng = np.random.default_rng(2)
+
+    def arrays(n, kinds):
+        g = rng.normal(size=(n, 4))
+        g[rng.random((n, 4)) < 0.2] = np.nan
+        return {"x": rng.normal(size=(n, 2, 3)).astype(np.float32), "k": rng.choice(kinds, n), "g": g}
+
+    folder = Folder(m_tn=program('npz("d.npz", split: (train: 1.0))', ARRAYS))
+    np.savez(folder.at("d.npz"), y=np.arange(200) % 2, **arrays(200, [0.5, -0.0, 3, -7]))
+    new = arrays(50, [0.5, 0.0, -0.0, 3, -7, 11])
+    np.savez(folder.at("new.npz"), **new)
+    weights = folder.train()
+    return agree(folder, weights, ["--data", "new.npz"],
+                 {"scaled": new["x"].astype(np.float64), "kinds": new["k"], "filled": new["g"], "wide": new["g"]})
+
+
+def idx(array):
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in array.shape)
+    return head + array.tobytes()
+
+
+PICTURES = {
+    "plain": ("f32[1, 9, 8]", "image / 255"),
+    "bytes": ("u8[9, 8]", "image"),
+    "larger": ("f32[1, 13, 12]", "image / 255 |> pad(2)"),
+    "drawn": ("f32[1, 9, 8]", "image / 255 |> pad(2, on: train) |> random_crop((9, 8), on: train) |> flip(on: train)"),
+    "middle": ("f32[1, 7, 5]", "image / 127.5 - 1 |> random_crop((7, 5))"),
+    "both": ("f32[8, 8]", "image |> minmax |> pad(1) |> random_crop(8)"),
+}
+
+
+def test_pictures():
+    """Pictures as bytes; what is drawn in training is left out, and a part is cut out of the middle."""
+    rng = np.random.default_rng(3)
+    pictures = rng.integers(0, 256, (120, 9, 8), np.uint8)
+    fields = dict(PICTURES)
+    del fields["both"]  # fitted to pictures of any size
+    folder = Folder(m_tn=program('idx("x.idx", "y.idx", split: (train: 1.0))', fields, "y: class[2] = label"))
+    folder.write("x.idx", idx(pictures[:100]))
+    folder.write("y.idx", idx((np.arange(100) % 2).astype(np.uint8)))
+    folder.write("new.idx", idx(pictures[100:]))
+    weights = folder.train()
+    new = pictures[100:]
+    inputs = {name: new[:, None] if kind.count(",") == 2 else new for name, (kind, _) in fields.items()}
+    problem = agree(folder, weights, ["--data", "new.idx"], inputs)
+    if problem:
+        return problem
+    text = program('idx("x.idx", "y.idx", split: (train: 1.0))', {"both": PICTURES["both"]}, "y: class[2] = label")
+    folder.write("m.tn", text)
+    folder.run("rm", "-r", "m.checkpoints")
+    weights = folder.train()
+    said = folder.run(TENON, "m.tn", "--weights=" + weights, "-o", "predict", rc=1)
+    wanted = "m.tn:2:21: error: field 'both': something fitted to pictures of any size"
+    return None if wanted in said and "run --data=FILE" in said else "what is not there yet is not refused: " + said
+
+
+def test_lines():
+    """Keys of lines of JSON: lists of numbers, texts as categories, numbers that are missing."""
+    rng = np.random.default_rng(4)
+    fields = {"xs": ("f32[3]", "v.list |> minmax"), "k": ("f32[3]", "colour |> one_hot(3)"),
+              "g": ("f32", "gap |> impute |> log1p")}
+    folder = Folder(m_tn=program('jsonl("d.jsonl", split: (train: 1.0))', fields))
+
+    def lines(n, labels):
+        out = []
+        for i in range(n):
+            row = {"v": {"list": rng.normal(size=3).tolist()}, "colour": str(rng.choice(["b", "a", "c"])),
+                   "gap": float(rng.random()) if rng.random() < 0.7 else None}
+            out.append({**row, "y": i % 2} if labels else row)
+        return out
+
+    folder.write("d.jsonl", "".join(json.dumps(row) + "\n" for row in lines(100, True)))
+    weights, new = folder.train(), lines(40, False)
+    folder.write("new.jsonl", "".join(json.dumps(row) + "\n" for row in new))
+    inputs = {"xs": np.array([r["v"]["list"] for r in new]),
+              "k": np.array(["abc".index(r["colour"]) for r in new], np.int32),
+              "g": np.array([np.nan if r["gap"] is None else r["gap"] for r in new])}
+    return agree(folder, weights, ["--data", "new.jsonl"], inputs)
+
+
+TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
+
+
+def main():
+    count = Count()
+    for test in TESTS:
+        if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
+            continue
+        try:
+            problem = test()
+        except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as e:
+            problem = str(e)
+        print("%-20s %s" % (test.__name__, problem or "passed"))
+        count.judge(test.__name__, problem)
+    count.finish()
+
+
+if __name__ == "__main__":
+    main()
