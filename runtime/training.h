@@ -9,6 +9,7 @@
  *   update:  trained.., states.., gradients.., rates -> [norm,] trained.., states..
  *   eval:    fields.., weights.. -> loss, statistics..
  *   predict: the model's inputs.., weights.. -> the model's outputs
+ *   fit:     the model's inputs.., weights.. -> values of which weights are statistics, the batch as their first axis
  *
  * Fields and weights come in the order of the tables, those left out that tnrt_training_model says the model does not
  * have. The batch is the first axis of each field, and any number of samples at least 1 is taken. The loss is a scalar
@@ -22,7 +23,7 @@
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 5u
+#define TNRT_TRAINING 6u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -96,7 +97,7 @@ typedef enum tnrt_weight_role {
   TNRT_WEIGHT_TRAINED,
   TNRT_WEIGHT_KEPT,     /* frozen */
   TNRT_WEIGHT_RUNNING,  /* a step gives its next value */
-  TNRT_WEIGHT_MEAN,     /* of the field's elements over the training split */
+  TNRT_WEIGHT_MEAN,     /* over the training split, of the elements of a field or of a result of the model fit */
   TNRT_WEIGHT_VARIANCE  /* the same, mean of squared differences */
 } tnrt_weight_role;
 
@@ -104,7 +105,7 @@ typedef enum tnrt_weight_role {
 typedef struct tnrt_weight {
   uint32_t name, dtype, ndim;
   uint32_t role;  /* tnrt_weight_role */
-  uint32_t field; /* of MEAN and VARIANCE */
+  uint32_t field; /* of MEAN and VARIANCE; n_fields + k: the k-th result of fit, which takes only such of lower k */
   uint32_t group; /* whose learning rate it takes */
   int64_t extents[TNRT_MAX_NDIM];
   uint64_t bytes;
@@ -264,6 +265,7 @@ typedef struct tnrt_training_program {
   /* grad once more, which tells tnrt_call.tracer of each step; its steps' places say where the text is, too:
    * "mlp.tn:4:20: 'log(x)'" */
   tnrt_training_model trace;
+  tnrt_training_model fit; /* of evaluation: nothing is dropped; none where statistics are of fields alone */
 } tnrt_training_program;
 
 /* What the program's main (runtime/train/main.c) finds it by. */

@@ -12,7 +12,8 @@ struct tn_driver_training {
   tn_driver *parts[TN_LANG_N_PARTS];
 };
 
-static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict", "trace"};
+static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict", "trace",
+                                                         "fit"};
 
 /* --- Whether --- */
 

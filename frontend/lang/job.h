@@ -21,7 +21,7 @@ typedef struct tn_job_field {
 typedef struct tn_job_weight {
   const tn_weight *weight;
   tnrt_weight_role role;
-  uint32_t field; /* of MEAN and VARIANCE */
+  uint32_t field; /* of MEAN and VARIANCE; n_fields + k: of fits[k] */
   uint32_t group;
   double decay;   /* NAN: the optimiser's */
 } tn_job_weight;
@@ -41,6 +41,7 @@ typedef struct tn_job {
   uint32_t n_inputs;
   TN_VEC(tn_job_weight) weights;
   TN_VEC(tn_job_group) groups; /* the first: of all that no params block has */
+  TN_VEC(tn_value *) fits;     /* values that the model computes, of which weights are statistics */
 } tn_job;
 
 /* job.c: the file is read and the model is built as func of the session, in a module of its own. is_step: dropout
@@ -92,6 +93,7 @@ bool tn_job_make_predict(tn_job *job);
 /* head: its metrics are filled in. */
 bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head);
 bool tn_job_make_step(tn_job *job, bool only_gradients);
+bool tn_job_make_fit(tn_job *job); /* where there are fits */
 /* In a module of its own; NULL when reported. */
 tn_module *tn_job_make_update(tn_job *job);
 

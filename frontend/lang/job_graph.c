@@ -133,6 +133,15 @@ bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head) {
   return finish(job, train_weights(job));
 }
 
+bool tn_job_make_fit(tn_job *job) {
+  results r = {0};
+  drop_results(job);
+  for (size_t i = 0; i < job->fits.n; i++)
+    add_result(job, &r, job->fits.data[i], tn_namef(job->s->ctx, "fit.%zu", i));
+  put_results(job, &r);
+  return tn_train_lift(job->s->func, train_weights(job), (uint32_t)job->weights.n);
+}
+
 /* The next value of a running statistic. */
 static tn_value *next_of(const tn_job *job, const tn_job_weight *weight) {
   for (size_t i = job->mode.running.n; i-- > 0;) /* of an instance that is applied twice the last, behind the first */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/lang/job.h"
+#include "ir/primitives.h"
 
 /* freeze and unfreeze in the order of the file: the last one that means the weight. */
 static bool is_frozen(const tn_job *job, const char *path) {
@@ -22,17 +23,69 @@ static bool is_running(const tn_job *job, const tn_weight *weight) {
   return false;
 }
 
-/* The field whose elements a statistic is of. */
-static bool find_source(const tn_job *job, const tn_weight *weight, uint32_t *out) {
+/* What a statistic is of: the elements of a field, or of a value that the model computes for each sample. */
+static bool find_source(tn_job *job, const tn_weight *weight, uint32_t *out) {
+  const tn_block *body = job->s->func->body;
+  tn_value *of = weight->init.of;
   for (uint32_t i = 0; i < job->n_inputs; i++)
-    if (job->s->func->body->params.data[i] == weight->init.of) return *out = i, true;
-  tn_error(job->s->ctx, weight->init.loc, TN_E_LANG_NOT_YET,
-           "standardize takes the statistics of a field, so it stands right behind an input; elsewhere it is not there "
-           "yet");
-  return false;
+    if (body->params.data[i] == of) return *out = i, true;
+  const tn_block *block = of->def ? of->def->block : of->block;
+  const tn_dim *batch = body->params.data[0]->type->dims[0];
+  if (block != body)
+    return tn_error(job->s->ctx, weight->init.loc, TN_E_LANG_FIT, "standardize takes the statistics of the training "
+                    "split before the training begins: it stands outside of a scan");
+  if (of->type->dims[0] != batch)
+    return tn_error(job->s->ctx, weight->init.loc, TN_E_LANG_FIT, "standardize takes the statistics over the samples: "
+                    "the first dim of its operand is the batch");
+  size_t k = 0;
+  while (k < job->fits.n && job->fits.data[k] != of) k++;
+  if (k == job->fits.n) TN_VEC_PUSH(job->s->arena, &job->fits, of);
+  *out = (uint32_t)(job->fields.n + k);
+  return true;
 }
 
-static bool find_role(const tn_job *job, tn_job_weight *out) {
+/* The number from 1 of a weight that training moves, where the node or one in its regions is it, or takes what depends
+ * on it; 0: none. */
+static uint32_t moved_by(const tn_job *job, const tn_node *node) {
+  for (size_t i = 0; node->op == &tn_op_const && i < job->weights.n; i++) {
+    tnrt_weight_role role = job->weights.data[i].role;
+    if (job->weights.data[i].weight->constant == tn_value_const(node->results[0]) &&
+        (role == TNRT_WEIGHT_TRAINED || role == TNRT_WEIGHT_RUNNING))
+      return (uint32_t)i + 1;
+  }
+  for (uint32_t i = 0; i < node->n_operands; i++) {
+    const tn_value *value = node->operands[i].value;
+    if (value && value->def && value->def->mark) return value->def->mark;
+  }
+  for (uint32_t i = 0; i < node->n_regions; i++)
+    for (const tn_node *inner = node->regions[i]->first; inner; inner = inner->next) {
+      uint32_t found = moved_by(job, inner);
+      if (found) return found;
+    }
+  return 0;
+}
+
+/* Statistics are taken once, so what they are of must stay what it is. */
+static bool check_fits(const tn_job *job) {
+  tn_block *body = job->s->func->body;
+  bool ok = true;
+  if (!job->fits.n) return true;
+  for (tn_node *node = body->first; node; node = node->next) node->mark = moved_by(job, node);
+  for (size_t i = 0; i < job->weights.n; i++) {
+    const tn_job_weight *row = &job->weights.data[i];
+    const tn_node *def = row->role == TNRT_WEIGHT_MEAN ? row->weight->init.of->def : NULL;
+    if (!def || !def->mark) continue;
+    const tn_weight *moved = job->weights.data[def->mark - 1].weight;
+    ok = tn_error(job->s->ctx, row->weight->init.loc, TN_E_LANG_FIT, "standardize takes the statistics once, before "
+                  "the training begins, and what it stands behind changes in training: by '%s'", moved->path);
+    tn_note(job->s->ctx, moved->loc, "that weight is made here");
+    tn_help(job->s->ctx, "batchnorm follows what changes; freeze \"%s\" keeps it", moved->path);
+  }
+  for (tn_node *node = body->first; node; node = node->next) node->mark = 0;
+  return ok;
+}
+
+static bool find_role(tn_job *job, tn_job_weight *out) {
   const tn_weight *weight = out->weight;
   out->role = TNRT_WEIGHT_TRAINED;
   if (weight->init.kind == TN_INIT_FITTED) {
@@ -79,6 +132,7 @@ bool tn_job_find_weights(tn_job *job) {
     any |= row.role == TNRT_WEIGHT_TRAINED;
     TN_VEC_PUSH(job->s->arena, &job->weights, row);
   }
+  ok = ok && check_fits(job);
   if (any || !ok) return ok;
   return tn_error(job->s->ctx, job->train->name.loc, TN_E_LANG_SETTING, "%s has no weight that is trained%s",
                   job->model->name, job->weights.n ? ": all are frozen" : "");

@@ -49,7 +49,7 @@ typedef enum tn_init_kind {
 typedef struct tn_init {
   tn_init_kind kind;
   double a, b;               /* CONST: a; NORMAL: std a, mean b; UNIFORM: a to b; TRUNC_NORMAL: std a */
-  const tn_value *of;        /* FITTED: what it is a statistic of: */
+  tn_value *of;        /* FITTED: what it is a statistic of: */
   bool is_variance;          /* else the mean */
   const char *path, *tensor; /* FROM; tensor NULL: a .npy file */
   tn_loc loc;

@@ -105,8 +105,9 @@ static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
 /* Fields that a model has: the model's inputs, and those that the train block names where it computes the loss. */
 static const uint8_t *mask_of(const tn_job *job, tn_arena *arena, tn_lang_part part) {
   uint8_t *mask = TN_NEW_N(arena, uint8_t, job->fields.n + 1);
+  bool has_loss = part != TN_LANG_PREDICT && part != TN_LANG_FIT;
   for (size_t i = 0; i < job->fields.n && part != TN_LANG_UPDATE; i++)
-    mask[i] = part != TN_LANG_PREDICT ? job->fields.data[i].is_used : job->fields.data[i].is_input;
+    mask[i] = has_loss ? job->fields.data[i].is_used : job->fields.data[i].is_input;
   return mask;
 }
 
@@ -150,10 +151,12 @@ static bool bound_batch(program *p) {
 static bool make_part(program *p, tn_lang_part part) {
   tn_job job;
   bool is_grad = part == TN_LANG_GRAD || part == TN_LANG_TRACE, is_step = part == TN_LANG_STEP || is_grad, ok = true;
-  const tn_lang_options *options = part == TN_LANG_GRAD || part == TN_LANG_EVAL ? &p->part : &p->whole;
+  const tn_lang_options *options = &p->whole;
+  if (part == TN_LANG_GRAD || part == TN_LANG_EVAL || part == TN_LANG_FIT) options = &p->part;
   if (!tn_job_open(&job, p->ctx, p->path, options, is_step)) return false;
   tn_module *module = job.s->module;
   module->source = p->path;
+  if (part == TN_LANG_FIT && !job.fits.n) return tn_module_destroy(module), true;
   if (part == TN_LANG_STEP) { /* the session that knows which statistics run */
     p->out->name = job.model->name;
     p->out->n_fields = (uint32_t)job.fields.n;
@@ -170,6 +173,7 @@ static bool make_part(program *p, tn_lang_part part) {
     case TN_LANG_TRACE: ok = ok && tn_job_make_step(&job, is_grad); break;
     case TN_LANG_EVAL: ok = ok && tn_job_make_eval(&job, &p->plan, &p->head); break;
     case TN_LANG_PREDICT: ok = ok && tn_job_make_predict(&job); break;
+    case TN_LANG_FIT: ok = ok && tn_job_make_fit(&job); break;
     default: module = ok ? tn_job_make_update(&job) : NULL; ok = module != NULL; break;
   }
   p->out->fields[part] = mask_of(&job, p->ctx->arena, part);
@@ -191,7 +195,7 @@ tn_module *tn_lang_train_again(tn_ctx *ctx, const char *path, const tn_lang_opti
 bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
                    tn_lang_training *out) {
   static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE,
-                                       TN_LANG_TRACE};
+                                       TN_LANG_TRACE, TN_LANG_FIT};
   program p = {.ctx = ctx, .path = path, .options = options, .producer = producer,
                .plan = tn_tables_create(ctx->arena), .out = out};
   *out = (tn_lang_training){0};

@@ -179,7 +179,6 @@ static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
                      (unsigned long long)l->command->seed, (unsigned long long)seed);
   tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, l->world,
                                          TNRT_USE_TRAIN, seed, l->plan->batch, l->command->threads);
-  if (status == TNRT_OK) status = tnrt_session_fit(&l->session, &l->samples);
   if (status == TNRT_OK) status = tnrt_generator_open(&l->generator, &l->session);
   return status == TNRT_OK ? tnrt_session_measure(&l->session, &l->samples) : status;
 }
@@ -238,6 +237,8 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   if (status == TNRT_OK) status = tnrt_state_open(&l->state, &l->session, &l->samples, l->numbers, l->n_numbers);
   if (status == TNRT_OK && reading) status = resume(l, reading);
   if (status == TNRT_OK && l->command->weights) status = begin_with(l, l->command->weights);
+  /* Behind those weights, for what is fitted may be computed by some of them. */
+  if (status == TNRT_OK && !reading) status = tnrt_session_fit(&l->session, &l->samples);
   tnrt_reading_close(reading);
   return status == TNRT_OK ? open_store(l) : status;
 }

@@ -89,10 +89,6 @@ static bool make_weights(tnrt_session *s, tnrt_use use) {
 
 /* ---- initial weights ---- */
 
-static bool is_statistic(const tnrt_weight *w) {
-  return w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE;
-}
-
 static tnrt_status initialise(tnrt_session *s, uint32_t i) {
   const tnrt_weight *w = &s->weights[i];
   const tnrt_dtype_info *info = tnrt_dtype_find(w->dtype);
@@ -101,7 +97,7 @@ static tnrt_status initialise(tnrt_session *s, uint32_t i) {
     memcpy(s->values[i], tnrt_plan_table(s->plan, w->data), w->bytes);
     return TNRT_OK;
   }
-  if (is_statistic(w)) return TNRT_OK;
+  if (w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE) return TNRT_OK; /* fit.c */
   tnrt_initial numbers =
       tnrt_initial_start(w->init, w->init_a, w->init_b, s->seed, tnrt_plan_text(s->plan, w->name));
   double *all = tnrt_take(s->alloc, (size_t)count, sizeof *all);
@@ -112,39 +108,6 @@ static tnrt_status initialise(tnrt_session *s, uint32_t i) {
   for (int64_t k = 0; k < count; k++) tnrt_element_store(w->dtype, all[k], s->values[i] + (size_t)k * info->bytes);
   s->alloc->give(s->alloc->user, all);
   return TNRT_OK;
-}
-
-/* The weights from `first` on that are statistics of one field. */
-static tnrt_status fit_field(tnrt_session *s, tnrt_samples *samples, uint32_t first) {
-  uint32_t field = s->weights[first].field;
-  int64_t count = s->fields[field].count;
-  double *mean = tnrt_take(s->alloc, 2 * (size_t)count, sizeof *mean);
-  if (!mean) return no_memory(s);
-  tnrt_status status = tnrt_samples_moments(samples, field, mean, mean + count);
-  for (uint32_t i = first; i < s->plan->n_weights && status == TNRT_OK; i++) {
-    const tnrt_weight *w = &s->weights[i];
-    if (!is_statistic(w) || w->field != field) continue;
-    if (count != tnrt_count_of(w->ndim, w->extents))
-      status = tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' has not the elements of its field",
-                         tnrt_plan_text(s->plan, w->name));
-    const double *from = w->role == TNRT_WEIGHT_MEAN ? mean : mean + count;
-    size_t bytes = tnrt_dtype_find(w->dtype)->bytes;
-    for (int64_t k = 0; k < count && status == TNRT_OK; k++)
-      tnrt_element_store(w->dtype, from[k], s->values[i] + (size_t)k * bytes);
-  }
-  s->alloc->give(s->alloc->user, mean);
-  return status;
-}
-
-tnrt_status tnrt_session_fit(tnrt_session *s, tnrt_samples *samples) {
-  tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < s->plan->n_weights && status == TNRT_OK; i++) {
-    bool is_first = is_statistic(&s->weights[i]);
-    for (uint32_t k = 0; k < i && is_first; k++)
-      is_first = !(is_statistic(&s->weights[k]) && s->weights[k].field == s->weights[i].field);
-    if (is_first) status = fit_field(s, samples, i);
-  }
-  return status;
 }
 
 /* ---- contexts ---- */

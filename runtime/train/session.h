@@ -68,7 +68,7 @@ void tnrt_session_close(tnrt_session *session);
 tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training_program *program);
 
-/* Weights that are statistics of a field take them from the training split. */
+/* Weights that are statistics of a field, or of what the model computes, take them from the training split (fit.c). */
 tnrt_status tnrt_session_fit(tnrt_session *session, tnrt_samples *samples);
 
 typedef enum tnrt_step_result {

@@ -193,13 +193,14 @@ static void test_models(void **state) {
   (void)state;
   train(&f, mlp);
   assert_true(f.ok);
-  for (int i = 0; i < TN_LANG_N_PARTS; i++) {
+  for (int i = 0; i < TN_LANG_FIT; i++) {
     const tn_module *module = f.training.modules[i];
     assert_non_null(module);
     assert_true(tn_verify(module));
     assert_int_equal(module->funcs.data[0]->body->params.n, n_inputs[i]);
     assert_int_equal(module->funcs.data[0]->body->last->n_operands, n_results[i]);
   }
+  assert_null(f.training.modules[TN_LANG_FIT]); /* statistics of a field alone */
   assert_true(f.training.fields[TN_LANG_STEP][1] == 1 && f.training.fields[TN_LANG_PREDICT][1] == 0);
   end(&f);
 }
