@@ -1,16 +1,12 @@
 /* Columns that are arrays; see arrays.h. */
 #include "runtime/train/arrays.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/core/dtype.h"
 #include "runtime/core/file.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/shards.h"
 
 static tnrt_status no_memory(tnrt_message *message, const char *path) {
   return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %.200s", path);
@@ -56,25 +52,12 @@ static tnrt_status read_record(tnrt_message *message, const tnrt_column *c, int6
   return status == TNRT_OK ? tnrt_npy_take(message, piece->alloc, &c->record, raw, NULL, out) : status;
 }
 
-static tnrt_status read_picture(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, const char *label,
-                                tnrt_array *out) {
-  char path[4096];
-  uint8_t *data;
-  size_t bytes;
-  snprintf(path, sizeof path, "%s/%s/%s", folder, label, label + strlen(label) + 1);
-  tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
-  if (status != TNRT_OK) return status;
-  status = tnrt_image_read(message, alloc, path, data, bytes, out);
-  alloc->give(alloc->user, data);
-  return status;
-}
-
 tnrt_status tnrt_column_record(tnrt_message *message, const tnrt_column *c, const char *const *labels, int64_t record,
                                tnrt_piece *piece, tnrt_array *out) {
   if (c->images) return *out = c->images[record], TNRT_OK;
   if (c->folder) {
     tnrt_array_free(piece->alloc, &piece->picture);
-    tnrt_status status = read_picture(message, piece->alloc, c->folder, labels[record], &piece->picture);
+    tnrt_status status = tnrt_picture_read(message, piece->alloc, c->folder, labels[record], &piece->picture);
     return *out = piece->picture, status;
   }
   if (c->bytes.is_open) return read_record(message, c, record, piece, out);
@@ -110,9 +93,10 @@ static tnrt_status leave_in_file(tnrt_message *message, const tnrt_npy *head, tn
   return TNRT_OK;
 }
 
-/* Its head tells all that is needed of a file that is not packed. */
-static tnrt_status open_in_file(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, tnrt_column *c,
-                                bool *out_packed) {
+/* Its head tells all that is needed of a file that is not packed, nor stored by columns where there is room for it:
+ * those are to be held. */
+static tnrt_status open_in_file(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, uint64_t room,
+                                tnrt_column *c, bool *out_packed) {
   uint64_t bytes = is_idx ? TNRT_IDX_HEAD : TNRT_NPY_HEADER_MAX;
   tnrt_npy npy;
   if (c->bytes.n < bytes) bytes = c->bytes.n;
@@ -123,7 +107,8 @@ static tnrt_status open_in_file(tnrt_message *message, const tnrt_alloc *alloc, 
   if (status == TNRT_OK && !*out_packed) {
     status = is_idx ? tnrt_idx_open(message, c->bytes.path, head, c->bytes.n, &npy)
                     : tnrt_npy_open(message, head, (size_t)bytes, &npy);
-    if (status == TNRT_OK) status = leave_in_file(message, &npy, c);
+    *out_packed = status == TNRT_OK && npy.fortran && npy.ndim > 1 && c->bytes.n <= room;
+    if (status == TNRT_OK && !*out_packed) status = leave_in_file(message, &npy, c);
   }
   alloc->give(alloc->user, head);
   return status;
@@ -140,14 +125,20 @@ static tnrt_status read_idx(tnrt_message *message, const tnrt_alloc *alloc, cons
   return tnrt_npy_take(message, alloc, &npy, c->file + npy.data_at, NULL, &c->array);
 }
 
-/* One file of an array, which stays where it is if there is no room for it, unless it is packed. */
-static tnrt_status read_array(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, const char *path,
-                              uint64_t *room, tnrt_column *c) {
-  uint64_t before = *room;
+/* One file of an array, which stays where it is if there is no room for it or several processes read it, unless it is
+ * packed. */
+static tnrt_status read_array(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, bool is_idx,
+                              const char *path, uint64_t *room, tnrt_column *c) {
+  uint64_t before = *room, none = 0;
   bool is_packed = true;
-  tnrt_status status = tnrt_bytes_open(message, alloc, path, room, &c->bytes);
-  if (status == TNRT_OK && !c->bytes.data) status = open_in_file(message, alloc, is_idx, c, &is_packed);
-  if (status != TNRT_OK || !is_packed) return status;
+  tnrt_status status = tnrt_bytes_open(message, alloc, path, tnrt_shards_many(world) ? &none : room, &c->bytes);
+  if (status == TNRT_OK && !c->bytes.data) {
+    status = open_in_file(message, alloc, is_idx, before, c, &is_packed);
+    if (status != TNRT_OK || !is_packed) return status;
+    tnrt_bytes_close(alloc, &c->bytes);
+    if (!is_idx) status = tnrt_bytes_open(message, alloc, path, room, &c->bytes);
+  }
+  if (status != TNRT_OK) return status;
   if (is_idx) {
     tnrt_bytes_close(alloc, &c->bytes);
     *room = before;
@@ -159,8 +150,8 @@ static tnrt_status read_array(tnrt_message *message, const tnrt_alloc *alloc, bo
   return tnrt_npy_read(message, alloc, c->file, bytes, &c->array);
 }
 
-static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, bool is_idx, const char *const *paths,
-                             uint32_t n, uint64_t *room, tnrt_columns *out) {
+static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, bool is_idx,
+                             const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out) {
   static const char *const names[2][2] = {{"x", "y"}, {"image", "label"}};
   tnrt_status status = TNRT_OK;
   if (n > 2) return tnrt_fail(message, TNRT_BAD_INPUT, "two files a split at most: here are %u", n);
@@ -169,7 +160,7 @@ static tnrt_status read_pair(tnrt_message *message, const tnrt_alloc *alloc, boo
   for (uint32_t i = 0; i < n && status == TNRT_OK; i++) {
     tnrt_column *c = &out->columns[out->n++];
     c->name = names[is_idx][i];
-    status = read_array(message, alloc, is_idx, paths[i], room, c);
+    status = read_array(message, alloc, world, is_idx, paths[i], room, c);
     if (status == TNRT_OK) status = check_records(message, paths[i], c);
   }
   return status;
@@ -224,123 +215,16 @@ static tnrt_status read_npz(tnrt_message *message, const tnrt_alloc *alloc, cons
   return status;
 }
 
-/* ---- folders of images ---- */
-
-typedef struct listing {
-  tnrt_message *message;
-  const tnrt_alloc *alloc;
-  char *texts; /* "LABEL/FILE" one after the other, each ended by a zero */
-  size_t bytes, room;
-  int64_t n;
-} listing;
-
-static tnrt_status list_add(listing *l, const char *label, const char *name) {
-  size_t need = strlen(label) + strlen(name) + 2;
-  if (l->room - l->bytes < need) {
-    size_t room = 2 * l->room + need + 4096;
-    char *texts = l->alloc->get(l->alloc->user, room, 1);
-    if (!texts) return no_memory(l->message, label);
-    if (l->bytes) memcpy(texts, l->texts, l->bytes);
-    if (l->texts) l->alloc->give(l->alloc->user, l->texts);
-    l->texts = texts;
-    l->room = room;
-  }
-  l->bytes += (size_t)snprintf(l->texts + l->bytes, need, "%s/%s", label, name) + 1;
-  l->n++;
-  return TNRT_OK;
-}
-
-static tnrt_status list_label(listing *l, const char *folder, const char *label) {
-  char path[4096];
-  struct stat st;
-  snprintf(path, sizeof path, "%s/%s", folder, label);
-  if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return TNRT_OK;
-  DIR *dir = opendir(path);
-  if (!dir) return tnrt_fail(l->message, TNRT_BAD_INPUT, "cannot open %.300s: %s", path, strerror(errno));
-  tnrt_status status = TNRT_OK;
-  for (struct dirent *e; status == TNRT_OK && (e = readdir(dir)) != NULL;)
-    if (e->d_name[0] != '.') status = list_add(l, label, e->d_name);
-  closedir(dir);
-  return status;
-}
-
-static tnrt_status list_folder(listing *l, const char *folder) {
-  DIR *dir = opendir(folder);
-  if (!dir) return tnrt_fail(l->message, TNRT_BAD_INPUT, "cannot open %.300s: %s", folder, strerror(errno));
-  tnrt_status status = TNRT_OK;
-  for (struct dirent *e; status == TNRT_OK && (e = readdir(dir)) != NULL;)
-    if (e->d_name[0] != '.') status = list_label(l, folder, e->d_name);
-  closedir(dir);
-  if (status == TNRT_OK && l->n == 0)
-    status = tnrt_fail(l->message, TNRT_BAD_INPUT, "%.300s has no picture: they lie in FOLDER/LABEL/FILE", folder);
-  return status;
-}
-
-static int by_bytes(const void *p, const void *q) { return strcmp(*(const char *const *)p, *(const char *const *)q); }
-
-/* "LABEL/FILE" becomes two texts: labels are the folders' names. */
-static void part_labels(const tnrt_column *labels) {
-  for (int64_t i = 0; i < labels->n; i++) *strchr((char *)(uintptr_t)labels->labels[i], '/') = 0;
-}
-
-/* All of them, or none where there is no room for all. */
-static tnrt_status read_pictures(const listing *l, const char *folder, uint64_t *room, tnrt_column *images,
-                                 const char *const *labels) {
-  uint64_t left = *room;
-  for (int64_t i = 0; i < images->n; i++) {
-    tnrt_array *image = &images->images[i];
-    tnrt_status status = read_picture(l->message, l->alloc, folder, labels[i], image);
-    if (status != TNRT_OK) return status;
-    if ((uint64_t)image->bytes <= left) {
-      left -= (uint64_t)image->bytes;
-      continue;
-    }
-    for (int64_t k = 0; k <= i; k++) tnrt_array_free(l->alloc, &images->images[k]);
-    l->alloc->give(l->alloc->user, images->images);
-    images->images = NULL;
-    images->folder = folder;
-    return TNRT_OK;
-  }
-  *room = left;
-  return TNRT_OK;
-}
-
-tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, uint64_t *room,
-                             tnrt_columns *out) {
-  listing l = {.message = message, .alloc = alloc};
-  *out = (tnrt_columns){0};
-  tnrt_status status = list_folder(&l, folder);
-  out->columns = tnrt_take(alloc, 2, sizeof *out->columns);
-  const char **names = tnrt_take(alloc, (size_t)l.n, sizeof *names);
-  tnrt_array *images = tnrt_take(alloc, (size_t)l.n, sizeof *images);
-  if (status == TNRT_OK && (!out->columns || !names || !images)) status = no_memory(message, folder);
-  if (!out->columns) {
-    void *const blocks[] = {l.texts, names, images};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-      if (blocks[i]) alloc->give(alloc->user, blocks[i]);
-    return status;
-  }
-  out->n = 2;
-  out->columns[0] = (tnrt_column){.name = "image", .images = images, .n = l.n};
-  out->columns[1] = (tnrt_column){.name = "label", .labels = names, .texts = l.texts, .n = l.n};
-  if (status != TNRT_OK) return status;
-  const char *at = l.texts;
-  for (int64_t i = 0; i < l.n; i++, at += strlen(at) + 1) names[i] = at;
-  qsort(names, (size_t)l.n, sizeof *names, by_bytes);
-  part_labels(&out->columns[1]);
-  return read_pictures(&l, folder, room, &out->columns[0], names);
-}
-
 /* ---- all ---- */
 
-tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t kind, const char *const *paths,
-                              uint32_t n, uint64_t *room, tnrt_columns *out) {
+tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, uint32_t kind,
+                              const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out) {
   *out = (tnrt_columns){0};
   if (n == 0) return tnrt_fail(message, TNRT_BAD_INPUT, "the data names no file");
   tnrt_status status = kind == TNRT_SOURCE_NPZ      ? read_npz(message, alloc, paths[0], room, out)
-                       : kind == TNRT_SOURCE_IMAGES ? tnrt_images_read(message, alloc, paths[0], room, out)
-                                                    : read_pair(message, alloc, kind == TNRT_SOURCE_IDX, paths, n, room,
-                                                                out);
+                       : kind == TNRT_SOURCE_IMAGES ? tnrt_images_read(message, alloc, world, paths[0], room, out)
+                                                    : read_pair(message, alloc, world, kind == TNRT_SOURCE_IDX, paths,
+                                                                n, room, out);
   for (uint32_t i = 1; i < out->n && status == TNRT_OK; i++)
     if (out->columns[i].n != out->columns[0].n)
       status = tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: '%.50s' has %lld records, '%.50s' has %lld", paths[0],

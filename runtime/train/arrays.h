@@ -5,6 +5,7 @@
 #include "runtime/core/array.h"
 #include "runtime/train/bytes.h"
 #include "runtime/train/plan.h"
+#include "runtime/train/world.h"
 
 /* One column of a file: an array whose first axis counts the records, or an array (text) for each record. */
 typedef struct tnrt_column {
@@ -29,9 +30,10 @@ typedef struct tnrt_columns {
 } tnrt_columns;
 
 /* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images [and labels]; npz, images: one).
- * *room: what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip).
- * After a failure the columns are freed all the same. */
-tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, uint32_t source_kind,
+ * *room: what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip). Of
+ * several processes (world) each unpacks a part of the pictures, and all other files that can do so stay where they
+ * are. After a failure the columns are freed all the same. */
+tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, uint32_t source_kind,
                               const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out);
 void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns);
 
@@ -68,8 +70,11 @@ tnrt_status tnrt_jpeg_read(tnrt_message *message, const tnrt_alloc *alloc, const
 /* Room for one; TNRT_BAD_INPUT where a side is none or too long. */
 tnrt_status tnrt_image_make(tnrt_message *message, const tnrt_alloc *alloc, const char *path, int64_t channels,
                             int64_t height, int64_t width, tnrt_array *out);
+/* FOLDER/LABEL/FILE, label being "LABEL" with "FILE" behind its zero. */
+tnrt_status tnrt_picture_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, const char *label,
+                              tnrt_array *out);
 /* FOLDER/LABEL/FILE: columns image and label, by label and name. */
-tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, const char *folder, uint64_t *room,
-                             tnrt_columns *out);
+tnrt_status tnrt_images_read(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, const char *folder,
+                             uint64_t *room, tnrt_columns *out);
 
 #endif

@@ -112,6 +112,7 @@ void tnrt_chain_close(tnrt_chain *chain) {
   for (uint32_t i = 0; chain->fitted && i < chain->n_links; i++) {
     if (chain->fitted[i].numbers) chain->alloc->give(chain->alloc->user, chain->fitted[i].numbers);
     if (chain->fitted[i].seen) chain->alloc->give(chain->alloc->user, chain->fitted[i].seen);
+    if (chain->fitted[i].sums.n) tnrt_sums_free(&chain->fitted[i].sums);
     tnrt_dictionary_free(&chain->fitted[i].words);
     close_models(chain, &chain->fitted[i]);
   }

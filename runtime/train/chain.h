@@ -5,6 +5,7 @@
 
 #include "runtime/train/dictionary.h"
 #include "runtime/train/plan.h"
+#include "runtime/train/sums.h"
 
 typedef enum tnrt_value_kind { TNRT_VALUE_TEXTS, TNRT_VALUE_NUMBERS } tnrt_value_kind;
 
@@ -38,8 +39,10 @@ typedef struct tnrt_fitted {
   tnrt_dictionary words; /* one_hot, words; while fitting also bpe */
   struct tnrt_bpe *bpe;  /* of bpe, whose numbers are pairs */
   struct tnrt_tokenizer *tokenizer; /* of wordpiece: from its file */
-  double *seen;          /* while fitting: all values (median, bins), or running sums */
+  /* While fitting: all values (median, bins), or sums of them. */
+  double *seen;
   int64_t n_seen, seen_room, n_records;
+  tnrt_sums sums;
 } tnrt_fitted;
 
 typedef struct tnrt_chain {
@@ -65,8 +68,11 @@ bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k);
 bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k); /* texts, not numbers */
 /* Whether it learns from all values at once (bins, medians), so that their number is limited. */
 bool tnrt_chain_keeps_all(const tnrt_chain *chain, uint32_t k);
-/* One record of the training split, after links 0 .. k-1; then what was learned. */
-tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value);
+/* Record `number` of the training split in the files' order, after links 0 .. k-1; each process adds those of its share
+ * (tnrt_sums_share). Then what all processes saw becomes what each of them saw; then what was learned. */
+tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, int64_t number,
+                           const tnrt_value *value);
+tnrt_status tnrt_chain_fit_share(tnrt_chain *chain, tnrt_message *message, tnrt_world *world, uint32_t k);
 tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_t k);
 
 /* The numbers of link k came from a checkpoint. TNRT_BAD_INPUT: they make no sense. */

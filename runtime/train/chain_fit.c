@@ -48,13 +48,10 @@ static bool is_zero(const tnrt_chain *chain, uint32_t k) {
   return link->kind == TNRT_LINK_IMPUTE && link->text && strcmp(tnrt_plan_text(chain->plan, link->text), "zero") == 0;
 }
 
-/* All values are needed; else sums of each element: count, mean, sum of squared differences (Welford), least, greatest.
- */
+/* All values are needed; else sums of each element (sums.h). */
 bool tnrt_chain_keeps_all(const tnrt_chain *chain, uint32_t k) {
   return k < chain->n_links && (chain->links[k].kind == TNRT_LINK_BINS || is_median(chain, k));
 }
-
-enum { COUNT, MEAN, SQUARES, LEAST, GREATEST, N_SUMS };
 
 static bool make_room(const tnrt_chain *chain, tnrt_fitted *fitted, int64_t count) {
   if (fitted->n_seen + count <= fitted->seen_room) return true;
@@ -68,16 +65,6 @@ static bool make_room(const tnrt_chain *chain, tnrt_fitted *fitted, int64_t coun
   return true;
 }
 
-static void add_sums(double *sums, double x) {
-  if (isnan(x)) return;
-  double difference = x - sums[MEAN];
-  sums[LEAST] = sums[COUNT] == 0 || x < sums[LEAST] ? x : sums[LEAST];
-  sums[GREATEST] = sums[COUNT] == 0 || x > sums[GREATEST] ? x : sums[GREATEST];
-  sums[COUNT]++;
-  sums[MEAN] += difference / sums[COUNT];
-  sums[SQUARES] += difference * (x - sums[MEAN]);
-}
-
 static tnrt_status count_pieces(tnrt_message *message, tnrt_dictionary *words, const tnrt_value *value) {
   const char *piece;
   size_t bytes;
@@ -88,7 +75,8 @@ static tnrt_status count_pieces(tnrt_message *message, tnrt_dictionary *words, c
   return TNRT_OK;
 }
 
-tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, const tnrt_value *value) {
+tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, int64_t number,
+                           const tnrt_value *value) {
   if (k == chain->n_links) return add_texts(&chain->labels, message, value);
   tnrt_fitted *fitted = &chain->fitted[k];
   if (chain->links[k].kind == TNRT_LINK_BPE) return count_pieces(message, &fitted->words, value);
@@ -97,16 +85,13 @@ tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k,
     if (value->count == 1) return add_texts(&fitted->words, message, value);
     return tnrt_fail(message, TNRT_BAD_INPUT, "one_hot takes one value, found %lld", (long long)value->count);
   }
-  bool all = tnrt_chain_keeps_all(chain, k);
-  int64_t more = all ? value->count : fitted->n_seen ? 0 : N_SUMS * value->count;
-  if (!make_room(chain, fitted, more)) return no_memory(message);
-  if (all) {
-    memcpy(fitted->seen + fitted->n_seen, value->numbers, (size_t)more * sizeof *fitted->seen);
-  } else {
-    memset(fitted->seen + fitted->n_seen, 0, (size_t)more * sizeof *fitted->seen);
-    for (int64_t i = 0; i < value->count; i++) add_sums(fitted->seen + N_SUMS * i, value->numbers[i]);
+  if (!tnrt_chain_keeps_all(chain, k)) {
+    fitted->sums.alloc = chain->alloc;
+    return tnrt_sums_add(&fitted->sums, message, number, value->numbers, value->count);
   }
-  fitted->n_seen += more;
+  if (!make_room(chain, fitted, value->count)) return no_memory(message);
+  memcpy(fitted->seen + fitted->n_seen, value->numbers, (size_t)value->count * sizeof *fitted->seen);
+  fitted->n_seen += value->count;
   fitted->n_records++;
   return TNRT_OK;
 }
@@ -147,13 +132,16 @@ static void learn_sorted(const tnrt_chain *chain, uint32_t k, int64_t count, dou
 
 static void learn_sums(const tnrt_chain *chain, uint32_t k, int64_t i) {
   tnrt_fitted *fitted = &chain->fitted[k];
-  const double *sums = fitted->seen + N_SUMS * i;
+  const double *sums = fitted->sums.nodes[0].sums + TNRT_N_SUMS * i;
   double *pair = fitted->numbers + 2 * i;
-  double away = chain->links[k].numbers[0] * sqrt(sums[COUNT] > 0 ? sums[SQUARES] / sums[COUNT] : 0);
+  double away = chain->links[k].numbers[0] *
+                sqrt(sums[TNRT_SUM_COUNT] > 0 ? sums[TNRT_SUM_SQUARES] / sums[TNRT_SUM_COUNT] : 0);
   switch (chain->links[k].kind) {
-    case TNRT_LINK_MINMAX: pair[0] = sums[LEAST], pair[1] = sums[GREATEST] - sums[LEAST]; break;
-    case TNRT_LINK_CLIP_OUTLIERS: pair[0] = sums[MEAN] - away, pair[1] = sums[MEAN] + away; break;
-    default: fitted->numbers[i] = is_zero(chain, k) ? 0 : sums[MEAN];
+    case TNRT_LINK_MINMAX:
+      pair[0] = sums[TNRT_SUM_LEAST], pair[1] = sums[TNRT_SUM_GREATEST] - sums[TNRT_SUM_LEAST];
+      break;
+    case TNRT_LINK_CLIP_OUTLIERS: pair[0] = sums[TNRT_SUM_MEAN] - away, pair[1] = sums[TNRT_SUM_MEAN] + away; break;
+    default: fitted->numbers[i] = is_zero(chain, k) ? 0 : sums[TNRT_SUM_MEAN];
   }
 }
 
@@ -213,7 +201,7 @@ tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_
   if (chain->links[k].kind == TNRT_LINK_BPE) return end_bpe(chain, message, k);
   tnrt_fitted *fitted = &chain->fitted[k];
   bool all = tnrt_chain_keeps_all(chain, k);
-  int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->n_seen / N_SUMS;
+  int64_t count = all ? (fitted->n_records ? fitted->n_seen / fitted->n_records : 0) : fitted->sums.count;
   uint32_t kind = chain->links[k].kind;
   fitted->n_numbers = count * (kind == TNRT_LINK_BINS ? chain->links[k].integers[0] - 1
                                                       : kind == TNRT_LINK_IMPUTE ? 1 : 2);
@@ -225,5 +213,6 @@ tnrt_status tnrt_chain_fit_end(tnrt_chain *chain, tnrt_message *message, uint32_
   if (sorted) chain->alloc->give(chain->alloc->user, sorted);
   if (fitted->seen) chain->alloc->give(chain->alloc->user, fitted->seen);
   fitted->seen = NULL;
+  if (!all) tnrt_sums_free(&fitted->sums);
   return TNRT_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "runtime/core/message.h"
 #include "runtime/core/runtime.h"
+#include "runtime/train/world.h"
 
 typedef struct tnrt_word {
   size_t at, bytes; /* in the dictionary's texts, with a zero behind */
@@ -33,6 +34,10 @@ int64_t tnrt_dictionary_find(const tnrt_dictionary *d, const char *text, size_t 
 static inline const char *tnrt_dictionary_text(const tnrt_dictionary *d, uint32_t i) {
   return d->texts + d->words[i].at;
 }
+
+/* The texts of all processes, with the sums of their counts, as one would have added them that added what the processes
+ * did, in their order. */
+tnrt_status tnrt_dictionary_share(tnrt_dictionary *d, tnrt_message *message, tnrt_world *world);
 
 typedef enum tnrt_sorting {
   TNRT_SORT_CLASSES, /* by value where all are whole numbers, else by bytes */

@@ -163,6 +163,7 @@ static tnrt_status begin_with(tnrt_loop *l, const char *path) {
 
 static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
   tnrt_status status = tnrt_samples_open(&l->samples, l->message, l->alloc, l->plan);
+  l->samples.world = l->world;
   if (status == TNRT_OK && reading) status = tnrt_state_restore_samples(&l->samples, reading);
   if (status == TNRT_OK) status = tnrt_samples_load(&l->samples, &l->command->data, reading != NULL);
   if (status == TNRT_OK && l->samples.n_dropped)

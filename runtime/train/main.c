@@ -84,7 +84,8 @@ static int fail(const tnrt_command *command, const tnrt_message *message, tnrt_w
   if (world->rank > 0) sleep(1);
   if (!world->is_silent && world->size == 1) fprintf(stderr, "%s: error: %s\n", command->program, message->text);
   if (!world->is_silent && world->size > 1)
-    fprintf(stderr, "%s: process %d: error: %s\n", command->program, world->rank, message->text);
+    fprintf(stderr, "%s: process %d: error: %s\n", command->program, world->is_told ? world->told_by : world->rank,
+            message->text);
   fflush(stderr);
   /* The launcher may cut off what it has not read when it ends all. */
   if (world->size > 1) nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);

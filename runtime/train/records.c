@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/shards.h"
 
 static tnrt_status no_memory(const tnrt_records *r) {
   return tnrt_fail(r->message, TNRT_NO_MEMORY, "no memory for the records of the data");
@@ -68,7 +69,9 @@ static tnrt_status read_table(tnrt_records *r, const char *path, tnrt_table *tab
   const tnrt_source *source = &r->plan->source;
   tnrt_table_format format = {(char)source->separator, source->has_header != 0, source->drops_bad != 0,
                               source->kind == TNRT_SOURCE_JSONL};
-  tnrt_status status = tnrt_table_read(r->message, r->alloc, path, &format, &r->room, table);
+  tnrt_status status = tnrt_shards_many(r->world)
+                           ? tnrt_table_share(r->message, r->alloc, r->world, path, &format, table)
+                           : tnrt_table_read(r->message, r->alloc, path, &format, &r->room, table);
   if (status == TNRT_OK && table->n_dropped && r->n_dropped == 0) r->first_dropped = *r->message;
   if (status == TNRT_OK) r->n_dropped += table->n_dropped;
   return status;
@@ -107,8 +110,9 @@ static tnrt_status find_window(tnrt_records *r) {
 
 static tnrt_status read_stream(tnrt_records *r, const char *path, tnrt_stream *stream) {
   bool is_text = r->plan->source.kind == TNRT_SOURCE_TEXT;
+  uint64_t none = 0;
   tnrt_status status = tnrt_stream_open(r->message, r->alloc, path, is_text ? TNRT_U8 : r->plan->source.token_dtype,
-                                        &r->room, stream);
+                                        tnrt_shards_many(r->world) ? &none : &r->room, stream);
   if (status != TNRT_OK || stream->n - last_offset(r) >= r->window) return status;
   return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.300s has %lld tokens, a sample takes %lld", path,
                    (long long)stream->n, (long long)(r->window + last_offset(r)));
@@ -120,8 +124,8 @@ static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const 
   int64_t before = file ? r->ends[file - 1] : 0;
   tnrt_status status = r->tables    ? read_table(r, paths[0], &r->tables[file])
                        : r->streams ? read_stream(r, paths[0], &r->streams[file])
-                                    : tnrt_columns_read(r->message, r->alloc, r->plan->source.kind, paths, n,
-                                                        &r->room, &r->arrays[file]);
+                                    : tnrt_columns_read(r->message, r->alloc, r->world, r->plan->source.kind,
+                                                        paths, n, &r->room, &r->arrays[file]);
   r->ends[file] = before;
   if (status == TNRT_OK) status = file == 0 ? name_columns(r) : check_columns(r, file, paths[0]);
   if (status != TNRT_OK) return status;
@@ -136,8 +140,15 @@ static tnrt_status read_file(tnrt_records *r, uint32_t split, const char *const 
 static bool is_text(uint32_t kind) { return kind == TNRT_SOURCE_TABLE || kind == TNRT_SOURCE_JSONL; }
 
 /* A name of the model's file is one in the folder that the program runs in. */
-static tnrt_status not_there(const tnrt_records *r, uint32_t split, const char *path) {
+static tnrt_status check_there(const tnrt_records *r, uint32_t split, const char *path) {
   const char *option = split == TNRT_SPLIT_TRAIN ? "data" : tnrt_split_name(split);
+  struct stat st;
+  bool is_there = strcmp(path, "-") == 0 || stat(path, &st) == 0;
+  if (is_there && tnrt_shards_many(r->world) &&
+      (strcmp(path, "-") == 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))))
+    return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.300s is no file, which is what several processes can share out",
+                     path);
+  if (is_there) return TNRT_OK;
   return tnrt_fail(r->message, TNRT_BAD_INPUT, "there is no %.300s, which the data '%.100s' are read from (--%s FILE "
                    "reads another)", path, tnrt_plan_text(r->plan, r->plan->source.name), option);
 }
@@ -153,8 +164,8 @@ static tnrt_status read_split(tnrt_records *r, uint32_t split) {
                      tnrt_split_name(split), n);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i += step) {
     for (uint32_t k = 0; k < step; k++) list[k] = r->paths[split].items[i + k];
-    status = read_file(r, split, list, step);
-    if (status == TNRT_BAD_INPUT && access(list[0], F_OK) != 0) status = not_there(r, split, list[0]);
+    status = tnrt_shards_agree(r->world, r->message, check_there(r, split, list[0]));
+    if (status == TNRT_OK) status = tnrt_shards_agree(r->world, r->message, read_file(r, split, list, step));
   }
   return status;
 }
@@ -162,21 +173,27 @@ static tnrt_status read_split(tnrt_records *r, uint32_t split) {
 static bool is_stream(uint32_t kind) { return kind == TNRT_SOURCE_TEXT || kind == TNRT_SOURCE_TOKENS; }
 
 tnrt_status tnrt_records_open(tnrt_records *r, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new) {
-  *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message,
+                              const tnrt_training *plan, const tnrt_data_paths *paths, tnrt_world *world, bool is_new) {
+  *r = (tnrt_records){.plan = plan, .alloc = alloc, .message = message, .world = world,
                       .room = paths->has_memory ? paths->memory : tnrt_memory_share()};
   uint32_t n = 0, n_splits = is_new ? 1 : TNRT_N_SPLITS;
   tnrt_status status = is_stream(plan->source.kind) ? find_window(r) : TNRT_OK;
+  uint64_t names = TNRT_SHARDS_MIX;
   for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) {
     status = find_paths(r, paths, s);
+    for (uint32_t i = 0; i < r->paths[s].n; i++) names = tnrt_shards_mix(names, r->paths[s].items[i]);
+    names = tnrt_shards_mix(names, "");
     n += r->paths[s].n;
   }
+  status = tnrt_shards_same(world, message, status, names, "the list of files");
+  if (status == TNRT_OK) status = tnrt_shards_least(world, &r->room); /* what is held all hold */
   if (status != TNRT_OK) return status;
   if (is_text(plan->source.kind)) r->tables = tnrt_take(alloc, n, sizeof *r->tables);
   else if (is_stream(plan->source.kind)) r->streams = tnrt_take(alloc, n, sizeof *r->streams);
   else r->arrays = tnrt_take(alloc, n, sizeof *r->arrays);
   r->ends = tnrt_take(alloc, n, sizeof *r->ends);
-  if ((!r->tables && !r->arrays && !r->streams) || !r->ends) return no_memory(r);
+  if ((!r->tables && !r->arrays && !r->streams) || !r->ends) status = no_memory(r);
+  status = tnrt_shards_agree(world, message, status);
   for (uint32_t s = 0; s < n_splits && status == TNRT_OK; s++) status = read_split(r, s);
   if (status == TNRT_OK && r->n_files == 0)
     status = tnrt_fail(message, TNRT_BAD_INPUT, "data '%.100s' names no file", tnrt_plan_text(plan, plan->source.name));

@@ -31,6 +31,7 @@ typedef struct tnrt_records {
   const tnrt_training *plan;
   const tnrt_alloc *alloc;
   tnrt_message *message;
+  tnrt_world *world;
   tnrt_paths paths[TNRT_N_SPLITS];
   tnrt_table *tables;          /* n_files, of texts; or */
   tnrt_columns *arrays;        /* n_files, of arrays; or */
@@ -53,9 +54,11 @@ typedef struct tnrt_binding {
 } tnrt_binding;
 
 /* Reads the files: of all splits, or only `paths->paths[TNRT_SPLIT_TRAIN]` where is_new (records that a trained program
- * is given). After a failure the records are closed all the same. */
+ * is given). world: processes that share out what has to be searched or unpacked picture by picture (tables, pictures),
+ * and fail together; none of them holds what can be read record by record, for which the system's cache of files serves
+ * all of a machine. After a failure the records are closed all the same. */
 tnrt_status tnrt_records_open(tnrt_records *records, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training *plan, const tnrt_data_paths *paths, bool is_new);
+                              const tnrt_training *plan, const tnrt_data_paths *paths, tnrt_world *world, bool is_new);
 void tnrt_records_close(tnrt_records *records);
 int64_t tnrt_records_count(const tnrt_records *records);
 

@@ -7,6 +7,17 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/shards.h"
+
+/* What this process has of n, and what all agree upon. */
+static void own_share(const tnrt_samples *s, int64_t n, tnrt_sharing share, int64_t *out_first, int64_t *out_end) {
+  bool is_many = tnrt_shards_many(s->world);
+  share(n, is_many ? s->world->rank : 0, is_many ? s->world->size : 1, out_first, out_end);
+}
+
+static tnrt_status agree(const tnrt_samples *s, tnrt_status status) {
+  return tnrt_shards_agree(s->world, s->message, status);
+}
 
 static tnrt_status no_memory(const tnrt_samples *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory for the samples of '%.100s'",
@@ -53,43 +64,94 @@ void tnrt_samples_close(tnrt_samples *s) {
   *s = (tnrt_samples){0};
 }
 
-/* ---- records that are used ---- */
+/* ---- records that are left out ---- */
 
-static void drop(tnrt_samples *s) {
-  if (s->n_dropped++ == 0) s->first_dropped = *s->message;
+/* Numbers of records or samples that this process leaves out, and the message of the first. */
+typedef struct dropped {
+  int64_t *items, n, room;
+  tnrt_message first;
+} dropped;
+
+static bool drop(const tnrt_samples *s, dropped *d, int64_t item) {
+  if (d->n == 0) d->first = *s->message;
+  if (d->n == d->room) {
+    int64_t room = 2 * d->room + 64;
+    int64_t *items = s->alloc->get(s->alloc->user, (size_t)room * sizeof *items, 8);
+    if (!items) return false;
+    if (d->n) memcpy(items, d->items, (size_t)d->n * sizeof *items);
+    if (d->items) s->alloc->give(s->alloc->user, d->items);
+    d->items = items;
+    d->room = room;
+  }
+  d->items[d->n++] = item;
+  return true;
 }
 
-/* A record that can be read whole, whatever the functions learn. It matters which of a table's cannot where those are
- * left out before the data are split; else any of them is an error, whenever it is met. */
+static void give_dropped(const tnrt_samples *s, dropped *d) {
+  if (d->items) s->alloc->give(s->alloc->user, d->items);
+  *d = (dropped){0};
+}
+
+/* Those of all processes become those of each, and count. status: of this one. */
+static tnrt_status share_dropped(tnrt_samples *s, tnrt_status status, dropped *d) {
+  if (tnrt_shards_many(s->world)) {
+    uint64_t ends[TNRT_COMM_RANKS], bytes = (uint64_t)d->n * sizeof *d->items;
+    uint8_t *all = NULL;
+    int first = 0;
+    status = tnrt_shards_collect(s->world, s->message, s->alloc, status, d->items, &bytes, &all, ends);
+    if (d->items) s->alloc->give(s->alloc->user, d->items);
+    d->items = (int64_t *)(void *)all;
+    d->n = d->room = status == TNRT_OK ? (int64_t)(bytes / sizeof *d->items) : 0;
+    while (d->n && ends[first] == 0) first++;
+    if (d->n) status = tnrt_world_broadcast(s->world, &d->first, sizeof d->first, first, "the first bad record");
+  }
+  if (status == TNRT_OK && d->n && s->n_dropped == 0) s->first_dropped = d->first;
+  if (status == TNRT_OK) s->n_dropped += d->n;
+  return status;
+}
+
+/* A record that can be read whole, whatever the functions learn. */
 static tnrt_status check_record(tnrt_samples *s, int64_t record) {
-  bool matters = s->records.tables && s->plan->source.drops_bad;
   tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK && matters; i++)
+  for (uint32_t i = 0; i < s->plan->n_fields && status == TNRT_OK; i++)
     status = tnrt_records_value(&s->records, record, &s->chains[i], &s->bindings[i], &s->at_hand, &s->value);
   return status;
 }
 
+/* It matters which of a table's cannot where those are left out before the data are split; else any of them is an
+ * error, whenever it is met. */
+static tnrt_status find_bad(tnrt_samples *s, dropped *bad) {
+  int64_t first, end;
+  tnrt_status status = TNRT_OK;
+  if (!s->records.tables || !s->plan->source.drops_bad) return TNRT_OK;
+  own_share(s, tnrt_records_count(&s->records), tnrt_sums_share, &first, &end);
+  for (int64_t record = first; record < end && status == TNRT_OK; record++) {
+    status = check_record(s, record);
+    if (status == TNRT_BAD_INPUT) status = drop(s, bad, record) ? TNRT_OK : no_memory(s);
+  }
+  return share_dropped(s, status, bad);
+}
+
 /* s->rows becomes the records that can be used, in the files' order; n[split]: how many of each split's files. */
 static tnrt_status find_records(tnrt_samples *s, int64_t n[TNRT_N_SPLITS]) {
-  int64_t all = tnrt_records_count(&s->records), record = 0, used = 0;
+  int64_t all = tnrt_records_count(&s->records), record = 0, used = 0, next_bad = 0;
+  dropped bad = {0};
   s->n_dropped = s->records.n_dropped;
   s->first_dropped = s->records.first_dropped;
-  s->rows = tnrt_take(s->alloc, (size_t)all, sizeof *s->rows);
-  if (!s->rows) return no_memory(s);
-  for (int split = 0; split < TNRT_N_SPLITS; split++) {
+  tnrt_status status = find_bad(s, &bad);
+  if (status == TNRT_OK && !(s->rows = tnrt_take(s->alloc, (size_t)all, sizeof *s->rows))) status = no_memory(s);
+  for (int split = 0; split < TNRT_N_SPLITS && status == TNRT_OK; split++) {
     n[split] = 0;
     for (int64_t i = 0; i < s->records.n[split]; i++, record++) {
-      tnrt_status status = check_record(s, record);
-      if (status != TNRT_OK && (status != TNRT_BAD_INPUT || !s->plan->source.drops_bad)) return status;
-      if (status != TNRT_OK) {
-        drop(s);
-        continue;
-      }
+      bool is_bad = next_bad < bad.n && bad.items[next_bad] == record;
+      next_bad += is_bad;
+      if (is_bad) continue;
       s->rows[used++] = record;
       n[split]++;
     }
   }
-  return TNRT_OK;
+  give_dropped(s, &bad);
+  return status;
 }
 
 /* ---- splits ---- */
@@ -215,20 +277,31 @@ static bool is_pending(const tnrt_samples *s, const uint32_t *next, uint32_t i) 
   return next[i] <= chain->n_links && !waits;
 }
 
-/* One function of each field that is pending, over the training split. */
-static tnrt_status fit_next(tnrt_samples *s, const uint32_t *next, const uint8_t *is_due, const int64_t *order,
+/* One function of each field that is pending, over this process's share of the training split. */
+static tnrt_status see_next(tnrt_samples *s, const uint32_t *next, const uint8_t *is_due, const int64_t *order,
                             int64_t n) {
+  int64_t first, end;
   tnrt_status status = TNRT_OK;
-  for (int64_t i = 0; i < n && status == TNRT_OK; i++)
+  own_share(s, n, tnrt_sums_share, &first, &end);
+  for (int64_t i = first; i < end && status == TNRT_OK; i++)
     for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
       int64_t record = s->rows[order[i]];
       if (!is_due[f] || (tnrt_chain_keeps_all(&s->chains[f], next[f]) && !is_kept(s, f, record, n))) continue;
       status = value_of(s, record, f, next[f]);
-      if (status == TNRT_OK) status = tnrt_chain_fit(&s->chains[f], s->message, next[f], &s->value);
+      if (status == TNRT_OK) status = tnrt_chain_fit(&s->chains[f], s->message, next[f], i, &s->value);
     }
+  return status;
+}
+
+/* What all processes have seen is learned. */
+static tnrt_status fit_next(tnrt_samples *s, const uint32_t *next, const uint8_t *is_due, const int64_t *order,
+                            int64_t n) {
+  tnrt_status status = agree(s, see_next(s, next, is_due, order, n));
+  for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++)
+    if (is_due[f]) status = tnrt_chain_fit_share(&s->chains[f], s->message, s->world, next[f]);
   for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++)
     if (is_due[f]) status = tnrt_chain_fit_end(&s->chains[f], s->message, next[f]);
-  return status;
+  return agree(s, status);
 }
 
 /* As often through the training split as the field with the most functions that learn has them. */
@@ -238,7 +311,7 @@ static tnrt_status fit(tnrt_samples *s) {
   int64_t *order = file_order(s, s->first[TNRT_SPLIT_TRAIN], s->first[TNRT_SPLIT_TRAIN + 1]);
   uint32_t *next = tnrt_take(s->alloc, n_fields, sizeof *next);
   uint8_t *is_due = tnrt_take(s->alloc, n_fields, 1);
-  tnrt_status status = order && next && is_due ? TNRT_OK : no_memory(s);
+  tnrt_status status = agree(s, order && next && is_due ? TNRT_OK : no_memory(s));
   for (bool any = true; any && status == TNRT_OK;) {
     any = false;
     for (uint32_t f = 0; f < n_fields; f++)
@@ -301,20 +374,59 @@ static void close_up(tnrt_samples *s) {
   s->first[TNRT_N_SPLITS] = at;
 }
 
+/* Samples in the order of the files, one after the other with all fields that have arrays. */
+typedef struct travel {
+  tnrt_samples *samples;
+  const int64_t *order;
+  size_t bytes; /* of one */
+} travel;
+
+static size_t travel_bytes(void *user, int64_t item) { return (void)item, ((const travel *)user)->bytes; }
+
+static void travel_put(void *user, int64_t item, uint8_t *to) {
+  const travel *t = user;
+  const tnrt_samples *s = t->samples;
+  for (uint32_t f = 0; f < s->plan->n_fields; f++) {
+    if (!s->fields[f]) continue;
+    memcpy(to, s->fields[f] + (size_t)t->order[item] * s->bytes[f], s->bytes[f]);
+    to += s->bytes[f];
+  }
+}
+
+static void travel_take(void *user, int64_t item, const uint8_t *from) {
+  const travel *t = user;
+  const tnrt_samples *s = t->samples;
+  for (uint32_t f = 0; f < s->plan->n_fields; f++) {
+    if (!s->fields[f]) continue;
+    memcpy(s->fields[f] + (size_t)t->order[item] * s->bytes[f], from, s->bytes[f]);
+    from += s->bytes[f];
+  }
+}
+
+/* What each process has made of its share, all get. */
+static tnrt_status spread_samples(tnrt_samples *s, const int64_t *order, int64_t n) {
+  travel t = {s, order, 0};
+  const tnrt_spread items = {&t, travel_bytes, travel_put, travel_take};
+  for (uint32_t f = 0; f < s->plan->n_fields; f++) t.bytes += s->fields[f] ? s->bytes[f] : 0;
+  return t.bytes ? tnrt_shards_spread(s->world, s->message, s->alloc, &items, n, tnrt_sums_share) : TNRT_OK;
+}
+
 /* A sample that cannot be made (a class that training has not) goes where the plan drops bad records. */
 static tnrt_status make_samples(tnrt_samples *s, const uint8_t *is_needed, bool drops) {
-  int64_t n = s->first[TNRT_N_SPLITS], n_bad = 0, *order = file_order(s, 0, n);
+  int64_t n = s->first[TNRT_N_SPLITS], first, end, *order = file_order(s, 0, n);
+  dropped bad = {0};
   tnrt_status status = order ? TNRT_OK : no_memory(s);
-  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
+  own_share(s, n, tnrt_sums_share, &first, &end);
+  for (int64_t i = first; i < end && status == TNRT_OK; i++) {
     status = make_sample(s, is_needed, order[i]);
-    if (status != TNRT_BAD_INPUT || !drops) continue;
-    drop(s);
-    s->rows[order[i]] = -1;
-    n_bad++;
-    status = TNRT_OK;
+    if (status == TNRT_BAD_INPUT && drops) status = drop(s, &bad, order[i]) ? TNRT_OK : no_memory(s);
   }
+  status = drops ? share_dropped(s, status, &bad) : agree(s, status);
+  if (status == TNRT_OK) status = spread_samples(s, order, n);
   if (order) s->alloc->give(s->alloc->user, order);
-  if (n_bad) close_up(s);
+  for (int64_t i = 0; i < bad.n && status == TNRT_OK; i++) s->rows[bad.items[i]] = -1;
+  if (bad.n && status == TNRT_OK) close_up(s);
+  give_dropped(s, &bad);
   return status;
 }
 
@@ -345,21 +457,25 @@ static tnrt_status try_made(tnrt_samples *s) {
 
 tnrt_status tnrt_samples_load(tnrt_samples *s, const tnrt_data_paths *paths, bool is_fitted) {
   int64_t n[TNRT_N_SPLITS];
-  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, paths, false);
+  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, paths, s->world, false);
   if (status == TNRT_OK) status = tnrt_records_bind(&s->records, NULL, s->chains, s->bindings);
+  status = agree(s, status);
   if (status == TNRT_OK) status = find_records(s, n);
   if (status == TNRT_OK) status = part(s, paths, n);
   if (status == TNRT_OK) status = check_splits(s, paths);
+  status = agree(s, status);
   if (status == TNRT_OK && !is_fitted) status = fit(s);
   if (status == TNRT_OK) status = make_arrays(s, NULL, false);
+  status = agree(s, status);
   if (status == TNRT_OK) status = make_samples(s, NULL, s->plan->source.drops_bad != 0);
   if (status == TNRT_OK) status = check_splits(s, paths);
-  return status == TNRT_OK ? try_made(s) : status;
+  if (status == TNRT_OK) status = try_made(s);
+  return agree(s, status);
 }
 
 tnrt_status tnrt_samples_load_new(tnrt_samples *s, const char *path, const uint8_t *is_needed) {
   tnrt_data_paths paths = {.paths = {path}};
-  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, &paths, true);
+  tnrt_status status = tnrt_records_open(&s->records, s->message, s->alloc, s->plan, &paths, NULL, true);
   if (status == TNRT_OK) status = tnrt_records_bind(&s->records, is_needed, s->chains, s->bindings);
   if (status != TNRT_OK) return status;
   int64_t n = tnrt_records_count(&s->records);
@@ -387,25 +503,33 @@ tnrt_status tnrt_samples_gather(tnrt_samples *s, uint32_t field, const tnrt_draw
   return status;
 }
 
-/* By Welford's method, so that files are read once. */
-tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
+/* This process's share of the training split. */
+static tnrt_status add_samples(tnrt_samples *s, uint32_t field, double *numbers, tnrt_sums *sums) {
   const tnrt_field *f = &s->plan_fields[field];
-  int64_t first = s->first[TNRT_SPLIT_TRAIN], n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN);
-  int64_t *order = file_order(s, first, first + n);
+  int64_t begin = s->first[TNRT_SPLIT_TRAIN], n = tnrt_samples_count(s, TNRT_SPLIT_TRAIN), first, end;
+  int64_t *order = file_order(s, begin, begin + n);
   tnrt_status status = order ? TNRT_OK : no_memory(s);
-  memset(mean, 0, (size_t)f->count * sizeof *mean);
-  memset(variance, 0, (size_t)f->count * sizeof *variance);
-  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
-    double share = 1 / (double)(i + 1);
+  own_share(s, n, tnrt_sums_share, &first, &end);
+  for (int64_t i = first; i < end && status == TNRT_OK; i++) {
     status = tnrt_samples_gather(s, field, NULL, &order[i], 0, 1, s->sample);
-    for (int64_t k = 0; k < f->count && status == TNRT_OK; k++) {
-      double x = tnrt_element(f->dtype, s->sample, k), difference = x - mean[k];
-      mean[k] += difference * share;
-      variance[k] += difference * (x - mean[k]);
-    }
+    for (int64_t k = 0; k < f->count && status == TNRT_OK; k++) numbers[k] = tnrt_element(f->dtype, s->sample, k);
+    if (status == TNRT_OK) status = tnrt_sums_add(sums, s->message, i, numbers, f->count);
   }
-  for (int64_t k = 0; k < f->count; k++) variance[k] /= (double)n;
   if (order) s->alloc->give(s->alloc->user, order);
+  return status;
+}
+
+tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
+  int64_t count = s->plan_fields[field].count;
+  tnrt_sums sums = {.alloc = s->alloc};
+  tnrt_status status = agree(s, add_samples(s, field, mean, &sums));
+  if (status == TNRT_OK) status = tnrt_sums_end(&sums, s->message, s->world);
+  for (int64_t k = 0; k < count && status == TNRT_OK; k++) {
+    const double *of = sums.nodes[0].sums + TNRT_N_SUMS * k;
+    mean[k] = of[TNRT_SUM_MEAN];
+    variance[k] = of[TNRT_SUM_SQUARES] / of[TNRT_SUM_COUNT];
+  }
+  tnrt_sums_free(&sums);
   return status;
 }
 

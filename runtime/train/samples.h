@@ -11,6 +11,7 @@ typedef struct tnrt_samples {
   const tnrt_field *plan_fields;
   const tnrt_alloc *alloc;
   tnrt_message *message;
+  tnrt_world *world; /* set by the caller before loading: processes that share that out; NULL: this one alone */
   tnrt_records records;
   tnrt_binding *bindings;           /* n_fields */
   tnrt_chain *chains;               /* n_fields */
@@ -37,7 +38,8 @@ void tnrt_samples_close(tnrt_samples *samples);
 
 /* Reads the data, splits it, and makes the fields. is_fitted: the chains were restored from a checkpoint; else they are
  * fitted on the training split alone. Wrong records are dropped or refused as the plan says; errors name file, line and
- * column. */
+ * column. Several processes each find, fit and make the records of one part of the files, and tell the others what
+ * those need: the result has the same bits for any number of them, and so has an error. */
 tnrt_status tnrt_samples_load(tnrt_samples *samples, const tnrt_data_paths *paths, bool is_fitted);
 
 /* New records for a trained program: all of one file, none dropped, only fields that is_needed has. */
@@ -55,8 +57,8 @@ void tnrt_samples_parts(const tnrt_samples *samples, char *out, size_t bytes);
 tnrt_status tnrt_samples_gather(tnrt_samples *samples, uint32_t field, const tnrt_draw *draw, const int64_t *positions,
                                 int64_t first, int64_t n, uint8_t *to);
 
-/* Mean and mean squared difference of each element of a field over the training split, in double, added in the order of
- * the files. */
+/* Mean and mean squared difference of each element of a field over the training split, in double (sums.h), by all
+ * processes. */
 tnrt_status tnrt_samples_moments(tnrt_samples *samples, uint32_t field, double *mean, double *variance);
 
 /* Where a sample comes from, for messages. */

@@ -1,15 +1,9 @@
-/* Tables by commas or tabs: finding cells, and the index of all tables. Own code because libcsv's license would bind
- * every training program. */
+/* Tables by commas or tabs: finding cells. Own code because libcsv's license would bind every training program. */
 #include "runtime/train/table.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "runtime/train/memory.h"
-
-enum { MARK_BYTES = 1024 /* between marks, at least */, FIRST_BLOCK = 1 << 18 };
 
 /* ---- cells ---- */
 
@@ -119,110 +113,7 @@ tnrt_found tnrt_csv_find(const tnrt_table *t, tnrt_message *message, tnrt_cursor
   return TNRT_FOUND_BAD;
 }
 
-/* ---- names ---- */
-
-/* "c1", "c2", ... */
-static size_t make_names(tnrt_table *t) {
-  size_t n = 0;
-  for (uint32_t i = 0; i < t->n_columns; i++) {
-    t->names[i] = t->texts + n;
-    n += (size_t)sprintf(t->names[i], "c%u", i + 1) + 1;
-  }
-  return n;
-}
-
-/* The first row tells how many columns there are, and their names or none. */
-static tnrt_status read_names(tnrt_table *t, tnrt_message *message, tnrt_row *row) {
-  enum { LONGEST = 12 };
-  tnrt_status status = TNRT_OK;
-  tnrt_mark first = row->next;
-  tnrt_found found = tnrt_row_step(row, message, t, false, &status);
-  if (found == TNRT_FOUND_WRONG) return status;
-  if (found == TNRT_FOUND_END) return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: the file has no row", t->path);
-  t->n_columns = row->n_found;
-  row->next = first;
-  found = tnrt_row_step(row, message, t, true, &status);
-  if (found != TNRT_FOUND_ROW) return status;
-  size_t bytes = t->format.has_header ? row->text_bytes : (size_t)t->n_columns * LONGEST;
-  t->names = tnrt_take(row->alloc, t->n_columns, sizeof *t->names);
-  t->texts = tnrt_take(row->alloc, bytes, 1);
-  if (!t->names || !t->texts)
-    return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the columns of %.200s", t->path);
-  if (!t->format.has_header) return make_names(t), row->next = first, TNRT_OK;
-  memcpy(t->texts, row->text, bytes);
-  for (uint32_t i = 0; i < t->n_columns; i++) t->names[i] = t->texts + row->cells[i];
-  row->next.row = 0;
-  return TNRT_OK;
-}
-
-/* The keys of all objects, in the order they come first. */
-static tnrt_status name_keys(tnrt_table *t, tnrt_message *message, const tnrt_alloc *alloc) {
-  if (t->keys.n == 0) return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s has no object", t->path);
-  t->n_columns = t->keys.n;
-  t->names = tnrt_take(alloc, t->n_columns, sizeof *t->names);
-  if (!t->names) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the columns of %.200s", t->path);
-  for (uint32_t i = 0; i < t->n_columns; i++) t->names[i] = t->keys.texts + t->keys.words[i].at;
-  return TNRT_OK;
-}
-
-/* ---- the index ---- */
-
-static bool add_mark(tnrt_table *t, const tnrt_alloc *alloc, const tnrt_mark *mark) {
-  if (t->n_marks && mark->at - t->marks[t->n_marks - 1].at < MARK_BYTES) return true;
-  if (t->n_marks == t->marks_room) {
-    size_t room = 2 * t->marks_room + 64;
-    tnrt_mark *marks = alloc->get(alloc->user, room * sizeof *marks, 64);
-    if (!marks) return false;
-    if (t->n_marks) memcpy(marks, t->marks, t->n_marks * sizeof *marks);
-    if (t->marks) alloc->give(alloc->user, t->marks);
-    t->marks = marks;
-    t->marks_room = room;
-  }
-  t->marks[t->n_marks++] = *mark;
-  return true;
-}
-
-/* message: the first row that is dropped, or why it failed. */
-static tnrt_status find_rows(tnrt_table *t, tnrt_message *message, tnrt_row *row) {
-  tnrt_message later;
-  tnrt_status status = TNRT_OK;
-  for (;;) {
-    tnrt_mark mark = row->next;
-    tnrt_found found = tnrt_row_step(row, t->n_dropped ? &later : message, t, false, &status);
-    if (found == TNRT_FOUND_END) break;
-    if (found == TNRT_FOUND_WRONG && t->n_dropped) *message = later;
-    if (found == TNRT_FOUND_WRONG) return status;
-    if (found == TNRT_FOUND_BAD) {
-      t->n_dropped++;
-      if (!t->format.drops_bad) return TNRT_BAD_INPUT;
-      continue;
-    }
-    if (!add_mark(t, row->alloc, &mark))
-      return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the index of %.200s", t->path);
-    t->n_rows++;
-  }
-  return TNRT_OK;
-}
-
-tnrt_status tnrt_table_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path,
-                            const tnrt_table_format *format, uint64_t *room, tnrt_table *out) {
-  static const char order_mark[3] = {'\xef', '\xbb', '\xbf'};
-  char first[sizeof order_mark];
-  *out = (tnrt_table){.path = path, .format = *format, .keys = tnrt_dictionary_start(alloc)};
-  out->ends[0] = out->ends['\n'] = out->ends['\r'] = out->ends[(unsigned char)format->separator] = true;
-  tnrt_status status = tnrt_bytes_open(message, alloc, path, room, &out->bytes);
-  if (status != TNRT_OK) return status;
-  tnrt_row row = {.alloc = alloc, .next = {.line = 1}, .want = FIRST_BLOCK};
-  if (format->is_json) row.learns = &out->keys;
-  if (out->bytes.n >= sizeof first) status = tnrt_bytes_read(message, &out->bytes, 0, sizeof first, first);
-  if (status == TNRT_OK && out->bytes.n >= sizeof first && memcmp(first, order_mark, sizeof first) == 0)
-    row.next.at = sizeof first;
-  if (status == TNRT_OK && !format->is_json) status = read_names(out, message, &row);
-  if (status == TNRT_OK) status = find_rows(out, message, &row);
-  if (status == TNRT_OK && format->is_json) status = name_keys(out, message, alloc);
-  tnrt_row_free(&row);
-  return status;
-}
+/* ---- tables ---- */
 
 void tnrt_table_free(const tnrt_alloc *alloc, tnrt_table *table) {
   if (!table->path) return;

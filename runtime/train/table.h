@@ -60,6 +60,10 @@ typedef struct tnrt_row {
  * freed all the same. */
 tnrt_status tnrt_table_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path,
                             const tnrt_table_format *format, uint64_t *room, tnrt_table *out);
+/* The same by several processes, each of which reads its part of the file: all get the same index, and the file is not
+ * held. */
+tnrt_status tnrt_table_share(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, const char *path,
+                             const tnrt_table_format *format, tnrt_table *out);
 void tnrt_table_free(const tnrt_alloc *alloc, tnrt_table *table);
 
 /* The column called name, or n_columns. */

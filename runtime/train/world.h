@@ -19,6 +19,8 @@ typedef struct tnrt_world {
   uint64_t number;               /* of the places entered so far */
   bool is_lost;                  /* processes were missing: nothing is left but tnrt_world_abort */
   bool is_silent;                /* and another process says so */
+  bool is_told;                  /* all processes failed by what told_by has told them (shards.h) */
+  int told_by;
   /* Set by the caller: the signal that asks this process to end, or 0; NULL: none ever does. */
   int (*pending)(const void *user);
   const void *user;
