@@ -1,8 +1,8 @@
 /* The index of a table: its columns, and where its rows begin (table.h). Several processes each find the rows of one
- * part of the file. Where a part's first row begins a process cannot see, for a line may end inside of quotes: it says
- * so by counting the quotes before its part, which is right but for files that have quotes inside of cells that have
- * none around them. So where a process's rows begin is compared with where those before it end, and what does not fit is
- * done again, from the first that is wrong on; in the end all rows are what one process would have found. */
+ * part of the file. Where a part's first row begins a process cannot see, for a line may end inside of quotes: it
+ * counts the quotes before its part, which tells all but for files with quotes inside of cells that have none around
+ * them. So where a process's rows begin is compared with where those before it end, and what does not fit is done
+ * again, from the first that is wrong on; in the end all rows are what one process would have found. */
 #include <stdio.h>
 #include <string.h>
 
