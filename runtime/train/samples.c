@@ -288,7 +288,8 @@ static tnrt_status see_next(tnrt_samples *s, const uint32_t *next, const uint8_t
       int64_t record = s->rows[order[i]];
       if (!is_due[f] || (tnrt_chain_keeps_all(&s->chains[f], next[f]) && !is_kept(s, f, record, n))) continue;
       status = value_of(s, record, f, next[f]);
-      if (status == TNRT_OK) status = tnrt_chain_fit(&s->chains[f], s->message, next[f], i, &s->value);
+      if (status == TNRT_OK)
+        status = at_record(s, tnrt_chain_fit(&s->chains[f], s->message, next[f], i, &s->value), record, f);
     }
   return status;
 }

@@ -60,6 +60,13 @@ def build(source, metrics=""):
         raise RuntimeError(err)
 
 
+def checkpoint():
+    """A digest of all that it holds."""
+    name = max(name for name in os.listdir("ck") if name.endswith(".safetensors"))
+    with open(os.path.join("ck", name), "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 def result(family=None, n=1, words=()):
     """What a training leaves: its status, what it tells of the data, and all that its checkpoint holds."""
     shutil.rmtree("ck", ignore_errors=True)
@@ -67,12 +74,7 @@ def result(family=None, n=1, words=()):
     told = [line for line in (out + err).splitlines() if "left out" in line or "error" in line]
     if status:
         return status, [re.sub(r"process \d+: ", "", line) for line in told if line.startswith("m: ")], ""
-    name = max(name for name in os.listdir("ck") if name.endswith(".safetensors"))
-    with open(os.path.join("ck", name), "rb") as file:
-        data = file.read()
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8:8 + size])
-    return status, told, hashlib.sha256(json.dumps(header, sort_keys=True).encode() + data[8 + size:]).hexdigest()
+    return status, told, checkpoint()
 
 
 def check(name, families, sizes=(2, 3, 4), words=(), wanted=0):
@@ -226,6 +228,21 @@ def problem_images(families):
     with open("pets/1/7.png", "r+b") as out:
         out.truncate(60)
     check("a damaged picture", families[:1], (2, 3), wanted="pets/1/7.png")
+
+
+def problem_memory(families):
+    """Processes that may hold more than others: what is held all hold."""
+    numbers = random.Random(6)
+    write_plain(["%.4f,%.4f,%s" % (numbers.gauss(0, 1), numbers.gauss(0, 1), "yno"[i % 2:]) for i in range(500)])
+    build(PLAIN)
+    alone = result()
+    with open("some.sh", "w") as out:
+        out.write('./m train --quiet --checkpoint-dir ck --data-memory $((${OMPI_COMM_WORLD_RANK:-$PMI_RANK} * 5000))\n')
+    for family in families:
+        shutil.rmtree("ck")
+        status, _, err = run(["sh", "./some.sh"], family, 3)
+        found = checkpoint() if status == 0 else err
+        count.judge(f"unequal memory, {family}", found != alone[2] and (status, found))
 
 
 def npy(path, kind, shape, data, fortran=False):
