@@ -237,7 +237,8 @@ def problem_memory(families):
     build(PLAIN)
     alone = result()
     with open("some.sh", "w") as out:
-        out.write('./m train --quiet --checkpoint-dir ck --data-memory $((${OMPI_COMM_WORLD_RANK:-$PMI_RANK} * 5000))\n')
+        out.write("./m train --quiet --checkpoint-dir ck "
+                  "--data-memory $((${OMPI_COMM_WORLD_RANK:-$PMI_RANK} * 5000))\n")
     for family in families:
         shutil.rmtree("ck")
         status, _, err = run(["sh", "./some.sh"], family, 3)
