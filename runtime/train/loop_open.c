@@ -228,10 +228,12 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   tnrt_status status = check_mesh(l);
   if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
   if (status == TNRT_OK) status = open_resumed(l, &reading);
+  tnrt_world_work(l->world, true);
   if (status == TNRT_OK) status = open_samples(l, reading);
   if (status == TNRT_OK) status = find_end(l);
   if (status == TNRT_OK) status = tnrt_loader_open(&l->loader, l->message, l->alloc, &l->samples, l->plan->batch);
   if (status == TNRT_OK) status = open_session(l, reading);
+  tnrt_world_work(l->world, false);
   if (status == TNRT_OK)
     status = tnrt_timeline_open(&l->session.timeline, l->message, l->command->trace, l->world->rank, l->world->size);
   if (status == TNRT_OK) status = open_numbers(l);

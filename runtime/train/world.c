@@ -222,13 +222,20 @@ int tnrt_world_asked(tnrt_world *w) {
   return w->asked;
 }
 
+void tnrt_world_work(tnrt_world *w, bool is_begun) { w->since = is_begun ? now() : 0; }
+
+/* For how long the others are waited for that a process began to wait for at `start`. */
+static double limit_of(const tnrt_world *w, double start) {
+  return (w->step > 0 ? w->timeout : w->first_timeout) + (w->since > 0 ? start - w->since : 0);
+}
+
 tnrt_status tnrt_world_idle(tnrt_world *w, tnrt_patience *p, const char *what) {
   int from = -1;
   if (++p->rounds > ROUNDS_AWAKE) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
   else if (p->rounds > ROUNDS_ALONE) sched_yield();
   if (p->rounds < ROUNDS_UNTIMED) return TNRT_OK;
   if (p->rounds == ROUNDS_UNTIMED) p->start = now();
-  bool is_late = now() - p->start > (w->step > 0 ? w->timeout : w->first_timeout);
+  bool is_late = now() - p->start > limit_of(w, p->start);
   if (!is_late && p->rounds % 64 == 0 && w->comm->probe(TAG_MISSING, &from)) return fail_of(w);
   if (p->rounds % 64 == 0) (void)tnrt_world_asked(w); /* others may wait elsewhere */
   return is_late || from >= 0 ? name_missing(w, what) : TNRT_OK;

@@ -15,6 +15,7 @@ typedef struct tnrt_world {
   void *library;
   tnrt_message *message;
   double timeout, first_timeout; /* seconds; first_timeout holds until a step is done */
+  double since;                  /* since when shares of some work are done (tnrt_world_work); 0: none are */
   int64_t step;                  /* set by the caller: where it is, for messages */
   uint64_t number;               /* of the places entered so far */
   bool is_lost;                  /* processes were missing: nothing is left but tnrt_world_abort */
@@ -46,6 +47,10 @@ void tnrt_world_abort(tnrt_world *world, int status);
 /* The signal that asks this process or another one to end, or 0: asked for while something lasts. The first process
  * that has one tells the others, so that all hear of it soon, though not at one place: that they agree upon. */
 int tnrt_world_asked(tnrt_world *world);
+
+/* From now on each process does its share of some work, until is_begun is false: one that waits gives the others as
+ * long again as it has worked, for what takes one of them an hour may take another an hour and a quarter. */
+void tnrt_world_work(tnrt_world *world, bool is_begun);
 
 /* A place that all processes come to: processes that wait there too long name those that have not entered. The calls
  * that wait enter by themselves; several that were begun count as one place, which their caller enters. */
