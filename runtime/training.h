@@ -53,6 +53,8 @@ typedef struct tnrt_source {
   uint32_t separator, has_header;/* of a table */
   uint32_t missing;              /* the text of a cell without value, besides the empty one; 0: none */
   uint32_t drops_bad;            /* rows with a wrong cell are left out and counted, else fatal */
+  uint32_t refuses_unknown;      /* a category that training did not see is fatal, else told once */
+  uint32_t reserved;
   uint32_t target;               /* name of the column that "the rest" leaves out; 0: none */
   uint32_t n_columns, columns;   /* names that the file's columns get, texts; 0: its own */
   uint32_t token_dtype, tokenizer;

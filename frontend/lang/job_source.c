@@ -100,6 +100,7 @@ bool tn_job_plan_source(const tn_job *job, tn_tables *plan, tnrt_source *out) {
   out->has_header = tn_block_call_has(&call, "header") ? tn_block_call_bool(&call, "header") : 0;
   out->missing = tn_tables_text(plan, tn_block_call_text(&call, "missing"));
   out->drops_bad = bad && strcmp(bad, "drop") == 0;
+  out->refuses_unknown = bad && strcmp(bad, "fatal") == 0 && tn_block_call_get(&call, "bad");
   out->target = tn_tables_text(plan, tn_block_call_text(&call, "target"));
   out->tokenizer = tn_tables_text(plan, tn_block_call_text(&call, "tokenizer"));
   out->token_dtype = token_dtype(&call);

@@ -170,6 +170,8 @@ static int64_t category(const tnrt_dictionary *words, const tnrt_value *value) {
 static tnrt_status one_hot(const tnrt_link *link, const tnrt_fitted *fitted, tnrt_message *message,
                            tnrt_value *value) {
   int64_t n = link->integers[0], place = category(&fitted->words, value);
+  char room[32];
+  if (place < 0) snprintf(value->unknown, sizeof value->unknown, "'%.60s'", tnrt_value_text(value, 0, room));
   if (!tnrt_value_reserve(value, n)) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a sample");
   for (int64_t i = 0; i < n; i++) value->numbers[i] = i == place;
   value->kind = TNRT_VALUE_NUMBERS;
@@ -235,6 +237,7 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
 
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value) {
   tnrt_status status = TNRT_OK;
+  value->unknown[0] = 0;
   for (uint32_t k = 0; k < n && status == TNRT_OK; k++) status = tnrt_chain_link(chain, message, k, value);
   return status;
 }

@@ -20,6 +20,7 @@ typedef struct tnrt_value {
   size_t text_room;
   int64_t count;            /* of texts or numbers */
   int64_t length;           /* of tokens: true ones */
+  char unknown[64];         /* a category that training did not see, as far as there is room; "": none */
   uint32_t ndim;            /* of numbers: 1, or an image's [channels,] height, width */
   int64_t extents[4];
 } tnrt_value;

@@ -166,6 +166,9 @@ static tnrt_status open_samples(tnrt_loop *l, const tnrt_reading *reading) {
   l->samples.world = l->world;
   if (status == TNRT_OK && reading) status = tnrt_state_restore_samples(&l->samples, reading);
   if (status == TNRT_OK) status = tnrt_samples_load(&l->samples, &l->command->data, reading != NULL);
+  char unknown[TNRT_UNKNOWN_BYTES];
+  if (status == TNRT_OK && tnrt_samples_unknown(&l->samples, unknown, sizeof unknown))
+    tnrt_logs_note(l->logs, "%s", unknown);
   if (status == TNRT_OK && l->samples.n_dropped)
     tnrt_logs_note(l->logs, "%lld wrong records of '%s' are left out; the first: %s", (long long)l->samples.n_dropped,
                    tnrt_plan_text(l->plan, l->plan->source.name), l->samples.first_dropped.text);

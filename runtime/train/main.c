@@ -52,6 +52,9 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
     status = is_eval  ? tnrt_verb_eval_training(&trained)
              : is_run ? tnrt_verb_run_training(&trained)
                       : tnrt_verb_export_training(&trained);
+  char unknown[TNRT_UNKNOWN_BYTES];
+  if (status == TNRT_OK && tnrt_samples_unknown(&trained.samples, unknown, sizeof unknown))
+    fprintf(stderr, "%s: %s\n", command->program, unknown);
   if (status == TNRT_OK && trained.warning[0]) fprintf(stderr, "%s: %s\n", command->program, trained.warning);
   tnrt_trained_close(&trained);
   return status;

@@ -345,15 +345,38 @@ static bool is_drawn(const tnrt_samples *s, uint32_t field) {
   return s->records.streams || s->chains[field].n_links < s->plan_fields[field].n_links;
 }
 
+/* What a chain has met that training had not, in the order of the files. */
+static tnrt_status note_unknown(tnrt_samples *s, int64_t record, uint32_t field) {
+  char at[384];
+  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at);
+  tnrt_message *to = s->plan->source.refuses_unknown ? s->message : &s->first_unknown;
+  if (to == &s->first_unknown && s->n_unknown) return TNRT_OK;
+  tnrt_fail(to, TNRT_BAD_INPUT, "%s: %s is no category of the training split", at, s->value.unknown);
+  return to == s->message ? TNRT_BAD_INPUT : TNRT_OK;
+}
+
+bool tnrt_samples_unknown(const tnrt_samples *s, char *out, size_t bytes) {
+  char more[64] = "";
+  if (s->n_unknown > 1)
+    snprintf(more, sizeof more, ", and for those of %lld more samples", (long long)(s->n_unknown - 1));
+  if (s->n_unknown) snprintf(out, bytes, "warning: %s; zeros stand for it%s", s->first_unknown.text, more);
+  return s->n_unknown != 0;
+}
+
 /* All fields of the sample at a position; those that have no array are made to see that they can be. */
 static tnrt_status make_sample(tnrt_samples *s, const uint8_t *is_needed, int64_t position) {
   const tnrt_draw measured = {.split = TNRT_SPLIT_VALID};
   tnrt_status status = TNRT_OK;
+  bool has_unknown = false;
   for (uint32_t f = 0; f < s->plan->n_fields && status == TNRT_OK; f++) {
     if ((is_needed && !is_needed[f]) || (!s->fields[f] && is_drawn(s, f))) continue;
     uint8_t *to = s->fields[f] ? s->fields[f] + (size_t)position * s->bytes[f] : s->sample;
     status = make_field(s, f, &measured, position, to);
+    if (status != TNRT_OK || !s->value.unknown[0]) continue;
+    status = has_unknown ? TNRT_OK : note_unknown(s, s->rows[position], f);
+    has_unknown = true;
   }
+  if (status == TNRT_OK) s->n_unknown += has_unknown;
   return status;
 }
 

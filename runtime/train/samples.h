@@ -6,6 +6,8 @@
 #include "runtime/train/random.h"
 #include "runtime/train/records.h"
 
+enum { TNRT_UNKNOWN_BYTES = 640 }; /* of a sentence about categories */
+
 typedef struct tnrt_samples {
   const tnrt_training *plan;
   const tnrt_field *plan_fields;
@@ -23,6 +25,8 @@ typedef struct tnrt_samples {
   size_t *bytes;                    /* of a sample of each field */
   int64_t n_dropped;
   tnrt_message first_dropped;       /* why the first of them was */
+  int64_t n_unknown;                /* samples with a category that training did not see */
+  tnrt_message first_unknown;       /* the first of them, and where */
   /* The record and the value at hand, and room for one sample of the largest field: of one thread. */
   tnrt_record at_hand;
   tnrt_value value;
@@ -51,6 +55,9 @@ static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t s
 
 /* How the records are parted, "train 105, valid 22, test 23, shuffle 7": the same for the same file and shares. */
 void tnrt_samples_parts(const tnrt_samples *samples, char *out, size_t bytes);
+
+/* "warning: new.csv:7: column 'colour': 'pink' is no category of the training split; ..."; false: there are no such ones. */
+bool tnrt_samples_unknown(const tnrt_samples *samples, char *out, size_t bytes);
 
 /* A field of the samples at n positions of rows (NULL: consecutive ones from `first`) into to. draw: for augmented
  * fields; NULL: as they are measured. TNRT_BAD_INPUT: one cannot be made, with its place. */

@@ -274,6 +274,53 @@ def test_lines():
     return agree(folder, weights, ["--data", "new.jsonl"], inputs)
 
 
+# ---- categories that training did not see ----
+
+UNSEEN = """
+data d = csv("d.csv", split: (train: 1.0)%s) {
+  k: f32[2] = colour |> one_hot(2)
+  n: f32[3] = kind |> one_hot(3)
+  y: f32    = y
+}
+model M(k: f32[B, 2], n: f32[B, 3]) -> f32[B, 1] = concat(k, n) |> linear(1)
+train M on d { loss = mse(out |> reshape(-1), y); optimizer = sgd(lr: 0.1); batch = 4; epochs = 1 }
+"""
+SEEN = "colour,kind,y\n" + "red,1,0\nblue,2,1\nred,3,0.5\n" * 4
+NEW = "colour,kind,y\nred,1,0\n\npink,7,1\nblue,9,1\n" + '"a\nb",2,0\n'
+TOLD = "m: warning: %s:4: column 'colour': 'pink' is no category of the training split; zeros stand for it, and for " \
+       "those of 2 more samples\n"
+
+
+def test_unknown():
+    """They are told once, with the place of the first, by run, eval and train; `bad: fatal` makes them an error."""
+    folder = Folder(m_tn=UNSEEN % "", d_csv=SEEN, new_csv=NEW, one_csv="colour,kind,y\nred,4,0\n")
+    folder.train()
+    out = folder.run("./m", "run", "--data=new.csv")
+    if not out.endswith(TOLD % "new.csv"):
+        return "run: " + out
+    said = folder.run("./m", "eval", "--data=new.csv")
+    if not said.endswith(TOLD % "new.csv"):
+        return "eval: " + said
+    said = folder.run("./m", "run", "--data=one.csv")
+    if not said.endswith("m: warning: one.csv:2: column 'kind': '4' is no category of the training split; zeros stand "
+                         "for it\n"):
+        return "one: " + said
+    if "warning" in folder.run("./m", "run", "--data=d.csv"):
+        return "a warning without a reason"
+    folder.write("m.tn", UNSEEN % ', valid: "new.csv"')
+    folder.run(TENON, "m.tn", "-o", "m")
+    said = folder.run("./m", "train")
+    if said.count("is no category") != 1 or "new.csv:4: column 'colour': 'pink'" not in said:
+        return "train: " + said
+    folder.write("m.tn", UNSEEN % ", bad: fatal")
+    folder.train()
+    for verb in ("run", "eval"):
+        said = folder.run("./m", verb, "--data=new.csv", rc=1)
+        if said != "m: error: new.csv:4: column 'colour': 'pink' is no category of the training split\n":
+            return "%s, fatal: %s" % (verb, said)
+    return None
+
+
 TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
 
 
