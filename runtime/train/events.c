@@ -91,17 +91,25 @@ static tnrt_status save_as(tnrt_loop *l, const tnrt_action *action) {
 
 /* ---- text ---- */
 
+enum { LINE = 150 };
+
+/* How many of n bytes go on a line: no character is cut in two. */
+static size_t line_of(const char *text, size_t n) {
+  size_t bytes = n < LINE ? n : LINE, back = 0;
+  while (bytes < n && back < 3 && ((unsigned char)text[bytes - back] & 0xc0) == 0x80) back++;
+  return bytes - back;
+}
+
 /* "step 200: "Once upon" goes on: " a time"", a line each so many bytes. */
 static tnrt_status sample_text(tnrt_loop *l, const tnrt_action *action) {
-  enum { LINE = 150 };
-  int64_t first;
+  size_t bytes = 0, n;
   if (!tnrt_loop_writes(l)) return TNRT_OK;
-  tnrt_status status = tnrt_generate(&l->generator, &l->session, action, l->step, &first);
-  for (int64_t i = 0; i < action->n && status == TNRT_OK; i += LINE) {
+  tnrt_status status = tnrt_generate(&l->generator, &l->session, action, l->step, &bytes);
+  for (size_t i = 0; (i < bytes || i == 0) && status == TNRT_OK; i += n + (n == 0)) {
     char raw[LINE + 1] = {0}, text[6 * LINE + 3];
-    int64_t n = action->n - i < LINE ? action->n - i : LINE;
-    memcpy(raw, l->generator.text + first + i, (size_t)n);
-    for (int64_t k = 0; k < n; k++)
+    n = line_of(l->generator.text + i, bytes - i);
+    memcpy(raw, l->generator.text + i, n);
+    for (size_t k = 0; k < n; k++)
       if (raw[k] == 0) raw[k] = 0x7f; /* what ends a text here */
     tnrt_writer w = {text, sizeof text - 1, 0};
     tnrt_put_string(&w, raw);

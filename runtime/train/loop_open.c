@@ -183,7 +183,7 @@ static tnrt_status open_session(tnrt_loop *l, const tnrt_reading *reading) {
                      (unsigned long long)l->command->seed, (unsigned long long)seed);
   tnrt_status status = tnrt_session_open(&l->session, l->message, l->alloc, l->program, l->world,
                                          TNRT_USE_TRAIN, seed, l->plan->batch, l->command->threads);
-  if (status == TNRT_OK) status = tnrt_generator_open(&l->generator, &l->session);
+  if (status == TNRT_OK) status = tnrt_generator_open(&l->generator, &l->session, &l->samples);
   return status == TNRT_OK ? tnrt_session_measure(&l->session, &l->samples) : status;
 }
 

@@ -56,7 +56,7 @@ static inline int64_t tnrt_samples_count(const tnrt_samples *samples, uint32_t s
 /* How the records are parted, "train 105, valid 22, test 23, shuffle 7": the same for the same file and shares. */
 void tnrt_samples_parts(const tnrt_samples *samples, char *out, size_t bytes);
 
-/* "warning: new.csv:7: column 'colour': 'pink' is no category of the training split; ..."; false: there are no such ones. */
+/* "warning: new.csv:7: column 'colour': 'pink' is no category of the training split; ..."; false: there are none. */
 bool tnrt_samples_unknown(const tnrt_samples *samples, char *out, size_t bytes);
 
 /* A field of the samples at n positions of rows (NULL: consecutive ones from `first`) into to. draw: for augmented

@@ -19,6 +19,8 @@ typedef struct reader {
   uint32_t n_merges, room;
   tnrt_json merge_list; /* read after the vocabulary, wherever it stands */
   bool has_merges;
+  tnrt_json added;      /* the same; those that are special are left out of texts */
+  bool has_added;
 } reader;
 
 static tnrt_status no_memory(reader *r) {
@@ -54,6 +56,26 @@ static int32_t id_of(const tnrt_tokenizer *t, const char *token, size_t bytes) {
   return found < 0 ? -1 : t->ids[found];
 }
 
+/* None is special at first. */
+static tnrt_status make_special(reader *r) {
+  tnrt_tokenizer *t = r->out;
+  t->is_special = t->alloc->get(t->alloc->user, t->words.n + 1, 1);
+  if (!t->is_special) return no_memory(r);
+  memset(t->is_special, 0, t->words.n + 1);
+  return TNRT_OK;
+}
+
+/* A vocabulary says not which tokens are special: BERT's names are known. */
+static tnrt_status find_special(reader *r) {
+  static const char *const names[] = {"[PAD]", "[CLS]", "[SEP]", "[MASK]"};
+  tnrt_status status = make_special(r);
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && status == TNRT_OK; i++) {
+    int64_t found = tnrt_dictionary_find(&r->out->words, names[i], strlen(names[i]));
+    if (found >= 0) r->out->is_special[found] = 1;
+  }
+  return status;
+}
+
 /* A token a line. */
 static tnrt_status read_lines(reader *r, const char *text, size_t bytes) {
   tnrt_status status = TNRT_OK;
@@ -66,7 +88,7 @@ static tnrt_status read_lines(reader *r, const char *text, size_t bytes) {
     text += line + (end != NULL);
     bytes -= line + (end != NULL);
   }
-  return status;
+  return status == TNRT_OK ? find_special(r) : status;
 }
 
 /* ---- tokenizer.json ---- */
@@ -253,6 +275,51 @@ static tnrt_status read_cut(reader *r, tnrt_json *json) {
   return uses_pattern ? TNRT_OK : bad(r, "a pre_tokenizer ByteLevel that does not cut texts");
 }
 
+/* ---- what is done behind it ---- */
+
+/* WordPiece's, whose texts are cleaned unless it says otherwise. */
+static void read_decoder(reader *r, tnrt_json *json) {
+  char key[64];
+  if (tnrt_json_peek(json) != '{') {
+    tnrt_json_skip(json);
+    return;
+  }
+  tnrt_json_enter(json, '{');
+  while (tnrt_json_more(json) && tnrt_json_key(json, key, sizeof key)) {
+    if (strcmp(key, "cleanup") == 0) r->out->decodes_clean = read_flag(json);
+    else tnrt_json_skip(json);
+  }
+}
+
+/* One of the tokens that were added to a vocabulary. */
+static tnrt_status read_one_added(reader *r, tnrt_json *json) {
+  tnrt_tokenizer *t = r->out;
+  char key[64], token[MAX_TOKEN];
+  size_t n = 0;
+  int64_t id = -1;
+  bool is_special = false;
+  tnrt_json_enter(json, '{');
+  while (tnrt_json_more(json) && tnrt_json_key(json, key, sizeof key)) {
+    if (strcmp(key, "id") == 0) tnrt_json_integer(json, &id);
+    else if (strcmp(key, "content") == 0) tnrt_json_text(json, token, sizeof token, &n);
+    else if (strcmp(key, "special") == 0) is_special = read_flag(json);
+    else tnrt_json_skip(json);
+  }
+  if (json->error || n >= sizeof token) return bad(r, "an added token that is none");
+  for (uint32_t i = 0; i < t->words.n; i++)
+    if (t->ids[i] == id) t->is_special[i] = is_special;
+  return TNRT_OK;
+}
+
+static tnrt_status read_added(reader *r) {
+  tnrt_json list = r->added;
+  tnrt_status status = make_special(r);
+  if (status == TNRT_OK && !tnrt_json_enter(&list, '[')) return bad(r, "the added tokens are no list");
+  while (status == TNRT_OK && tnrt_json_more(&list))
+    status = tnrt_json_peek(&list) == '{' ? read_one_added(r, &list) : bad(r, "an added token that is none");
+  return status == TNRT_OK && list.error ? bad(r, list.error) : status;
+}
+
 static tnrt_status check_cut(reader *r, bool is_bpe) {
   const char *wanted = is_bpe ? "ByteLevel" : "BertPreTokenizer";
   if (is_bpe && r->has_normalizer) return bad(r, "a normalizer before pairs of bytes");
@@ -271,21 +338,27 @@ static tnrt_status read_json(reader *r, const char *text, size_t bytes) {
     if (strcmp(key, "model") == 0) status = read_model(r, &json);
     else if (strcmp(key, "normalizer") == 0) status = read_normalizer(r, &json);
     else if (strcmp(key, "pre_tokenizer") == 0) status = read_cut(r, &json);
-    else tnrt_json_skip(&json);
+    else if (strcmp(key, "decoder") == 0) read_decoder(r, &json);
+    else if (strcmp(key, "added_tokens") == 0) {
+      r->added = json;
+      r->has_added = tnrt_json_skip(&json);
+    } else
+      tnrt_json_skip(&json);
   }
   if (status == TNRT_OK && json.error) status = bad(r, json.error);
   if (status != TNRT_OK) return status;
   bool is_bpe = strcmp(r->type, "BPE") == 0;
   if (!is_bpe && strcmp(r->type, "WordPiece") != 0) return bad(r, "the model is none of BPE, WordPiece");
   status = check_cut(r, is_bpe);
-  return status == TNRT_OK && is_bpe ? make_bpe(r) : status;
+  if (status == TNRT_OK && is_bpe) status = make_bpe(r);
+  return status == TNRT_OK && r->has_added ? read_added(r) : status;
 }
 
 tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *t, tnrt_message *message, const tnrt_alloc *alloc, const char *path) {
   uint8_t *data;
   size_t bytes, length = strlen(path);
   *t = (tnrt_tokenizer){.alloc = alloc, .words = tnrt_dictionary_start(alloc), .unknown = -1, .cleans = true,
-                        .parts_ideographs = true};
+                        .parts_ideographs = true, .decodes_clean = true};
   tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
   if (status != TNRT_OK) return status;
   reader r = {.out = t, .message = message, .path = path};
@@ -304,6 +377,7 @@ void tnrt_tokenizer_close(tnrt_tokenizer *t) {
   tnrt_bpe_free(&t->bpe);
   tnrt_dictionary_free(&t->words);
   if (t->ids) t->alloc->give(t->alloc->user, t->ids);
+  if (t->is_special) t->alloc->give(t->alloc->user, t->is_special);
   *t = (tnrt_tokenizer){0};
 }
 

@@ -14,9 +14,11 @@ typedef struct tnrt_tokenizer {
   tnrt_dictionary words; /* tokens of WordPiece */
   int32_t *ids;          /* of words */
   uint32_t room;         /* of ids */
+  uint8_t *is_special;   /* of words: what stands for begin, end and the like; NULL: none was told */
   int32_t unknown;       /* -1: none */
   char prefix[16];       /* of tokens inside of a word */
   bool adds_blank;       /* of pairs of bytes: before a text that does not begin with one */
+  bool decodes_clean;    /* of WordPiece: tokens become a text without blanks before signs */
   /* Of WordPiece, before a text is cut: no control characters, each ideograph a word, no accents, small letters. */
   bool cleans, parts_ideographs, strips, lowers;
 } tnrt_tokenizer;

@@ -321,6 +321,118 @@ def test_unknown():
     return None
 
 
+# ---- tokens as a text ----
+
+TEXTS = ["The cat's on the mat, isn't it? Well... they've gone!", "naïve café – straße 東京 и \U0001f600 ok", "a\tb\n  c",
+         "unaffable unhappiness don't do not we're I'm 3.14", "  two  blanks ", "'s 've . , ! ? n't"]
+
+
+def byte_pairs(prefix):
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+                                  special_tokens=["<|endoftext|>", AddedToken("<pad>", special=True)],
+                                  show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    return tokenizer
+
+
+def word_pieces(cleans, lowers=False):
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowers)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(cleanup=cleans)
+    trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=["[PAD]", "[UNK]", "[CLS]"],
+                                        show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    return tokenizer
+
+
+def test_decode():
+    """Tokens of files become the text that the tokenizers package makes of them: of texts, and any at all."""
+    rng, folder = np.random.default_rng(5), Folder()
+    for number, tokenizer in enumerate((byte_pairs(False), byte_pairs(True), word_pieces(True), word_pieces(False),
+                                        word_pieces(True, True))):
+        tokenizer.save(folder.at("t.json"))
+        rows = [tokenizer.encode(text).ids for text in TEXTS]
+        rows += [rng.integers(0, tokenizer.get_vocab_size() + 3, rng.integers(1, 40)).tolist() for _ in range(300)]
+        text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+        done = subprocess.run([os.path.join(BUILD, "tests", "train_decode"), folder.at("t.json")], input=text,
+                              capture_output=True, text=True, timeout=60)
+        found = [bytes.fromhex(line).decode("utf-8", "replace") for line in done.stdout.splitlines()]
+        for row, line in zip(rows, found, strict=True):
+            if line != tokenizer.decode(row):
+                return "%d: %s: %r, the package has %r" % (number, row, line, tokenizer.decode(row))
+    return None
+
+
+STREAM = """dim T = 8
+data book = tokens("book.bin", dtype: u16, tokenizer: "t.json", split: (train: 0.9, valid: 0.1)) {
+  x: token[T] = window(0)
+  y: token[T] = window(1)
+}
+model M(x: token[B, T]) -> f32[B, T, V] = embed(x, V, 24) |> gru(48) |> PICK |> linear(V)
+train M on book {
+  loss = cross_entropy(out, y); optimizer = adam(lr: 0.02); batch = 16; steps = 300
+  every 300 steps { sample("PROMPT", N) }
+}
+"""
+ROWS = """dim T = 12
+data book = jsonl("book.jsonl", split: (train: 1.0)) { x: token[T] = body |> CHAIN |> pad_or_cut(T) }
+model M(x: token[B, T]) -> f32[B, T, V] = embed(x, V, 24) |> gru(48) |> PICK |> linear(V)
+train M on book {
+  loss = cross_entropy(out[T: 0..T - 1], x[T: 1..T]); optimizer = adam(lr: 0.02); batch = 16; steps = 300
+  every 300 steps { sample("PROMPT", N) }
+}
+"""
+
+
+def model_of(source, size, prompt, n, chain=""):
+    """gru gives a tuple: a module takes the first of it."""
+    first = "module Pick(x: f32[B, T, I]) -> f32[B, T, 48] {\n  let (all, last) = gru(x, 48)\n  return all\n}\n"
+    text = source.replace("gru(48) |> PICK", "Pick").replace("PROMPT", prompt).replace(", N)", ", %d)" % n)
+    head, rest = text.split("\n", 1)
+    return (head + "\ndim V = %d\n" % size + rest.replace("CHAIN", chain)).replace("model M", first + "model M")
+
+
+def sampled(folder, source):
+    folder.write("m.tn", source)
+    folder.run(TENON, "m.tn", "-o", "m")
+    said = folder.run("./m", "train", "--checkpoint-dir=" + str(len(os.listdir(folder.path))))
+    lines = [line for line in said.splitlines() if "goes on" in line]
+    return lines[0].split("goes on: ", 1)[1] if len(lines) == 1 else said
+
+
+def test_sample():
+    """Models of tokens go on with a prompt, which becomes tokens, and what they give a text again."""
+    folder = Folder()
+    text = "the naïve cat sat on 東京. " * 60
+    pairs = byte_pairs(False)
+    pairs.save(folder.at("t.json"))
+    ids = pairs.encode(text).ids
+    folder.write("book.bin", np.array(ids, "<u2").tobytes())
+    behind = pairs.encode("the naïve cat").ids
+    n = len(pairs.encode(" sat on 東京. the naïve cat sat").ids)
+    found = sampled(folder, model_of(STREAM, pairs.get_vocab_size(), "the naïve cat", n))
+    wanted = json.dumps(pairs.decode(ids[len(behind):len(behind) + n]), ensure_ascii=False)
+    if found != wanted:
+        return "pairs of bytes of a file: %s, wanted %s" % (found, wanted)
+    body = "The cats don't sit."
+    folder.write("book.jsonl", (json.dumps({"body": body}) + "\n") * 64)
+    folder.write("vocab.txt", "[PAD]\n[UNK]\nthe\ncat\n##s\ndo\n##n\n'\nt\nsit\n.\n")
+    for chain, size, n, wanted in (("words(20)", 20, 3, " don't sit."), ("lower |> words(20)", 20, 3, " don't sit."),
+                                   ("bpe(270)", 270, 4, " don't sit."),
+                                   ('wordpiece("vocab.txt")', 11, 5, " don ' t sit"),
+                                   ('lower |> wordpiece("vocab.txt")', 11, 7, " don ' t sit.")):
+        found = sampled(folder, model_of(ROWS, size, "The cats", n, chain))
+        if found != json.dumps(wanted):
+            return "%s: %s" % (chain, found)
+    return None
+
+
 TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
 
 
