@@ -94,6 +94,21 @@ static uint32_t row_axes(const tn_gen *gen, const tn_knode *node) {
   return rows;
 }
 
+/* Behind the last block, where sums are made block by block. */
+static void walk_writes(tn_gen *gen, const tn_walk *walk) {
+  if (!gen->block_lo) {
+    tn_gen_walk(gen, walk, NULL);
+    return;
+  }
+  tn_gen_frame frame;
+  tn_tile_block *saved;
+  tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, gen->is_last_block, &saved);
+  tn_gen_push(gen, &frame);
+  tn_gen_walk(gen, walk, NULL);
+  tn_gen_pop(gen);
+  tn_tile_if_end(&gen->b, branch, saved);
+}
+
 /* Writes over the same row axes share one pass. */
 static void write_rows(tn_gen *gen, tn_knode **writes, uint32_t n) {
   bool done[64] = {false};
@@ -110,7 +125,7 @@ static void write_rows(tn_gen *gen, tn_knode **writes, uint32_t n) {
     }
     tn_gen_prepare(gen, goals, set.n);
     tn_walk walk = {.axes = axes, .goals = goals, .n_goals = set.n, .body = store_all, .user = &set};
-    tn_gen_walk(gen, &walk, NULL);
+    walk_writes(gen, &walk);
   }
 }
 

@@ -36,7 +36,11 @@ typedef struct tn_gen {
   uint32_t pass;      /* number of the present pass over row axes; 0 = in none */
   uint32_t n_passes;
   uint32_t *kept_by;  /* by node id: the pass that stored it to scratch, 0 = none yet */
-  tn_tile_value *part_lo, *part_hi; /* units of the part axis for this call, or NULL */
+  tn_tile_value *part_lo, *part_hi; /* units of this call, inside a tile of a part axis those of that tile; or NULL */
+  bool is_inside_unit;              /* of the part axes inside: an outer one has set them */
+  const tn_dim *block_lo, *block_hi; /* positions of the plan's block axis that are summed now; NULL = in no block */
+  tn_tile_value *block_sums;         /* mask: lanes with sums of earlier blocks, all or none */
+  tn_tile_value *is_last_block;
 } tn_gen;
 
 static inline bool tn_gen_has(uint32_t axes, int32_t axis) { return axis >= 0 && (axes >> axis & 1); }
@@ -73,6 +77,13 @@ bool tn_gen_is_kept(const tn_gen *gen, const tn_knode *node);
 
 /* The staged operand's vectors of the present panel, for all positions of the fold axes, to scratch. */
 void tn_gen_stage(tn_gen *gen);
+
+/* Sums of a block, gen_block.c. begin opens the loop over blocks of the plan's block axis; load and store take the sums
+ * of the register tile from and to scratch, one after the other as tn_gen_next gives the contraction's instances. */
+tn_tile_stmt *tn_gen_blocks_begin(tn_gen *gen, tn_tile_block **saved);
+void tn_gen_blocks_end(tn_gen *gen, tn_tile_stmt *loop, tn_tile_block *saved);
+void tn_gen_load_sums(tn_gen *gen, tn_tile_value **sums);
+void tn_gen_store_sums(tn_gen *gen, tn_tile_value *const *sums);
 
 /* Bounds of a read. */
 typedef enum tn_bound_state { TN_BOUND_IN, TN_BOUND_OUT, TN_BOUND_OPEN } tn_bound_state;

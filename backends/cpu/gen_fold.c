@@ -369,6 +369,7 @@ static void walk_level(tn_gen *gen, const tn_walk *walk, uint32_t level, tn_tile
     return;
   }
   axis_range range = range_of(gen, walk, axis);
+  if (gen->block_lo && (int32_t)axis == gen->plan->block_axis) range.lo = gen->block_lo, range.hi = gen->block_hi;
   int64_t block = block_of(gen, walk, level);
   if (block)
     walk_blocks(gen, walk, level, range.lo, range.hi, block, accumulators);
@@ -557,9 +558,11 @@ static void make_group(tn_gen *gen, fold_group *group) {
   for (uint32_t f = 0; f < group->n; f++)
     for (uint32_t i = 0; i < group->folds[f]->n_in; i++) goals[n_goals++] = group->folds[f]->in[i];
   uint32_t n = start_accumulators(gen, group, &accumulators);
+  if (gen->block_lo) tn_gen_load_sums(gen, accumulators);
   tn_walk walk = {.axes = gen->nest->node_over[group->folds[0]->id], .goals = goals, .n_goals = n_goals,
                   .folds = group->folds, .n_folds = group->n, .body = accumulate, .user = group, .n_accumulators = n};
   tn_gen_walk(gen, &walk, accumulators);
+  if (gen->block_lo) tn_gen_store_sums(gen, accumulators);
   for (uint32_t f = 0; f < group->n; f++) {
     const tn_knode *fold = group->folds[f];
     uint32_t slot = group->first[f], axes = gen->nest->node_axes[fold->id];

@@ -31,8 +31,23 @@ static tn_tile_value *part_value(tn_gen *gen, tn_tile_op op) {
   return tn_tile_value_of(&gen->b, &proto);
 }
 
-/* The units [part_lo, part_hi) of n that belong to the parts of this call. */
-static void divide_units(tn_gen *gen, const tn_dim *n) {
+static bool is_divided(const tn_gen *gen, uint32_t axis) {
+  return gen->plan->parts > 1 && (gen->plan->part_axes >> axis & 1);
+}
+
+/* Units in a tile of the axis: the tiles of the part axes inside of it. */
+static int64_t units_inside(const tn_gen *gen, uint32_t axis) {
+  const tn_plan *plan = gen->plan;
+  int64_t n = 1;
+  for (uint32_t i = plan->n_order; i-- > 0 && plan->order[i] != axis;)
+    if (is_divided(gen, plan->order[i])) n *= tn_plan_tiles(plan, plan->order[i]);
+  return n;
+}
+
+/* The units [part_lo, part_hi) that belong to the parts of this call, of an axis with n tiles. */
+static void divide_units(tn_gen *gen, uint32_t axis, const tn_dim *n) {
+  if (gen->is_inside_unit) return;
+  n = tn_dim_mul_i(gen->ctx, n, units_inside(gen, axis));
   tn_tile_value *units = tn_gen_int(gen, n), *parts = tn_tile_const_i(&gen->b, gen->plan->parts);
   tn_tile_value *lo = tn_tile_int(&gen->b, TN_T_IMUL, part_value(gen, TN_T_PART_LO), units);
   tn_tile_value *hi = tn_tile_int(&gen->b, TN_T_IMUL, part_value(gen, TN_T_PART_HI), units);
@@ -40,8 +55,25 @@ static void divide_units(tn_gen *gen, const tn_dim *n) {
   gen->part_hi = tn_tile_int(&gen->b, TN_T_IFLOORDIV, hi, parts);
 }
 
-static bool is_divided(const tn_gen *gen, uint32_t axis) {
-  return gen->plan->parts > 1 && gen->plan->part_axis == (int32_t)axis;
+/* Tiles of the axis that have units of this call. */
+static tn_tile_value *first_tile(tn_gen *gen, uint32_t axis) {
+  return tn_tile_int(&gen->b, TN_T_IFLOORDIV, gen->part_lo, tn_tile_const_i(&gen->b, units_inside(gen, axis)));
+}
+
+static tn_tile_value *end_tile(tn_gen *gen, uint32_t axis) {
+  int64_t inside = units_inside(gen, axis);
+  tn_tile_value *up = tn_tile_int(&gen->b, TN_T_IADD, gen->part_hi, tn_tile_const_i(&gen->b, inside - 1));
+  return tn_tile_int(&gen->b, TN_T_IFLOORDIV, up, tn_tile_const_i(&gen->b, inside));
+}
+
+/* This call's units in tile number `tile` of the axis become those of the part axes inside. */
+static void enter_tile(tn_gen *gen, uint32_t axis, tn_tile_value *tile) {
+  tn_tile_value *inside = tn_tile_const_i(&gen->b, units_inside(gen, axis));
+  tn_tile_value *before = tn_tile_int(&gen->b, TN_T_IMUL, tile, inside);
+  gen->part_lo = tn_tile_int(&gen->b, TN_T_IMAX, tn_tile_const_i(&gen->b, 0),
+                             tn_tile_int(&gen->b, TN_T_ISUB, gen->part_lo, before));
+  gen->part_hi = tn_tile_int(&gen->b, TN_T_IMIN, inside, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_hi, before));
+  gen->is_inside_unit = true;
 }
 
 /* --- One segment --- */
@@ -59,8 +91,14 @@ static void set_masks(tn_gen *gen, uint32_t axis, const segment *s) {
   }
 }
 
-static void segment_inside(tn_gen *gen, const loops *l, uint32_t level, const segment *s, const tn_dim *position) {
+/* tile: its number in the segment, where the axis is divided. */
+static void segment_inside(tn_gen *gen, const loops *l, uint32_t level, const segment *s, const tn_dim *position,
+                           tn_tile_value *tile) {
   uint32_t axis = gen->plan->order[level];
+  tn_tile_value *part_lo = gen->part_lo, *part_hi = gen->part_hi;
+  bool is_inside_unit = gen->is_inside_unit;
+  if (is_divided(gen, axis) && units_inside(gen, axis) > 1)
+    enter_tile(gen, axis, tn_tile_int(&gen->b, TN_T_IADD, tn_gen_int(gen, s->first_unit), tile));
   bool is_vector = gen->plan->vector == (int32_t)axis;
   gen->bind[axis] = position;
   gen->count[axis] = s->instances;
@@ -71,6 +109,9 @@ static void segment_inside(tn_gen *gen, const loops *l, uint32_t level, const se
   tn_gen_push(gen, &frame);
   par_level(gen, l, level + 1);
   tn_gen_pop(gen);
+  gen->part_lo = part_lo;
+  gen->part_hi = part_hi;
+  gen->is_inside_unit = is_inside_unit;
   gen->past_lo &= ~(1u << axis);
   gen->before_hi &= ~(1u << axis);
   if (is_vector) {
@@ -88,8 +129,8 @@ static void segment_range(tn_gen *gen, uint32_t axis, const segment *s, tn_tile_
   *hi = tiles;
   if (!is_divided(gen, axis)) return;
   tn_tile_value *first = tn_gen_int(gen, s->first_unit);
-  *lo = tn_tile_int(&gen->b, TN_T_IMAX, zero, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_lo, first));
-  *hi = tn_tile_int(&gen->b, TN_T_IMIN, tiles, tn_tile_int(&gen->b, TN_T_ISUB, gen->part_hi, first));
+  *lo = tn_tile_int(&gen->b, TN_T_IMAX, zero, tn_tile_int(&gen->b, TN_T_ISUB, first_tile(gen, axis), first));
+  *hi = tn_tile_int(&gen->b, TN_T_IMIN, tiles, tn_tile_int(&gen->b, TN_T_ISUB, end_tile(gen, axis), first));
   if (!s->units) return;
   tn_tile_value *is_last = tn_tile_int(&gen->b, TN_T_IEQ, gen->part_hi, tn_gen_int(gen, s->units));
   tn_tile_value *in[] = {is_last, tiles, *hi};
@@ -114,7 +155,8 @@ static void segment_loop(tn_gen *gen, const loops *l, uint32_t level, const segm
   } else {
     position = tn_gen_symbol(gen, name, reach, loop->var);
   }
-  segment_inside(gen, l, level, s, tn_dim_add(gen->ctx, s->start, position));
+  segment_inside(gen, l, level, s, tn_dim_add(gen->ctx, s->start, position),
+                 tn_tile_int(&gen->b, TN_T_IFLOORDIV, loop->var, step));
   tn_tile_loop_end(&gen->b, loop, NULL, saved);
 }
 
@@ -126,18 +168,18 @@ static void emit_segment(tn_gen *gen, const loops *l, uint32_t level, const segm
     return;
   }
   if (!is_divided(gen, axis)) {
-    segment_inside(gen, l, level, s, s->start);
+    segment_inside(gen, l, level, s, s->start, NULL);
     return;
   }
   /* One tile belongs to one part. */
   const tn_dim *owner = s->first_unit;
   if (s->units) owner = tn_dim_min(gen->ctx, owner, tn_dim_add_i(gen->ctx, s->units, -1));
   tn_tile_value *unit = tn_gen_int(gen, owner);
-  tn_tile_value *mine = tn_tile_int(&gen->b, TN_T_IAND, tn_tile_int(&gen->b, TN_T_ILE, gen->part_lo, unit),
-                                    tn_tile_int(&gen->b, TN_T_ILT, unit, gen->part_hi));
+  tn_tile_value *mine = tn_tile_int(&gen->b, TN_T_IAND, tn_tile_int(&gen->b, TN_T_ILE, first_tile(gen, axis), unit),
+                                    tn_tile_int(&gen->b, TN_T_ILT, unit, end_tile(gen, axis)));
   tn_tile_block *saved;
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, mine, &saved);
-  segment_inside(gen, l, level, s, s->start);
+  segment_inside(gen, l, level, s, s->start, tn_tile_const_i(&gen->b, 0));
   tn_tile_if_end(&gen->b, branch, saved);
 }
 
@@ -176,7 +218,7 @@ static void vector_axis(tn_gen *gen, const loops *l, uint32_t level) {
     tail.tiles = number(gen, vectors > 0);
     tail.instances = (uint32_t)vectors;
   }
-  if (is_divided(gen, axis)) divide_units(gen, tn_dim_add(gen->ctx, whole, tail.tiles));
+  if (is_divided(gen, axis)) divide_units(gen, axis, tn_dim_add(gen->ctx, whole, tail.tiles));
   tn_interior in = tn_nest_interior(gen->nest, axis);
   if (tn_plan_cuts_vectors(gen->plan, &in)) vector_tiles_by_border(gen, l, level, &in);
   else emit_segment(gen, l, level, &full);
@@ -211,7 +253,7 @@ static void static_axis(tn_gen *gen, const loops *l, uint32_t level, const tn_in
   tiling t = {.tiles = tiles, .small = count / tiles, .n_big = count % tiles, .lo = in->lo};
   t.split = in->any_bound && in->exists && tn_dim_is_const(in->hi) && tile > 1;
   t.hi = t.split ? tn_dim_value(in->hi) : 0;
-  if (is_divided(gen, axis)) divide_units(gen, number(gen, tiles));
+  if (is_divided(gen, axis)) divide_units(gen, axis, number(gen, tiles));
   for (int64_t i = 0; i < tiles;) {
     int64_t size = i < t.n_big ? t.small + 1 : t.small, start = i * t.small + (i < t.n_big ? i : t.n_big);
     int64_t n = alike(&t, i, start, size);
@@ -226,7 +268,7 @@ static void plain_axis(tn_gen *gen, const loops *l, uint32_t level) {
   uint32_t axis = gen->plan->order[level];
   segment s = {.start = number(gen, 0), .tiles = gen->nest->axes[axis].extent, .step = 1, .instances = 1,
                .first_unit = number(gen, 0)};
-  if (is_divided(gen, axis)) divide_units(gen, s.tiles);
+  if (is_divided(gen, axis)) divide_units(gen, axis, s.tiles);
   emit_segment(gen, l, level, &s);
 }
 
@@ -266,7 +308,7 @@ static void dynamic_axis(tn_gen *gen, const loops *l, uint32_t level) {
   tn_tile_block *saved;
   tn_tile_value *enough = tn_tile_int(&gen->b, TN_T_ILE, tn_tile_const_i(&gen->b, tile), tn_gen_int(gen, extent));
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, enough, &saved);
-  if (is_divided(gen, axis)) divide_units(gen, units);
+  if (is_divided(gen, axis)) divide_units(gen, axis, units);
   emit_segment(gen, l, level, &s);
   tn_tile_if_else(&gen->b, branch);
   short_axis(gen, l, level, false);
@@ -311,7 +353,7 @@ static void dynamic_border_axis(tn_gen *gen, const loops *l, uint32_t level, con
   tn_tile_block *saved;
   tn_tile_stmt *branch = tn_tile_if_begin(&gen->b, tiles_fit(gen, extent, in, tile), &saved);
   /* The last tile inside may lie over the one before it, and the right one over both: all three are one unit. */
-  if (is_divided(gen, axis)) divide_units(gen, units);
+  if (is_divided(gen, axis)) divide_units(gen, axis, units);
   emit_segment(gen, l, level, &left);
   emit_segment(gen, l, level, &middle);
   emit_segment(gen, l, level, &end);
@@ -329,6 +371,13 @@ static void par_level(tn_gen *gen, const loops *l, uint32_t level) {
     gen->is_staged = true;
     par_level(gen, l, level);
     gen->is_staged = false;
+    return;
+  }
+  if (gen->plan->block_axis >= 0 && level == gen->plan->block_level && !gen->block_lo) {
+    tn_tile_block *saved;
+    tn_tile_stmt *loop = tn_gen_blocks_begin(gen, &saved);
+    par_level(gen, l, level);
+    tn_gen_blocks_end(gen, loop, saved);
     return;
   }
   if (level == gen->plan->n_order) {

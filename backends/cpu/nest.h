@@ -81,18 +81,26 @@ typedef struct tn_plan {
   int64_t *keep_offset;                   /* by node id, in units of scratch_row */
   const tn_dim *scratch_row;              /* f32 elements of one kept row */
   const tn_dim *scratch_elements;         /* f32, a part */
-  int32_t part_axis;                      /* the par axis divided among parts; -1 = none */
+  uint32_t part_axes;                     /* par axes whose tiles are divided among parts, counted like digits of one
+                                             number, the outermost first; several have static extents; 0 = none */
   uint32_t parts;
   const char **formats;                   /* by argument */
   int32_t contract;                       /* id of the main contraction, or -1 */
   int32_t staged;                         /* id of the vector operand, whose panel is copied to scratch before the loops
                                              over rows that read it; -1 = none */
   uint32_t staged_level;                  /* of those loops in `order`, all behind it being rows */
+  int32_t block_axis;                     /* the outermost fold axis, summed a block at a time by all tiles inside of
+                                             block_level before any takes the next, their sums lying in scratch; -1 =
+                                             every tile sums all of it at once */
+  int64_t block;                          /* positions */
+  uint32_t block_level;                   /* in `order`; from there on extents are static */
   bool splits_taps;                       /* walks of border tiles give each tap a loop of its own over the channels */
   bool has_panels;                        /* it is an outer product: vectors of one operand times splats of the other */
 } tn_plan;
 
 tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena);
+/* Tiles of a par axis whose extent is static. */
+int64_t tn_plan_tiles(const tn_plan *plan, uint32_t axis);
 /* Whether tiles of vectors at the borders of padded reads are generated apart from those inside: where masks take
  * vector registers. `in` is the vector axis's interior. */
 bool tn_plan_cuts_vectors(const tn_plan *plan, const tn_interior *in);

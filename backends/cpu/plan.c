@@ -337,20 +337,6 @@ static bool is_near(const tn_plan *plan, const tn_access *a, const tn_access *b)
   return bytes_read(nest, b) <= l2 / (is_far ? 2 : 4);
 }
 
-/* Whether the positions of a par axis all read nearly the same: a fold axis walks the same way, farther, in steps that
- * are shorter than all of them (the taps of a gradient of a convolution's weights). */
-static bool reads_again(const tn_nest *nest, const tn_access *access, uint32_t axis) {
-  int64_t stride = access && has_axis(access->axes, axis) ? tn_access_stride(access, axis) : 0;
-  int64_t count = nest->axes[axis].count;
-  if (stride <= 0 || count < 0) return false;
-  for (uint32_t i = 0; i < nest->n_axes; i++) {
-    if (!has_axis(access->axes, i) || nest->axes[i].kind != TN_AXIS_SUM) continue;
-    int64_t step = tn_access_stride(access, i);
-    if (step > 0 && step % stride == 0 && step / stride < count && nest->axes[i].count > count) return true;
-  }
-  return false;
-}
-
 /* Batch axes of the vector operand, then its panels, then the rows; tiled rows innermost, so that one panel is used for
  * all rows while it lies in a near cache. An operand that lies in the near cache whole is walked innermost, so that
  * rows are read and written once, in the order of memory; so is one whose lanes both operands have. Inside of all are
@@ -365,10 +351,11 @@ static void order_contract(tn_plan *plan, const tn_access *a, const tn_access *b
       uint32_t axis = plan->order[i];
       bool is_vector = (int32_t)axis == plan->vector, is_row = has_axis(rows, axis);
       bool is_panel = is_vector || (b && has_axis(b->axes, axis) && !(a && has_axis(a->axes, axis)));
-      bool again = reads_again(plan->nest, a, axis) || reads_again(plan->nest, b, axis);
+      bool again = tn_plan_reads_again(plan->nest, a, axis) || tn_plan_reads_again(plan->nest, b, axis);
       int own = is_panel ? (is_inner ? 4 : 1) : !is_row ? 0 : plan->tile[axis] > 1 ? 3 : 2;
       if (!is_vector && plan->staged < 0 && plan->tile[axis] == 1 && again) own = 5;
       plan->staged_level += stage == 0 && own < 2;
+      plan->block_level += stage == 0 && own < 3;
       if (own == stage) order[n++] = (uint8_t)axis;
     }
   memcpy(plan->order, order, n);
@@ -741,10 +728,31 @@ static double cycles_of(const tn_plan *plan, const tn_knode *node) {
   return points * (is_costly ? 16 : 1) / (is_vector ? plan->lanes : 1);
 }
 
+#define MANY_UNITS 16 /* enough for threads to share evenly */
+
+int64_t tn_plan_tiles(const tn_plan *plan, uint32_t axis) {
+  int64_t each = (int64_t)plan->tile[axis] * ((int32_t)axis == plan->vector ? plan->lanes : 1);
+  return ceil_div(plan->nest->axes[axis].count, each);
+}
+
+/* The outer axes whose tiles together are many, or 0 where the extent of one of them is only known while running. */
+static uint32_t joined_axes(const tn_plan *plan, double *out_units) {
+  uint32_t axes = 0;
+  *out_units = 1;
+  for (uint32_t i = 0; i < plan->n_order && *out_units < MANY_UNITS; i++) {
+    uint32_t axis = plan->order[i];
+    if (plan->nest->axes[axis].count <= 0) return 0;
+    if (tn_plan_tiles(plan, axis) < 2) continue;
+    axes |= 1u << axis;
+    *out_units *= (double)tn_plan_tiles(plan, axis);
+  }
+  return axes;
+}
+
 static void choose_parts(tn_plan *plan) {
   const tn_nest *nest = plan->nest;
-  double most = 1, work = 0;
-  plan->part_axis = -1;
+  double most = 1, work = 0, joined;
+  plan->part_axes = 0;
   plan->parts = 1;
   if (update_of(nest)) return;
   for (size_t i = 0; i < nest->kernel->nodes.n; i++) work += cycles_of(plan, node_at(nest, i));
@@ -753,19 +761,21 @@ static void choose_parts(tn_plan *plan) {
     uint32_t axis = plan->order[i];
     double per = (double)plan->tile[axis] * ((int32_t)axis == plan->vector ? plan->lanes : 1);
     double units = floor(guess_extent(nest, axis) / per);
-    if (units < most * (most >= 16 ? 1e9 : 1.5)) continue;
+    if (units < most * (most >= MANY_UNITS ? 1e9 : 1.5)) continue;
     most = units;
-    plan->part_axis = (int32_t)axis;
+    plan->part_axes = 1u << axis;
   }
+  uint32_t axes = most < MANY_UNITS ? joined_axes(plan, &joined) : 0;
+  if (axes && joined >= most * 1.5) most = joined, plan->part_axes = axes;
   double parts = work / LEAST_CYCLES_OF_PART < most ? work / LEAST_CYCLES_OF_PART : most;
   plan->parts = parts < 64 ? (uint32_t)parts : 64;
-  if (plan->parts < 2) plan->parts = 1, plan->part_axis = -1;
+  if (plan->parts < 2) plan->parts = 1, plan->part_axes = 0;
 }
 
 tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_arena *arena) {
   tn_plan *plan = TN_NEW(arena, tn_plan);
   plan->nest = tn_nest_create(kernel, target, arena);
-  plan->contract = plan->staged = -1;
+  plan->contract = plan->staged = plan->block_axis = -1;
   list_axes(plan);
   choose_vector(plan);
   const tn_knode *contract = main_contract(plan->nest);
@@ -779,6 +789,7 @@ tn_plan *tn_plan_create(const tn_kernel *kernel, const tn_target *target, tn_are
   tn_plan_keep(plan);
   if (argsort_of(plan->nest)) plan_argsort(plan, argsort_of(plan->nest));
   tn_plan_pack(plan);
+  tn_plan_block(plan);
   choose_parts(plan);
   return plan;
 }

@@ -17,4 +17,11 @@ const tn_access *tn_plan_operand(const tn_nest *nest, const tn_knode *node);
 void tn_plan_keep(tn_plan *plan);
 void tn_plan_pack(tn_plan *plan);
 
+/* plan_blocks.c */
+/* Whether the positions of a par axis all read nearly the same: a fold axis walks the same way, farther, in steps that
+ * are shorter than all of them (the taps of a gradient of a convolution's weights). */
+bool tn_plan_reads_again(const tn_nest *nest, const tn_access *access, uint32_t axis);
+/* Decides whether the sums of a contraction are made block by block; behind tn_plan_keep. */
+void tn_plan_block(tn_plan *plan);
+
 #endif
