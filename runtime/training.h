@@ -7,6 +7,8 @@
  *   step:    fields.., weights.., states.., rates[, noise] -> loss, [norm,] running.., trained.., states..
  *   grad:    fields.., weights.., rates[, noise] -> loss, running.., gradients..
  *   update:  trained.., states.., gradients.., rates -> [norm,] trained.., states..
+ *   shard:   weights, states.., gradient, rates of a shard, norm -> weights, states..
+ *   norm:    gradients.., rates -> norm
  *   eval:    fields.., weights.. -> loss, statistics..
  *   predict: the model's inputs.., weights.. -> the model's outputs
  *   fit:     the model's inputs.., weights.. -> values of which weights are statistics, the batch as their first axis
@@ -17,13 +19,18 @@
  * trained weights in order, of the mean loss; the caller sums them over micro-batches, each times its share of the
  * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then,
  * and where the loss of step is not finite, running, trained and states are what they were. Each of these may take the
- * place of what it was where tnrt_training_model says so. States are zeros at first. */
+ * place of what it was where tnrt_training_model says so. States are zeros at first.
+ *
+ * shard does to N elements of a trained weight, whichever they are, what update does to all of all weights: the weight
+ * and its states and gradient are [N], N from 1 to TNRT_SHARD_MOST; norm: f32[], that of all gradients, as update gives
+ * it. The caller leaves it out where nothing is to change. There is one where the plan says zero; and norm, by the same
+ * arithmetic as update's, where the bits may not depend on the number of processes besides. */
 #ifndef TNRT_TRAINING_H
 #define TNRT_TRAINING_H
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 6u
+#define TNRT_TRAINING 7u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -32,6 +39,13 @@ enum {
   TNRT_RATE_LOSS_SCALE, /* the gradients of grad are of the loss times it; update and step divide by it */
   TNRT_RATES            /* then the learning rate of each group */
 };
+/* Of a shard: f32[TNRT_SHARD_RATES], the same numbers, then those of its weight. */
+enum {
+  TNRT_SHARD_LR = TNRT_RATES,
+  TNRT_SHARD_DECAY, TNRT_SHARD_L1, /* tnrt_weight's */
+  TNRT_SHARD_RATES
+};
+enum { TNRT_SHARD_MOST = 1 << 15 }; /* so that what it works on stays in a cache */
 /* noise: u64[3], the seed of the run, the number of the step, and the number of the first sample at hand among those of
  * the step (ir/ops/random.h). */
 
@@ -115,6 +129,7 @@ typedef struct tnrt_weight {
   uint32_t init;  /* tnrt_initial_kind (runtime/initial.h) */
   uint32_t line;  /* where the file has it; 0: not known */
   double init_a, init_b;
+  double decay, l1; /* of a trained one: what shard takes */
 } tnrt_weight;
 
 /* ---- what is measured ---- */
@@ -267,6 +282,7 @@ typedef struct tnrt_training_program {
   /* grad once more, which tells tnrt_call.tracer of each step; its steps' places say where the text is, too:
    * "mlp.tn:4:20: 'log(x)'" */
   tnrt_training_model trace;
+  tnrt_training_model shard, norm;
   tnrt_training_model fit; /* of evaluation: nothing is dropped; none where statistics are of fields alone */
 } tnrt_training_program;
 

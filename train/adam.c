@@ -28,7 +28,7 @@ static tn_value *norm(const tn_update *u, tn_value *x) {
 tn_value *tn_optimizer_lamb(tn_update *u) {
   tn_build *b = u->b;
   tn_value *move = tn_update_times(u, moments(u, tn_update_penalized(u, false)), u->bias1);
-  if (u->decay != 0) move = tn_update_add(u, move, tn_update_scale(u, u->w, u->decay));
+  if (u->decay != 0) move = tn_update_add(u, move, tn_update_decayed(u, u->w));
   tn_value *w = norm(u, u->w), *m = norm(u, move);
   tn_value *both = tn_build_binary(b, TN_AND, tn_build_binary_f(b, TN_GT, w, 0), tn_build_binary_f(b, TN_GT, m, 0));
   tn_value *trust = w == NULL ? NULL

@@ -49,6 +49,10 @@ tn_value *tn_update_times(const tn_update *u, tn_value *x, tn_value *scalar) {
   return tn_update_mul(u, x, tn_build_broadcast_to(u->b, scalar, x->type->dims, x->type->ndim));
 }
 
+tn_value *tn_update_decayed(const tn_update *u, tn_value *x) {
+  return u->decay_of == NULL ? tn_update_scale(u, x, u->decay) : tn_update_times(u, x, u->decay_of);
+}
+
 tn_value *tn_update_mean(const tn_update *u, tn_value *old, tn_value *now, double keep) {
   return tn_update_add(u, tn_update_scale(u, old, keep), tn_update_scale(u, now, 1 - keep));
 }
@@ -61,13 +65,15 @@ tn_value *tn_update_over_root(const tn_update *u, tn_value *x, tn_value *of, tn_
 
 tn_value *tn_update_penalized(const tn_update *u, bool has_decay) {
   tn_value *g = u->g;
-  if (has_decay && u->decay != 0) g = tn_update_add(u, g, tn_update_scale(u, u->w, u->decay));
-  if (u->l1 != 0) g = tn_update_add(u, g, tn_update_scale(u, tn_build_unary(u->b, TN_SIGN, u->w), u->l1));
-  return g;
+  if (has_decay && u->decay != 0) g = tn_update_add(u, g, tn_update_decayed(u, u->w));
+  if (u->l1 == 0) return g;
+  tn_value *sign = tn_build_unary(u->b, TN_SIGN, u->w);
+  sign = u->l1_of == NULL ? tn_update_scale(u, sign, u->l1) : tn_update_times(u, sign, u->l1_of);
+  return tn_update_add(u, g, sign);
 }
 
 tn_value *tn_update_shrunk(const tn_update *u) {
-  return u->decay == 0 ? u->w : tn_update_step(u, u->w, tn_update_scale(u, u->w, u->decay));
+  return u->decay == 0 ? u->w : tn_update_step(u, u->w, tn_update_decayed(u, u->w));
 }
 
 tn_value *tn_update_step(const tn_update *u, tn_value *w, tn_value *move) {

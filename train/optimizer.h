@@ -10,6 +10,7 @@ typedef struct tn_update {
   tn_build *b;
   const tn_optimizer *optimizer;
   double decay, l1;                /* this weight's */
+  tn_value *decay_of, *l1_of;      /* the same as scalars in the type of w; NULL: the numbers */
   tn_value *rate, *bias1, *bias2;  /* scalars of runtime/training.h's rates, in the type of w */
   tn_value *w, *g;                 /* the weight and its gradient, clipped */
   tn_value *old[TN_MAX_STATES], *next[TN_MAX_STATES]; /* its states before and after */
@@ -28,9 +29,10 @@ tn_value *tn_optimizer_run(tn_update *u);
 tn_value *tn_update_add(const tn_update *u, tn_value *x, tn_value *y);
 tn_value *tn_update_sub(const tn_update *u, tn_value *x, tn_value *y);
 tn_value *tn_update_mul(const tn_update *u, tn_value *x, tn_value *y);
-/* x times a number; times a scalar value. */
+/* x times a number; times a scalar value; times the weight's decay. */
 tn_value *tn_update_scale(const tn_update *u, tn_value *x, double by);
 tn_value *tn_update_times(const tn_update *u, tn_value *x, tn_value *scalar);
+tn_value *tn_update_decayed(const tn_update *u, tn_value *x);
 /* old * keep + now * (1 - keep) */
 tn_value *tn_update_mean(const tn_update *u, tn_value *old, tn_value *now, double keep);
 /* x / (root(of) + epsilon), root(of) times scale where that is given. */

@@ -17,6 +17,7 @@ typedef struct step {
   tn_value **kept; /* of the function: the loss, then the next values of running weights */
   tn_value **running; /* the weights that those are of */
   uint32_t n_kept, n_running;
+  bool is_shard; /* one row of elements stands for all trained weights, whose settings come with it */
   TN_VEC(tn_value *) results;
 } step;
 
@@ -37,6 +38,10 @@ static step begin(tn_func *func, const tn_train_plan *plan) {
 
 /* --- Parameters and results --- */
 
+static const tn_type *kept_type(const tn_train_weight *weight) {
+  return weight->kept != NULL ? weight->kept : weight->constant->type;
+}
+
 static void add_states(step *s) {
   for (uint32_t i = 0; i < s->n_trained; i++)
     for (uint32_t k = 0; k < s->n_states; k++)
@@ -46,9 +51,17 @@ static void add_states(step *s) {
                    s->trained[i]->name));
 }
 
+static void add_gradients(step *s) {
+  for (uint32_t i = 0; i < s->n_trained; i++) {
+    const tn_train_weight *weight = &s->plan->weights[s->of[i]];
+    s->gradients[i] = tn_block_add_param(s->func->body, weight->constant->type,
+                                         tn_namef(s->func->module->ctx, "gradient.%s", weight->path));
+  }
+}
+
 static void add_rates(step *s) {
   tn_ctx *ctx = s->func->module->ctx;
-  const tn_dim *n = tn_dim_const(ctx, TNRT_RATES + (int64_t)s->plan->n_groups);
+  const tn_dim *n = tn_dim_const(ctx, s->is_shard ? TNRT_SHARD_RATES : TNRT_RATES + (int64_t)s->plan->n_groups);
   s->rates = tn_block_add_param(s->func->body, tn_type_tensor(ctx, TN_F32, 1, &n), "rates");
 }
 
@@ -155,17 +168,19 @@ static bool make_guard(step *s) {
   return true;
 }
 
+/* Of the loss' scale. */
+static tn_value *make_inverse(step *s) {
+  return tn_build_binary(&s->b, TN_DIV, tn_build_splat_f(&s->b, TN_F32, 1), rate(s, TNRT_RATE_LOSS_SCALE));
+}
+
 /* What all gradients are multiplied by, a scalar f32, or NULL for 1. */
 static bool make_factor(step *s, tn_value **out) {
   tn_build *b = &s->b;
   tn_value *inverse = NULL;
   *out = NULL;
-  if (s->plan->has_loss_scale) {
-    tn_value *scale = rate(s, TNRT_RATE_LOSS_SCALE);
-    inverse = *out = tn_build_binary(b, TN_DIV, tn_build_splat_f(b, TN_F32, 1), scale);
-    if (inverse == NULL) return false;
-  }
-  if ((s->plan->has_norm || s->plan->clip == TN_CLIP_NORM) && !make_norm(s, inverse)) return false;
+  if (s->plan->has_loss_scale && (inverse = *out = make_inverse(s)) == NULL) return false;
+  bool needs_norm = s->norm == NULL && (s->plan->has_norm || s->plan->clip == TN_CLIP_NORM);
+  if (needs_norm && !make_norm(s, inverse)) return false;
   if (s->plan->clip != TN_CLIP_NORM) return true;
   tn_value *most = tn_build_splat_f(b, TN_F32, s->plan->limit);
   tn_value *factor = tn_build_binary(b, TN_DIV, most, tn_build_binary_f(b, TN_ADD, s->norm, 1e-6));
@@ -187,22 +202,44 @@ static tn_value *guarded(step *s, tn_value *next, tn_value *old) {
   return tn_build_select(&s->b, tn_compose_repeat(&s->b, s->is_finite, old), next, old);
 }
 
+static double decay_of(const tn_train_plan *plan, const tn_train_weight *weight) {
+  return isnan(weight->decay) ? plan->optimizer.decay : weight->decay;
+}
+
+static double l1_of(const tn_train_plan *plan, const tn_train_weight *weight) {
+  return isnan(weight->l1) ? plan->optimizer.l1 : weight->l1;
+}
+
 /* The number's scalar in the type that the weight is computed in. */
 static tn_value *rate_like(step *s, uint32_t i, const tn_value *like) {
   return tn_compose_narrow(&s->b, rate(s, i), like);
 }
 
+/* The settings of a weight that are its own. */
+static void set_own(step *s, const tn_train_weight *weight, tn_update *u) {
+  u->decay = decay_of(s->plan, weight);
+  u->l1 = l1_of(s->plan, weight);
+  u->rate = rate_like(s, s->is_shard ? TNRT_SHARD_LR : TNRT_RATES + weight->group, u->w);
+  if (!s->is_shard) return;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) { /* 0 where no weight has one */
+    const tn_train_weight *other = &s->plan->weights[i];
+    if (other->role != TNRT_WEIGHT_TRAINED) continue;
+    if (u->decay == 0) u->decay = decay_of(s->plan, other);
+    if (u->l1 == 0) u->l1 = l1_of(s->plan, other);
+  }
+  u->decay_of = rate_like(s, TNRT_SHARD_DECAY, u->w);
+  u->l1_of = rate_like(s, TNRT_SHARD_L1, u->w);
+}
+
 /* next: room for the weight and its states. Weights below f32 are computed in f32. */
 static bool update_one(step *s, uint32_t i, tn_value *factor, tn_value **next) {
   const tn_train_weight *weight = &s->plan->weights[s->of[i]];
-  const tn_optimizer *o = &s->plan->optimizer;
   tn_build *b = &s->b;
   tn_value *old = s->trained[i], *const *states = s->states + (size_t)i * s->n_states;
-  tn_update u = {.b = b, .optimizer = o, .decay = isnan(weight->decay) ? o->decay : weight->decay,
-                 .l1 = isnan(weight->l1) ? o->l1 : weight->l1, .w = tn_compose_wide(b, old)};
+  tn_update u = {.b = b, .optimizer = &s->plan->optimizer, .w = tn_compose_wide(b, old)};
   if (u.w == NULL) return false;
   u.g = clipped(s, tn_compose_wide(b, s->gradients[i]), factor);
-  u.rate = rate_like(s, TNRT_RATES + weight->group, u.w);
+  set_own(s, weight, &u);
   u.bias1 = rate_like(s, TNRT_RATE_BIAS1, u.w);
   u.bias2 = rate_like(s, TNRT_RATE_BIAS2, u.w);
   for (uint32_t k = 0; k < s->n_states; k++) u.old[k] = tn_compose_wide(b, states[k]);
@@ -218,8 +255,8 @@ static bool update_one(step *s, uint32_t i, tn_value *factor, tn_value **next) {
 static bool update_all(step *s) {
   uint32_t n = s->n_states + 1;
   tn_value *factor, **next = TN_NEW_N(s->func->module->arena, tn_value *, (size_t)s->n_trained * n);
-  if (!make_factor(s, &factor) || !make_guard(s)) return false;
-  if (s->plan->has_norm) add_result(s, s->norm, "norm");
+  if (!make_factor(s, &factor) || (!s->is_shard && !make_guard(s))) return false;
+  if (s->plan->has_norm && !s->is_shard) add_result(s, s->norm, "norm");
   for (uint32_t i = 0; i < s->n_running; i++) add_next(s, guarded(s, s->kept[1 + i], s->running[i]), s->running[i]);
   for (uint32_t i = 0; i < s->n_trained; i++) {
     if (!update_one(s, i, factor, next + (size_t)i * n)) return false;
@@ -231,7 +268,7 @@ static bool update_all(step *s) {
   return true;
 }
 
-/* --- The three --- */
+/* --- The functions --- */
 
 bool tn_train_step(tn_func *func, const tn_train_plan *plan, tn_value *noise) {
   step s = begin(func, plan);
@@ -262,14 +299,57 @@ tn_func *tn_train_update(tn_module *module, const tn_train_plan *plan) {
   step s = begin(func, plan);
   for (uint32_t i = 0; i < s.n_trained; i++) {
     const tn_train_weight *weight = &plan->weights[s.of[i]];
-    s.trained[i] = tn_block_add_param(func->body, weight->kept != NULL ? weight->kept : weight->constant->type,
-                                      weight->path);
+    s.trained[i] = tn_block_add_param(func->body, kept_type(weight), weight->path);
   }
   add_states(&s);
-  for (uint32_t i = 0; i < s.n_trained; i++)
-    s.gradients[i] = tn_block_add_param(func->body, plan->weights[s.of[i]].constant->type,
-                                        tn_namef(module->ctx, "gradient.%s", s.trained[i]->name));
+  add_gradients(&s);
   add_rates(&s);
   s.b = tn_build_at_end(func->body);
   return update_all(&s) && finish(&s) ? func : NULL;
+}
+
+/* --- Shards --- */
+
+bool tn_train_is_elementwise(const tn_optimizer *optimizer) { return optimizer->kind != TN_OPTIMIZER_LAMB; }
+
+static const tn_dim *piece_dim(const step *s) {
+  tn_ctx *ctx = s->func->module->ctx;
+  const tn_symbol *n = tn_symbol_create(ctx, TN_SYM_INPUT, tn_symbol_fresh_name(ctx, "N"), "N", 1, TNRT_SHARD_MOST);
+  TN_VEC_PUSH(s->func->module->arena, &s->func->module->symbols, n);
+  return tn_dim_symbol(ctx, n);
+}
+
+tn_func *tn_train_shard(tn_module *module, const tn_train_plan *plan) {
+  tn_ctx *ctx = module->ctx;
+  tn_func *func = tn_func_create(module, "shard", true);
+  step s = begin(func, plan);
+  TN_ASSERT(tn_train_is_elementwise(&plan->optimizer) && s.n_trained > 0);
+  const tn_dim *n = piece_dim(&s);
+  const tn_train_weight *weight = &plan->weights[s.of[0]];
+  const tn_type *type = tn_type_tensor(ctx, weight->constant->type->dtype, 1, &n);
+  for (uint32_t i = 0; i < s.n_trained; i++)
+    TN_ASSERT(plan->weights[s.of[i]].constant->type->dtype == type->dtype &&
+              kept_type(&plan->weights[s.of[i]])->dtype == kept_type(weight)->dtype);
+  s.is_shard = true;
+  s.n_trained = 1;
+  s.trained[0] = tn_block_add_param(func->body, tn_type_tensor(ctx, kept_type(weight)->dtype, 1, &n), "weights");
+  for (uint32_t k = 0; k < s.n_states; k++)
+    s.states[k] = tn_block_add_param(func->body, type, tn_optimizer_state_name(&plan->optimizer, k));
+  s.gradients[0] = tn_block_add_param(func->body, type, "gradient");
+  add_rates(&s);
+  s.norm = tn_block_add_param(func->body, tn_type_tensor(ctx, TN_F32, 0, NULL), "norm");
+  s.b = tn_build_at_end(func->body);
+  return update_all(&s) && finish(&s) ? func : NULL;
+}
+
+tn_func *tn_train_norm(tn_module *module, const tn_train_plan *plan) {
+  tn_func *func = tn_func_create(module, "norm", true);
+  step s = begin(func, plan);
+  add_gradients(&s);
+  add_rates(&s);
+  s.b = tn_build_at_end(func->body);
+  tn_value *inverse = NULL;
+  if ((plan->has_loss_scale && (inverse = make_inverse(&s)) == NULL) || !make_norm(&s, inverse)) return NULL;
+  add_result(&s, s.norm, "norm");
+  return finish(&s) ? func : NULL;
 }

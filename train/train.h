@@ -4,7 +4,8 @@
  *   tn_train_narrow  mixed precision
  *   tn_train_lift    weights, constants until then, become parameters
  *   tn_train_step    loss, gradients and update in one function
- *   tn_train_grad    loss and gradients; tn_train_update: what the optimiser makes of gradients
+ *   tn_train_grad    loss and gradients; tn_train_update: what the optimiser makes of gradients; tn_train_shard: of
+ *                    some elements' gradients, with tn_train_norm
  *
  * Functions return false when they reported an error. */
 #ifndef TN_TRAIN_TRAIN_H
@@ -83,5 +84,11 @@ bool tn_train_grad(tn_func *func, const tn_train_plan *plan, tn_value *noise);
 /* The update of runtime/training.h as an entry of module, which needs no other; NULL when reported. The constants of
  * the plan's weights, of which only types are read, may be another module's. */
 tn_func *tn_train_update(tn_module *module, const tn_train_plan *plan);
+/* The shard of runtime/training.h, the same way. tn_train_is_elementwise must hold of the plan's optimiser, and the
+ * trained weights must be of one type and kept in one (both asserted). */
+tn_func *tn_train_shard(tn_module *module, const tn_train_plan *plan);
+tn_func *tn_train_norm(tn_module *module, const tn_train_plan *plan); /* its norm */
+/* Whether each element of a weight is updated by its own gradient and states alone, but for the norm of all. */
+bool tn_train_is_elementwise(const tn_optimizer *optimizer);
 
 #endif

@@ -13,7 +13,7 @@ struct tn_driver_training {
 };
 
 static const char *const part_names[TN_LANG_N_PARTS] = {"step", "grad", "update", "eval", "predict", "trace",
-                                                         "fit"};
+                                                         "shard", "norm", "fit"};
 
 /* --- Whether --- */
 

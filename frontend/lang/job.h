@@ -66,7 +66,7 @@ bool tn_job_plan_source(const tn_job *job, tn_tables *plan, tnrt_source *out);
 bool tn_job_plan_chain(const tn_job *job, tn_tables *plan, const tn_job_field *field, tnrt_field *out);
 /* job_weights.c: roles, groups */
 bool tn_job_find_weights(tn_job *job);
-void tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head);
+bool tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head);
 /* job_precision.c: bf16, f16 or f32; the loss scale. */
 tn_dtype tn_job_precision(const tn_job *job);
 /* The type that `master` keeps a weight in; NULL: its own. */
@@ -94,8 +94,8 @@ bool tn_job_make_predict(tn_job *job);
 bool tn_job_make_eval(tn_job *job, tn_tables *plan, tnrt_training *head);
 bool tn_job_make_step(tn_job *job, bool only_gradients);
 bool tn_job_make_fit(tn_job *job); /* where there are fits */
-/* In a module of its own; NULL when reported. */
-tn_module *tn_job_make_update(tn_job *job);
+/* In a module of its own, by one of train/train.h's functions; NULL when reported. */
+tn_module *tn_job_make_update(tn_job *job, tn_func *(*make)(tn_module *module, const tn_train_plan *plan));
 
 /* train_onnx.c: the model as an ONNX file without its weights becomes part of the plan, or why there is none. */
 void tn_lang_plan_onnx(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,

@@ -167,13 +167,13 @@ bool tn_job_make_step(tn_job *job, bool only_gradients) {
          (only_gradients ? tn_train_grad : tn_train_step)(job->s->func, &plan, job->mode.noise);
 }
 
-tn_module *tn_job_make_update(tn_job *job) {
+tn_module *tn_job_make_update(tn_job *job, tn_func *(*make)(tn_module *module, const tn_train_plan *plan)) {
   tn_train_plan plan = {0};
   if (!tn_job_train_plan(job, &plan)) return NULL;
   plan.weights = train_weights(job);
   plan.n_weights = (uint32_t)job->weights.n;
   tn_module *module = tn_module_create(job->s->ctx);
-  if (tn_train_update(module, &plan)) return module;
+  if (make(module, &plan)) return module;
   tn_module_destroy(module);
   return NULL;
 }

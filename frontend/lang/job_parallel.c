@@ -76,6 +76,21 @@ static bool plan_mesh(const tn_job *job, tn_tables *plan, tnrt_training *head) {
   return check_placed(job, decl->item) && ok;
 }
 
+/* A process updates pieces of weights, of one type. */
+static bool check_zero(const tn_job *job, tn_loc loc) {
+  tn_train_plan plan;
+  if (!tn_job_train_plan(job, &plan)) return false;
+  if (!tn_train_is_elementwise(&plan.optimizer))
+    return tn_job_not_yet(job, loc, "'zero: 1' with lamb, whose steps take the norms of whole weights");
+  for (size_t i = 0; i < job->weights.n; i++) {
+    const tn_job_weight *row = &job->weights.data[i];
+    if (row->role == TNRT_WEIGHT_TRAINED && row->weight->type->dtype != TN_F32)
+      return tn_job_not_yet(job, loc, "'zero: 1' with the weight '%s' of type %s", row->weight->path,
+                            tn_dtype_name(row->weight->type->dtype));
+  }
+  return true;
+}
+
 bool tn_job_plan_parallel(const tn_job *job, tn_tables *plan, tnrt_training *head) {
   const tn_ast_expr *e = setting(job, "parallel");
   tn_block_call call = tn_block_call_of(&job->c, "parallel", "parallel", job->train->loc);
@@ -84,7 +99,7 @@ bool tn_job_plan_parallel(const tn_job *job, tn_tables *plan, tnrt_training *hea
   const tn_ast_expr *pipeline = tn_block_call_get(&call, "pipeline");
   if (pipeline) ok = tn_job_not_yet(job, pipeline->loc, "a pipeline");
   head->zero = (uint32_t)tn_block_call_number(&call, "zero");
-  if (head->zero) ok = tn_job_not_yet(job, tn_block_call_get(&call, "zero")->loc, "sharded states");
+  if (head->zero) ok = check_zero(job, tn_block_call_get(&call, "zero")->loc) && ok;
   head->bucket_bytes = (uint64_t)tn_block_call_number(&call, "bucket");
   head->has_overlap = tn_block_call_bool(&call, "overlap");
   return ok;

@@ -140,7 +140,7 @@ bool tn_job_find_weights(tn_job *job) {
 
 /* --- The plan --- */
 
-static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weight *from) {
+static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weight *from, const tn_optimizer *o) {
   const tn_weight *weight = from->weight;
   const tn_type *kept = tn_job_kept(job, from);
   tn_const *constant = kept ? tn_const_recipe_cast(job->s->module, weight->constant, kept->dtype) : weight->constant;
@@ -148,7 +148,8 @@ static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weigh
                      .dtype = (uint32_t)constant->type->dtype, .ndim = weight->type->ndim, .role = (uint32_t)from->role,
                      .field = from->field, .group = from->group, .bytes = tn_const_bytes(constant),
                      .init = weight->initial.kind, .init_a = weight->initial.a, .init_b = weight->initial.b,
-                     .line = tn_loc_get(job->s->ctx, weight->loc)->line};
+                     .line = tn_loc_get(job->s->ctx, weight->loc)->line,
+                     .decay = isnan(from->decay) ? o->decay : from->decay, .l1 = o->l1};
   for (uint32_t i = 0; i < row.ndim; i++) row.extents[i] = tn_dim_value(weight->type->dims[i]);
   if (weight->init.kind == TN_INIT_FROM && row.bytes) {
     tn_arena *scratch = tn_arena_create_scratch(job->s->ctx->arena);
@@ -158,9 +159,12 @@ static tnrt_weight row_of(const tn_job *job, tn_tables *plan, const tn_job_weigh
   return row;
 }
 
-void tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head) {
+bool tn_job_plan_weights(const tn_job *job, tn_tables *plan, tnrt_training *head) {
+  tn_train_plan train;
   tnrt_weight *rows = TN_NEW_N(job->s->arena, tnrt_weight, job->weights.n);
-  for (size_t i = 0; i < job->weights.n; i++) rows[i] = row_of(job, plan, &job->weights.data[i]);
+  if (!tn_job_train_plan(job, &train)) return false;
+  for (size_t i = 0; i < job->weights.n; i++) rows[i] = row_of(job, plan, &job->weights.data[i], &train.optimizer);
   head->n_weights = (uint32_t)job->weights.n;
   head->weights = (uint32_t)tn_tables_add(plan, rows, job->weights.n, sizeof(*rows));
+  return true;
 }

@@ -65,6 +65,8 @@ tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *op
 typedef enum tn_lang_part {
   TN_LANG_STEP, TN_LANG_GRAD, TN_LANG_UPDATE, TN_LANG_EVAL, TN_LANG_PREDICT,
   TN_LANG_TRACE, /* a second `grad`, to be compiled so that it tells of its steps */
+  TN_LANG_SHARD, /* where the plan says zero, */
+  TN_LANG_NORM,  /* and that the bits are those of any number of processes */
   TN_LANG_FIT,   /* made where statistics are of values that the model computes */
   TN_LANG_N_PARTS
 } tn_lang_part;

@@ -89,8 +89,8 @@ static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
   tn_ctx *ctx = job->s->ctx;
   head->name = tn_tables_text(plan, job->model->name);
   head->source_text = tn_tables_text(plan, tn_name(ctx, file_name(job->s->main->path)));
-  tn_job_plan_weights(job, plan, head);
-  bool ok = tn_job_check_limits(job);
+  bool ok = tn_job_plan_weights(job, plan, head);
+  ok = tn_job_check_limits(job) && ok;
   ok = tn_job_plan_fields(job, plan, head) && ok;
   ok = tn_job_plan_source(job, plan, &head->source) && ok;
   ok = tn_job_plan_rates(job, plan, head) && ok;
@@ -102,11 +102,21 @@ static bool make_plan(const tn_job *job, tn_tables *plan, tnrt_training *head) {
 
 /* --- The models --- */
 
+/* Models of gradients: without fields, and in modules of their own. */
+static bool is_update(tn_lang_part part) {
+  return part == TN_LANG_UPDATE || part == TN_LANG_SHARD || part == TN_LANG_NORM;
+}
+
+static bool is_needed(const tnrt_training *head, tn_lang_part part) {
+  if (part == TN_LANG_SHARD) return head->zero;
+  return part != TN_LANG_NORM || (head->zero && head->reproducible == TNRT_REPRODUCIBLE_WORLD);
+}
+
 /* Fields that a model has: the model's inputs, and those that the train block names where it computes the loss. */
 static const uint8_t *mask_of(const tn_job *job, tn_arena *arena, tn_lang_part part) {
   uint8_t *mask = TN_NEW_N(arena, uint8_t, job->fields.n + 1);
   bool has_loss = part != TN_LANG_PREDICT && part != TN_LANG_FIT;
-  for (size_t i = 0; i < job->fields.n && part != TN_LANG_UPDATE; i++)
+  for (size_t i = 0; i < job->fields.n && !is_update(part); i++)
     mask[i] = has_loss ? job->fields.data[i].is_used : job->fields.data[i].is_input;
   return mask;
 }
@@ -174,11 +184,16 @@ static bool make_part(program *p, tn_lang_part part) {
     case TN_LANG_EVAL: ok = ok && tn_job_make_eval(&job, &p->plan, &p->head); break;
     case TN_LANG_PREDICT: ok = ok && tn_job_make_predict(&job); break;
     case TN_LANG_FIT: ok = ok && tn_job_make_fit(&job); break;
-    default: module = ok ? tn_job_make_update(&job) : NULL; ok = module != NULL; break;
+    default:
+      module = !ok ? NULL : tn_job_make_update(&job, part == TN_LANG_SHARD  ? tn_train_shard
+                                                     : part == TN_LANG_NORM ? tn_train_norm
+                                                                            : tn_train_update);
+      ok = module != NULL;
+      break;
   }
   p->out->fields[part] = mask_of(&job, p->ctx->arena, part);
   p->out->modules[part] = ok ? module : NULL;
-  if (!ok || part == TN_LANG_UPDATE) tn_module_destroy(job.s->module);
+  if (!ok || is_update(part)) tn_module_destroy(job.s->module);
   return ok;
 }
 
@@ -195,13 +210,14 @@ tn_module *tn_lang_train_again(tn_ctx *ctx, const char *path, const tn_lang_opti
 bool tn_lang_train(tn_ctx *ctx, const char *path, const tn_lang_options *options, const char *producer,
                    tn_lang_training *out) {
   static const tn_lang_part order[] = {TN_LANG_STEP, TN_LANG_EVAL, TN_LANG_PREDICT, TN_LANG_GRAD, TN_LANG_UPDATE,
-                                       TN_LANG_TRACE, TN_LANG_FIT};
+                                       TN_LANG_TRACE, TN_LANG_SHARD, TN_LANG_NORM, TN_LANG_FIT};
   program p = {.ctx = ctx, .path = path, .options = options, .producer = producer,
                .plan = tn_tables_create(ctx->arena), .out = out};
   *out = (tn_lang_training){0};
   size_t before = ctx->n_errors;
   bool ok = tn_lang_check_again(ctx, path, options) && bound_batch(&p);
-  for (size_t i = 0; i < TN_ARRAY_LEN(order) && ok; i++) ok = make_part(&p, order[i]) && ctx->n_errors == before;
+  for (size_t i = 0; i < TN_ARRAY_LEN(order) && ok; i++)
+    ok = !is_needed(&p.head, order[i]) || (make_part(&p, order[i]) && ctx->n_errors == before);
   if (ok) tn_lang_plan_onnx(ctx, path, options, producer, &p.plan, &p.head);
   if (ok && !tn_tables_finish(&p.plan, &p.head))
     ok = tn_error(ctx, TN_LOC_NONE, TN_E_LIMIT, "the plan of the training is longer than 4 GB");

@@ -53,9 +53,10 @@ static void name_bucket(tnrt_bucket *row, const tnrt_training *plan, const tnrt_
   const tnrt_weight *a = &weights[first->weight], *b = &weights[last->weight];
   char line[16] = "";
   if (a->line) tnrt_text(line, sizeof line, ":%u", a->line);
-  size_t n = tnrt_text(row->what, sizeof row->what, "the sum of %s '%.40s' (%.24s%s)",
-                       row->is_running ? "what runs, of" : "gradients of", tnrt_plan_text(plan, a->name),
-                       tnrt_plan_text(plan, plan->source_text), line);
+  row->names = (uint32_t)tnrt_text(row->what, sizeof row->what, "the sum of %s ",
+                                   row->is_running ? "what runs, of" : "gradients of");
+  size_t n = row->names + tnrt_text(row->what + row->names, sizeof row->what - row->names, "'%.40s' (%.24s%s)",
+                                    tnrt_plan_text(plan, a->name), tnrt_plan_text(plan, plan->source_text), line);
   if (b != a) tnrt_text(row->what + n, sizeof row->what - n, " to '%.40s'", tnrt_plan_text(plan, b->name));
 }
 
@@ -66,6 +67,7 @@ static void close_bucket(tnrt_buckets *b, const tnrt_training *plan, uint32_t fi
   *row = (tnrt_bucket){.place = b->order[first].place, .end = end, .is_running = is_running};
   row->count = (b->count - row->place + unit - 1) / unit * unit;
   b->count = row->place + row->count;
+  if (!is_running) b->n_summed = b->count;
   for (uint32_t i = first; i < end; i++) b->order[i].bucket = b->n;
   name_bucket(row, plan, &b->order[first], &b->order[end - 1]);
   b->n++;

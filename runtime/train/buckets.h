@@ -23,6 +23,7 @@ typedef struct tnrt_bucket {
   uint32_t end;        /* one past its last gradient in order */
   bool is_running;
   char what[160];      /* "the sum of gradients of 'a' (mlp.tn:3) to 'b'", for messages */
+  uint32_t names;      /* where in it "'a'" is */
 } tnrt_bucket;
 
 typedef struct tnrt_buckets {
@@ -32,7 +33,8 @@ typedef struct tnrt_buckets {
   size_t *places;       /* of each trained weight, then of each running one */
   tnrt_bucket *rows;
   uint32_t n;
-  size_t count;         /* elements in all */
+  size_t count;         /* elements in all, and */
+  size_t n_summed;      /* of gradients, which are the first ones */
 } tnrt_buckets;
 
 /* TNRT_BAD_INPUT: a weight is no f32; TNRT_NO_MEMORY. n_processes: a bucket can be cut into as many equal pieces of

@@ -28,14 +28,17 @@ tnrt_report tnrt_loop_report(const tnrt_loop *l) {
 
 /* ---- checkpoints ---- */
 
-void tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
+tnrt_status tnrt_loop_save(tnrt_loop *l, const tnrt_keep *keep) {
   tnrt_message message;
   double begin = tnrt_timeline_now(l->session.timeline);
+  tnrt_status status = tnrt_slices_gather(&l->session);
+  if (status != TNRT_OK) return status;
   tnrt_loop_pack(l);
-  tnrt_status status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_write(l->store, &message, &l->state.contents, keep);
+  status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_write(l->store, &message, &l->state.contents, keep);
   tnrt_timeline_span(l->session.timeline, "checkpoint", 0, l->step, begin);
   if (status == TNRT_OK) l->saved_at = l->step;
   else tnrt_logs_note(l->logs, "step %lld: no checkpoint: %s", (long long)l->step, message.text);
+  return TNRT_OK;
 }
 
 /* ---- measuring ---- */
@@ -85,8 +88,7 @@ static tnrt_status save_as(tnrt_loop *l, const tnrt_action *action) {
   }
   l->keep = (tnrt_keep){.last = action->n > 0 ? action->n : 1, .is_max = action->is_max != 0, .value = value};
   l->keep.has_value = !isnan(value);
-  tnrt_loop_save(l, &l->keep);
-  return TNRT_OK;
+  return tnrt_loop_save(l, &l->keep);
 }
 
 /* ---- text ---- */
@@ -227,6 +229,7 @@ static tnrt_status roll_back(tnrt_loop *l) {
   if (status != TNRT_OK) return tnrt_fail(l->message, TNRT_BAD_INPUT, "no way back: %.400s", message.text);
   status = tnrt_loop_broadcast(l, false);
   if (status != TNRT_OK) return status;
+  tnrt_slices_take(&l->session);
   tnrt_loop_unpack(l);
   l->own->lr_factor = factor; /* what was scaled stays scaled */
   return TNRT_OK;

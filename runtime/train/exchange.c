@@ -7,15 +7,18 @@
 enum { WINDOW = 16 }; /* buckets on their way at a time */
 
 tnrt_status tnrt_exchange_open(tnrt_exchange *x, tnrt_world *world, const tnrt_alloc *alloc,
-                               const tnrt_buckets *buckets, const tnrt_tree *tree, float *sum) {
+                               const tnrt_buckets *buckets, const tnrt_tree *tree, float *sum, bool is_shared_out) {
   *x = (tnrt_exchange){.world = world, .alloc = alloc, .buckets = buckets->rows, .n = buckets->n, .tree = tree,
                        .sum = sum};
   x->transfers = tnrt_take(alloc, (size_t)x->n + 1, sizeof *x->transfers);
-  return x->transfers ? TNRT_OK : tnrt_fail(world->message, TNRT_NO_MEMORY, "no memory for sums of gradients");
+  if (is_shared_out) x->slices = tnrt_take(alloc, (size_t)world->size, sizeof *x->slices);
+  bool ok = x->transfers && (x->slices || !is_shared_out);
+  return ok ? TNRT_OK : tnrt_fail(world->message, TNRT_NO_MEMORY, "no memory for sums of gradients");
 }
 
 void tnrt_exchange_close(tnrt_exchange *x) {
   if (x->transfers) x->alloc->give(x->alloc->user, x->transfers);
+  if (x->slices) x->alloc->give(x->alloc->user, x->slices);
   *x = (tnrt_exchange){0};
 }
 
@@ -65,7 +68,10 @@ static tnrt_status begin_whole(tnrt_exchange *x, uint32_t i) {
   if (x->tree)
     return tnrt_world_broadcast_begin(x->world, tnrt_tree_sum(x->tree) + b->place, b->count * sizeof(float), 0,
                                       &t->request);
-  return tnrt_world_sum_begin(x->world, x->sum + b->place, b->count, TNRT_COMM_F32, &t->request);
+  if (!x->slices || b->is_running)
+    return tnrt_world_sum_begin(x->world, x->sum + b->place, b->count, TNRT_COMM_F32, &t->request);
+  for (int r = 0; r < x->world->size; r++) x->slices[r] = (int)(b->count / (size_t)x->world->size);
+  return tnrt_world_sum_parts_begin(x->world, x->sum + b->place, x->slices, TNRT_COMM_F32, &t->request);
 }
 
 /* *out_done: the sum is there; else it waits for others, or for the buckets before it. */

@@ -126,8 +126,8 @@ static tnrt_status train(tnrt_loop *l) {
   if (l->is_interrupted) status = tnrt_loop_interrupt(l);
   if (status != TNRT_OK) return status;
   l->keep.has_value = false; /* nothing was measured after the last step but what events saved */
-  if (l->saved_at != l->step || l->is_cut) tnrt_loop_save(l, &l->keep);
-  status = l->is_stopped ? TNRT_OK : tnrt_loop_require(l);
+  if (l->saved_at != l->step || l->is_cut) status = tnrt_loop_save(l, &l->keep);
+  if (status == TNRT_OK && !l->is_stopped) status = tnrt_loop_require(l);
   l->is_stopped |= l->is_cut;
   if (!tnrt_loop_writes(l)) return status;
   tnrt_status saved = tnrt_store_wait(l->store, l->message);

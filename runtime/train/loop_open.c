@@ -121,6 +121,7 @@ static tnrt_status resume(tnrt_loop *l, const tnrt_reading *reading) {
   tnrt_status status =
       tnrt_reading_fill(l->message, reading, l->state.contents.tensors, l->state.contents.n_tensors);
   if (status != TNRT_OK) return status;
+  tnrt_slices_take(&l->session);
   l->state.contents.step = tnrt_reading_integer(reading, "step", 0);
   l->state.contents.epoch = tnrt_reading_integer(reading, "epoch", 0);
   l->state.contents.cursor = tnrt_reading_integer(reading, "cursor", 0);
@@ -207,7 +208,7 @@ static tnrt_status open_store(tnrt_loop *l) {
   if (status == TNRT_OK && action && action->is_async)
     status = tnrt_store_set_async(l->store, l->message, &l->state.contents);
   /* What a rollback goes back to before the first checkpoint. */
-  if (status == TNRT_OK && l->step == 0 && rolls_back(l->plan)) tnrt_loop_save(l, &l->keep);
+  if (status == TNRT_OK && l->step == 0 && rolls_back(l->plan)) status = tnrt_loop_save(l, &l->keep);
   return status;
 }
 

@@ -17,7 +17,8 @@ bool tnrt_loop_writes(const tnrt_loop *loop);
 tnrt_status tnrt_loop_broadcast(tnrt_loop *loop, bool weights_only);
 
 /* events.c */
-void tnrt_loop_save(tnrt_loop *loop, const tnrt_keep *keep); /* a failure is told, and training goes on */
+/* A failure to write is told, and training goes on; all processes call it. */
+tnrt_status tnrt_loop_save(tnrt_loop *loop, const tnrt_keep *keep);
 tnrt_report tnrt_loop_report(const tnrt_loop *loop);
 /* Events of this unit that are due now, in their order, but what is measured first. */
 tnrt_status tnrt_loop_events(tnrt_loop *loop, uint32_t unit);

@@ -49,30 +49,42 @@ uint64_t tnrt_parts_bytes(const tnrt_session *s) {
   return unit > 0 ? tnrt_share_buffers((s->plan->batch + unit - 1) / unit, s->world->size) * each * sizeof(float) : 0;
 }
 
-tnrt_status tnrt_parts_open(tnrt_session *s) {
+tnrt_status tnrt_parts_plan(tnrt_session *s) {
   tnrt_parts *p = &s->parts;
   p->unit = tnrt_share_unit(s->plan, s->world->size);
-  if (p->unit == 0) return TNRT_OK;
+  if (p->unit == 0 || !s->program->grad.model) return TNRT_OK;
   p->is_tree = s->plan->reproducible == TNRT_REPRODUCIBLE_WORLD;
+  tnrt_status status = tnrt_buckets_open(&p->buckets, s->message, s->alloc, s->plan, s->program->grad.model,
+                                         s->world->size);
+  return status == TNRT_OK ? tnrt_slices_plan(s) : status;
+}
+
+tnrt_status tnrt_parts_open(tnrt_session *s) {
+  tnrt_parts *p = &s->parts;
+  tnrt_status status = TNRT_OK;
+  if (p->unit == 0) return TNRT_OK;
   int64_t n_parts = (s->plan->batch + p->unit - 1) / p->unit;
   p->shared = tnrt_take(s->alloc, N_SHARED + (size_t)n_parts, sizeof *p->shared);
   if (!p->shared) return no_memory(s);
-  tnrt_status status = tnrt_buckets_open(&p->buckets, s->message, s->alloc, s->plan, s->program->grad.model,
-                                         s->world->size);
-  if (status == TNRT_OK && p->is_tree)
+  if (p->is_tree)
     status = tnrt_tree_open(&p->tree, s->world, s->alloc, n_parts, p->buckets.count);
-  if (status == TNRT_OK && !p->is_tree) {
+  if (!p->is_tree) {
     p->part = tnrt_take(s->alloc, p->buckets.count, sizeof *p->part);
     p->sum = tnrt_take(s->alloc, p->buckets.count, sizeof *p->sum);
     if (!p->part || !p->sum) status = no_memory(s);
   }
-  if (status != TNRT_OK) return status;
-  return tnrt_exchange_open(&p->exchange, s->world, s->alloc, &p->buckets, p->is_tree ? &p->tree : NULL, p->sum);
+  bool is_shared_out = p->slices.is_on && !p->is_tree;
+  if (status == TNRT_OK)
+    status = tnrt_exchange_open(&p->exchange, s->world, s->alloc, &p->buckets, p->is_tree ? &p->tree : NULL, p->sum,
+                                is_shared_out);
+  if (status == TNRT_OK) tnrt_slices_open(s);
+  return status;
 }
 
 void tnrt_parts_close(tnrt_session *s) {
   tnrt_parts *p = &s->parts;
   tnrt_exchange_close(&p->exchange);
+  tnrt_slices_close(s);
   tnrt_tree_close(&p->tree);
   tnrt_buckets_close(&p->buckets);
   void *const blocks[] = {p->shared, p->part, p->sum};
@@ -230,24 +242,30 @@ static tnrt_status sum_parts(tnrt_session *s, const batch *b, float **out_sum, f
   return status;
 }
 
+/* All of all weights, in this process. */
+static tnrt_status update(tnrt_session *s, float *sum, float *norm) {
+  uint32_t in = 0;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++)
+    if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
+  in = tnrt_bind_states(s, in);
+  for (uint32_t i = 0; i < s->n_trained; i++) s->inputs[in++] = sum + s->parts.buckets.places[i];
+  s->inputs[in] = s->rates;
+  tnrt_bind_updated(s, 0, norm, false);
+  return tnrt_bind_run(s, s->update, 1);
+}
+
 tnrt_status tnrt_parts_step(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n,
                             float *loss, float *norm) {
   tnrt_parts *p = &s->parts;
   batch b = {.samples = samples, .positions = positions, .n = n, .n_parts = (n + p->unit - 1) / p->unit};
   float *sum;
-  uint32_t in = 0;
+  p->slices.is_whole = false;
   tnrt_tree_share(b.n_parts, s->world->rank, s->world->size, &b.first, &b.end);
   tnrt_status status = sum_parts(s, &b, &sum, loss);
   if (status != TNRT_OK) return status;
   if (p->is_void || !isfinite(*loss)) return TNRT_OK;
-  for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (s->weights[i].role == TNRT_WEIGHT_TRAINED) s->inputs[in++] = s->values[i];
-  in = tnrt_bind_states(s, in);
-  for (uint32_t i = 0; i < s->n_trained; i++) s->inputs[in++] = sum + p->buckets.places[i];
-  s->inputs[in] = s->rates;
-  tnrt_bind_updated(s, 0, norm, false);
   double begin = tnrt_timeline_now(s->timeline);
-  status = tnrt_bind_run(s, s->update, 1);
+  status = p->slices.is_on ? tnrt_slices_update(s, sum, norm) : update(s, sum, norm);
   tnrt_timeline_span(s->timeline, "update", 0, s->world->step, begin);
   return status;
 }

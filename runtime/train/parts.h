@@ -7,12 +7,14 @@
  * processes; where `micro` says nothing, the parts are eighths of a batch.
  *
  * Gradients of a process's last part are taken as the backward pass leaves them, and travel (exchange.h) while it goes
- * on, unless the plan says that they wait for its end. */
+ * on, unless the plan says that they wait for its end. Where the plan says zero, several processes share out the update
+ * (slices.h). */
 #ifndef TNRT_TRAIN_PARTS_H
 #define TNRT_TRAIN_PARTS_H
 
 #include "runtime/train/exchange.h"
 #include "runtime/train/samples.h"
+#include "runtime/train/slices.h"
 
 struct tnrt_session;
 
@@ -23,6 +25,7 @@ typedef struct tnrt_parts {
   float *part, *sum;  /* without a tree */
   tnrt_tree tree;
   tnrt_exchange exchange;
+  tnrt_slices slices;
   /* TNRT_SHARED numbers, then the loss of each part of a tree times its samples: their sum over the processes. */
   double *shared;
   /* A request to end, from one process to all, rides on each step. */
@@ -35,6 +38,8 @@ uint64_t tnrt_parts_bytes(const struct tnrt_session *session);
 /* The samples of a batch of n that this process takes: out_n from number out_first on. */
 void tnrt_parts_share(const struct tnrt_session *session, int64_t n, int64_t *out_first, int64_t *out_n);
 
+/* Where gradients lie, before there is memory for weights. */
+tnrt_status tnrt_parts_plan(struct tnrt_session *session);
 /* After the weights are there. */
 tnrt_status tnrt_parts_open(struct tnrt_session *session);
 void tnrt_parts_close(struct tnrt_session *session);

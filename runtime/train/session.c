@@ -57,14 +57,28 @@ static void place_states(tnrt_session *s, const tnrt_weight *w, uint32_t at, uin
   }
 }
 
+/* The row of all trained weights, and this process's states. */
+static void place_slices(tnrt_session *s) {
+  tnrt_slices *sh = &s->parts.slices;
+  uint32_t trained = 0;
+  place(s, &sh->weights, s->parts.buckets.n_summed * sh->bytes);
+  for (uint32_t i = 0; i < s->plan->n_weights && sh->weights; i++)
+    if (s->weights[i].role == TNRT_WEIGHT_TRAINED)
+      s->values[i] = sh->weights + s->parts.buckets.places[trained++] * sh->bytes;
+  for (uint32_t k = 0; k < s->plan->n_states; k++) place(s, &sh->states[k], sh->count * sizeof(float));
+  for (uint32_t k = 0; k <= s->plan->n_states; k++) place(s, &sh->made[k], sh->most * sizeof(float));
+}
+
 /* Second buffers only where the result that is the next value needs one. */
 static void place_weights(tnrt_session *s, tnrt_use use) {
   bool has_parts = tnrt_share_unit(s->plan, s->world->size) > 0, is_step = use == TNRT_USE_TRAIN;
   uint32_t n_running = 0, running = 0, trained = 0, first = tnrt_bind_first_next(s);
   for (uint32_t i = 0; i < s->plan->n_weights; i++) n_running += s->weights[i].role == TNRT_WEIGHT_RUNNING;
   if (has_parts) n_running = 0; /* grad gives them, and never in place */
+  if (is_step && s->parts.slices.is_on) place_slices(s);
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
+    if (is_step && w->role == TNRT_WEIGHT_TRAINED && s->parts.slices.is_on) continue;
     place(s, &s->values[i], w->bytes);
     if (is_step && w->role == TNRT_WEIGHT_RUNNING) {
       if (has_parts || !tnrt_bind_is_in_place(s, first + running++)) place(s, &s->others[i], w->bytes);
@@ -152,6 +166,14 @@ static tnrt_status check_program(tnrt_session *s, tnrt_use use) {
   return TNRT_OK;
 }
 
+/* What works on gradients: all of them, or this process's slices. */
+static tnrt_status open_updating(tnrt_session *s, int n_threads) {
+  const tnrt_training_program *p = s->program;
+  if (!s->parts.slices.is_on) return open_model(s, &s->update, &p->update, 1, n_threads);
+  tnrt_status status = open_model(s, &s->shard, &p->shard, (int64_t)s->parts.slices.most, n_threads);
+  return status == TNRT_OK && s->parts.is_tree ? open_model(s, &s->norms, &p->norm, 1, n_threads) : status;
+}
+
 static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int n_threads) {
   const tnrt_training_program *p = s->program;
   tnrt_status status = TNRT_OK;
@@ -161,7 +183,7 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
     status = open_model(s, &s->step, &p->step, most, n_threads);
   if (use == TNRT_USE_TRAIN && unit > 0) {
     status = open_model(s, &s->grad, &p->grad, unit, n_threads);
-    if (status == TNRT_OK) status = open_model(s, &s->update, &p->update, 1, n_threads);
+    if (status == TNRT_OK) status = open_updating(s, n_threads);
   }
   if (status == TNRT_OK) status = open_model(s, &s->eval, &p->eval, most, n_threads);
   bool samples = status == TNRT_OK && use == TNRT_USE_TRAIN && tnrt_plan_samples(s->plan);
@@ -170,7 +192,7 @@ static tnrt_status open_models(tnrt_session *s, tnrt_use use, int64_t most, int 
 
 /* One model runs at a time: all work in the same memory. */
 static tnrt_status share_memory(tnrt_session *s) {
-  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->eval, s->predict};
+  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->shard, s->norms, s->eval, s->predict};
   s->working = tnrt_take(s->alloc, 1, s->bytes.step);
   if (!s->working) return no_memory(s);
   for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++)
@@ -197,7 +219,10 @@ tnrt_status tnrt_session_open(tnrt_session *s, tnrt_message *message, const tnrt
   s->world = world ? world : &s->alone;
   tnrt_status status = check_program(s, use);
   if (status != TNRT_OK) return status;
-  if (!make_tables(s, most) || !make_weights(s, use)) return no_memory(s);
+  if (!make_tables(s, most)) return no_memory(s);
+  if (use == TNRT_USE_TRAIN) status = tnrt_parts_plan(s);
+  if (status != TNRT_OK) return status;
+  if (!make_weights(s, use)) return no_memory(s);
   for (uint32_t i = 0; i < plan->n_weights && status == TNRT_OK; i++) status = initialise(s, i);
   if (status == TNRT_OK && use == TNRT_USE_TRAIN) status = tnrt_parts_open(s);
   if (status == TNRT_OK) status = open_models(s, use, most, n_threads);
@@ -205,12 +230,13 @@ tnrt_status tnrt_session_open(tnrt_session *s, tnrt_message *message, const tnrt
 }
 
 tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training_program *program) {
+                              const tnrt_training_program *program, int n_processes) {
   tnrt_session s = start(message, alloc, program);
-  s.alone = (tnrt_world){.size = 1, .message = message};
+  s.alone = (tnrt_world){.size = n_processes, .message = message};
   s.world = &s.alone;
   s.is_planned_only = true;
   tnrt_status status = make_tables(&s, 1) ? TNRT_OK : no_memory(&s);
+  if (status == TNRT_OK) status = tnrt_parts_plan(&s);
   if (status == TNRT_OK) place_weights(&s, TNRT_USE_TRAIN);
   if (status == TNRT_OK) status = open_models(&s, TNRT_USE_TRAIN, s.plan->batch, 1);
   s.bytes.comm = tnrt_parts_bytes(&s);
@@ -221,7 +247,7 @@ tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnr
 
 void tnrt_session_close(tnrt_session *s) {
   if (!s->plan) return;
-  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->eval, s->predict};
+  tnrt_ctx *const contexts[] = {s->step, s->grad, s->update, s->shard, s->norms, s->eval, s->predict};
   for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) tnrt_ctx_destroy(contexts[i]);
   tnrt_parts_close(s);
   for (uint32_t i = 0; s->batch && i < s->plan->n_fields; i++)

@@ -21,7 +21,7 @@ typedef struct tnrt_session {
   const tnrt_weight *weights;
   const tnrt_alloc *alloc;
   tnrt_message *message;
-  tnrt_ctx *step, *grad, *update, *eval, *predict; /* NULL: not opened */
+  tnrt_ctx *step, *grad, *update, *shard, *norms, *eval, *predict; /* NULL: not opened */
   /* Memory of the whole run: what is kept from step to step, and what one model at a time works in. What travels
    * between processes is the third arena (parts.h). */
   tnrt_arenas bytes;
@@ -30,7 +30,7 @@ typedef struct tnrt_session {
   /* Each weight's elements. Those that are trained or running, and states, have a second buffer where the model that
    * makes their next values cannot do so in place: a step reads one and writes the other, then they change places. */
   uint8_t **values, **others;       /* n_weights; others NULL: in place */
-  uint8_t **states, **other_states; /* n_trained * n_states */
+  uint8_t **states, **other_states; /* n_trained * n_states; those of shares: slices.h */
   uint8_t **kept;                   /* n_weights: running ones as they were before the parts */
   uint32_t n_trained;
   const void **inputs;
@@ -64,9 +64,9 @@ tnrt_status tnrt_session_open(tnrt_session *session, tnrt_message *message, cons
                               const tnrt_training_program *program, tnrt_world *world, tnrt_use use, uint64_t seed,
                               int64_t most, int n_threads);
 void tnrt_session_close(tnrt_session *session);
-/* What a process that trains alone takes, without taking it. */
+/* What the first of so many processes takes, without taking it. */
 tnrt_status tnrt_session_plan(tnrt_arenas *out, tnrt_message *message, const tnrt_alloc *alloc,
-                              const tnrt_training_program *program);
+                              const tnrt_training_program *program, int n_processes);
 
 /* Weights that are statistics of a field, or of what the model computes, take them from the training split (fit.c). */
 tnrt_status tnrt_session_fit(tnrt_session *session, tnrt_samples *samples);

@@ -7,5 +7,6 @@
 void tnrt_vector_add(float *to, const float *from, size_t n);
 void tnrt_vector_scale(float *to, float by, size_t n);
 void tnrt_vector_add_scaled(float *to, const float *from, float by, size_t n);
+double tnrt_vector_squares(const float *of, size_t n); /* their sum */
 
 #endif

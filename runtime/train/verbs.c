@@ -148,14 +148,21 @@ static int64_t trained_elements(const tnrt_training *plan) {
   return n;
 }
 
-static void info_json(const tnrt_training *p, const char *folder, const tnrt_arenas *arenas) {
+enum { N_WORLDS = 3 };
+static const int worlds[N_WORLDS] = {2, 4, 8}; /* whose memory is told where states are shared out */
+
+static void info_json(const tnrt_training *p, const char *folder, const tnrt_arenas *arenas,
+                      const tnrt_arenas *shared) {
   printf("{\"name\": \"%s\", \"producer\": \"%s\", \"source\": \"%s\", \"parameters\": %" PRId64
          ", \"batch\": %" PRId64 ", \"micro\": %" PRId64 ", \"steps\": %" PRId64 ", \"epochs\": %" PRId64
          ", \"seed\": %" PRIu64 ", \"checkpoints\": \"%s\", \"arenas\": {\"persistent\": %" PRIu64
-         ", \"step\": %" PRIu64 ", \"step_least\": %" PRIu64 ", \"comm\": %" PRIu64 "}}\n",
+         ", \"step\": %" PRIu64 ", \"step_least\": %" PRIu64 ", \"comm\": %" PRIu64 "}",
          tnrt_plan_text(p, p->name), tnrt_plan_text(p, p->producer), tnrt_plan_text(p, p->source_text),
          trained_elements(p), p->batch, p->micro, p->steps, p->epochs, p->seed, folder,
          arenas->persistent, arenas->step, p->step_least, arenas->comm);
+  for (int i = 0; i < N_WORLDS && p->zero; i++)
+    printf("%s\"%d\": %" PRIu64, i ? ", " : ", \"persistent_of_one_of\": {", worlds[i], shared[i].persistent);
+  printf("%s}\n", p->zero ? "}" : "");
 }
 
 /* The checkpoint that eval, run and export would take. */
@@ -173,7 +180,7 @@ static void info_checkpoint(const tnrt_training *p, const tnrt_command *command)
   tnrt_reading_close(reading);
 }
 
-static void info_memory(const tnrt_training *p, const tnrt_arenas *arenas) {
+static void info_memory(const tnrt_training *p, const tnrt_arenas *arenas, const tnrt_arenas *shared) {
   printf("\nmemory of a process that trains alone, in bytes\n");
   printf("  persistent %12" PRIu64 "  weights, states, statistics\n", arenas->persistent);
   printf("  step       %12" PRIu64 "  activations, gradients, workspace", arenas->step);
@@ -181,6 +188,8 @@ static void info_memory(const tnrt_training *p, const tnrt_arenas *arenas) {
     printf("; %.2f %% above the least possible",
            100 * ((double)arenas->step - (double)p->step_least) / (double)p->step_least);
   printf("\n  comm       %12" PRIu64 "  sums of gradients over parts of a batch and over processes\n", arenas->comm);
+  for (int i = 0; i < N_WORLDS && p->zero; i++)
+    printf("  persistent %12" PRIu64 "  of one of %d processes, with zero: 1\n", shared[i].persistent, worlds[i]);
 }
 
 tnrt_status tnrt_verb_info_training(tnrt_message *message, const tnrt_alloc *alloc,
@@ -188,12 +197,14 @@ tnrt_status tnrt_verb_info_training(tnrt_message *message, const tnrt_alloc *all
   const tnrt_training *p = program->plan;
   const tnrt_field *fields = tnrt_plan_fields(p);
   char folder[1024], shape[128];
-  tnrt_arenas arenas;
-  tnrt_status status = tnrt_session_plan(&arenas, message, alloc, program);
+  tnrt_arenas arenas, shared[N_WORLDS];
+  tnrt_status status = tnrt_session_plan(&arenas, message, alloc, program, 1);
+  for (int i = 0; i < N_WORLDS && p->zero && status == TNRT_OK; i++)
+    status = tnrt_session_plan(&shared[i], message, alloc, program, worlds[i]);
   if (status != TNRT_OK) return status;
   tnrt_checkpoint_folder(p, command, folder, sizeof folder);
   if (command->json) {
-    info_json(p, folder, &arenas);
+    info_json(p, folder, &arenas, shared);
     return TNRT_OK;
   }
   printf("%s, from %s by %s\n", tnrt_plan_text(p, p->name), tnrt_plan_text(p, p->source_text),
@@ -213,7 +224,7 @@ tnrt_status tnrt_verb_info_training(tnrt_message *message, const tnrt_alloc *all
   printf("\nmeasured: loss");
   for (uint32_t i = 1; i <= p->n_metrics; i++) printf(", %s", tnrt_measure_name(p, i));
   printf("\n");
-  info_memory(p, &arenas);
+  info_memory(p, &arenas, shared);
   info_checkpoint(p, command);
   return TNRT_OK;
 }

@@ -74,7 +74,7 @@ static int run_tree(tnrt_world *w, int64_t n_leaves, size_t count) {
   uint64_t digest = UINT64_C(14695981039346656037);
   cut(count, rows, &buckets);
   if (tnrt_tree_open(&tree, w, &tnrt_alloc_libc, n_leaves, count)) return fail(w);
-  if (tnrt_exchange_open(&x, w, &tnrt_alloc_libc, &buckets, &tree, NULL)) return fail(w);
+  if (tnrt_exchange_open(&x, w, &tnrt_alloc_libc, &buckets, &tree, NULL, false)) return fail(w);
   for (int64_t n = n_leaves; n > 0; n = n > 1 ? n / 2 : 0) { /* shorter ones too, as an epoch's last batch is */
     double shared = 1;
     if (sum_leaves(&tree, &x, n, &shared)) return fail(w);

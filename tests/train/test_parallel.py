@@ -16,12 +16,9 @@ import sys
 import tempfile
 import time
 
-from common import BUILD, Count
+from common import Count
+from processes import TENON, families, read_tensors, run, start
 
-TENON = os.path.join(BUILD, "bin", "tenon")
-PLUGINS = os.path.join(BUILD, "lib", "tenon")
-FLAGS = {"openmpi": ["--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader"], "mpich": []}
-CLEAN = {key: value for key, value in os.environ.items() if not key.startswith(("OMPI_", "PMI_", "PMIX_", "TENON_MPI"))}
 MODEL = """data rows = csv("rows.csv", target: "label", split: (train: 0.7, valid: 0.1, test: 0.2), shuffle: 1)
 model Net(x: f32[B, 6]) -> f32[B, 3] = x |> standardize |> linear(16) |> batchnorm |> relu |> dropout(0.1) |> linear(3)
 train Net on rows {
@@ -49,34 +46,11 @@ def build(folder, name, settings, model=MODEL):
     subprocess.run([TENON, name + ".tn", "-o", name], cwd=folder, check=True)
 
 
-def command(words, family=None, n=1):
-    return ([f"mpirun.{family}", *FLAGS[family], "-n", str(n)] if family else []) + words
-
-
-def start(folder, words, family=None, n=1):
-    return subprocess.Popen(command(words, family, n), cwd=folder, env={**CLEAN, "TENON_MPI_DIR": PLUGINS},
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def run(folder, words, family=None, n=1):
-    process = start(folder, words, family, n)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
-
-
 def weights(folder, name):
     """{name: numbers} of the newest checkpoint, f32 alone."""
     run(folder, [f"./{name}", "export", "--safetensors=w.st", "--checkpoint=last"])
-    with open(os.path.join(folder, "w.st"), "rb") as file:
-        data = file.read()
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8:8 + size])
-    found = {}
-    for key, entry in header.items():
-        if key != "__metadata__":
-            begin, end = entry["data_offsets"]
-            found[key] = struct.unpack(f"<{(end - begin) // 4}f", data[8 + size + begin:8 + size + end])
-    return found
+    tensors = read_tensors(os.path.join(folder, "w.st"))
+    return {key: struct.unpack(f"<{len(data) // 4}f", data) for key, (_, data) in tensors.items()}
 
 
 def digest(folder, name):
@@ -208,11 +182,7 @@ def main():
         status, _, err = run(folder, ["./world", "train", "--quiet"])
         count.judge("one process", status and err)
         alone = digest(folder, "world")
-        for family in FLAGS:
-            if not shutil.which(f"mpirun.{family}") or not os.path.exists(f"{PLUGINS}/tenon_mpi_{family}.so"):
-                print(f"skipped: {family} is not installed")
-                count.skipped += 1
-                continue
+        for family in families(count):
             check_near(folder, family, "plain", 1e-4)  # rounding alone
             check_near(folder, family, "behind", 1e-4)
             check_overlap(folder, family, "plain", True)

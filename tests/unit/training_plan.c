@@ -187,12 +187,16 @@ static void test_conditions(void **state) {
 
 /* Every model has the inputs and results that runtime/training.h says. */
 static void test_models(void **state) {
-  static const uint32_t n_inputs[] = {2 + 6 + 2 * 3 + 1, 2 + 6 + 1, 3 + 6 + 3 + 1, 2 + 6, 1 + 6, 2 + 6 + 1};
-  static const uint32_t n_results[] = {2 + 3 + 6, 1 + 3, 1 + 3 + 6, 1 + 1, 1, 1 + 3};
+  static const uint32_t n_inputs[] = {2 + 6 + 2 * 3 + 1, 2 + 6 + 1, 3 + 6 + 3 + 1, 2 + 6, 1 + 6, 2 + 6 + 1,
+                                      1 + 2 + 1 + 2, 3 + 1};
+  static const uint32_t n_results[] = {2 + 3 + 6, 1 + 3, 1 + 3 + 6, 1 + 1, 1, 1 + 3, 1 + 2, 1};
   fixture f;
   (void)state;
-  train(&f, mlp);
-  assert_true(f.ok);
+  char source[sizeof mlp + 64];
+  snprintf(source, sizeof source, "%.*s parallel = (zero: 1); reproducible = world\n}\n",
+           (int)(sizeof mlp - 3), mlp);
+  train(&f, source);
+  assert_true(f.ok && f.plan->zero == 1);
   for (int i = 0; i < TN_LANG_FIT; i++) {
     const tn_module *module = f.training.modules[i];
     assert_non_null(module);
