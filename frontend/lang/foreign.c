@@ -1,5 +1,5 @@
 /* model NAME = onnx("FILE"): a model of another format, as an entry and as a part of other models. The file is imported
- * anew where it is called; it lies beside the .tn file that names it. Its float initialisers are weights. */
+ * anew where it is called; it lies beside the .tn file that names it. Its float initialisers (or Constants) are weights. */
 #include <ctype.h>
 #include <string.h>
 
@@ -167,6 +167,7 @@ bool tn_outer_model_build(tn_sema *s, tn_decl *decl) {
   tn_onnx_part part = {.build = &s->build, .called = decl->name, .loc = decl->loc};
   bool is_entry = s->weights_needed || s->builds_entry; /* a check has options of all models */
   if (is_entry && !read_dims(s, &options)) return false;
+  if (is_entry) options.shapes = s->input_shapes, options.n_shapes = s->n_input_shapes;
   if (!insert(s, decl, &options, &part)) return false;
   if (!add_weights(s, &part, owner, decl->loc)) return false;
   decl->func = s->func;

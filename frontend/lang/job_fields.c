@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/lang/job.h"
+#include "frontend/onnx/onnx.h"
 
 /* --- Before the model is built --- */
 
@@ -32,6 +33,27 @@ static void fix_dims(tn_job *job) {
   job->s->input_dims = dims;
 }
 
+/* The same for a model of another format, whose inputs are not known yet: all fields, the batch in front. */
+static void hint_shapes(tn_job *job) {
+  tn_arena *arena = job->s->arena;
+  const tn_data_fields *fields = rows_of(job);
+  tn_onnx_shape *shapes = TN_NEW_N(arena, tn_onnx_shape, fields->rows.n + 1);
+  uint32_t n = 0;
+  for (size_t i = 0; i < fields->rows.n; i++) {
+    const tn_data_field *row = &fields->rows.data[i];
+    if (!row->is_typed || row->shape.n + 1 > TN_MAX_NDIM) continue;
+    const char **dims = TN_NEW_N(arena, const char *, row->shape.n + 1);
+    dims[0] = "?";
+    for (uint32_t k = 0; k < row->shape.n; k++) {
+      const tn_dim *extent = row->shape.axes[k].extent;
+      dims[k + 1] = tn_dim_is_const(extent) ? tn_namef(job->s->ctx, "%lld", (long long)tn_dim_value(extent)) : "?";
+    }
+    shapes[n++] = (tn_onnx_shape){.input = row->name.text, .ndim = row->shape.n + 1, .dims = dims, .is_hint = true};
+  }
+  job->s->input_shapes = shapes;
+  job->s->n_input_shapes = n;
+}
+
 bool tn_job_find_fields(tn_job *job) {
   tn_sema *s = job->s;
   size_t before = s->ctx->n_errors;
@@ -41,6 +63,7 @@ bool tn_job_find_fields(tn_job *job) {
   c.block = "data";
   tn_data_check(&c, job->data);
   fix_dims(job);
+  hint_shapes(job);
   return s->ctx->n_errors == before;
 }
 

@@ -226,6 +226,8 @@ struct tn_sema {
   uint64_t n_steps, weight_bytes;
   tn_training_mode *training; /* NULL: models are built as they run */
   const tn_map *input_dims;   /* interned name -> tn_dim: what dims of inputs are fixed to; NULL: nothing is */
+  const struct tn_onnx_shape *input_shapes; /* hints for the inputs of a model of another format */
+  uint32_t n_input_shapes;
   bool is_again;       /* the file was read before, for another purpose */
   bool has_entry;      /* the entry is built */
   bool weights_needed; /* else weights are zeros: check */

@@ -18,7 +18,8 @@ static const tn_onnx_dim *dim_option(const tn_importer *importer, const char *na
 static const tn_onnx_shape *shape_option(const tn_importer *importer, const char *input) {
   const tn_onnx_shape *found = NULL;
   for (uint32_t i = 0; i < importer->options->n_shapes; i++)
-    if (strcmp(importer->options->shapes[i].input, input) == 0) found = &importer->options->shapes[i];
+    if (!importer->options->shapes[i].is_hint && strcmp(importer->options->shapes[i].input, input) == 0)
+      found = &importer->options->shapes[i];
   return found;
 }
 
@@ -55,16 +56,26 @@ static const tn_dim *named_dim(tn_importer *importer, const char *param) {
   return dim;
 }
 
-static const tn_dim *unknown_dim(tn_importer *importer, const char *input, size_t axis) {
-  return make_dim(importer, tn_namef(importer->ctx, "%s_%zu", input, axis), NULL);
-}
-
 /* The digits of an --input-shape dim, or -1 for a name. */
 static int64_t shape_number(const char *text) {
   int64_t value = 0;
   if (text[0] < '0' || text[0] > '9') return -1;
   for (; *text != '\0'; text++) value = value * 10 + (*text - '0'); /* checked by tn_onnx_parse_shape */
   return value;
+}
+
+/* The extent that a hint knows for an axis of an input of this rank; -1: none. */
+static int64_t hint(const tn_importer *importer, const char *input, size_t rank, size_t axis) {
+  for (uint32_t i = 0; i < importer->options->n_shapes; i++) {
+    const tn_onnx_shape *shape = &importer->options->shapes[i];
+    if (shape->is_hint && shape->ndim == rank && strcmp(shape->input, input) == 0)
+      return shape_number(shape->dims[axis]);
+  }
+  return -1;
+}
+
+static const tn_dim *unknown_dim(tn_importer *importer, const char *input, size_t axis) {
+  return make_dim(importer, tn_namef(importer->ctx, "%s_%zu", input, axis), NULL);
 }
 
 static const Onnx__TensorShapeProto *declared_shape(const Onnx__ValueInfoProto *input) {
@@ -147,14 +158,24 @@ static bool check_dim_options(tn_importer *importer) {
 bool tn_dims_prepare(tn_importer *importer) {
   bool ok = check_dim_options(importer);
   for (uint32_t i = 0; i < importer->options->n_shapes; i++)
-    ok = apply_shape_option(importer, &importer->options->shapes[i]) && ok;
+    if (!importer->options->shapes[i].is_hint) ok = apply_shape_option(importer, &importer->options->shapes[i]) && ok;
   return ok;
 }
 
 static const tn_dim *declared_dim(tn_importer *importer, const char *input, size_t axis,
-                                  const Onnx__TensorShapeProto__Dimension *dim) {
-  if (param_of(dim) != NULL) return named_dim(importer, dim->dim_param);
+                                  const Onnx__TensorShapeProto *shape) {
+  const Onnx__TensorShapeProto__Dimension *dim = shape->dim[axis];
+  const char *param = param_of(dim);
   bool is_number = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0;
+  const char *key = param ? tn_name(importer->ctx, param) : NULL;
+  bool is_set = is_number || (key && (dim_option(importer, key) || tn_map_has(&importer->dims, key)));
+  int64_t value = is_set ? -1 : hint(importer, input, shape->n_dim, axis);
+  if (value >= 0) {
+    const tn_dim *known = tn_dim_const(importer->ctx, value);
+    if (key) tn_map_set(&importer->dims, key, (void *)known);
+    return known;
+  }
+  if (param) return named_dim(importer, param);
   return is_number ? tn_dim_const(importer->ctx, dim->dim_value) : unknown_dim(importer, input, axis);
 }
 
@@ -270,6 +291,6 @@ const tn_type *tn_dims_input_type(tn_importer *importer, const Onnx__ValueInfoPr
   }
   for (size_t i = 0; i < n; i++)
     dims[i] = option != NULL ? option_dim(importer, input->name, i, option->dims[i])
-                             : declared_dim(importer, input->name, i, shape->dim[i]);
+                             : declared_dim(importer, input->name, i, shape);
   return bounded(importer, input, loc, dims, n) ? tn_type_tensor(importer->ctx, dtype, (uint32_t)n, dims) : NULL;
 }

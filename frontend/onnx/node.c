@@ -158,8 +158,11 @@ static void import_constant_node(tn_scope *scope, size_t node_index, const tn_fo
       tn_error(ctx, foreign->loc, TN_E_ARITY, "'Constant' has 1 result, output %zu does not exist", i);
   const char *name = tn_namef(ctx, "%s%s%s", scope->label, scope->label[0] != '\0' ? "/" : "",
                               tn_onnx_display(ctx, output));
-  tn_const *constant = tn_import_constant(foreign, name);
   tn_binding *binding = output[0] != '\0' ? tn_scope_find(scope, output) : NULL;
+  tn_map *kept = binding != NULL && scope->importer->part && !scope->outer ? scope->importer->part->constants : NULL;
+  tn_const *constant = kept != NULL ? tn_map_get(kept, binding->name) : NULL;
+  if (constant == NULL) constant = tn_import_constant(foreign, name);
+  if (kept != NULL && constant != NULL) tn_map_set(kept, binding->name, constant);
   if (binding == NULL || binding->from != TN_BOUND_NODE || binding->node_index != node_index) return;
   binding->state = constant != NULL ? TN_BINDING_READY : TN_BINDING_POISONED;
   binding->constant = constant;

@@ -27,6 +27,7 @@ typedef struct tn_onnx_shape {
   const char *input;
   uint32_t ndim;
   const char *const *dims;
+  bool is_hint; /* its numbers are those of dims that the model leaves open; nothing where it has no such input */
 } tn_onnx_shape;
 
 typedef TN_VEC(const char *) tn_onnx_files;
@@ -76,7 +77,8 @@ typedef struct tn_onnx_part {
   tn_map *constants; /* interned name of an initialiser -> tn_const*, kept from call to call; or NULL */
   /* Filled in, in session memory: */
   TN_VEC(tn_onnx_output) outputs;
-  TN_VEC(tn_onnx_weight) weights; /* initialisers of float types */
+  TN_VEC(tn_onnx_weight) weights; /* initialisers of float types; where there are none, Constants of more than one
+                                     element, as PaddlePaddle writes weights */
 } tn_onnx_part;
 
 /* Makes the model's nodes at a place of a graph. Arguments have the inputs' types and ranks; extents that the model

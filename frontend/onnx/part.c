@@ -75,6 +75,25 @@ void tn_part_declare_inputs(tn_scope *scope, const tn_onnx_graph *graph) {
     if (!used[i]) unknown_argument(importer, &part->args[i], names, n);
 }
 
+static void add_weight(const tn_scope *scope, const char *name) {
+  tn_ctx *ctx = scope->importer->ctx;
+  const tn_binding *binding = name ? tn_scope_find(scope, name) : NULL;
+  if (!binding || !binding->constant || !tn_dtype_is_float(binding->constant->type->dtype)) return;
+  tn_onnx_weight weight = {tn_onnx_display(ctx, binding->name), binding->constant};
+  TN_VEC_PUSH(ctx->arena, &scope->importer->part->weights, weight);
+}
+
+/* A Constant with more than one element: what PaddlePaddle's files have in the place of initialisers. */
+static bool is_tensor_node(const tn_onnx_node *node) {
+  bool is_constant = node->op_type && strcmp(node->op_type, "Constant") == 0 && !*tn_onnx_domain(node->domain);
+  const Onnx__AttributeProto *attribute = is_constant && node->n_attribute == 1 && node->n_output == 1
+                                              ? node->attribute[0] : NULL;
+  const Onnx__TensorProto *tensor = attribute ? attribute->t : NULL;
+  bool is_many = false;
+  for (size_t i = 0; tensor && i < tensor->n_dims; i++) is_many |= tensor->dims[i] > 1;
+  return is_many;
+}
+
 void tn_part_finish(tn_scope *scope, const tn_onnx_graph *graph) {
   tn_importer *importer = scope->importer;
   tn_ctx *ctx = importer->ctx;
@@ -88,10 +107,8 @@ void tn_part_finish(tn_scope *scope, const tn_onnx_graph *graph) {
     output.value = tn_scope_value(scope, name, input_loc(importer, name), &poisoned);
     TN_VEC_PUSH(ctx->arena, &part->outputs, output);
   }
-  for (size_t i = 0; i < graph->n_initializer; i++) {
-    const tn_binding *binding = graph->initializer[i]->name ? tn_scope_find(scope, graph->initializer[i]->name) : NULL;
-    if (!binding || !binding->constant || !tn_dtype_is_float(binding->constant->type->dtype)) continue;
-    tn_onnx_weight weight = {tn_onnx_display(ctx, binding->name), binding->constant};
-    TN_VEC_PUSH(ctx->arena, &part->weights, weight);
-  }
+  for (size_t i = 0; i < graph->n_initializer; i++) add_weight(scope, graph->initializer[i]->name);
+  bool has_initialisers = part->weights.n > 0;
+  for (size_t i = 0; i < graph->n_node && !has_initialisers; i++)
+    if (is_tensor_node(graph->node[i])) add_weight(scope, graph->node[i]->output[0]);
 }

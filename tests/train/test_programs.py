@@ -298,6 +298,61 @@ def test_onnx():
     return "nothing moved" if np.array_equal(after["second.weight"], before["second.weight"]) else None
 
 
+PICTURES = """
+data d = npz("d.npz", split: (train: 0.8, valid: 0.2)) {
+  x: f32[1, 6, 5] = x
+  y: class[2]     = y
+}
+model M = onnx("m.onnx")
+train M on d {
+  loss = cross_entropy(out, y), metrics = (acc: accuracy(out, y)), optimizer = adam(lr: 0.02), epochs = 15
+  every 15 epochs { eval(valid) }
+}
+"""
+
+
+def test_onnx_constants():
+    """Weights that an ONNX file has as nodes (PaddlePaddle's have) are trained, factors of one element are not; dims
+    that it leaves open are those of the fields; a part that is called twice has its weights once."""
+    folder = Folder(PICTURES)
+    rng = np.random.default_rng(1)
+    weights = {"conv.w": rng.normal(size=(4, 1, 3, 3)), "conv.b": np.zeros(4), "fc.w": 0.3 * rng.normal(size=(4, 2)),
+               "half": np.full(1, 0.5)}
+    weights = {name: value.astype(np.float32) for name, value in weights.items()}
+    nodes = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+             for name, value in weights.items()]
+    nodes += [helper.make_node("Conv", ["x", "conv.w", "conv.b"], ["a"], pads=[1, 1, 1, 1]),
+              helper.make_node("Relu", ["a"], ["b"]), helper.make_node("GlobalMaxPool", ["b"], ["c"]),
+              helper.make_node("Flatten", ["c"], ["d"]), helper.make_node("MatMul", ["d", "fc.w"], ["e"]),
+              helper.make_node("Mul", ["e", "half"], ["y"])]
+    graph = helper.make_graph(nodes, "m", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, "H", None])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              os.path.join(folder.path, "m.onnx"))
+    kinds = rng.integers(0, 2, 400)
+    x = rng.normal(size=(400, 1, 6, 5)).astype(np.float32)
+    x[kinds == 1, 0, 2:4, 2:4] += 3
+    np.savez(os.path.join(folder.path, "d.npz"), x=x, y=kinds.astype(np.int32))
+    folder.make()
+    said = folder.run("./m", "train")
+    folder.run("./m", "export", "--safetensors=w.safetensors")
+    after = read_safetensors(os.path.join(folder.path, "w.safetensors"))
+    if sorted(after) != ["conv.b", "conv.w", "fc.w"] or any(np.array_equal(after[k], weights[k]) for k in after):
+        return "weights %s" % sorted(after)
+    if float(re.search(r"valid .* acc (\S+)", said).group(1)) < 0.9:
+        return said
+    twice = PICTURES.replace("model M =", "model Part =").replace(
+        "train M", "model M(x: f32[B, 1, 6, 5]) -> f32[B, 2] {\n  sub p = Part()\n  return p(x) + p(flip(x, 2))\n}\n"
+        "train M")
+    with open(os.path.join(folder.path, "m.tn"), "w") as f:
+        f.write(twice)
+    folder.make()
+    folder.run("./m", "train")
+    folder.run("./m", "export", "--safetensors=w.safetensors", "--npz=w.npz")
+    after = np.load(os.path.join(folder.path, "w.npz"))
+    return None if sorted(after.files) == ["p.conv.b", "p.conv.w", "p.fc.w"] else "weights %s" % after.files
+
+
 SERVED = """
 data cancer = csv("breast_cancer.csv", split: (train: 0.7, test: 0.3), shuffle: 1) {
   x: f32[6]   = (m0, m1, m2, m3, m4, m5)
@@ -355,8 +410,8 @@ def test_inference():
 
 def main():
     count = Count()
-    tests = [test_verbs, test_settings, test_arrays, test_pictures, test_onnx, test_served, test_inference,
-             test_cancer, test_digits, test_lines, test_characters, test_mnist]
+    tests = [test_verbs, test_settings, test_arrays, test_pictures, test_onnx, test_onnx_constants, test_served,
+             test_inference, test_cancer, test_digits, test_lines, test_characters, test_mnist]
     for name in datasets.TEXTS:  # they change as this repository does
         if os.path.exists(os.path.join(TABLES, name)):
             os.remove(os.path.join(TABLES, name))
