@@ -13,7 +13,7 @@ enum { SECOND_MS = 1000, DRAW_MS = 100, LINE_MS = 10000, BAR_CELLS = 24, MIN_BAR
 static const int64_t ms = 1000000;
 
 void tnrt_progress_open(tnrt_progress *p, const tnrt_training *plan, int fd, bool is_quiet, int64_t now_ns) {
-  *p = (tnrt_progress){.plan = plan, .fd = fd, .is_quiet = is_quiet, .start_ns = now_ns, .rate_ns = now_ns};
+  *p = (tnrt_progress){.plan = plan, .fd = fd, .is_quiet = is_quiet};
   p->terminal = tnrt_terminal_of(fd);
   p->next_ns = now_ns + (p->terminal.is_drawn_over ? DRAW_MS : LINE_MS) * ms;
   p->first_step = -1;
@@ -122,18 +122,29 @@ static void draw(tnrt_progress *p, const tnrt_report *r, int64_t now_ns) {
   p->has_bar = true;
 }
 
+/* Of all since the first step for half a second, then a mean that follows what is done in half a second. */
 static void take_rate(tnrt_progress *p, const tnrt_report *r, int64_t now_ns) {
   int64_t span = now_ns - p->rate_ns;
-  if (span <= 0 || (p->rate > 0 && span < SECOND_MS * ms / 2)) return;
+  if (span <= 0) return;
+  bool is_full = span >= SECOND_MS * ms / 2;
   double rate = (double)(r->n_samples - p->rate_samples) / ((double)span * 1e-9);
-  p->rate = p->rate > 0 ? 0.7 * p->rate + 0.3 * rate : rate;
+  if (is_full || !p->has_rate) p->rate = p->has_rate ? 0.7 * p->rate + 0.3 * rate : rate;
+  if (!is_full) return;
+  p->has_rate = true;
   p->rate_ns = now_ns;
+  p->rate_samples = r->n_samples;
+}
+
+/* What comes before the end of the first step (data are read, memory is touched) says nothing of the others. */
+static void begin(tnrt_progress *p, const tnrt_report *r, int64_t now_ns) {
+  p->first_step = r->step;
+  p->start_ns = p->rate_ns = now_ns;
   p->rate_samples = r->n_samples;
 }
 
 void tnrt_progress_step(tnrt_progress *p, const tnrt_report *r, int64_t now_ns) {
   char text[TNRT_PROGRESS_BYTES];
-  if (p->first_step < 0) p->first_step = r->step - 1;
+  if (p->first_step < 0) begin(p, r, now_ns);
   if (p->is_quiet || now_ns < p->next_ns) return;
   take_rate(p, r, now_ns);
   p->next_ns = now_ns + (p->terminal.is_drawn_over ? DRAW_MS : LINE_MS) * ms;

@@ -14,9 +14,10 @@ typedef struct tnrt_progress {
   tnrt_terminal terminal;
   bool is_quiet;
   bool has_bar;                       /* one stands there now */
-  int64_t start_ns, next_ns, rate_ns; /* of the clock; when it is looked at again */
+  int64_t start_ns, next_ns, rate_ns; /* of the clock: behind the first step; when it is looked at again */
   int64_t first_step, rate_samples;
-  double rate; /* samples a second, of the last seconds */
+  bool has_rate; /* rate is of half a second at least */
+  double rate;   /* samples a second, of the last seconds */
 } tnrt_progress;
 
 /* now_ns: of any clock that only goes forward. */

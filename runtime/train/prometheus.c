@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -36,7 +37,9 @@ struct tnrt_prometheus {
 /* ---- what is answered ---- */
 
 static void put_value(tnrt_writer *w, double value) {
-  tnrt_put_real(w, value, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
+  char digits[VALUE_BYTES];
+  snprintf(digits, sizeof digits, "%.15g", value); /* a time in seconds has ten digits before its point */
+  tnrt_put_text(w, isfinite(value) ? digits : isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
 }
 
 static size_t body_of(tnrt_prometheus *p, char *out, size_t capacity) {

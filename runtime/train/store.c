@@ -253,16 +253,25 @@ static void forget_best(tnrt_store *s) {
   if (tnrt_path_join(&ignored, s->path, sizeof s->path, s->folder, "BEST") == TNRT_OK) unlink(s->path);
 }
 
+static tnrt_status point_all(tnrt_store *s, tnrt_message *message, int64_t step, bool is_best) {
+  tnrt_status status = point(s, message, "LATEST", step);
+  return is_best && status == TNRT_OK ? point(s, message, "BEST", step) : status;
+}
+
 static tnrt_status write_now(tnrt_store *s, tnrt_message *message, const tnrt_checkpoint *c, const tnrt_keep *keep) {
   bool is_best = is_better(s, c->step, keep);
   fill_texts(s, c, keep);
+  if (s->has_written) prune(s, keep); /* what stayed when a name could not be written: a full disk needs the room */
   tnrt_status status = path_of(s, message, c->step);
   if (status == TNRT_OK) status = write_file(s, message, c);
   if (status != TNRT_OK) return status;
   add_row(s, c->step);
   s->has_written = true;
-  status = point(s, message, "LATEST", c->step);
-  if (is_best && status == TNRT_OK) status = point(s, message, "BEST", c->step);
+  status = point_all(s, message, c->step, is_best);
+  if (status == TNRT_IO) { /* the file is whole and the newest: older ones make room for the names */
+    prune(s, keep);
+    status = point_all(s, message, c->step, is_best);
+  }
   if (status != TNRT_OK) return status;
   if (is_best) s->has_best = true, s->best_step = c->step, s->best_value = keep->value;
   if (!s->has_best) forget_best(s);

@@ -99,7 +99,10 @@ class Checkpoints(FolderTest):
                 if not os.path.getsize(log):
                     break
                 told += os.strerror(code) in r.stderr
-                if call == "write":
+                if not r.stderr and saved == [2, 3, 4]:  # a name that was written at the second try
+                    with open(os.path.join(folder, "LATEST"), encoding="ascii") as f:
+                        told += "00000004" in f.read()
+                elif call == "write":
                     self.assertRegex(r.stderr, r"step-0|LATEST|BEST", what)
                     self.assertRegex(r.stderr, r"it needs \d+ bytes, \d+ are free", what)
             # Three times the checkpoint, LATEST and BEST; each file, then its folder, is synced.
@@ -147,6 +150,26 @@ class Checkpoints(FolderTest):
             os.unlink(os.path.join(disk, "ballast"))
             run("checkpoints", folder, 4, 1, 60000)
             self.assertEqual(self.found(folder)[0], 5)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def test_disk_full_names(self):
+        """No room is left for the new LATEST: older files make it, and the training goes on saving."""
+        disk = self.path("disk")
+        os.mkdir(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], capture_output=True).returncode:
+            self.skipTest("a small file system cannot be mounted here")
+        try:
+            folder = os.path.join(disk, "ck")
+            used = []
+            for step in range(2):
+                run("checkpoints", folder, step, 1, 60000)  # two are kept
+                state = os.statvfs(disk)
+                used.append((state.f_blocks - state.f_bfree) * state.f_frsize)
+            size = 2 * used[1] - used[0]  # three files to the byte
+            subprocess.run(["mount", "-o", "remount,size=%d" % size, disk], check=True)
+            r = run("checkpoints", folder, 2, 4, 60000)
+            self.assertEqual((r.stderr, self.found(folder)[0]), ("", 6))
         finally:
             subprocess.run(["umount", disk], check=True)
 
