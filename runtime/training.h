@@ -68,11 +68,11 @@ typedef struct tnrt_source {
   uint32_t missing;              /* the text of a cell without value, besides the empty one; 0: none */
   uint32_t drops_bad;            /* rows with a wrong cell are left out and counted, else fatal */
   uint32_t refuses_unknown;      /* a category that training did not see is fatal, else told once */
-  uint32_t reserved;
   uint32_t target;               /* name of the column that "the rest" leaves out; 0: none */
   uint32_t n_columns, columns;   /* names that the file's columns get, texts; 0: its own */
   uint32_t token_dtype, tokenizer;
   uint32_t is_shuffled;
+  uint32_t place, reserved;      /* place: a text, where the file has it, drawn with a caret; 0: none */
   uint64_t shuffle;              /* seed of the order before splitting */
   double fractions[TNRT_N_SPLITS];
 } tnrt_source;
@@ -105,6 +105,7 @@ typedef struct tnrt_field {
   uint32_t n_classes;             /* of a label: integers 0 .. n_classes - 1 after mapping; else 0 */
   uint32_t is_input;              /* of the model too */
   uint32_t n_links, links;
+  uint32_t place, reserved;       /* place: as of tnrt_source */
 } tnrt_field;
 
 /* ---- weights ---- */

@@ -1,5 +1,6 @@
 /* model NAME = onnx("FILE"): a model of another format, as an entry and as a part of other models. The file is imported
- * anew where it is called; it lies beside the .tn file that names it. Its float initialisers (or Constants) are weights. */
+ * anew where it is called; it lies beside the .tn file that names it. Its float initialisers are weights, or its
+ * Constants (onnx.h). */
 #include <ctype.h>
 #include <string.h>
 

@@ -12,6 +12,8 @@
 typedef struct tn_job_field {
   const char *name;
   tn_loc loc;
+  tn_loc place;            /* where its type comes from, and the text that says so */
+  const char *said;
   const tn_ast_stmt *stmt; /* NULL: of data without a body */
   tn_shape shape;          /* of one sample; extents are known */
   bool is_input, is_used;  /* by the model; by it or by the train block */

@@ -181,6 +181,8 @@ static bool type_label(tn_job *job, tn_job_field *field) {
     return tn_error(job->s->ctx, found.other->loc, TN_E_LANG_FIELD, "the type of '%s' cannot be told from %s",
                     field->name, tn_datum_describe(job->s, x));
   field->shape = label_shape(job, found.function, x);
+  field->place = found.other->loc;
+  field->said = tn_namef(job->s->ctx, "field '%s' is compared with %s", field->name, tn_datum_describe(job->s, x));
   for (uint32_t i = 0; i < field->shape.n; i++)
     count *= tn_dim_is_const(field->shape.axes[i].extent) ? tn_dim_value(field->shape.axes[i].extent) : 1;
   if (!is_table(job) || count == 1) return true;
@@ -196,6 +198,15 @@ static bool type_input(tn_job_field *field, const tn_type *type) {
   field->shape = (tn_shape){.dtype = type->dtype, .n = type->ndim - 1};
   for (uint32_t i = 1; i < type->ndim; i++) field->shape.axes[i - 1] = tn_axis_plain(type->dims[i], field->loc);
   return true;
+}
+
+/* The input of a model of the language; a model of another format has none in the file. */
+static void place_input(const tn_job *job, tn_job_field *field) {
+  const tn_ast_formals *formals = &job->model->item->formals;
+  field->place = job->model->loc;
+  field->said = tn_namef(job->s->ctx, "field '%s' is an input of %s", field->name, job->model->name);
+  for (size_t i = 0; i < formals->n; i++)
+    if (strcmp(formals->data[i].name.text, field->name) == 0) field->place = formals->data[i].name.loc;
 }
 
 static bool check_known(const tn_job *job, const tn_job_field *field) {
@@ -230,8 +241,11 @@ static bool uses(const tn_ast_body *body, const char *name) {
 
 static bool add_field(tn_job *job, const tn_data_field *row, const tn_value *input) {
   tn_job_field field = {.name = row->name.text, .loc = row->name.loc, .stmt = stmt_of(job, row->name.text),
+                        .place = row->name.loc,
+                        .said = tn_namef(job->s->ctx, "field '%s' is declared here", row->name.text),
                         .shape = row->shape, .is_input = input != NULL};
   field.is_used = input || uses(job->train->body, field.name);
+  if (!row->is_typed && input) place_input(job, &field);
   if (!row->is_typed && !(input ? type_input(&field, input->type) : type_label(job, &field))) return false;
   TN_VEC_PUSH(job->s->arena, &job->fields, field);
   if (!check_known(job, &field)) return false;
@@ -293,6 +307,8 @@ bool tn_job_plan_fields(const tn_job *job, tn_tables *plan, tnrt_training *head)
       if (row->extents[k] && !tn_mul_i64(row->count, row->extents[k], &row->count))
         return tn_error(job->s->ctx, field->loc, TN_E_LIMIT, "field '%s' has too many elements", field->name);
     }
+    const char *place = tn_place_show(job->s, field->place, field->said);
+    if (place) row->place = tn_tables_text(plan, place);
     if (field->shape.classes) row->n_classes = (uint32_t)extent_of(field->shape.classes);
     if (!tn_job_plan_chain(job, plan, field, row)) return false;
   }

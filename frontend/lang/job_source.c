@@ -97,6 +97,9 @@ bool tn_job_plan_source(const tn_job *job, tn_tables *plan, tnrt_source *out) {
   int64_t seed = 0;
   *out = (tnrt_source){.kind = kind_of(name), .name = tn_tables_text(plan, job->data->name.text),
                        .separator = strcmp(name, "tsv") == 0 ? '\t' : ','};
+  const char *place = tn_place_show(job->s, job->data->value->loc, tn_namef(job->s->ctx, "'%s' is read here",
+                                                                            job->data->name.text));
+  if (place) out->place = tn_tables_text(plan, place);
   out->has_header = tn_block_call_has(&call, "header") ? tn_block_call_bool(&call, "header") : 0;
   out->missing = tn_tables_text(plan, tn_block_call_text(&call, "missing"));
   out->drops_bad = bad && strcmp(bad, "drop") == 0;

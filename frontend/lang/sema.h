@@ -455,6 +455,9 @@ bool tn_lang_check_again(tn_ctx *ctx, const char *path, const tn_lang_options *o
 
 /* --- blocks.c: data, train, compress, deploy, test --- */
 void tn_blocks_check(tn_sema *s, tn_unit *unit);
+/* show.c: "m.tn:2:3: note: WHAT", the line, and a caret below it; NULL: loc is no place of a text. */
+const char *tn_place_show(tn_sema *s, tn_loc loc, const char *what);
+
 /* override.c: the settings of --set take their places in the file. */
 bool tn_sets_apply(tn_sema *s, tn_ast_file *ast);
 /* place.c: dims placed on axes of a mesh. */

@@ -7,6 +7,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/augment.h"
+#include "runtime/train/place.h"
 #include "runtime/train/tokenizer.h"
 #include "runtime/train/words.h"
 
@@ -334,8 +335,9 @@ tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, con
   const char *name = tnrt_plan_text(chain->plan, field->name);
   size_t bytes = tnrt_dtype_find(field->dtype)->bytes;
   if (value->count != field->count)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %lld elements, the data %lld", name,
-                     (long long)field->count, (long long)value->count);
+    return tnrt_place_add(message, tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %lld elements, the data %lld",
+                                             name, (long long)field->count, (long long)value->count),
+                          chain->plan, field->place);
   tnrt_status status = TNRT_OK;
   if (field->dtype == TNRT_F32 && !field->n_classes && store_floats(value, out)) return TNRT_OK;
   for (int64_t i = 0; i < value->count && status == TNRT_OK; i++) {

@@ -5,6 +5,7 @@
 
 #include "runtime/train/chain.h"
 #include "runtime/train/bpe.h"
+#include "runtime/train/place.h"
 #include "runtime/train/words.h"
 
 static tnrt_status no_memory(tnrt_message *message) {
@@ -148,17 +149,18 @@ static void learn_sums(const tnrt_chain *chain, uint32_t k, int64_t i) {
 static tnrt_status end_classes(tnrt_chain *chain, tnrt_message *message) {
   tnrt_dictionary_sort(&chain->labels, TNRT_SORT_CLASSES, UINT32_MAX);
   if (chain->labels.n == chain->field->n_classes) return TNRT_OK;
-  return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %u classes in the training split, the program was made "
-                   "for %u", tnrt_plan_text(chain->plan, chain->field->name), chain->labels.n,
-                   chain->field->n_classes);
+  tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s' has %u classes in the training split, the program was made for %u",
+            tnrt_plan_text(chain->plan, chain->field->name), chain->labels.n, chain->field->n_classes);
+  return tnrt_place_add(message, TNRT_BAD_INPUT, chain->plan, chain->field->place);
 }
 
 static tnrt_status end_one_hot(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
   tnrt_dictionary *words = &chain->fitted[k].words;
   tnrt_dictionary_sort(words, TNRT_SORT_CLASSES, UINT32_MAX);
   if ((int64_t)words->n <= chain->links[k].integers[0]) return TNRT_OK;
-  return tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': one_hot has %lld places, the training split %u values",
-                   tnrt_plan_text(chain->plan, chain->field->name), (long long)chain->links[k].integers[0], words->n);
+  tnrt_fail(message, TNRT_BAD_INPUT, "field '%.100s': one_hot has %lld places, the training split %u values",
+            tnrt_plan_text(chain->plan, chain->field->name), (long long)chain->links[k].integers[0], words->n);
+  return tnrt_place_add(message, TNRT_BAD_INPUT, chain->plan, chain->field->place);
 }
 
 static tnrt_status end_words(tnrt_chain *chain, tnrt_message *message, uint32_t k) {

@@ -8,6 +8,7 @@
 #include "runtime/core/dtype.h"
 #include "runtime/train/json.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/place.h"
 #include "runtime/train/shards.h"
 
 static tnrt_status no_memory(const tnrt_records *r) {
@@ -149,8 +150,9 @@ static tnrt_status check_there(const tnrt_records *r, uint32_t split, const char
     return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.300s is no file, which is what several processes can share out",
                      path);
   if (is_there) return TNRT_OK;
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, "there is no %.300s, which the data '%.100s' are read from (--%s FILE "
-                   "reads another)", path, tnrt_plan_text(r->plan, r->plan->source.name), option);
+  tnrt_fail(r->message, TNRT_BAD_INPUT, "there is no %.200s, which the data '%.100s' are read from (--%s FILE reads "
+            "another)", path, tnrt_plan_text(r->plan, r->plan->source.name), option);
+  return tnrt_place_add(r->message, TNRT_BAD_INPUT, r->plan, r->plan->source.place);
 }
 
 /* Files that belong together: the pair of npy and of idx. */
@@ -232,14 +234,17 @@ static uint32_t find_column(const tnrt_records *r, const char *name) {
 }
 
 /* A message that ends with the columns that there are. */
-static tnrt_status no_column(const tnrt_records *r, const char *name, const char *field, const char *takes) {
+static tnrt_status no_column(const tnrt_records *r, const char *name, const tnrt_field *field, const char *takes) {
   char names[160];
   size_t used = 0;
   for (uint32_t i = 0; i < r->n_columns && used < sizeof names; i++)
     used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", r->names[i]);
   if (used >= sizeof names) memcpy(names + sizeof names - 4, "...", 4);
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.80s', which field '%.80s' %s; there %s "
-                   "%s", file_name(r), name, field, takes, r->n_columns == 1 ? "is" : "are", names);
+  tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.80s', which field '%.80s' %s; there %s %s",
+            file_name(r), name, tnrt_plan_text(r->plan, field->name), takes, r->n_columns == 1 ? "is" : "are", names);
+  const tnrt_source *source = &r->plan->source;
+  bool is_target = source->target && strcmp(tnrt_plan_text(r->plan, source->target), name) == 0;
+  return tnrt_place_add(r->message, TNRT_BAD_INPUT, r->plan, is_target ? source->place : field->place);
 }
 
 static tnrt_status bind_named(const tnrt_records *r, const tnrt_field *field, tnrt_binding *binding,
@@ -248,7 +253,7 @@ static tnrt_status bind_named(const tnrt_records *r, const tnrt_field *field, tn
     const char *name = tnrt_plan_item(r->plan, field->columns, i);
     uint32_t column = find_column(r, name);
     if (column == r->n_columns)
-      return no_column(r, name, tnrt_plan_text(r->plan, field->name), "takes");
+      return no_column(r, name, field, "takes");
     is_taken[column] = 1;
     if (binding) binding->columns[binding->n++] = column;
   }
@@ -274,8 +279,7 @@ static tnrt_status bind_kept(const tnrt_records *r, const tnrt_chain *chain, tnr
   for (uint32_t i = 0; i < chain->columns.n; i++) {
     uint32_t column = find_column(r, tnrt_dictionary_text(&chain->columns, i));
     if (column == r->n_columns || binding->n == r->n_columns)
-      return no_column(r, tnrt_dictionary_text(&chain->columns, i), tnrt_plan_text(r->plan, chain->field->name),
-                       "took in the training");
+      return no_column(r, tnrt_dictionary_text(&chain->columns, i), chain->field, "took in the training");
     binding->columns[binding->n++] = column;
   }
   return TNRT_OK;
@@ -298,9 +302,9 @@ static tnrt_status bind_rest(const tnrt_records *r, const tnrt_field *field, tnr
     if (!is_taken[c]) binding->columns[binding->n++] = c;
   if (field->n_links || binding->n == field->count || (binding->n == 1 && !r->tables))
     return has_names(r) ? keep_names(r, binding, &chain->columns) : TNRT_OK;
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: field '%.100s' has %lld elements, the file has %u columns "
-                   "for it", file_name(r), tnrt_plan_text(r->plan, field->name), (long long)field->count,
-                   binding->n);
+  tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: field '%.100s' has %lld elements, the file has %u columns for it",
+            file_name(r), tnrt_plan_text(r->plan, field->name), (long long)field->count, binding->n);
+  return tnrt_place_add(r->message, TNRT_BAD_INPUT, r->plan, field->place);
 }
 
 /* Without columns of its own, but not made of something else. */
@@ -354,29 +358,37 @@ static uint32_t find_file(const tnrt_records *r, int64_t record, int64_t *out_ro
   return i;
 }
 
-/* The row is read once more: lines are asked for where something is wrong. */
-static int64_t line_of(const tnrt_records *r, uint32_t file, int64_t row) {
+enum { NO_COLUMN = UINT32_MAX };
+
+/* The row is read once more: lines are asked for where something is wrong. drawn: with this column, "" where there is
+ * nothing to draw. */
+static int64_t line_of(const tnrt_records *r, uint32_t file, int64_t row, uint32_t column, char *drawn, size_t bytes) {
   tnrt_message ignored;
   tnrt_row at_hand = {.alloc = r->alloc};
   tnrt_status status = tnrt_row_read(&at_hand, &ignored, &r->tables[file], row);
   int64_t line = status == TNRT_OK ? at_hand.line : 0;
+  if (status == TNRT_OK && column != NO_COLUMN) tnrt_row_draw(&at_hand, column, drawn, bytes);
   tnrt_row_free(&at_hand);
   return line;
 }
 
-static void place(const tnrt_records *r, int64_t record, const char *column, char *out, size_t bytes) {
+static void place(const tnrt_records *r, int64_t record, uint32_t which, char *out, size_t bytes, char *drawn,
+                  size_t drawn_bytes) {
   int64_t row;
   uint32_t file = find_file(r, record, &row);
+  const char *column = which != NO_COLUMN ? r->names[which] : NULL;
+  *drawn = 0;
   const char *path = r->tables    ? r->tables[file].path
                      : r->streams ? r->streams[file].path
                                   : tnrt_plan_text(r->plan, r->plan->source.name);
-  long long line = r->tables ? line_of(r, file, row) : row;
+  long long line = r->tables ? line_of(r, file, row, which, drawn, drawn_bytes) : row;
   snprintf(out, bytes, r->tables ? "%.200s:%lld%s%.100s%s" : "%.200s[%lld]%s%.100s%s", path, line,
            column ? ": column '" : "", column ? column : "", column ? "'" : "");
 }
 
-void tnrt_records_place(const tnrt_records *r, int64_t record, const tnrt_binding *binding, char *out, size_t bytes) {
-  place(r, record, binding && binding->n == 1 ? r->names[binding->columns[0]] : NULL, out, bytes);
+void tnrt_records_place(const tnrt_records *r, int64_t record, const tnrt_binding *binding, char *out, size_t bytes,
+                        char *drawn, size_t drawn_bytes) {
+  place(r, record, binding && binding->n == 1 ? binding->columns[0] : NO_COLUMN, out, bytes, drawn, drawn_bytes);
 }
 
 /* ---- cells ---- */
@@ -388,9 +400,10 @@ static bool is_missing(const tnrt_records *r, const char *cell) {
 
 static tnrt_status fail_cell(const tnrt_records *r, int64_t record, uint32_t column, const char *what,
                              const char *cell) {
-  char at[384];
-  place(r, record, r->names[column], at, sizeof at);
-  return tnrt_fail(r->message, TNRT_BAD_INPUT, cell ? "%s: %s, found '%.60s'" : "%s: %s", at, what, cell);
+  char at[384], drawn[TNRT_DRAWN_BYTES];
+  place(r, record, column, at, sizeof at, drawn, sizeof drawn);
+  if (cell) return tnrt_fail(r->message, TNRT_BAD_INPUT, "%s: %s, found '%.60s'%s", at, what, cell, drawn);
+  return tnrt_fail(r->message, TNRT_BAD_INPUT, "%s: %s%s", at, what, drawn);
 }
 
 /* The numbers of an array of JSON, arrays inside of it one after the other. */

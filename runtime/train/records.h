@@ -76,8 +76,8 @@ void tnrt_bindings_free(const tnrt_alloc *alloc, tnrt_binding *bindings, uint32_
 tnrt_status tnrt_records_value(const tnrt_records *records, int64_t record, const tnrt_chain *chain,
                                const tnrt_binding *binding, tnrt_record *at_hand, tnrt_value *out);
 
-/* "iris.csv:7: column 'species'" or the like. */
+/* "iris.csv:7: column 'species'" or the like; drawn: the line with a caret (place.h), "" where there is none. */
 void tnrt_records_place(const tnrt_records *records, int64_t record, const tnrt_binding *binding, char *out,
-                        size_t bytes);
+                        size_t bytes, char *drawn, size_t drawn_bytes);
 
 #endif

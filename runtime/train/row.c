@@ -73,6 +73,7 @@ tnrt_found tnrt_row_step(tnrt_row *row, tnrt_message *message, const tnrt_table 
   for (;;) {
     tnrt_cursor c = cursor_at(row, t);
     const char *begin = c.at;
+    row->at = row->next.at;
     row->text_bytes = 0;
     tnrt_found found = c.at == c.end && !c.is_whole ? TNRT_FOUND_CUT
                        : t->format.is_json          ? tnrt_json_find(t, message, &c, row, keeps, status)

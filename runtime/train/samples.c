@@ -7,6 +7,7 @@
 
 #include "runtime/core/dtype.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/place.h"
 #include "runtime/train/shards.h"
 
 /* What this process has of n, and what all agree upon. */
@@ -202,10 +203,11 @@ static tnrt_status part(tnrt_samples *s, const tnrt_data_paths *paths, const int
 static tnrt_status check_splits(const tnrt_samples *s, const tnrt_data_paths *paths) {
   for (int i = 0; i < TNRT_N_SPLITS; i++) {
     bool is_wanted = i == TNRT_SPLIT_TRAIN || s->plan->source.fractions[i] > 0 || has_files(s, paths, i);
-    if (is_wanted && tnrt_samples_count(s, (uint32_t)i) == 0)
-      return tnrt_fail(s->message, TNRT_BAD_INPUT, "data '%.100s': of %lld samples, split '%s' gets none",
-                       tnrt_plan_text(s->plan, s->plan->source.name), (long long)s->first[TNRT_N_SPLITS],
-                       tnrt_split_name((uint32_t)i));
+    if (!is_wanted || tnrt_samples_count(s, (uint32_t)i) > 0) continue;
+    tnrt_fail(s->message, TNRT_BAD_INPUT, "data '%.100s': of %lld samples, split '%s' gets none",
+              tnrt_plan_text(s->plan, s->plan->source.name), (long long)s->first[TNRT_N_SPLITS],
+              tnrt_split_name((uint32_t)i));
+    return tnrt_place_add(s->message, TNRT_BAD_INPUT, s->plan, s->plan->source.place);
   }
   return TNRT_OK;
 }
@@ -227,10 +229,10 @@ static int64_t *file_order(const tnrt_samples *s, int64_t first, int64_t end) {
 /* What failed in a chain stands in the message without a place. */
 static tnrt_status at_record(const tnrt_samples *s, tnrt_status status, int64_t record, uint32_t field) {
   if (status == TNRT_OK) return status;
-  char at[384];
+  char at[384], drawn[TNRT_DRAWN_BYTES];
   tnrt_message text = *s->message;
-  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at);
-  return tnrt_fail(s->message, status, "%s: %s", at, text.text);
+  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at, drawn, sizeof drawn);
+  return tnrt_fail(s->message, status, "%s: %s%s", at, text.text, drawn);
 }
 
 /* A field that tells the length of another. */
@@ -347,8 +349,8 @@ static bool is_drawn(const tnrt_samples *s, uint32_t field) {
 
 /* What a chain has met that training had not, in the order of the files. */
 static tnrt_status note_unknown(tnrt_samples *s, int64_t record, uint32_t field) {
-  char at[384];
-  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at);
+  char at[384], drawn[1];
+  tnrt_records_place(&s->records, record, &s->bindings[field], at, sizeof at, drawn, sizeof drawn);
   tnrt_message *to = s->plan->source.refuses_unknown ? s->message : &s->first_unknown;
   if (to == &s->first_unknown && s->n_unknown) return TNRT_OK;
   tnrt_fail(to, TNRT_BAD_INPUT, "%s: %s is no category of the training split", at, s->value.unknown);
@@ -567,5 +569,6 @@ void tnrt_samples_parts(const tnrt_samples *s, char *out, size_t bytes) {
 }
 
 void tnrt_samples_place(const tnrt_samples *s, int64_t position, char *out, size_t bytes) {
-  tnrt_records_place(&s->records, s->rows[position], NULL, out, bytes);
+  char drawn[1];
+  tnrt_records_place(&s->records, s->rows[position], NULL, out, bytes, drawn, sizeof drawn);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/train/place.h"
+
 /* ---- cells ---- */
 
 typedef struct cell {
@@ -111,6 +113,27 @@ tnrt_found tnrt_csv_find(const tnrt_table *t, tnrt_message *message, tnrt_cursor
   tnrt_fail(message, TNRT_BAD_INPUT, "%.200s:%lld: expected %u cells as in the first row, found %u", t->path,
             (long long)c->first, t->n_columns, n);
   return TNRT_FOUND_BAD;
+}
+
+void tnrt_row_draw(const tnrt_row *row, uint32_t column, char *out, size_t bytes) {
+  const tnrt_table *t = row->table;
+  bool is_held = t->bytes.data || (row->at >= row->block_at && row->next.at <= row->block_at + row->block_bytes);
+  *out = 0;
+  if (!is_held || t->format.is_json) return;
+  const char *begin = t->bytes.data ? (const char *)t->bytes.data + row->at : row->block + (row->at - row->block_at);
+  tnrt_cursor c = {.at = begin, .end = begin + (row->next.at - row->at), .is_whole = true};
+  if (!skip_empty(&c)) return;
+  const char *first = c.at, *from = NULL, *end = NULL;
+  cell found = {0};
+  for (uint32_t i = 0; !found.is_last; i++) {
+    bool is_cut = false;
+    const char *at = c.at;
+    if (find_cell(t, &c, &found, &is_cut) || is_cut) return;
+    if (i == column) from = at, end = found.text + found.bytes + (found.text != at);
+  }
+  const char *last = found.text + found.bytes + (found.text > first && found.text[-1] == '"');
+  if (!from || memchr(first, '\n', (size_t)(last - first))) return;
+  tnrt_place_draw(first, (size_t)(last - first), (size_t)(from - first), (size_t)(end - first), row->line, out, bytes);
 }
 
 /* ---- tables ---- */

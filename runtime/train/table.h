@@ -43,6 +43,7 @@ typedef struct tnrt_row {
   const tnrt_alloc *alloc;
   const tnrt_table *table;
   int64_t number, line; /* of table: what the cells are of */
+  uint64_t at;          /* the byte of the file where it begins, empty lines before it included */
   size_t *cells;        /* n_columns places in text, where zero-ended texts begin */
   char *text;
   size_t cells_room, text_room, text_bytes;
@@ -74,6 +75,10 @@ tnrt_status tnrt_row_read(tnrt_row *row, tnrt_message *message, const tnrt_table
 void tnrt_row_free(tnrt_row *row);
 
 static inline char *tnrt_row_cell(const tnrt_row *row, uint32_t column) { return row->text + row->cells[column]; }
+
+/* The line of the row at hand with a caret under a cell, drawn as place.h says; "" where it has several lines or is an
+ * object of JSON. */
+void tnrt_row_draw(const tnrt_row *row, uint32_t column, char *out, size_t bytes);
 
 /* A text as a decimal number with blanks around it: false where it is none. "nan" and "inf" are none. */
 bool tnrt_number_read(const char *text, double *out);

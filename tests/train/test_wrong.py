@@ -60,13 +60,13 @@ def read_cases():
         blocks = file.read().split("\n\n")[1:]
     for block in blocks:
         title, *lines = block.strip("\n").split("\n")
-        changes, data, expected = [], [], None
+        changes, data, expected = [], [], []
         for line in lines:
             line = line[2:]
             for written, meant in (("\\n", "\n"), ("\\0", "\0"), ("\\s", " "), ("\\e", "")):
                 line = line.replace(written, meant)
-            if line.startswith("= "):
-                expected = line[2:]
+            if line.startswith(("= ", "+ ")):
+                expected.append(line[2:])
             elif line.split(" ")[0] in ("csv", "data", "folder"):
                 data.append(line)
             else:
@@ -102,15 +102,17 @@ def check_case(folder, changes, data, expected):
     home = tempfile.mkdtemp(dir=folder)
     put_data(home, data)
     done = build(home, changes)
+    expected, *more = expected
     is_run = expected.startswith("train: ")
     if is_run and done.returncode:
         return done.stderr
     if is_run:
         done = subprocess.run(["./m", "train"], cwd=home, capture_output=True, text=True, timeout=60)
         expected = "m: error: " + expected[len("train: "):]
-    first = next((line for line in done.stderr.split("\n") if "error: " in line), "")
-    if done.returncode not in ((1, 71) if is_run else (1,)) or first != expected:
-        return "exit %d, %r" % (done.returncode, first)
+    lines = done.stderr.split("\n")
+    at = next((i for i, line in enumerate(lines) if "error: " in line), 0)
+    if done.returncode not in ((1, 71) if is_run else (1,)) or lines[at:at + 1 + len(more)] != [expected, *more]:
+        return "exit %d, %r" % (done.returncode, lines[at:])
     # A requirement is known behind the training.
     left = set(os.listdir(home)) - OWN - ({"m.checkpoints"} if is_run and "required:" in expected else set())
     shutil.rmtree(home)
