@@ -72,7 +72,13 @@ static bool same_dims(tn_call *call) {
   if (tn_datum_dtype(a) != tn_datum_dtype(b))
     return tn_call_error(call, TN_E_DTYPE, "%s and %s: the types differ", tn_datum_describe(call->s, a),
                          tn_datum_describe(call->s, b));
-  return leading_agree(call, a, tn_datum_ndim(a), b, "they have the same dims");
+  uint32_t n = tn_datum_ndim(a), m = tn_datum_ndim(b);
+  if (leading_agree(call, a, n, b, "they should have the same dims")) return true;
+  const tn_datum *longer = n > m ? a : b;
+  bool is_one = (n > m ? n - m : m - n) == 1 && tn_dim_is(longer->tensor.axes[n > m ? m : n].extent, 1);
+  if (is_one) tn_help(call->s->ctx, "%s has one dim more, of extent 1: a field gets it as f32[1], x[.., 0] drops it",
+                      tn_datum_describe(call->s, longer));
+  return false;
 }
 
 /* --- As vectors and matrices --- */

@@ -76,11 +76,25 @@ bool tn_glob_means(const tn_block_check *c, const char *glob, const char *path) 
   return instance && strncmp(path, instance, n) == 0 && path[n] == '.';
 }
 
+/* The weight to show where none is meant: the one whose path is nearest, else the first that is trained. */
+static const tn_weight *nearest(const tn_block_check *c, const char *glob) {
+  tn_weight *const *rows = &c->s->weights.data[c->weights->first_weight];
+  const char **paths = TN_NEW_N(c->s->arena, const char *, c->weights->n_weights);
+  const tn_weight *first = NULL;
+  for (size_t i = 0; i < c->weights->n_weights; i++) {
+    paths[i] = rows[i]->path;
+    if (!first && !rows[i]->is_buffer) first = rows[i];
+  }
+  const char *near = tn_str_nearest(glob, paths, c->weights->n_weights);
+  for (size_t i = 0; near && i < c->weights->n_weights; i++)
+    if (paths[i] == near) return rows[i];
+  return first ? first : rows[0];
+}
+
 bool tn_glob_check(const tn_block_check *c, const char *glob, tn_loc loc) {
   const char *base;
   int64_t index;
   if (!c->weights || !c->weights->n_weights) return true;
-  const tn_weight *first = c->s->weights.data[c->weights->first_weight];
   if (parse_index(c->s, glob, &base, &index)) {
     int64_t n = find_instances(c, base, 0, NULL);
     if (index >= -n && index < n) return true;
@@ -91,6 +105,7 @@ bool tn_glob_check(const tn_block_check *c, const char *glob, tn_loc loc) {
   } else {
     tn_error(c->s->ctx, loc, TN_E_LANG_SETTING, "no weight of %s is called '%s'", c->weights->name, glob);
   }
-  tn_note(c->s->ctx, first->loc, "a weight is '%s', made here", first->path);
+  const tn_weight *near = nearest(c, glob);
+  tn_note(c->s->ctx, near->loc, "a weight is '%s', made here", near->path);
   return false;
 }
