@@ -157,31 +157,48 @@ tn_datum *tn_train_metric(const tn_block_check *c, const tn_ast_arg *arg) {
   return NULL;
 }
 
-/* Whether an expression hands out to a loss. */
-static bool compares_out(const tn_ast_expr *e, const char *loss) {
+/* What an expression hands to a loss first, or NULL. */
+static const tn_ast_expr *compared_by(const tn_ast_expr *e, const char *loss) {
   const tn_ast_expr *first;
   switch (e->kind) {
-    case TN_AST_BINARY: return compares_out(e->op.left, loss) || compares_out(e->op.right, loss);
+    case TN_AST_BINARY:
+      first = compared_by(e->op.left, loss);
+      return first ? first : compared_by(e->op.right, loss);
     case TN_AST_PIPE:
       first = e->pipe.left;
       e = e->pipe.right;
       break;
     case TN_AST_CALL: first = e->call.args.n ? e->call.args.data[0].value : NULL; break;
-    default: return false;
+    default: return NULL;
   }
   const char *head = tn_head_name(e);
-  return head && strcmp(head, loss) == 0 && first && first->kind == TN_AST_NAME && strcmp(first->name, "out") == 0;
+  return head && strcmp(head, loss) == 0 ? first : NULL;
 }
 
-/* Losses of scores have the softmax or sigmoid in them; that of a model's end stands there by mistake. */
+static bool is_call_of(const tn_ast_expr *e, const char *function) {
+  if (e->kind == TN_AST_PIPE) e = e->pipe.right;
+  else if (e->kind != TN_AST_CALL) return false;
+  const char *head = tn_head_name(e);
+  return head && strcmp(head, function) == 0;
+}
+
+/* Losses of scores have the softmax or sigmoid in them; that of a model's end, or of the expression, stands there by
+ * mistake. */
 static void warn_of_probabilities(const tn_block_check *c, const tn_decl *model, const tn_ast_expr *loss) {
   static const char *const rows[][2] = {{"cross_entropy", "softmax"}, {"bce", "sigmoid"}};
   const tn_datum *out = model->result;
   const tn_node *def = out && out->kind == TN_DATUM_TENSOR ? out->tensor.value->def : NULL;
-  for (size_t i = 0; def && i < TN_ARRAY_LEN(rows); i++) {
-    if (strcmp(def->op->name, rows[i][1]) != 0 || !compares_out(loss, rows[i][0])) continue;
+  for (size_t i = 0; i < TN_ARRAY_LEN(rows); i++) {
+    const char *function = rows[i][1];
+    const tn_ast_expr *first = compared_by(loss, rows[i][0]);
+    if (!first) continue;
+    if (is_call_of(first, function))
+      tn_warning(c->s->ctx, first->loc, TN_W_LANG_SCORES, "%s takes scores and has a %s in it, here is another",
+                 rows[i][0], function);
+    if (first->kind != TN_AST_NAME || strcmp(first->name, "out") != 0 || !def || strcmp(def->op->name, function) != 0)
+      continue;
     tn_warning(c->s->ctx, loss->loc, TN_W_LANG_SCORES, "%s takes scores and has a %s in it, %s ends with another",
-               rows[i][0], rows[i][1], model->name);
+               rows[i][0], function, model->name);
     tn_note(c->s->ctx, model->loc, "%s is declared here", model->name);
   }
 }
@@ -215,12 +232,28 @@ static void check_metrics(const tn_block_check *c, const tn_ast_stmt *stmt) {
   }
 }
 
+/* Whether an expression is made from the model's result, also by one of the first n statements, a let. */
+static bool uses_out(const tn_ast_body *body, size_t n, const tn_ast_expr *e, const char *out) {
+  if (tn_ast_uses_name(e, out)) return true;
+  for (size_t i = 0; i < n; i++) {
+    const tn_ast_stmt *let = body->stmts.data[i];
+    for (size_t k = 0; let->kind == TN_AST_LET && k < let->names.n; k++)
+      if (tn_ast_uses_name(e, let->names.data[k].text) && uses_out(body, i, let->value, out))
+        return true;
+  }
+  return false;
+}
+
 /* In the order of the file: a let may take `out` apart before it is used. */
 static void check_expressions(const tn_block_check *c, const tn_ast_body *body) {
   for (size_t i = 0; i < body->stmts.n; i++)
     if (body->stmts.data[i]->kind == TN_AST_LET) tn_let_run(c->frame, body->stmts.data[i]);
   const tn_ast_stmt *loss = tn_setting_of(body, "loss"), *metrics = tn_setting_of(body, "metrics");
-  if (loss) tn_train_loss(c, loss->value);
+  if (loss && tn_train_loss(c, loss->value) && !uses_out(body, body->stmts.n, loss->value, tn_name(c->s->ctx, "out"))) {
+    tn_error(c->s->ctx, loss->value->loc, TN_E_LANG_LOSS,
+             "the loss does not depend on the model: nothing would be trained");
+    tn_help(c->s->ctx, "'out' is the model's result: loss = mse(out, y)");
+  }
   if (loss && c->training.model) warn_of_probabilities(c, c->training.model, loss->value);
   if (metrics) check_metrics(c, metrics);
 }
