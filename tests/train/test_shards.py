@@ -188,6 +188,22 @@ def problem_errors(families):
         count.judge(f"a file that one process does not see, {family}", not good and (status, err))
 
 
+def problem_files(families):
+    """Several files, one of them small; what cannot be shared out."""
+    numbers = random.Random(7)
+    for i, n in enumerate((200, 2, 300)):
+        write_plain(["%.4f,%d,%s" % (numbers.gauss(0, 1), k % 7, '"o\ndd"' if k % 2 else "even") for k in range(n)])
+        os.rename("d.csv", f"part-{i}.csv")
+    build(PLAIN.replace("d.csv", "part-*.csv"))
+    check("three files", families[:1], (2, 5))
+    with open("part-2.csv", "a") as out:
+        out.write("1,2\n")
+    check("an error in the third file", families[:1], (2,), wanted="part-2.csv:452: expected 3 cells")
+    status, _, err = run(["./m", "train", "--quiet", "--data", "-"], families[0], 2)
+    good = status == 1 and "error: - is no file, which is what several processes can share out" in err
+    count.judge("standard input", not good and (status, err))
+
+
 def problem_jsonl(families):
     numbers = random.Random(2)
     with open("d.jsonl", "w") as out:
