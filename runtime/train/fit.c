@@ -5,6 +5,7 @@
 #include "runtime/core/dtype.h"
 #include "runtime/train/bind.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/shards.h"
 
 static bool is_statistic(const tnrt_weight *w) {
   return w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE;
@@ -78,15 +79,16 @@ static void close_fit(fit *f) {
   tnrt_ctx_destroy(f->ctx);
 }
 
-/* Sample number `seen` of the split joins result k's sums, by Welford's method. */
-static void add_sample(fit *f, uint32_t k, int64_t row, int64_t seen) {
+/* The model's samples from number `at` of the split on join result k's sums. */
+static tnrt_status add_samples(fit *f, uint32_t k, int64_t at, int64_t n, tnrt_sums *sums) {
   uint32_t dtype = f->session->program->fit.model->outputs[k].dtype;
-  double share = 1 / (double)(seen + 1);
-  for (int64_t i = 0; i < f->counts[k]; i++) {
-    double x = tnrt_element(dtype, f->values[k], row * f->counts[k] + i), difference = x - f->mean[i];
-    f->mean[i] += difference * share;
-    f->variance[i] += difference * (x - f->mean[i]);
+  int64_t count = f->counts[k];
+  tnrt_status status = TNRT_OK;
+  for (int64_t i = 0; i < n && status == TNRT_OK; i++) {
+    for (int64_t e = 0; e < count; e++) f->mean[e] = tnrt_element(dtype, f->values[k], i * count + e);
+    status = tnrt_sums_add(sums, f->session->message, at + i, f->mean, count);
   }
+  return status;
 }
 
 static tnrt_status check_finite(fit *f, uint32_t k) {
@@ -103,25 +105,36 @@ static tnrt_status check_finite(fit *f, uint32_t k) {
   return TNRT_OK;
 }
 
-/* Result k over the training split, with the statistics of those before it in place. */
-static tnrt_status fit_result(fit *f, tnrt_samples *samples, uint32_t k) {
+/* This process's share of the training split; the same samples go into the model together for any number of them. */
+static tnrt_status add_share(fit *f, tnrt_samples *samples, uint32_t k, tnrt_sums *sums) {
   tnrt_session *s = f->session;
-  int64_t first = samples->first[TNRT_SPLIT_TRAIN], all = tnrt_samples_count(samples, TNRT_SPLIT_TRAIN);
-  memset(f->mean, 0, (size_t)f->counts[k] * sizeof *f->mean);
-  memset(f->variance, 0, (size_t)f->counts[k] * sizeof *f->variance);
-  for (int64_t at = 0; at < all; at += f->most) {
-    int64_t n = all - at < f->most ? all - at : f->most;
+  int64_t begin = samples->first[TNRT_SPLIT_TRAIN], all = tnrt_samples_count(samples, TNRT_SPLIT_TRAIN), n, end, at;
+  tnrt_status status = TNRT_OK;
+  for (tnrt_sums_share(all, s->world->rank, s->world->size, &at, &end); at < end && status == TNRT_OK; at += n) {
+    int64_t left = TNRT_SUMS_BLOCK - at % TNRT_SUMS_BLOCK;
     uint32_t in;
-    tnrt_status status = tnrt_bind_fields(s, &s->program->fit, samples, NULL, first + at, n, &in);
+    if (left > end - at) left = end - at;
+    n = left < f->most ? left : f->most;
+    status = tnrt_bind_fields(s, &s->program->fit, samples, NULL, begin + at, n, &in);
     if (status != TNRT_OK) return status;
     tnrt_bind_weights(s, &s->program->fit, in);
     for (uint32_t i = 0; i < f->n; i++) s->outputs[i] = f->values[i];
     status = tnrt_bind_run(s, f->ctx, n);
-    if (status != TNRT_OK) return status;
-    for (int64_t i = 0; i < n; i++) add_sample(f, k, i, at + i);
+    if (status == TNRT_OK) status = add_samples(f, k, at, n, sums);
   }
-  for (int64_t i = 0; i < f->counts[k]; i++) f->variance[i] /= (double)all;
-  tnrt_status status = check_finite(f, k);
+  return status;
+}
+
+/* Result k over the training split, with the statistics of those before it in place. */
+static tnrt_status fit_result(fit *f, tnrt_samples *samples, uint32_t k) {
+  tnrt_session *s = f->session;
+  tnrt_sums sums = {.alloc = s->alloc};
+  tnrt_status status = tnrt_shards_agree(s->world, s->message, add_share(f, samples, k, &sums));
+  if (status == TNRT_OK) status = tnrt_sums_end(&sums, s->message, s->world);
+  if (status == TNRT_OK)
+    tnrt_sums_moments(&sums, tnrt_samples_count(samples, TNRT_SPLIT_TRAIN), f->mean, f->variance);
+  tnrt_sums_free(&sums);
+  if (status == TNRT_OK) status = check_finite(f, k);
   return status == TNRT_OK ? store(s, s->plan->n_fields + k, f->mean, f->variance, f->counts[k]) : status;
 }
 
@@ -133,6 +146,7 @@ static tnrt_status fit_results(tnrt_session *s, tnrt_samples *samples) {
     status = tnrt_ctx_create(&f.ctx, model, s->alloc, NULL, 0);
     if (status != TNRT_OK) tnrt_fail(s->message, status, "%s", tnrt_ctx_message(f.ctx));
   }
+  status = tnrt_shards_agree(s->world, s->message, status);
   for (uint32_t k = 0; k < f.n && status == TNRT_OK; k++) status = fit_result(&f, samples, k);
   close_fit(&f);
   return status;

@@ -237,7 +237,6 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   if (status == TNRT_OK) status = find_end(l);
   if (status == TNRT_OK) status = tnrt_loader_open(&l->loader, l->message, l->alloc, &l->samples, l->plan->batch);
   if (status == TNRT_OK) status = open_session(l, reading);
-  tnrt_world_work(l->world, false);
   if (status == TNRT_OK)
     status = tnrt_timeline_open(&l->session.timeline, l->message, l->command->trace, l->world->rank, l->world->size);
   if (status == TNRT_OK) status = open_numbers(l);
@@ -246,6 +245,7 @@ tnrt_status tnrt_loop_open(tnrt_loop *l) {
   if (status == TNRT_OK && l->command->weights) status = begin_with(l, l->command->weights);
   /* Behind those weights, for what is fitted may be computed by some of them. */
   if (status == TNRT_OK && !reading) status = tnrt_session_fit(&l->session, &l->samples);
+  tnrt_world_work(l->world, false);
   tnrt_reading_close(reading);
   return status == TNRT_OK ? open_store(l) : status;
 }

@@ -437,6 +437,16 @@ static tnrt_status spread_samples(tnrt_samples *s, const int64_t *order, int64_t
   return t.bytes ? tnrt_shards_spread(s->world, s->message, s->alloc, &items, n, tnrt_sums_share) : TNRT_OK;
 }
 
+/* Categories that training did not see, of all processes. */
+static tnrt_status share_unknown(tnrt_samples *s) {
+  uint64_t rank = s->n_unknown ? (uint64_t)s->world->rank : UINT64_MAX;
+  tnrt_status status = tnrt_world_sum(s->world, &s->n_unknown, 1, TNRT_COMM_I64, "the number of unknown categories");
+  if (status == TNRT_OK) status = tnrt_shards_least(s->world, &rank);
+  if (status != TNRT_OK || rank == UINT64_MAX) return status;
+  return tnrt_world_broadcast(s->world, &s->first_unknown, sizeof s->first_unknown, (int)rank,
+                              "the first unknown category");
+}
+
 /* A sample that cannot be made (a class that training has not) goes where the plan drops bad records. */
 static tnrt_status make_samples(tnrt_samples *s, const uint8_t *is_needed, bool drops) {
   int64_t n = s->first[TNRT_N_SPLITS], first, end, *order = file_order(s, 0, n);
@@ -448,6 +458,7 @@ static tnrt_status make_samples(tnrt_samples *s, const uint8_t *is_needed, bool 
     if (status == TNRT_BAD_INPUT && drops) status = drop(s, &bad, order[i]) ? TNRT_OK : no_memory(s);
   }
   status = drops ? share_dropped(s, status, &bad) : agree(s, status);
+  if (status == TNRT_OK && tnrt_shards_many(s->world)) status = share_unknown(s);
   if (status == TNRT_OK) status = spread_samples(s, order, n);
   if (order) s->alloc->give(s->alloc->user, order);
   for (int64_t i = 0; i < bad.n && status == TNRT_OK; i++) s->rows[bad.items[i]] = -1;
@@ -546,15 +557,10 @@ static tnrt_status add_samples(tnrt_samples *s, uint32_t field, double *numbers,
 }
 
 tnrt_status tnrt_samples_moments(tnrt_samples *s, uint32_t field, double *mean, double *variance) {
-  int64_t count = s->plan_fields[field].count;
   tnrt_sums sums = {.alloc = s->alloc};
   tnrt_status status = agree(s, add_samples(s, field, mean, &sums));
   if (status == TNRT_OK) status = tnrt_sums_end(&sums, s->message, s->world);
-  for (int64_t k = 0; k < count && status == TNRT_OK; k++) {
-    const double *of = sums.nodes[0].sums + TNRT_N_SUMS * k;
-    mean[k] = of[TNRT_SUM_MEAN];
-    variance[k] = of[TNRT_SUM_SQUARES] / of[TNRT_SUM_COUNT];
-  }
+  if (status == TNRT_OK) tnrt_sums_moments(&sums, tnrt_samples_count(s, TNRT_SPLIT_TRAIN), mean, variance);
   tnrt_sums_free(&sums);
   return status;
 }

@@ -157,3 +157,12 @@ tnrt_status tnrt_sums_end(tnrt_sums *s, tnrt_message *message, tnrt_world *world
   while (s->n > 1 && status == TNRT_OK) join_last(s);
   return status;
 }
+
+void tnrt_sums_moments(const tnrt_sums *s, int64_t n, double *mean, double *variance) {
+  for (int64_t i = 0; i < s->count && s->n; i++) {
+    const double *of = s->nodes[0].sums + TNRT_N_SUMS * i;
+    bool is_whole = of[TNRT_SUM_COUNT] == (double)n;
+    mean[i] = is_whole ? of[TNRT_SUM_MEAN] : (double)NAN;
+    variance[i] = is_whole ? of[TNRT_SUM_SQUARES] / (double)n : (double)NAN;
+  }
+}

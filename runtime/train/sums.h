@@ -37,5 +37,7 @@ tnrt_status tnrt_sums_add(tnrt_sums *sums, tnrt_message *message, int64_t number
 /* What all processes have added becomes the sum of all, in each of them: TNRT_N_SUMS of each of sums->count elements in
  * sums->nodes[0].sums; none where no sample was added. */
 tnrt_status tnrt_sums_end(tnrt_sums *sums, tnrt_message *message, tnrt_world *world);
+/* Then: mean and mean squared difference of each element over n samples, NaN where some of them are. */
+void tnrt_sums_moments(const tnrt_sums *sums, int64_t n, double *mean, double *variance);
 
 #endif

@@ -71,7 +71,7 @@ def result(family=None, n=1, words=()):
     """What a training leaves: its status, what it tells of the data, and all that its checkpoint holds."""
     shutil.rmtree("ck", ignore_errors=True)
     status, out, err = run(["./m", "train", "--checkpoint-dir", "ck", "--log-json", "log", *words], family, n)
-    told = [line for line in (out + err).splitlines() if "left out" in line or "error" in line]
+    told = [line for line in (out + err).splitlines() if re.search("left out|error|category", line)]
     if status:
         return status, [re.sub(r"process \d+: ", "", line) for line in told if line.startswith("m: ")], ""
     return status, told, checkpoint()
@@ -186,6 +186,23 @@ def problem_errors(families):
         status, _, err = run(["sh", "./away.sh"], family, 2)
         good = status and err.count("process 1: error: there is no d.csv") == 1 and "m: process 0" not in err
         count.judge(f"a file that one process does not see, {family}", not good and (status, err))
+
+
+def problem_late(families):
+    """What training does not see; what the model is fitted on behind its first functions."""
+    numbers = random.Random(8)
+    rows = ["%.4f,%d,%s,%s" % (numbers.gauss(0, 1), i % 7, numbers.choice(["red", "blue"]), "yno"[i % 2:])
+            for i in range(300)]
+    rows[250:] = [row.replace("red", "rare%d" % i) for i, row in enumerate(rows[250:])]
+    write_plain(rows, "a,b,colour,kind")
+    build('data d = csv("d.csv", split: (train: 0.8, valid: 0.2)) {\n  x: f32[2] = (a, b)\n  w: f32[2] = colour |> '
+          "one_hot(2)\n  y: class[2] = kind\n}\nmodel M(x: f32[B, 2], w: f32[B, 2]) -> f32[B, 2] = "
+          "(x |> tanh |> standardize |> linear(2)) + (w |> linear(2))\n")
+    check("unknown categories, later statistics", families, (2, 3, 4))
+    _, told, _ = result(families[0], 4)
+    wanted = r"warning: d.csv:2[56]\d: .*'rare\d' is no category.* \d\d more samples"
+    good = len(told) == 1 and re.search(wanted, told[0])
+    count.judge("unknown categories are told once", not good and told)
 
 
 def problem_files(families):
