@@ -42,13 +42,14 @@ bool tn_memory_view_find(tn_module *module, const tn_groups *groups, const tn_va
 }
 
 bool tn_value_feeds_products(const tn_value *value) {
-  bool any = false;
+  bool any = false, is_copy = value->def && value->def->op == &tn_op_fence;
   for (const tn_use *use = value->uses; use; use = use->next) {
     const tn_node *user = use->user;
     bool is_product = user->op == &tn_op_dot;
-    if (user->op == &tn_op_transpose) is_product = tn_value_feeds_products(user->results[0]);
+    bool is_view = user->op == &tn_op_transpose || (is_copy && user->op == &tn_op_reshape);
+    if (is_view) is_product = tn_value_feeds_products(user->results[0]);
     else if (!is_product && user->op != &tn_op_reduce && user->op->kind != TN_OP_SCALAR) return false;
-    if (user->op == &tn_op_transpose && !is_product) return false;
+    if (is_view && !is_product) return false;
     any |= is_product;
   }
   return any;

@@ -34,8 +34,8 @@ bool tn_index_follow(tn_ctx *ctx, const tn_value *from, const tn_dim *const *ind
  * lies row-major then. Never where no target is given. */
 bool tn_fills_rows(const tn_target *target, const tn_type *type);
 
-/* Whether products read value, as it is or transposed, and all else reads it element by element: then its rows need not
- * follow each other in memory. */
+/* Whether products read value, as it is or transposed (a fence's copy also reshaped: passes/orient.c splits its rows),
+ * and all else reads it element by element: then its rows need not follow each other in memory. */
 bool tn_value_feeds_products(const tn_value *value);
 
 #endif

@@ -129,6 +129,22 @@ static tn_value *copy_oriented(tn_build *b, tn_value *y, const orientation *o) {
   return tn_build_op(b, &tn_op_fence, &moved, 1, NULL);
 }
 
+/* The same of a first operand. Its summed axes, innermost then, become one, so that layout pads rows that would fall
+ * into few sets of the caches. */
+static tn_value *copy_rows(tn_build *b, const tn_node *dot, tn_value *x, const orientation *o) {
+  tn_value *moved = tn_build_transpose(b, x, o->perm);
+  uint32_t n_sums = tn_node_attr(dot, "sum")->u.list.n; /* pairs */
+  if (!moved || n_sums < 2) return moved ? tn_build_op(b, &tn_op_fence, &moved, 1, NULL) : NULL;
+  const tn_type *type = moved->type;
+  const tn_dim *dims[TN_MAX_NDIM];
+  uint32_t n = type->ndim - n_sums;
+  for (uint32_t i = 0; i <= n; i++) dims[i] = type->dims[i];
+  for (uint32_t i = n + 1; i < type->ndim; i++) dims[n] = tn_dim_mul(b->ctx, dims[n], type->dims[i]);
+  tn_value *rows = tn_build_reshape(b, moved, dims, n + 1);
+  rows = tn_build_op(b, &tn_op_fence, &rows, 1, NULL);
+  return tn_build_reshape(b, rows, type->dims, type->ndim);
+}
+
 /* The axis of a convolution's weights that the lanes of its kernel run over: the channels of the result. */
 static uint32_t lane_axis(const tn_node *conv) { return conv->op == &tn_op_conv ? 0 : 1; }
 
@@ -303,7 +319,8 @@ static bool orient(tn_node *dot, tn_map *copies, tn_arena *scratch) {
   if (!copy) {
     tn_build b = tn_build_before(dot);
     orientation o = orientation_of(dot, side);
-    copy = tn_build_transpose(&b, copy_oriented(&b, value, &o), o.back);
+    copy = side == 0 ? copy_rows(&b, dot, value, &o) : copy_oriented(&b, value, &o);
+    copy = tn_build_transpose(&b, copy, o.back);
     tn_map_set(&copies[side], value, copy);
   }
   if (copy) tn_node_set_operand(dot, (uint32_t)side, copy);
