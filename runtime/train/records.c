@@ -156,12 +156,15 @@ static tnrt_status check_there(const tnrt_records *r, uint32_t split, const char
 }
 
 /* Files that belong together: the pair of npy and of idx. */
+static bool is_pair(const tnrt_records *r) {
+  return r->plan->source.kind == TNRT_SOURCE_NPY || r->plan->source.kind == TNRT_SOURCE_IDX;
+}
+
 static tnrt_status read_split(tnrt_records *r, uint32_t split) {
   const char *list[2] = {NULL, NULL};
-  bool is_pair = r->plan->source.kind == TNRT_SOURCE_NPY || r->plan->source.kind == TNRT_SOURCE_IDX;
-  uint32_t n = r->paths[split].n, step = is_pair ? n : 1;
+  uint32_t n = r->paths[split].n, step = is_pair(r) ? n : 1;
   tnrt_status status = TNRT_OK;
-  if (is_pair && n > 2)
+  if (is_pair(r) && n > 2)
     return tnrt_fail(r->message, TNRT_BAD_INPUT, "split '%s' has %u files, two at most are taken",
                      tnrt_split_name(split), n);
   for (uint32_t i = 0; i < n && status == TNRT_OK; i += step) {
@@ -233,6 +236,16 @@ static uint32_t find_column(const tnrt_records *r, const char *name) {
   return i;
 }
 
+/* The first file of those that number `file` of r->arrays was read from. */
+static const char *array_path(const tnrt_records *r, uint32_t file) {
+  for (uint32_t s = 0; s < TNRT_N_SPLITS; s++) {
+    uint32_t n = r->paths[s].n, step = is_pair(r) && n ? n : 1;
+    if (file * step < n) return r->paths[s].items[file * step];
+    file -= n / step;
+  }
+  return tnrt_plan_text(r->plan, r->plan->source.name);
+}
+
 /* A message that ends with the columns that there are. */
 static tnrt_status no_column(const tnrt_records *r, const char *name, const tnrt_field *field, const char *takes) {
   char names[160];
@@ -240,8 +253,9 @@ static tnrt_status no_column(const tnrt_records *r, const char *name, const tnrt
   for (uint32_t i = 0; i < r->n_columns && used < sizeof names; i++)
     used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", r->names[i]);
   if (used >= sizeof names) memcpy(names + sizeof names - 4, "...", 4);
-  tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s:1: there is no column '%.80s', which field '%.80s' %s; there %s %s",
-            file_name(r), name, tnrt_plan_text(r->plan, field->name), takes, r->n_columns == 1 ? "is" : "are", names);
+  tnrt_fail(r->message, TNRT_BAD_INPUT, "%.200s%s: there is no %s '%.80s', which field '%.80s' %s; there %s %s",
+            r->tables ? file_name(r) : array_path(r, 0), r->tables ? ":1" : "", r->tables ? "column" : "array", name,
+            tnrt_plan_text(r->plan, field->name), takes, r->n_columns == 1 ? "is" : "are", names);
   const tnrt_source *source = &r->plan->source;
   bool is_target = source->target && strcmp(tnrt_plan_text(r->plan, source->target), name) == 0;
   return tnrt_place_add(r->message, TNRT_BAD_INPUT, r->plan, is_target ? source->place : field->place);
@@ -372,18 +386,28 @@ static int64_t line_of(const tnrt_records *r, uint32_t file, int64_t row, uint32
   return line;
 }
 
+/* "d.npz[7]", "pictures/cat/7.png". */
+static void put_array_place(const tnrt_records *r, uint32_t file, int64_t row, char *out, size_t bytes) {
+  const tnrt_columns *columns = &r->arrays[file];
+  const char *path = array_path(r, file), *label = NULL;
+  for (uint32_t i = 0; i < columns->n && !label; i++)
+    if (columns->columns[i].labels) label = columns->columns[i].labels[row];
+  if (label) snprintf(out, bytes, "%.200s/%.80s/%.80s", path, label, label + strlen(label) + 1);
+  else snprintf(out, bytes, "%.200s[%lld]", path, (long long)row);
+}
+
 static void place(const tnrt_records *r, int64_t record, uint32_t which, char *out, size_t bytes, char *drawn,
                   size_t drawn_bytes) {
   int64_t row;
   uint32_t file = find_file(r, record, &row);
   const char *column = which != NO_COLUMN ? r->names[which] : NULL;
   *drawn = 0;
-  const char *path = r->tables    ? r->tables[file].path
-                     : r->streams ? r->streams[file].path
-                                  : tnrt_plan_text(r->plan, r->plan->source.name);
   long long line = r->tables ? line_of(r, file, row, which, drawn, drawn_bytes) : row;
-  snprintf(out, bytes, r->tables ? "%.200s:%lld%s%.100s%s" : "%.200s[%lld]%s%.100s%s", path, line,
-           column ? ": column '" : "", column ? column : "", column ? "'" : "");
+  if (r->tables) snprintf(out, bytes, "%.200s:%lld", r->tables[file].path, line);
+  else if (r->streams) snprintf(out, bytes, "%.200s[%lld]", r->streams[file].path, line);
+  else put_array_place(r, file, row, out, bytes);
+  size_t used = strlen(out);
+  if (column) snprintf(out + used, bytes - used, ": %s '%.100s'", r->tables ? "column" : "array", column);
 }
 
 void tnrt_records_place(const tnrt_records *r, int64_t record, const tnrt_binding *binding, char *out, size_t bytes,

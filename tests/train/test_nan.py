@@ -103,7 +103,7 @@ def check_field(folder):
     text = "model M(x: f32[B, 2]) -> f32[B] = x |> linear(1) |> reshape(-1)\n" + TRAIN % ""
     home, problem = build(folder, "field", 'data d = npz("d.npz") { x: f32[2] = x\n t: f32 = t }\n' + text)
     np.savez(os.path.join(home, "d.npz"), x=np.array([[1, 2], [3, np.inf]], np.float32), t=np.ones(2, np.float32))
-    return problem or said(home, "; field 'x' of d[1] holds inf; its batch")
+    return problem or said(home, "; field 'x' of d.npz[1] holds inf; its batch")
 
 
 def check_processes(folder):

@@ -251,6 +251,10 @@ def test_pictures():
     told = folder.run("./m", "train", rc=1)
     if "pets/cat/007.jpg: a damaged JPEG" not in told:
         return "of a damaged picture: " + told[-300:]
+    Image.new("RGB", (20, 16)).save(damaged)
+    told = folder.run("./m", "train", rc=1)
+    if "/cat/007.jpg: array 'image': field 'x' has 768 elements, the data 960\nm.tn:3:3: note: field 'x'" not in told:
+        return "of a picture of another size: " + told[-300:]
     table = Folder(IRIS)
     table.make()
     sizes = [os.path.getsize(os.path.join(f.path, "m")) for f in (folder, table)]
@@ -298,7 +302,7 @@ def test_onnx():
     return "nothing moved" if np.array_equal(after["second.weight"], before["second.weight"]) else None
 
 
-PICTURES = """
+CONSTANTS = """
 data d = npz("d.npz", split: (train: 0.8, valid: 0.2)) {
   x: f32[1, 6, 5] = x
   y: class[2]     = y
@@ -314,7 +318,7 @@ train M on d {
 def test_onnx_constants():
     """Weights that an ONNX file has as nodes (PaddlePaddle's have) are trained, factors of one element are not; dims
     that it leaves open are those of the fields; a part that is called twice has its weights once."""
-    folder = Folder(PICTURES)
+    folder = Folder(CONSTANTS)
     rng = np.random.default_rng(1)
     weights = {"conv.w": rng.normal(size=(4, 1, 3, 3)), "conv.b": np.zeros(4), "fc.w": 0.3 * rng.normal(size=(4, 2)),
                "half": np.full(1, 0.5)}
@@ -333,7 +337,11 @@ def test_onnx_constants():
     x = rng.normal(size=(400, 1, 6, 5)).astype(np.float32)
     x[kinds == 1, 0, 2:4, 2:4] += 3
     np.savez(os.path.join(folder.path, "d.npz"), x=x, y=kinds.astype(np.int32))
+    np.savez(os.path.join(folder.path, "other.npz"), x=x)
     folder.make()
+    if "other.npz: there is no array 'y', which field 'y' takes; there is x\nm.tn:4:3: note" not in folder.run(
+            "./m", "train", "--data=other.npz", rc=1):
+        return "a file without an array"
     said = folder.run("./m", "train")
     folder.run("./m", "export", "--safetensors=w.safetensors")
     after = read_safetensors(os.path.join(folder.path, "w.safetensors"))
@@ -341,7 +349,7 @@ def test_onnx_constants():
         return "weights %s" % sorted(after)
     if float(re.search(r"valid .* acc (\S+)", said).group(1)) < 0.9:
         return said
-    twice = PICTURES.replace("model M =", "model Part =").replace(
+    twice = CONSTANTS.replace("model M =", "model Part =").replace(
         "train M", "model M(x: f32[B, 1, 6, 5]) -> f32[B, 2] {\n  sub p = Part()\n  return p(x) + p(flip(x, 2))\n}\n"
         "train M")
     with open(os.path.join(folder.path, "m.tn"), "w") as f:
