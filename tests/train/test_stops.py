@@ -77,7 +77,8 @@ def stop(folder, name, family, n, number, seconds):
     while len(children(name)) < n:
         time.sleep(0.01)
     time.sleep(seconds)
-    os.kill(children(name)[-1], number)
+    for pid in children(name)[-1:]:
+        os.kill(pid, number)
     return finish(process)
 
 
@@ -91,6 +92,10 @@ def check(folder, name, family, n, number):
     count.judge(f"{what}: undisturbed", status and err)
     shutil.rmtree(os.path.join(folder, f"{name}.checkpoints"))
     status, err = stop(folder, name, family, n, number, 0.45 * whole)
+    for share in (0.2, 0.1):  # others used the machine when it ran undisturbed, and now it was at its end
+        if status == 0:
+            shutil.rmtree(os.path.join(folder, f"{name}.checkpoints"))
+            status, err = stop(folder, name, family, n, number, share * whole)
     count.judge(f"{what}: status 75", status != 75 and (status, err))
     if status != 75:
         return False
