@@ -4,9 +4,9 @@
  *
  * Tensors of the models, in order (states: n_states of each trained weight, weight by weight):
  *
- *   step:    fields.., weights.., states.., rates[, noise] -> loss, [norm,] running.., trained.., states..
+ *   step:    fields.., weights.., states.., rates[, noise] -> loss, norm, running.., trained.., states..
  *   grad:    fields.., weights.., rates[, noise] -> loss, running.., gradients..
- *   update:  trained.., states.., gradients.., rates -> [norm,] trained.., states..
+ *   update:  trained.., states.., gradients.., rates -> norm, trained.., states..
  *   shard:   weights, states.., gradient, rates of a shard, norm -> weights, states..
  *   norm:    gradients.., rates -> norm
  *   eval:    fields.., weights.. -> loss, statistics..
@@ -17,9 +17,10 @@
  * have. The batch is the first axis of each field, and any number of samples at least 1 is taken. The loss is a scalar
  * f32, the mean over the batch. running: the weights of role TNRT_WEIGHT_RUNNING after this batch. gradients: of the
  * trained weights in order, of the mean loss; the caller sums them over micro-batches, each times its share of the
- * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not; then,
- * and where the loss of step is not finite, running, trained and states are what they were. Each of these may take the
- * place of what it was where tnrt_training_model says so. States are zeros at first.
+ * samples. norm: f32[], the norm of all gradients before clipping, of the mean loss, not finite where one is not or
+ * where no f32 holds the sum of their squares (nor would an optimiser's states); then, and where the loss of step is
+ * not finite, running, trained and states are what they were. Each of these may take the place of what it was where
+ * tnrt_training_model says so. States are zeros at first.
  *
  * shard does to N elements of a trained weight, whichever they are, what update does to all of all weights: the weight
  * and its states and gradient are [N], N from 1 to TNRT_SHARD_MOST; norm: f32[], that of all gradients, as update gives
@@ -30,7 +31,7 @@
 
 #include "runtime/abi.h"
 
-#define TNRT_TRAINING 7u
+#define TNRT_TRAINING 8u
 
 /* rates: f32[TNRT_RATES + n_groups]; t = 1, 2, ... is the number of the step. */
 enum {
@@ -243,17 +244,18 @@ typedef struct tnrt_training {
   uint32_t n_states, state_names; /* of each trained weight: texts, "momentum", "m", "v" */
   uint32_t n_metrics, metrics;
   uint32_t n_groups, schedules;   /* one a group */
-  uint32_t has_norm, has_noise;
+  uint32_t has_noise;
   uint32_t drops_last;            /* an epoch's last batch where it is not full */
   uint32_t reproducible;          /* tnrt_reproducible */
+  uint32_t is_scale_dynamic;
   double beta1, beta2;            /* of TNRT_RATE_BIAS1 and 2; 0: those are 1 */
   double loss_scale;              /* at the start; 0: none, always 1 */
-  uint32_t is_scale_dynamic;
   uint32_t zero;                  /* 1: each process has the states of its share of the weights */
+  uint32_t has_overlap;           /* gradients travel while the backward pass goes on */
   uint64_t bucket_bytes;          /* of gradients that travel together */
-  uint32_t has_overlap;           /* while the backward pass goes on */
   uint32_t mesh, mesh_line;       /* its name and where it is; 0: none */
   uint32_t mesh_data;             /* how many processes; 0: any number */
+  uint32_t onnx_names;            /* what each of the weights is called in onnx, texts; without onnx a text, why */
   uint64_t seed;
   int64_t batch, micro;           /* micro divides batch; equal: step is used, where one process trains */
   int64_t steps, epochs;          /* 0: no such end */
@@ -263,9 +265,8 @@ typedef struct tnrt_training {
   uint32_t n_on_interrupt, on_interrupt; /* behind the last step of a training that a signal ends */
   uint32_t n_stops, stops;        /* conditions */
   uint32_t n_requires, requires;
-  /* The model `predict` as an ONNX file (ModelProto) whose graph lacks the weights' initializers, onnx_bytes of it;
-   * onnx_names: what each of the weights is called there, texts. onnx 0: there is none; onnx_names is a text, why. */
-  uint32_t onnx_names, reserved;
+  /* The model `predict` as an ONNX file (ModelProto) whose graph lacks the weights' initializers, onnx_bytes of it; 0:
+   * there is none. */
   uint64_t onnx, onnx_bytes;
   uint64_t step_least; /* bytes that step and grad hold at once at most: what their memory cannot be less than */
 } tnrt_training;

@@ -22,7 +22,6 @@ typedef struct step {
 } step;
 
 static step begin(tn_func *func, const tn_train_plan *plan) {
-  TN_ASSERT(plan->has_norm || !plan->has_loss_scale);
   step s = {.func = func, .plan = plan, .n_states = tn_optimizer_states(&plan->optimizer)};
   tn_arena *arena = func->module->arena;
   s.of = TN_NEW_N(arena, uint32_t, plan->n_weights);
@@ -138,10 +137,11 @@ static bool differentiate(step *s) {
 
 /* --- Norm and clipping --- */
 
+/* Of sizes, so that these squares are not those of an optimiser, which memory would hold from here to there. */
 static tn_value *square_sum(tn_build *b, tn_value *x) {
   int64_t axes[TN_MAX_NDIM];
   for (uint32_t i = 0; i < TN_MAX_NDIM; i++) axes[i] = i;
-  x = tn_compose_wide(b, x);
+  x = tn_build_unary(b, TN_ABS, tn_compose_wide(b, x));
   x = tn_build_binary(b, TN_MUL, x, x);
   return x == NULL ? NULL : tn_build_cast(b, tn_build_reduce(b, "sum", x, axes, x->type->ndim, false), TN_F32);
 }
@@ -158,7 +158,7 @@ static bool make_norm(step *s, tn_value *inverse) {
 
 /* Where this does not hold nothing changes: the loss (which the update does not have) and the norm are finite. */
 static bool make_guard(step *s) {
-  tn_value *const numbers[] = {s->kept != NULL ? s->kept[0] : NULL, s->plan->has_norm ? s->norm : NULL};
+  tn_value *const numbers[] = {s->kept != NULL ? s->kept[0] : NULL, s->norm};
   for (size_t i = 0; i < TN_ARRAY_LEN(numbers); i++) {
     if (numbers[i] == NULL) continue;
     tn_value *is_finite = tn_build_unary(&s->b, TN_IS_FINITE, numbers[i]);
@@ -179,8 +179,7 @@ static bool make_factor(step *s, tn_value **out) {
   tn_value *inverse = NULL;
   *out = NULL;
   if (s->plan->has_loss_scale && (inverse = *out = make_inverse(s)) == NULL) return false;
-  bool needs_norm = s->norm == NULL && (s->plan->has_norm || s->plan->clip == TN_CLIP_NORM);
-  if (needs_norm && !make_norm(s, inverse)) return false;
+  if (s->norm == NULL && !make_norm(s, inverse)) return false;
   if (s->plan->clip != TN_CLIP_NORM) return true;
   tn_value *most = tn_build_splat_f(b, TN_F32, s->plan->limit);
   tn_value *factor = tn_build_binary(b, TN_DIV, most, tn_build_binary_f(b, TN_ADD, s->norm, 1e-6));
@@ -251,12 +250,12 @@ static bool update_one(step *s, uint32_t i, tn_value *factor, tn_value **next) {
   return true;
 }
 
-/* [norm,] running.., trained.., states.. as results. */
+/* norm, running.., trained.., states.. as results. */
 static bool update_all(step *s) {
   uint32_t n = s->n_states + 1;
   tn_value *factor, **next = TN_NEW_N(s->func->module->arena, tn_value *, (size_t)s->n_trained * n);
   if (!make_factor(s, &factor) || (!s->is_shard && !make_guard(s))) return false;
-  if (s->plan->has_norm && !s->is_shard) add_result(s, s->norm, "norm");
+  if (!s->is_shard) add_result(s, s->norm, "norm");
   for (uint32_t i = 0; i < s->n_running; i++) add_next(s, guarded(s, s->kept[1 + i], s->running[i]), s->running[i]);
   for (uint32_t i = 0; i < s->n_trained; i++) {
     if (!update_one(s, i, factor, next + (size_t)i * n)) return false;

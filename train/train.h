@@ -62,8 +62,7 @@ typedef struct tn_train_plan {
   tn_optimizer optimizer;
   tn_clip_kind clip;
   double limit;
-  bool has_norm;       /* the norm is a result, and nothing changes where it is not finite */
-  bool has_loss_scale; /* gradients are made of the loss times the scale of rates; asks for has_norm (asserted) */
+  bool has_loss_scale; /* gradients are made of the loss times the scale of rates */
 } tn_train_plan;
 
 /* Mixed precision: contractions of func compute on dtype (bf16 or f16, sums in f32), and what only passes their results

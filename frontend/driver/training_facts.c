@@ -33,7 +33,7 @@ static uint64_t state_bytes(const tnrt_weight *w) {
 static uint64_t persistent_bytes(const facts *f) {
   const tnrt_weight *weights = table(f, f->plan->weights);
   const tn_program *update = f->programs[f->has_parts ? TN_LANG_UPDATE : TN_LANG_STEP];
-  uint32_t first = !f->has_parts + (f->plan->has_norm != 0);
+  uint32_t first = f->has_parts ? 1 : 2; /* behind the norm, and the loss */
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < f->plan->n_weights; i++) {
     uint64_t each = rounded(weights[i].bytes);

@@ -18,14 +18,6 @@ static void read_clip(const tn_job *job, tn_train_plan *out) {
   out->limit = tn_block_call_number(&call, "limit");
 }
 
-static bool reacts(const tn_job *job, const char *event) {
-  for (size_t i = 0; i < job->train->body->stmts.n; i++) {
-    const tn_ast_stmt *stmt = job->train->body->stmts.data[i];
-    if (stmt->kind == TN_AST_ON && strcmp(stmt->name.text, event) == 0) return true;
-  }
-  return false;
-}
-
 bool tn_job_train_plan(const tn_job *job, tn_train_plan *out) {
   tn_block_call call = optimizer_call(job);
   double betas[2] = {0, 0};
@@ -45,7 +37,6 @@ bool tn_job_train_plan(const tn_job *job, tn_train_plan *out) {
   o->l1 = tn_block_call_number(&call, "l1");
   read_clip(job, out);
   out->has_loss_scale = tn_job_precision(job) == TN_F16;
-  out->has_norm = out->clip == TN_CLIP_NORM || out->has_loss_scale || reacts(job, "nan");
   return true;
 }
 
@@ -118,7 +109,6 @@ bool tn_job_plan_rates(const tn_job *job, tn_tables *plan, tnrt_training *head) 
                       train.optimizer.kind == TN_OPTIMIZER_LAMB;
   head->beta1 = is_corrected ? train.optimizer.beta1 : 0;
   head->beta2 = is_corrected ? train.optimizer.beta2 : 0;
-  head->has_norm = train.has_norm;
   put_states(job, plan, &train.optimizer, head);
   return true;
 }

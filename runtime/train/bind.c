@@ -34,7 +34,7 @@ uint32_t tnrt_bind_weights(tnrt_session *s, const tnrt_training_model *model, ui
 }
 
 uint32_t tnrt_bind_first_next(const tnrt_session *s) {
-  return (tnrt_share_unit(s->plan, s->world->size) == 0) + (s->plan->has_norm != 0);
+  return tnrt_share_unit(s->plan, s->world->size) == 0 ? 2 : 1;
 }
 
 bool tnrt_bind_is_in_place(const tnrt_session *s, uint32_t result) {
@@ -82,9 +82,9 @@ tnrt_status tnrt_bind_run(tnrt_session *s, tnrt_ctx *ctx, int64_t n) {
   return status == TNRT_OK ? status : tnrt_fail(s->message, status, "%s", tnrt_ctx_message(ctx));
 }
 
-/* [norm,] [running..,] trained.., states.. */
+/* norm, [running..,] trained.., states.. */
 void tnrt_bind_updated(tnrt_session *s, uint32_t out, float *norm, bool has_running) {
-  if (s->plan->has_norm) s->outputs[out++] = norm;
+  s->outputs[out++] = norm;
   if (has_running) out = tnrt_bind_others(s, TNRT_WEIGHT_RUNNING, out);
   out = tnrt_bind_others(s, TNRT_WEIGHT_TRAINED, out);
   for (uint32_t i = 0; i < tnrt_bind_n_states(s); i++)

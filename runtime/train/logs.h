@@ -26,7 +26,7 @@ typedef struct tnrt_report {
   int64_t epoch_step, epoch_steps; /* steps of this epoch that are done, and all of them */
   int64_t n_samples;       /* trained on since the start of the process */
   double loss;             /* of the last step */
-  double norm;             /* of its gradients; NaN: not measured */
+  double norm;             /* of its gradients; NaN: of no step yet */
   double loss_scale;
   const double *rates;     /* n_groups learning rates */
   const double *measures;  /* [split][1 + n_metrics]: what was measured last of each split */

@@ -316,7 +316,7 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
   if (s->parts.is_void) return keep_running(s, true), *out = TNRT_STEP_STOPPED, TNRT_OK;
   s->loss = (double)loss;
   s->norm = (double)norm;
-  bool has_overflow = s->plan->has_norm && !isfinite(norm);
+  bool has_overflow = !isfinite(norm);
   *out = !isfinite(loss) ? TNRT_STEP_NAN : !has_overflow ? TNRT_STEP_DONE
          : s->plan->is_scale_dynamic && s->loss_scale > 1 ? TNRT_STEP_OVERFLOW : TNRT_STEP_NAN;
   adapt_scale(s, *out == TNRT_STEP_OVERFLOW);

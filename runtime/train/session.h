@@ -49,7 +49,7 @@ typedef struct tnrt_session {
   uint64_t epoch;     /* set by the caller: what augmentation is drawn for */
   int64_t n_updates; /* of weights: what the bias corrections count */
   int64_t good_steps; /* in a row without overflow, since the loss scale last changed */
-  double loss, norm; /* of the last step; norm NaN where it is not measured */
+  double loss, norm; /* of the last step; of none: NaN */
   tnrt_tally tally;  /* opened by tnrt_session_measure */
   tnrt_world alone, *world;
   tnrt_parts parts;

@@ -1,6 +1,7 @@
 /* See slices.h. */
 #include "runtime/train/slices.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -206,7 +207,7 @@ static tnrt_status find_norm(tnrt_session *s, const float *sum, float *out) {
   for (uint32_t i = 0; i < sh->n_pieces; i++)
     squares += tnrt_vector_squares(gradient_of(s, sum, &sh->pieces[i]), sh->pieces[i].count);
   tnrt_status status = tnrt_world_sum(s->world, &squares, 1, TNRT_COMM_F64, "the norm of the gradients");
-  *out = (float)(sqrt(squares) / s->loss_scale);
+  *out = squares <= FLT_MAX ? (float)(sqrt(squares) / s->loss_scale) : INFINITY; /* as one process finds it */
   return status;
 }
 
@@ -214,8 +215,8 @@ tnrt_status tnrt_slices_update(tnrt_session *s, const float *sum, float *norm) {
   tnrt_slices *sh = &s->parts.slices;
   update u = {.sum = sum};
   tnrt_status status = (s->parts.is_tree ? find_norm_of_all : find_norm)(s, sum, &u.norm);
-  if (s->plan->has_norm) *norm = u.norm;
-  if (status != TNRT_OK || (s->plan->has_norm && !isfinite(u.norm))) return status;
+  *norm = u.norm;
+  if (status != TNRT_OK || !isfinite(u.norm)) return status;
   memcpy(u.rates, s->rates, TNRT_RATES * sizeof *u.rates);
   return share(s, sh->weights, sh->bytes, "weights", update_bucket, &u);
 }

@@ -11,12 +11,12 @@
 #include "runtime/train/memory.h"
 
 enum { FINITE, INFINITE, NONE }; /* how bad a value is: a number, an infinity, no number */
-enum { OF_FIELD, OF_WEIGHT, OF_STEP, OF_NOTHING };
+enum { OF_FIELD, OF_WEIGHT, OF_STEP, OF_GRADIENT, OF_NOTHING };
 
 /* Doubles, so that processes can exchange it. */
 typedef struct finding {
   double what, index, position; /* OF_FIELD: the sample's */
-  double value;
+  double value;                 /* OF_GRADIENT: the size of the largest element of all */
   double is_derivative;         /* OF_STEP: behind the loss */
 } finding;
 
@@ -119,11 +119,26 @@ static bool run(tnrt_session *s, tnrt_samples *samples, tnrt_ctx *ctx, const int
   return tnrt_ctx_run_sized(ctx, &n, s->inputs, s->outputs) == TNRT_OK;
 }
 
+/* Gradients behind the running weights among the results: the weight whose has the largest element. */
+static void find_largest(const tnrt_session *s, finding *found) {
+  uint32_t out = 1;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) out += s->weights[i].role == TNRT_WEIGHT_RUNNING;
+  for (uint32_t i = 0; i < s->plan->n_weights; i++) {
+    const tnrt_weight *w = &s->weights[i];
+    if (w->role != TNRT_WEIGHT_TRAINED) continue;
+    const float *gradient = s->outputs[out++];
+    for (int64_t k = 0; k < tnrt_count_of(w->ndim, w->extents); k++)
+      if (found->what == OF_NOTHING || (double)fabsf(gradient[k]) > found->value)
+        *found = (finding){OF_GRADIENT, (double)i, 0, (double)fabsf(gradient[k]), 0};
+  }
+}
+
 /* Of this process's samples. */
 static finding find_step(tnrt_session *s, tnrt_samples *samples, const int64_t *positions, int64_t n) {
   float loss;
   void *memory = NULL;
   tnrt_ctx *ctx = NULL;
+  finding largest = {.what = OF_NOTHING};
   watcher w = {.tracer = {see}, .loss = &loss, .blamed = {.what = OF_NOTHING}, .first = {.what = OF_NOTHING}};
   int64_t unit = s->parts.unit ? s->parts.unit : n, first, end;
   bool ok = take_results(s, &loss, &memory) &&
@@ -134,13 +149,21 @@ static finding find_step(tnrt_session *s, tnrt_samples *samples, const int64_t *
     int64_t from = i * unit;
     w.has_loss = false;
     ok = run(s, samples, ctx, positions, from, n - from < unit ? n - from : unit);
+    if (ok) find_largest(s, &largest);
   }
   tnrt_ctx_destroy(ctx);
   if (memory) s->alloc->give(s->alloc->user, memory);
-  return w.blamed.what < OF_NOTHING ? w.blamed : w.first;
+  if (w.blamed.what == OF_NOTHING) w.blamed = w.first;
+  return w.blamed.what == OF_NOTHING && isfinite(s->loss) ? largest : w.blamed;
 }
 
-/* The first of all processes' findings: they stand in the order of the model. */
+/* In the order of the model; of gradients the largest. */
+static bool is_before(const finding *a, const finding *b) {
+  if (a->what < b->what || a->what > b->what) return a->what < b->what;
+  return a->what >= OF_GRADIENT ? a->value > b->value : a->index < b->index;
+}
+
+/* The first of all processes' findings. */
 static void share(tnrt_session *s, finding *found) {
   int size = s->world->size;
   if (size == 1) return;
@@ -151,7 +174,7 @@ static void share(tnrt_session *s, finding *found) {
     all[s->world->rank] = *found;
     if (tnrt_world_gather(s->world, all, counts, "what lost a number") == TNRT_OK)
       for (int i = 0; i < size; i++)
-        if (all[i].what < found->what || (all[i].what <= found->what && all[i].index < found->index)) *found = all[i];
+        if (is_before(&all[i], found)) *found = all[i];
   }
   if (all) s->alloc->give(s->alloc->user, all);
   if (counts) s->alloc->give(s->alloc->user, counts);
@@ -167,11 +190,11 @@ static void describe(const tnrt_session *s, tnrt_samples *samples, const finding
     snprintf(out, bytes, "; field '%.100s' of %s holds %s",
              tnrt_plan_text(s->plan, s->fields[(uint32_t)found->index].name), at, value);
   } else if (found->what <= OF_WEIGHT) {
-    /* An update is only kept from the weights where the norm of the gradients is measured. */
-    bool is_late = s->n_updates > 0 && !s->plan->has_norm;
-    snprintf(out, bytes, "; the weight '%.200s' holds %s%s",
-             tnrt_plan_text(s->plan, s->weights[(uint32_t)found->index].name), value,
-             is_late ? " since the update before (with 'on nan' gradients are looked at before they are used)" : "");
+    snprintf(out, bytes, "; the weight '%.200s' holds %s",
+             tnrt_plan_text(s->plan, s->weights[(uint32_t)found->index].name), value);
+  } else if (found->what >= OF_GRADIENT) {
+    snprintf(out, bytes, "; its elements are, but no f32 holds its norm: the largest, %.3g, is of the weight '%.200s'",
+             found->value, tnrt_plan_text(s->plan, s->weights[(uint32_t)found->index].name));
   } else {
     const tnrt_step *step = &s->program->trace.model->steps[(uint32_t)found->index];
     snprintf(out, bytes, "; first %s in %s%s", value, found->is_derivative > 0 ? "the derivative of " : "",

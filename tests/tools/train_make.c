@@ -4,7 +4,7 @@
  *   train_make step|grad|update SETTING...
  *
  *   optimizer=NAME momentum=X nesterov=1 alpha=X beta1=X beta2=X epsilon=X decay=X l1=X   of the optimiser
- *   clip=value:X|norm:X  norm=1  scale=1  noise=1 (the entry's last parameter)  narrow=DTYPE
+ *   clip=value:X|norm:X  scale=1  noise=1 (the entry's last parameter)  narrow=DTYPE
  *   weight=CONSTANT[:ROLE[:GROUP[:DECAY[:L1]]]]   in order; ROLE t(rained), k(ept), r(unning) */
 #include <math.h>
 #include <stdio.h>
@@ -60,8 +60,7 @@ static bool set(request *r, const tn_module *module, char *text) {
   if (strcmp(text, "optimizer") == 0) return (o->kind = tn_optimizer_find(value)) != TN_N_OPTIMIZERS;
   if (strcmp(text, "weight") == 0) return add_weight(r, module, value);
   if (strcmp(text, "nesterov") == 0) return o->nesterov = true;
-  if (strcmp(text, "norm") == 0) return r->plan.has_norm = true;
-  if (strcmp(text, "scale") == 0) return r->plan.has_norm = r->plan.has_loss_scale = true;
+  if (strcmp(text, "scale") == 0) return r->plan.has_loss_scale = true;
   if (strcmp(text, "noise") == 0) return r->has_noise = true;
   if (strcmp(text, "narrow") == 0) return r->is_narrow = (r->narrow = tn_dtype_find(value)) != TN_N_DTYPES;
   if (strcmp(text, "clip") != 0 || !strchr(value, ':')) return false;

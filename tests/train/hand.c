@@ -48,7 +48,7 @@ static const hand plan = {
                         .separator = ',', .has_header = 1, .missing = TEXT(T_NA), .drops_bad = 1,
                         .target = TEXT(T_KIND), .is_shuffled = 1, .shuffle = 7, .fractions = {0.6, 0.2, 0.2}},
              .n_weights = 4, .weights = AT(weights), .n_states = 1, .state_names = AT(state_names),
-             .n_metrics = 2, .metrics = AT(metrics), .n_groups = 1, .schedules = AT(schedules), .has_norm = 1,
+             .n_metrics = 2, .metrics = AT(metrics), .n_groups = 1, .schedules = AT(schedules),
              .seed = 3, .batch = BATCH, .micro = TENON_HAND_MICRO, .epochs = 40, .n_events = 1, .events = AT(events),
              .n_on_nan = 2, .on_nan = AT(on_nan), .n_stops = 1, .stops = AT(stops), .n_requires = 1,
              .requires = AT(requires)},

@@ -3,7 +3,9 @@ file, besides step, epoch and records.
 
 usage: test_nan.py BUILD
 """
+import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,9 +59,15 @@ CASES = {
                                + TRAIN % "on nan { skip_batch() }; steps = 2",
                                "step 1: the loss or a gradient is not a number; first -inf in m.tn:5:33: 'log', batch "
                                "left out"),
-    "late": ("model M(x: f32[B, 2]) -> f32[B] {\n  param w: f32[2] = zeros\n  return sqrt(sum(x * w, over: 1) ^ 2)\n}\n"
-             + TRAIN % "", "step 2, epoch 2: the loss is not a number; the weight 'w' holds NaN since the update "
-             "before (with 'on nan' gradients are looked at"),
+    "a norm that no f32 holds": ("model M(x: f32[B, 2]) -> f32[B] {\n  param small: f32[2] = zeros\n"
+                                 "  param big: f32[2] = ones\n"
+                                 "  return sum(x * small, over: 1) + sum(x * big * 5e11, over: 1)\n}\n" + TRAIN % "",
+                                 "step 1, epoch 1: the gradient is not a number; its elements are, but no f32 holds "
+                                 "its norm: the largest, 1.25e+25, is of the weight 'big'; its batch of 4: "),
+    "nobody asked for the norm": ("model M(x: f32[B, 2]) -> f32[B] {\n  param w: f32[2] = zeros\n"
+                                  "  return sqrt(sum(x * w, over: 1) ^ 2)\n}\n" + TRAIN % "",
+                                  "step 1, epoch 1: the gradient is not a number; first NaN in the derivative of "
+                                  "m.tn:5:10: 'sqrt(sum(x * w, over: 1) ^ 2)'"),
 }
 
 
@@ -106,6 +114,32 @@ def check_field(folder):
     return problem or said(home, "; field 'x' of d.npz[1] holds inf; its batch")
 
 
+def check_own_step(folder):
+    """The first sample whose gradient is no number: told at its step, of which no weight knows."""
+    text = ("model M(x: f32[B, 2]) -> f32[B] {\n  param w: f32[2] = ones\n  return sqrt(sum(x * w, over: 1) ^ 2)\n}\n"
+            "train M on d { loss = mse(out, t); optimizer = sgd(lr: 0.001); batch = 1; epochs = 1; seed = %d\n"
+            "  every 1 steps { checkpoint(keep: 9) }\n}\n")
+    seen = set()
+    for seed in range(1, 4):
+        home, problem = build(folder, "own step %d" % seed, DATA + text % seed)
+        done = problem or subprocess.run(["./m", "train"], cwd=home, capture_output=True, text=True, timeout=120)
+        at = re.search(r"step (\d), epoch 1: the gradient is not a number; first -inf in the derivative of m.tn:5:10: "
+                       r"'sqrt\(.*d.csv:5", problem or done.stderr)
+        if not at:
+            return problem or done.stdout + done.stderr
+        kept = len(glob.glob(os.path.join(home, "*.checkpoints", "step-*.safetensors")))
+        if kept != int(at[1]) - 1:
+            return "%s: %d checkpoints" % (at[0], kept)
+        seen.add(at[1])
+        if kept == 0:
+            continue
+        subprocess.run(["./m", "export", "--npz=w.npz"], cwd=home, check=True, capture_output=True, timeout=120)
+        with np.load(os.path.join(home, "w.npz")) as weights:
+            if not all(np.isfinite(weights[name]).all() for name in weights):
+                return "%s: weights %s" % (at[0], dict(weights))
+    return None if seen - {"1"} else "step 1 only"
+
+
 def check_processes(folder):
     """The process that does not have the record says the same."""
     text = "model M(x: f32[B, 2]) -> f32[B] = log(sum(x, over: 1)) * 2 |> linear(1) |> reshape(-1)\n"
@@ -124,6 +158,7 @@ def main():
             count.judge(name, problem or said(home, expected, ok="on nan" in text))
         count.judge("onnx", check_onnx(folder))
         count.judge("field", check_field(folder))
+        count.judge("own step", check_own_step(folder))
         if shutil.which("mpirun") and os.path.exists(os.path.join(PLUGINS, "tenon_mpi_openmpi.so")):
             count.judge("processes", check_processes(folder))
         else:

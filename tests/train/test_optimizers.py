@@ -82,7 +82,6 @@ class Steps:
         self.words = self.text.split() + ["weight=%s:t:%d" % pair for pair in zip(SHAPES, groups)]
         self.dtype, self.folder, self.n = {"f32": np.float32, "f64": np.float64}[dtype], folder, n_states(case[0])
         self.batch = [a.astype(self.dtype) for a in data()]
-        self.has_norm = "norm=1" in self.text or "scale=1" in self.text
         self.start()
 
     def start(self):
@@ -94,9 +93,7 @@ class Steps:
 
     def keep(self, results):
         results = [np.array(r) for r in results]
-        if self.has_norm:
-            self.norm = results.pop(0)
-        self.weights, self.states = results[:4], results[4:]
+        self.norm, self.weights, self.states = results[0], results[1:5], results[5:]
 
     def step(self, net, t, scale=1.0):
         loss, *rest = net(*self.batch, *self.weights, *self.states, rates(self.text, self.lrs, t, scale))
@@ -105,7 +102,7 @@ class Steps:
         return loss
 
     def n_results(self):
-        return self.has_norm + 4 * (1 + self.n)
+        return 1 + 4 * (1 + self.n)
 
 
 def far(found, wanted, bound):
@@ -147,7 +144,7 @@ def halves(count, name, case, folder):
 def scales(count, folder):
     """A loss scale changes nothing; gradients that are not finite change neither weights nor states."""
     case = CASES["adam"]
-    plain, scaled = Steps(folder, case, "f32", "norm=1"), Steps(folder, case, "f32", "scale=1 clip=norm:1000")
+    plain, scaled = Steps(folder, case, "f32"), Steps(folder, case, "f32", "scale=1 clip=norm:1000")
     one = make(folder, "step", plain.loss, plain.words, 1 + plain.n_results(), "plain")
     two = make(folder, "step", scaled.loss, scaled.words, 1 + scaled.n_results(), "scaled")
     problem = ""
@@ -168,7 +165,7 @@ def scales(count, folder):
     count.judge("the norm", far(norm, np.sqrt(0.25 * sum(w.size for w in plain.weights)), 1e-6))
     changed = [(a != b).any() for a, b in zip(moved, plain.weights + plain.states)]
     count.judge("every weight and state moves", "" if all(changed) else str(changed))
-    for bad in (np.nan, np.inf):
+    for bad in (np.nan, np.inf, 3e38):
         gradients[2][1, 3] = bad
         norm, *moved = [np.array(a) for a in update(*plain.weights, *plain.states, *gradients, r)]
         same = all((a == b).all() for a, b in zip(moved, plain.weights + plain.states))
@@ -193,7 +190,7 @@ func @loss entry (%x: f32[B,3] "x", %noise: f32[3] "noise") -> (f32[] "loss", f3
 
 def running(count, folder):
     """x, w, shift, mean, momentum, rates, noise -> loss, norm, mean, w, momentum"""
-    words = "optimizer=sgd momentum=0.5 norm=1 noise=1 weight=w:t weight=shift:k weight=mean:r".split()
+    words = "optimizer=sgd momentum=0.5 noise=1 weight=w:t weight=shift:k weight=mean:r".split()
     net = make(folder, "step", RUNNING, words, 5, "running")
     x, w, shift, mean, noise = (np.arange(3, dtype=np.float32) * 10 ** i for i in range(5))
     x = np.stack([x, x + 1])

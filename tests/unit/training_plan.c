@@ -126,7 +126,7 @@ static void test_settings(void **state) {
               rates[0].to == 0.001);
   assert_true(rates[1].kind == TNRT_SCHEDULE_CONSTANT && rates[1].lr == 0.5);
   assert_true(f.plan->batch == 16 && f.plan->micro == 16 && f.plan->epochs == 20 && f.plan->steps == 0);
-  assert_true(f.plan->seed == 3 && f.plan->drops_last == 1 && f.plan->has_norm == 1 && f.plan->has_noise == 0);
+  assert_true(f.plan->seed == 3 && f.plan->drops_last == 1 && f.plan->has_noise == 0);
   assert_true(f.plan->beta1 == 0.8 && f.plan->beta2 == 0.99);
   end(&f);
 }
@@ -245,7 +245,7 @@ static void test_chains(void **state) {
   assert_int_equal(f.plan->n_states, 1);
   const tn_block *step = f.training.modules[TN_LANG_STEP]->funcs.data[0]->body;
   assert_string_equal(step->params.data[step->params.n - 1]->name, "noise");
-  assert_int_equal(step->last->n_operands, 1 + 2 + 6 + 6);
+  assert_int_equal(step->last->n_operands, 2 + 2 + 6 + 6);
   end(&f);
 }
 
@@ -257,13 +257,13 @@ static void test_precision(void **state) {
   train(&f, "data d = npz(\"d.npz\")\nmodel M(x: f32[B, 4]) -> f32[B, 3] = x |> linear(3)\n"
             "train M on d { loss = mse(out, y); steps = 1; precision = f16(loss_scale: dynamic(1024)) }\n");
   assert_true(f.ok);
-  assert_true(f.plan->loss_scale == 1024 && f.plan->is_scale_dynamic && f.plan->has_norm);
+  assert_true(f.plan->loss_scale == 1024 && f.plan->is_scale_dynamic);
   const tnrt_field *fields = at(&f, f.plan->fields);
   assert_true(fields[1].ndim == 1 && fields[1].extents[0] == 3 && fields[1].n_classes == 0);
   end(&f);
   train(&f, "data d = npz(\"d.npz\")\nmodel M(x: f32[B, 4]) -> f32[B, 3] = x |> linear(3)\n"
             "train M on d { loss = mse(out, y); steps = 1; precision = bf16() }\n");
-  assert_true(f.ok && f.plan->loss_scale == 0 && !f.plan->has_norm);
+  assert_true(f.ok && f.plan->loss_scale == 0);
   end(&f);
 }
 
