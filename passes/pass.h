@@ -19,6 +19,7 @@ typedef struct tn_pass_context {
   uint64_t memory_budget; /* of the arena, at the largest sizes that are bounded; 0 = none */
   bool remat;             /* values of the forward pass are computed again in the backward pass, until ... */
   uint64_t remat_target;  /* ... so many bytes are held at once, as far as the graph tells */
+  bool remat_keeps;       /* instead: all between the first and the last mark (fence) but what is marked */
   bool at_bound;          /* sizes are planned at their upper bounds, where they have some */
   bool no_heap;           /* the program may not allocate: buffers without a bound are refused */
   bool is_apart;          /* each operator is a kernel of its own, all of its result in one buffer of its own */

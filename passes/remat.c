@@ -8,7 +8,9 @@
  * before its first reader of the backward pass the nodes it comes from are made again, back to parameters and values
  * that are kept for the backward pass anyway. The copies compute what the originals compute, from the same operands and
  * in the same groups (what lay in memory does again), so all kernels are the same and results keep every bit. Runs
- * when the caller wants less memory only (tn_pass_context.remat), behind cse, which would undo it. */
+ * when the caller wants less memory only (tn_pass_context.remat), behind cse, which would undo it. Marks (a fence that
+ * is `body`) tell what the bodies of loops go on from: it is dropped last, or (remat_keeps) alone kept among all that
+ * the loops make. */
 #include <stdlib.h>
 
 #include "ir/build.h"
@@ -26,6 +28,7 @@ typedef struct kept {
   uint32_t backward_first, backward_last; /* read by nodes of the backward pass; NEVER, 0: not */
   double work;                /* of making it again; score */
   bool is_dropped, is_open;   /* is_open: may be dropped */
+  bool is_body;               /* the body of a loop goes on from it */
   uint32_t held_to;           /* while simulating: read by copies until this group */
   uint32_t copy_to;           /* the last group that reads its copy */
 } kept;
@@ -265,8 +268,10 @@ static bool simulate(remat *r) {
 
 /* --- The choice --- */
 
+/* What the bodies of loops go on from is dropped last. */
 static int by_score(const void *x, const void *y) {
   const kept *a = *(kept *const *)x, *b = *(kept *const *)y;
+  if (a->is_body != b->is_body) return a->is_body ? 1 : -1;
   double p = (double)a->bytes * (double)(a->backward_first - a->forward_last) * (b->work + 1);
   double q = (double)b->bytes * (double)(b->backward_first - b->forward_last) * (a->work + 1);
   return p != q ? (p > q ? -1 : 1) : a->def != b->def ? (a->def < b->def ? -1 : 1) : 0;
@@ -323,6 +328,26 @@ static bool choose(remat *r, int64_t wanted) {
   return any;
 }
 
+/* All that is made behind the first mark and read before the last one, but what is marked. */
+static bool choose_between(remat *r) {
+  kept **candidates = TN_NEW_N(r->scratch, kept *, r->values.n);
+  uint32_t first = NEVER, last = 0;
+  for (size_t i = 0; i < r->values.n; i++) {
+    const kept *k = r->values.data[i];
+    uint32_t at = position(r, entry_of(k->value->def));
+    if (k->is_body && at < first) first = at;
+    if (k->is_body && at > last) last = at;
+  }
+  size_t n = find_candidates(r, candidates);
+  bool any = false;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t at = position(r, entry_of(candidates[i]->value->def));
+    candidates[i]->is_dropped = !candidates[i]->is_body && at > first && at < last;
+    any |= candidates[i]->is_dropped;
+  }
+  return any && find_copies(r);
+}
+
 /* --- The change --- */
 
 static bool make_copies(remat *r, tn_map *copies) {
@@ -351,6 +376,28 @@ static bool apply(remat *r) {
   return true;
 }
 
+/* Marks go; marked: what they stood behind. */
+static void take_marks(tn_block *block, tn_map *marked) {
+  for (tn_node *node = block->first, *next; node; node = next) {
+    next = node->next;
+    if (node->op != &tn_op_fence || !node->attrs[0].present || node->attrs[0].u.i == 0) continue;
+    for (uint32_t i = 0; i < node->n_results; i++) {
+      tn_map_set(marked, node->operands[i].value, node->operands[i].value);
+      tn_value_replace(node->results[i], node->operands[i].value);
+    }
+    tn_node_remove(node);
+  }
+}
+
+static void find_bodies(const remat *r, const tn_map *marked) {
+  for (uint32_t i = 0; i < r->n; i++)
+    for (uint32_t k = 0; k < r->entries[i].node->n_results; k++) {
+      tn_value *value = r->entries[i].node->results[k];
+      kept *of = tn_map_has(marked, value) ? kept_of(base_of(r, value, true)) : NULL;
+      if (of) of->is_body = true;
+    }
+}
+
 static void forget_groups(tn_block *block) {
   for (tn_node *node = block->first; node; node = node->next) {
     node->group = -1;
@@ -360,9 +407,11 @@ static void forget_groups(tn_block *block) {
 }
 
 bool tn_pass_remat(tn_pass_context *context) {
-  if (!context->remat) return true;
   remat r = {.context = context, .block = context->entry->body,
              .scratch = tn_arena_create_scratch(context->ctx->arena)};
+  tn_map marked = tn_map_create(r.scratch);
+  take_marks(r.block, &marked);
+  if (!context->remat) return tn_arena_destroy(r.scratch), true;
   bool ok = tn_pass_group(context);
   r.groups = tn_groups_of(r.block, r.scratch);
   r.held = TN_NEW_N(r.scratch, int64_t, (size_t)r.groups.n + 2);
@@ -370,7 +419,10 @@ bool tn_pass_remat(tn_pass_context *context) {
   const tn_value *loss = base_of(&r, r.block->last->operands[0].value, true);
   r.boundary = loss->def ? position(&r, entry_of(loss->def)) : 0;
   find_kept(&r);
-  if (ok && loss->def && choose(&r, (int64_t)context->remat_target)) ok = apply(&r);
+  find_bodies(&r, &marked);
+  bool any = ok && loss->def;
+  if (any) any = context->remat_keeps ? choose_between(&r) : choose(&r, (int64_t)context->remat_target);
+  if (any) ok = apply(&r);
   forget_groups(r.block);
   tn_dce_block(r.block);
   tn_arena_destroy(r.scratch);

@@ -2,6 +2,7 @@
  * ends make the loss; the runtime (runtime/train) calls the steps.
  *
  *   tn_train_narrow  mixed precision
+ *   tn_train_keep_every  states of loops that are computed again
  *   tn_train_lift    weights, constants until then, become parameters
  *   tn_train_step    loss, gradients and update in one function
  *   tn_train_grad    loss and gradients; tn_train_update: what the optimiser makes of gradients; tn_train_shard: of
@@ -69,6 +70,11 @@ typedef struct tn_train_plan {
  * on keeps it: element by element, moved, pooled. Norms, softmax, losses and sums stay f32, weights too; parameters and
  * results of func stay what they are. Before tn_train_lift. */
 bool tn_train_narrow(tn_func *func, tn_dtype dtype);
+
+/* Of each scan's states every d-th is kept, and the iterations between are done again on the way back: d is the
+ * largest number up to n that divides the extent, where that is known; with d = 1 all are kept. Results and gradients
+ * keep every bit. Before tn_train_step and tn_train_grad. out_n: scans whose extent is known. */
+bool tn_train_keep_every(tn_func *func, int64_t n, uint32_t *out_n);
 
 /* Weights become parameters of func behind those it has, in order; those that func does not use too. Those that are
  * kept in another type are cast from it. */

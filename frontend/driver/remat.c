@@ -13,6 +13,7 @@ static uint64_t budget_of(const tn_driver *driver) {
 static bool plan(tn_driver *driver, bool remat, uint64_t target, uint64_t budget, uint64_t *out_bytes) {
   tn_pass_context context = tn_driver_pass_context(driver);
   context.remat = remat;
+  context.remat_keeps = remat && driver->part_of->remat_keeps;
   context.remat_target = target;
   context.memory_budget = budget;
   if (!tn_driver_run_passes(driver, &context)) return false;

@@ -53,7 +53,7 @@ static bool open_entry(tn_job *job, const char *path, bool is_step) {
   if (is_step) s->training = &job->mode;
   if (!tn_sema_load(s, path) || !(job->model = tn_entry_find(s, false))) return false;
   find_blocks(job);
-  if (!tn_job_find_fields(job)) return false;
+  if (!tn_job_find_fields(job) || (is_step && !tn_job_read_remat(job))) return false;
   drop_functions(job);
   job->model->first_weight = s->weights.n;
   s->builds_entry = true;

@@ -33,6 +33,14 @@ typedef struct tn_job_group {
   const tn_ast_expr *lr; /* a number or a schedule; NULL: the optimiser's default */
 } tn_job_group;
 
+/* What is computed again instead of kept. */
+typedef struct tn_job_remat {
+  bool is_on;
+  uint64_t budget;    /* 0: none */
+  int64_t keep_every; /* of loops every n-th state is kept; 0: others say what is */
+  tn_loc loc;
+} tn_job_remat;
+
 typedef struct tn_job {
   tn_sema *s;
   tn_block_check c; /* of the train block */
@@ -43,6 +51,7 @@ typedef struct tn_job {
   uint32_t n_inputs;
   TN_VEC(tn_job_weight) weights;
   TN_VEC(tn_job_group) groups; /* the first: of all that no params block has */
+  tn_job_remat remat;
   TN_VEC(tn_value *) fits;     /* values that the model computes, of which weights are statistics */
 } tn_job;
 
@@ -74,6 +83,8 @@ tn_dtype tn_job_precision(const tn_job *job);
 /* The type that `master` keeps a weight in; NULL: its own. */
 const tn_type *tn_job_kept(const tn_job *job, const tn_job_weight *weight);
 bool tn_job_plan_precision(const tn_job *job, tnrt_training *head);
+/* job_remat.c: before the model is built, which then marks the inputs of its loops' bodies. */
+bool tn_job_read_remat(tn_job *job);
 /* job_rates.c */
 /* Optimiser and clipping; the weights are left out. */
 bool tn_job_train_plan(const tn_job *job, tn_train_plan *out);

@@ -149,6 +149,15 @@ static tn_value *next_of(const tn_job *job, const tn_job_weight *weight) {
   return NULL;
 }
 
+static bool keep_states(const tn_job *job) {
+  uint32_t n;
+  if (!tn_train_keep_every(job->s->func, job->remat.keep_every, &n)) return false;
+  return n > 0 || job->mode.has_marks ||
+         tn_error(job->s->ctx, job->remat.loc, TN_E_LANG_SETTING,
+                  "keep_every keeps states of loops: %s has neither a for that sets a tensor nor a scan",
+                  job->model->name);
+}
+
 bool tn_job_make_step(tn_job *job, bool only_gradients) {
   results r = {0};
   tn_train_plan plan = {0};
@@ -163,6 +172,7 @@ bool tn_job_make_step(tn_job *job, bool only_gradients) {
   put_results(job, &r);
   plan.weights = train_weights(job);
   plan.n_weights = (uint32_t)job->weights.n;
+  if (job->remat.keep_every > 0 && !keep_states(job)) return false;
   return finish(job, plan.weights) &&
          (only_gradients ? tn_train_grad : tn_train_step)(job->s->func, &plan, job->mode.noise);
 }

@@ -82,6 +82,7 @@ typedef struct tn_lang_training {
   size_t plan_bytes;
   bool remat;               /* the file says that values are computed again instead of kept: */
   uint64_t remat_budget;    /* 0: all that lowers what is held, else what this many bytes ask for */
+  bool remat_keeps;         /* all between the states of loops that are to be kept, instead */
   const struct tn_table_static *statics; /* conditions that lack it (tables.h) */
   size_t n_statics;
 } tn_lang_training;

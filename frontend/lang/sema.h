@@ -204,6 +204,8 @@ typedef struct tn_training_mode {
   tn_value *noise;  /* the state of random operators, a parameter of the function; NULL before the first use */
   int64_t n_streams;
   TN_VEC(tn_running) running;
+  int64_t marks_every; /* what each so manieth body of a `for` goes on from is marked (op fence); 0: none is */
+  bool has_marks;
 } tn_training_mode;
 
 struct tn_sema {

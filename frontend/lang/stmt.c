@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/lang/sema.h"
+#include "ir/primitives.h"
 
 enum { MAX_ITERATIONS = 100000 };
 
@@ -148,6 +149,31 @@ static bool loop_range(tn_frame *f, const tn_ast_stmt *stmt, int64_t *first, int
   return true;
 }
 
+/* What the body sets of tensors that stand outside of the loop. */
+static bool mark_carried(tn_frame *f, const tn_ast_body *body) {
+  for (size_t i = 0; i < body->stmts.n; i++) {
+    const tn_ast_stmt *stmt = body->stmts.data[i];
+    if (stmt->kind == TN_AST_FOR && !mark_carried(f, stmt->body)) return false;
+    if (stmt->kind != TN_AST_SET && stmt->kind != TN_AST_ADD_TO) continue;
+    tn_name_binding *binding = tn_frame_find(f, stmt->name.text);
+    const tn_datum *old = binding ? binding->value : NULL;
+    if (!old || old->kind != TN_DATUM_TENSOR || tn_datum_ndim(old) == 0) continue;
+    tn_attr is_body = tn_attr_bool(true);
+    tn_value *x = old->tensor.value, *marked = tn_build_op(&f->sema->build, &tn_op_fence, &x, 1, &is_body);
+    if (!marked) return false;
+    binding->value = tn_datum_tensor(f->sema, marked, old->tensor.axes, old->loc);
+    f->sema->training->has_marks = true;
+  }
+  return true;
+}
+
+/* Bodies of the outermost loops, n of them done; at the end of the loop, too. */
+static bool mark_body(tn_frame *f, const tn_ast_stmt *loop, int64_t n, bool is_end) {
+  int64_t every = f->sema->training ? f->sema->training->marks_every : 0;
+  if (every == 0 || f->sema->loop_depth > 0 || f->sema->scan_depth > 0) return true;
+  return (n % every != 0 && !is_end) || mark_carried(f, loop->body);
+}
+
 static bool run_for(tn_frame *f, const tn_ast_stmt *stmt) {
   tn_sema *s = f->sema;
   int64_t first, end, step;
@@ -155,18 +181,21 @@ static bool run_for(tn_frame *f, const tn_ast_stmt *stmt) {
   if (!loop_range(f, stmt, &first, &end, &step)) return false;
   tn_instance *outer = f->instance, *loop = tn_frame_next_instance(f, tn_name(s->ctx, "for"));
   tn_map counts = f->counts;
-  s->loop_depth++;
   for (int64_t i = first; i < end && ok; i += step) {
     tn_datum *none = NULL;
+    ok = mark_body(f, stmt, (i - first) / step, false);
+    s->loop_depth++;
     f->instance = tn_instance_child(s, loop, tn_namef(s->ctx, "%lld", (long long)i));
     f->counts = tn_map_create(s->arena);
     tn_frame_push(f);
-    ok = tn_frame_declare(f, stmt->name.text, TN_NAME_LET, tn_datum_int_const(s, i, stmt->name.loc), stmt->name.loc) &&
+    ok = ok &&
+         tn_frame_declare(f, stmt->name.text, TN_NAME_LET, tn_datum_int_const(s, i, stmt->name.loc), stmt->name.loc) &&
          tn_body_run(f, stmt->body, &none);
     tn_frame_pop(f);
+    s->loop_depth--;
     if (none) ok = tn_frame_error(f, none->loc, TN_E_LANG_RETURN, "a return cannot stand inside a loop");
   }
-  s->loop_depth--;
+  ok = ok && mark_body(f, stmt, 0, true);
   f->instance = outer;
   f->counts = counts;
   return ok;

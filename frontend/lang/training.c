@@ -64,21 +64,6 @@ static bool plan_settings(const tn_job *job, tnrt_training *head) {
   return true;
 }
 
-/* none, all, auto(budget: ...) */
-static bool read_remat(const tn_job *job, tn_lang_training *out) {
-  const tn_ast_stmt *stmt = tn_setting_of(job->train->body, "remat");
-  tn_block_call call;
-  if (!stmt || (stmt->value->kind == TN_AST_NAME && strcmp(stmt->value->name, "none") == 0)) return true;
-  out->remat = true;
-  if (stmt->value->kind == TN_AST_NAME && strcmp(stmt->value->name, "all") == 0) return true;
-  if (!tn_block_call_read(&job->c, "remat", stmt->value, 0, &call)) return false;
-  if (strcmp(call.function->name, "auto") != 0)
-    return tn_job_not_yet(job, stmt->value->loc, "'remat' as %s", call.function->name);
-  out->remat_budget = (uint64_t)tn_block_call_number(&call, "budget");
-  return out->remat_budget > 0 ||
-         tn_error(job->s->ctx, stmt->value->loc, TN_E_LANG_VALUE, "a budget of no bytes holds nothing");
-}
-
 static const char *file_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
@@ -173,7 +158,9 @@ static bool make_part(program *p, tn_lang_part part) {
     p->out->n_weights = (uint32_t)job.weights.n;
     p->head.producer = tn_tables_text(&p->plan, tn_name(p->ctx, p->producer));
     ok = make_plan(&job, &p->plan, &p->head);
-    ok = read_remat(&job, p->out) && ok;
+    p->out->remat = job.remat.is_on;
+    p->out->remat_budget = job.remat.budget;
+    p->out->remat_keeps = job.remat.keep_every > 0;
     if (ok) p->head.digest = digest_of(&job, &p->head, &p->plan);
     p->head.has_noise = job.mode.noise != NULL;
   }

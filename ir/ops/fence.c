@@ -1,4 +1,5 @@
-/* fence: an identity that CSE, folding and fusion do not cross. */
+/* fence: an identity that CSE, folding and fusion do not cross. One that is `body` marks what the body of a loop goes
+ * on from, for the remat pass, which removes it. */
 #include "ir/gradient.h"
 #include "ir/ops/export.h"
 #include "ir/ops/ops.h"
@@ -36,17 +37,20 @@ static bool export_fence(tn_export *x, const tn_node *node) {
 
 static const tn_operand_def operands[] = {
     {"x", TN_VARIADIC, TN_SET_ANY | TN_DTYPE_BIT(TN_STR), TN_ROLE_DATA, NULL, 1}};
+static const tn_attr_def attrs[] = {{.name = "body", .kind = TN_ATTR_BOOL}};
 static const tn_op_sample samples[] = {
     {TN_TYPES("f32[2,3]"), NULL, 0, 0, "f32[2,3]"},
     {TN_TYPES("f32[B,0]", "i8[]"), NULL, 0, 0, "f32[B,0], i8[]"},
+    {TN_TYPES("f32[3]"), "{body=true}", 0, 0, "f32[3]"},
     {TN_NO_TYPES, NULL, 0, 0, NULL},
 };
 
 const tn_opdef tn_op_fence = {
     .name = "fence",
     .kind = TN_OP_PRIMITIVE,
-    .doc = "Its operands, unchanged; CSE, folding and fusion do not cross it.",
+    .doc = "Its operands, unchanged; CSE, folding and fusion do not cross it. body: what a loop's body goes on from.",
     TN_OPERANDS(operands),
+    TN_ATTRS(attrs),
     .n_results = 0,
     .traits = TN_TRAIT_FENCE,
     .infer = infer_fence,

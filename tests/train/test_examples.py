@@ -72,9 +72,9 @@ def make_data(folder):
 SMALL = {  # options, the split and the score that is asked for, whether the least or the most
     "lenet.tn": (["--set", "train.epochs=12", "--set", "train.batch=32", "--set",
                   "train.optimizer=sgd(lr: cosine(0.05, warmup: 20), momentum: 0.9)"], "test", "acc", 0.95),
-    "lstm.tn": (["-D", "V=300", "-D", "T=24", "-D", "E=16", "-D", "H=24", "--set", "train.remat=none", "--set",
+    "lstm.tn": (["-D", "V=300", "-D", "T=24", "-D", "E=16", "-D", "H=24", "--set",
                  "train.epochs=8"], "test", "f1", 0.9),
-    "gpt2.tn": (["-D", "V=40", "-D", "T=16", "-D", "D=32", "-D", "L=2", "-D", "H=4", "--set", "train.remat=none",
+    "gpt2.tn": (["-D", "V=40", "-D", "T=16", "-D", "D=32", "-D", "L=2", "-D", "H=4",
                  "--set", "train.mesh=none", "--set", "train.parallel=none", "--set", "train.steps=300", "--set",
                  "train.batch=32", "--set", "train.optimizer=adamw(lr: 3e-3)"], "valid", "loss", 0.5),
     "Two": ([], "valid", "acc", 0.9),

@@ -35,6 +35,16 @@ NETS["dropped"] = (ATTEND, NETS["encoder"][1],
                    "x |> Layer |> dropout(0.2) |> Layer |> dropout(0.2) |> Layer |> mean(1) |> linear(4)")
 NETS["tower"] = ("", (3, 12, 12), "x" + " |> conv(8, 3, pad: 1, bias: false) |> batchnorm |> relu\n" * 6
                  + "  |> flatten |> linear(4)")
+NETS["looped"] = (ATTEND, NETS["encoder"][1], "{\n  let h = x |> linear(16)\n"
+                  "  for i in 0..4 { h = Layer(h) |> dropout(0.1) }\n  return h |> mean(1) |> linear(4)\n}")
+NETS["scanned"] = ("dim S = 24\nmodule Cell(x: f32[B, I], h: f32[B, H], c: f32[B, H]) -> (f32[B, H], f32[B, H]) {\n"
+                   "  let (i, f, g, o) = linear(x, 4 * H) + linear(h, 4 * H) |> split(4)\n"
+                   "  let next = sigmoid(f + 1) * c + sigmoid(i) * tanh(g)\n"
+                   "  return (sigmoid(o) * tanh(next), next)\n}\n",
+                   (24, 8), "{\n  let e = reshape(x |> linear(16), B, S, 16)\n  sub cell = Cell()\n"
+                   "  scan (xt, t) in e along S carry h = zeros(B, 32), c = zeros(B, 32) {\n"
+                   "    let (h2, c2) = cell(xt |> dropout(0.1), h, c)\n    h = h2\n    c = c2\n  }\n"
+                   "  return h |> linear(4)\n}")
 BATCH = 32
 
 
@@ -50,7 +60,7 @@ class Net:
         dims = ", ".join(map(str, extents))
         with open(self.path("net.tn"), "w", encoding="ascii") as out:
             out.write(f'data pool = npy("x.npy", y: "y.npy")\n{modules}'
-                      f"model Net(x: f32[B, {dims}]) -> f32[B, 4] = {body}\n"
+                      f"model Net(x: f32[B, {dims}]) -> f32[B, 4] {body if body[0] == '{' else '= ' + body}\n"
                       "train Net on pool {\n  loss = cross_entropy(out, y)\n"
                       f"  optimizer = {optimizer}; batch = {BATCH}\n"
                       f"  steps = 12; seed = 1\n{settings}\n}}\n")
@@ -139,6 +149,23 @@ def check_remat(name, settings=""):
     return None if len(found) == 5 and needs and int(needs[1]) <= 1.1 * least else told
 
 
+def check_keep(name, counts):
+    """Of loops every n-th state is kept: each count takes less memory than the one before, and changes no bit."""
+    kept = Net(name)
+    kept.make()
+    bytes_before, weights = kept.arenas()["step"], kept.train()
+    for n in counts:
+        net = Net(name, f"  remat = keep_every({n})\n")
+        net.make()
+        held, again = net.arenas()["step"], net.train()
+        if held > 0.9 * bytes_before:
+            return f"{name}: keep_every({n}) takes {held} bytes, before {bytes_before}"
+        if any(weights[key].tobytes() != again[key].tobytes() for key in weights):
+            return f"{name}: other weights by keep_every({n})"
+        bytes_before = held
+    return None
+
+
 def check_in_place():
     """Second buffers only where a kernel reads more of a weight than it writes at once: of lamb's weights."""
     adam, lamb = Net("mlp"), Net("mlp", optimizer="lamb(lr: 3e-3)")
@@ -159,6 +186,9 @@ def main():
     count.judge("in place", check_in_place())
     for name, settings in (("dropped", "  precision = bf16; micro = 8\n"), ("tower", "")):
         count.judge("remat of " + name + settings.rstrip(), check_remat(name, settings))
+    count.judge("states of a for", check_keep("looped", (2, 1)))
+    count.judge("states of a scan", check_keep("scanned", (7, 3)))
+    count.judge("remat of looped", check_remat("looped"))
     count.finish()
 
 

@@ -283,7 +283,8 @@ static void refused(const char *settings, const char *message) {
 
 static void test_refused(void **state) {
   (void)state;
-  refused("remat = keep_every(20)", "'remat' as keep_every, is not there yet");
+  refused("remat = keep_every(20)",
+          "keep_every keeps states of loops: M has neither a for that sets a tensor nor a scan");
   refused("metrics = (acc: (out, y))", "metric 'acc' is not one number, found a tuple of 2");
   refused("freeze \"*\"", "M has no weight that is trained: all are frozen");
 }
