@@ -14,7 +14,7 @@ typedef struct use {
 } use;
 
 typedef struct checker {
-  tn_ctx *ctx;
+  tn_verify_state at;
   const tn_program *program;
   const tn_certificate *certificate;
   tn_dim_bind bind;
@@ -22,18 +22,7 @@ typedef struct checker {
   tn_arena *scratch;
   use *uses; /* one a buffer */
   uint32_t n_steps;
-  bool ok;
 } checker;
-
-static void breach(checker *c, const char *format, ...) TN_PRINTF(2, 3);
-static void breach(checker *c, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  tn_loc loc = c->program->steps.n > 0 ? c->program->steps.data[0]->loc : TN_LOC_NONE;
-  tn_verify_breach(c->ctx, loc, "plan", c->program->name, format, args);
-  va_end(args);
-  c->ok = false;
-}
 
 /* --- What is held when --- */
 
@@ -94,7 +83,7 @@ static int64_t needed_bytes(const checker *c, const tn_buffer *buffer, const use
   int64_t total = (int64_t)tn_dtype_bytes(buffer->type->dtype), workspace = 0;
   for (uint32_t k = 0; k < buffer->type->ndim; k++) {
     int64_t extent;
-    const tn_dim *bound = tn_dim_bound(c->ctx, buffer->type->dims[storage->order[k]]);
+    const tn_dim *bound = tn_dim_bound(c->at.ctx, buffer->type->dims[storage->order[k]]);
     if (!bound || !tn_dim_evaluate(bound, c->bind, c->user, &extent)) return -1;
     if (k + 1 == buffer->type->ndim) {
       int64_t align = storage->align_elements > 0 ? storage->align_elements : 1;
@@ -103,7 +92,7 @@ static int64_t needed_bytes(const checker *c, const tn_buffer *buffer, const use
     if (extent < 0) extent = 0;
     if (!tn_mul_i64(total, extent, &total)) return -1;
   }
-  const tn_dim *bound = u->workspace ? tn_dim_bound(c->ctx, u->workspace) : NULL;
+  const tn_dim *bound = u->workspace ? tn_dim_bound(c->at.ctx, u->workspace) : NULL;
   if (bound && tn_dim_evaluate(bound, c->bind, c->user, &workspace) && workspace > total) total = workspace;
   return total;
 }
@@ -112,22 +101,23 @@ static void check_row(checker *c, const tn_plan_row *row) {
   const tn_buffer *buffer = row->buffer;
   bool is_ours = buffer->id < c->program->buffers.n && c->program->buffers.data[buffer->id] == buffer;
   if (!is_ours || !tn_buffer_is_planned(buffer) || c->uses[buffer->id].first == TN_NEVER) {
-    breach(c, "'%s' has a place and is no buffer of the arena that a step uses", buffer->name);
+    tn_verify_breach(&c->at, "'%s' has a place and is no buffer of the arena that a step uses", buffer->name);
     return;
   }
   use *u = &c->uses[buffer->id];
-  if (u->row) breach(c, "'%s' has two places", buffer->name);
+  if (u->row) tn_verify_breach(&c->at, "'%s' has two places", buffer->name);
   u->row = row;
   int64_t needed = needed_bytes(c, buffer, u), end;
   if (needed < 0 || row->bytes < needed)
-    breach(c, "'%s' needs %lld bytes and has %lld", buffer->name, (long long)needed, (long long)row->bytes);
+    tn_verify_breach(&c->at, "'%s' needs %lld bytes and has %lld", buffer->name, (long long)needed,
+                     (long long)row->bytes);
   if (row->first != u->first || row->last != u->last)
-    breach(c, "'%s' is held in steps %u to %u, the steps use it in %u to %u", buffer->name, row->first, row->last,
-           u->first, u->last);
+    tn_verify_breach(&c->at, "'%s' is held in steps %u to %u, the steps use it in %u to %u", buffer->name, row->first,
+                     row->last, u->first, u->last);
   if (row->offset < 0 || row->offset % 64 != 0 || !tn_add_i64(row->offset, row->bytes, &end) ||
       end > c->certificate->arena)
-    breach(c, "'%s' lies at byte %lld, not inside an arena of %lld", buffer->name, (long long)row->offset,
-           (long long)c->certificate->arena);
+    tn_verify_breach(&c->at, "'%s' lies at byte %lld, not inside an arena of %lld", buffer->name,
+                     (long long)row->offset, (long long)c->certificate->arena);
 }
 
 /* --- Rows together --- */
@@ -149,10 +139,11 @@ static void check_pairs(checker *c) {
   for (size_t i = 0; i < n; i++)
     for (size_t k = i + 1; k < n && rows[k]->offset < rows[i]->offset + rows[i]->bytes; k++)
       if (rows[k]->bytes > 0 && rows[i]->first <= rows[k]->last && rows[k]->first <= rows[i]->last)
-        breach(c, "'%s' and '%s' share bytes while both are held", rows[i]->buffer->name, rows[k]->buffer->name);
+        tn_verify_breach(&c->at, "'%s' and '%s' share bytes while both are held", rows[i]->buffer->name,
+                         rows[k]->buffer->name);
   if (c->certificate->least >= 0 && end != c->certificate->arena)
-    breach(c, "the arena has %lld bytes, the last buffer ends at %lld", (long long)c->certificate->arena,
-           (long long)end);
+    tn_verify_breach(&c->at, "the arena has %lld bytes, the last buffer ends at %lld", (long long)c->certificate->arena,
+                     (long long)end);
 }
 
 /* The largest sum of bytes held at one step. */
@@ -168,22 +159,25 @@ static void check_least(checker *c) {
     if (held > most) most = held;
   }
   if (c->certificate->least >= 0 && c->certificate->least != most)
-    breach(c, "at most %lld bytes are held at once, not %lld", (long long)most, (long long)c->certificate->least);
+    tn_verify_breach(&c->at, "at most %lld bytes are held at once, not %lld", (long long)most,
+                     (long long)c->certificate->least);
 }
 
 bool tn_certificate_check(tn_ctx *ctx, const tn_program *program, const tn_certificate *certificate, tn_dim_bind bind,
                           const void *user) {
-  checker c = {.ctx = ctx, .program = program, .certificate = certificate, .bind = bind, .user = user, .ok = true,
+  tn_loc loc = program->steps.n > 0 ? program->steps.data[0]->loc : TN_LOC_NONE;
+  checker c = {.at = {ctx, "plan", program->name, loc, true}, .program = program, .certificate = certificate,
+               .bind = bind, .user = user,
                .scratch = tn_arena_create_scratch(ctx->arena)};
   find_uses(&c);
   for (size_t i = 0; i < certificate->rows.n; i++) check_row(&c, &certificate->rows.data[i]);
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     bool has_place = tn_buffer_is_planned(buffer) && buffer->slot == TN_NO_SLOT && c.uses[i].first != TN_NEVER;
-    if (has_place && !c.uses[i].row) breach(&c, "'%s' has no place", buffer->name);
+    if (has_place && !c.uses[i].row) tn_verify_breach(&c.at, "'%s' has no place", buffer->name);
   }
-  if (c.ok) check_pairs(&c);
-  if (c.ok) check_least(&c);
+  if (c.at.ok) check_pairs(&c);
+  if (c.at.ok) check_least(&c);
   tn_arena_destroy(c.scratch);
-  return c.ok;
+  return c.at.ok;
 }

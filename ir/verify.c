@@ -1,36 +1,29 @@
 /* Verifies the graph level: SSA order, uses, regions, types inferred again, symbols in scope (ir/IR.md section 3). */
 #include "ir/verify.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "ir/build.h"
 #include "ir/primitives.h"
 #include "ir/verify_internal.h"
 
-
 typedef struct verifier {
-  tn_ctx *ctx;
+  tn_verify_state at;
   const tn_module *module;
   const tn_func *func;
   tn_arena *scratch;
   tn_map symbols; /* tn_symbol -> itself: those in scope so far */
-  tn_loc loc;     /* of the node being checked */
-  bool ok;
 } verifier;
 
-void tn_verify_breach(tn_ctx *ctx, tn_loc loc, const char *what, const char *name, const char *format, va_list args) {
-  tn_buf buf = tn_buf_create(ctx->arena);
-  tn_buf_vprintf(&buf, format, args);
-  tn_error(ctx, loc, TN_E_VERIFY, "%s '%s': %s", what, name, buf.data ? buf.data : "");
-}
-
-static void breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
-static void breach(verifier *v, const char *format, ...) {
+bool tn_verify_breach(tn_verify_state *at, const char *format, ...) {
+  tn_buf text = tn_buf_create(at->ctx->arena);
   va_list args;
   va_start(args, format);
-  tn_verify_breach(v->ctx, v->loc, "function", v->func->name, format, args);
+  tn_buf_vprintf(&text, format, args);
   va_end(args);
-  v->ok = false;
+  tn_error(at->ctx, at->loc, TN_E_VERIFY, "%s '%s': %s", at->what, at->name, text.data ? text.data : "");
+  return at->ok = false;
 }
 
 /* Symbols. */
@@ -38,7 +31,7 @@ static void breach(verifier *v, const char *format, ...) {
 static void check_symbol(void *user, const tn_symbol *symbol) {
   verifier *v = user;
   if (!v->func->is_entry && symbol->kind == TN_SYM_INPUT) return; /* its callers bring it */
-  if (!tn_map_has(&v->symbols, symbol)) breach(v, "symbol '%s' is not in scope", symbol->name);
+  if (!tn_map_has(&v->symbols, symbol)) tn_verify_breach(&v->at, "symbol '%s' is not in scope", symbol->name);
 }
 
 static void check_dims(verifier *v, const tn_dim *const *dims, uint32_t n) {
@@ -85,12 +78,12 @@ static void check_uses(verifier *v, const tn_value *value, const char *what) {
     bool fits = use->value == value && use->previous == previous && use->index < user->n_operands &&
                 &user->operands[use->index] == use;
     if (!fits || n > value->n_uses) {
-      breach(v, "the uses of %s are not what its users say", what);
+      tn_verify_breach(&v->at, "the uses of %s are not what its users say", what);
       return;
     }
     previous = use;
   }
-  if (n != value->n_uses) breach(v, "%s counts %u uses and has %u", what, value->n_uses, n);
+  if (n != value->n_uses) tn_verify_breach(&v->at, "%s counts %u uses and has %u", what, value->n_uses, n);
 }
 
 static bool use_is_listed(const tn_use *use) {
@@ -105,19 +98,20 @@ static void check_storage(verifier *v, const tn_value *value) {
   uint32_t seen = 0;
   for (uint32_t i = 0; i < storage->ndim; i++) seen |= (uint32_t)1 << storage->order[i];
   if (storage->ndim != value->type->ndim || seen + 1 != (uint32_t)1 << storage->ndim)
-    breach(v, "a storage of rank %u for a value of rank %u, or an order that is no permutation", storage->ndim,
-           value->type->ndim);
+    tn_verify_breach(&v->at, "a storage of rank %u for a value of rank %u, or an order that is no permutation",
+                     storage->ndim, value->type->ndim);
 }
 
 static void check_value(verifier *v, const tn_value *value, const char *what) {
   check_storage(v, value);
   check_uses(v, value, what);
-  if (value->index && (value->type->ndim > 1 || value->n_index > 64)) breach(v, "%s cannot have index contents", what);
+  if (value->index && (value->type->ndim > 1 || value->n_index > 64))
+    tn_verify_breach(&v->at, "%s cannot have index contents", what);
 }
 
 static bool guard_follows(const verifier *v, const tn_guard *guard, tn_guards given) {
-  if (guard->kind == TN_GUARD_EQ) return tn_verify_equal(v->ctx, given, guard->p, guard->q);
-  return tn_verify_le(v->ctx, given, guard->p, guard->q);
+  if (guard->kind == TN_GUARD_EQ) return tn_verify_equal(v->at.ctx, given, guard->p, guard->q);
+  return tn_verify_le(v->at.ctx, given, guard->p, guard->q);
 }
 
 /* What infer has added behind the first n must follow from the others; it is taken away again. */
@@ -128,7 +122,7 @@ static void check_new_guards(verifier *v, const tn_node *node, tn_guard_list *he
   tn_guard_list known = tn_block_known_guards(node->block, v->scratch);
   for (size_t i = n; i < n_new; i++)
     if (!guard_follows(v, &here->data[i], (tn_guards){known.data, known.n}))
-      breach(v, "'%s' needs a guard that the function lacks: %s", node->op->name, here->data[i].text);
+      tn_verify_breach(&v->at, "'%s' needs a guard that the function lacks: %s", node->op->name, here->data[i].text);
 }
 
 /* With the guards that are known where node stands. */
@@ -139,12 +133,12 @@ static void check_types(verifier *v, const tn_node *node) {
   tn_guard_list *here = tn_func_guards_here(func);
   size_t n_guards = here->n;
   if (!tn_node_infer_types(node, types, &n)) {
-    v->ok = false;
+    v->at.ok = false;
     return;
   }
   check_new_guards(v, node, here, n_guards);
   if (n != node->n_results) {
-    breach(v, "'%s' has %u results, expected %u", node->op->name, node->n_results, n);
+    tn_verify_breach(&v->at, "'%s' has %u results, expected %u", node->op->name, node->n_results, n);
     return;
   }
   for (uint32_t i = 0; i < n; i++) {
@@ -156,7 +150,7 @@ static void check_types(verifier *v, const tn_node *node) {
     tn_type_print(wants, &buf);
     tn_buf_puts(&buf, ", found ");
     tn_type_print(has, &buf);
-    breach(v, "result %u of '%s': expected %s", i, node->op->name, buf.data);
+    tn_verify_breach(&v->at, "result %u of '%s': expected %s", i, node->op->name, buf.data);
   }
 }
 
@@ -167,38 +161,40 @@ static void check_block(verifier *v, const tn_block *block);
 static void check_operands(verifier *v, const tn_node *node, const tn_map *defined) {
   for (uint32_t i = 0; i < node->n_operands; i++) {
     const tn_use *use = &node->operands[i];
-    if (use->user != node || use->index != i) breach(v, "operand %u of '%s' has a broken use", i, node->op->name);
+    if (use->user != node || use->index != i)
+      tn_verify_breach(&v->at, "operand %u of '%s' has a broken use", i, node->op->name);
     if (!use->value) continue;
     if (!tn_map_has(defined, use->value))
-      breach(v, "operand %u of '%s' is not defined before it in its block", i, node->op->name);
+      tn_verify_breach(&v->at, "operand %u of '%s' is not defined before it in its block", i, node->op->name);
     else if (!use_is_listed(use))
-      breach(v, "operand %u of '%s' is missing in its value's uses", i, node->op->name);
+      tn_verify_breach(&v->at, "operand %u of '%s' is missing in its value's uses", i, node->op->name);
   }
 }
 
 static void check_node(verifier *v, const tn_node *node, tn_map *defined) {
   const tn_block *block = node->block;
-  v->loc = node->loc;
+  v->at.loc = node->loc;
   check_operands(v, node, defined);
   bool ends = node->op->kind == TN_OP_TERMINATOR;
-  if (ends && node->next) breach(v, "'%s' is not the last node of its block", node->op->name);
+  if (ends && node->next) tn_verify_breach(&v->at, "'%s' is not the last node of its block", node->op->name);
   if (ends && node->op != (block->owner ? &tn_op_yield : &tn_op_return))
-    breach(v, "'%s' ends a %s", node->op->name, block->owner ? "region" : "function");
+    tn_verify_breach(&v->at, "'%s' ends a %s", node->op->name, block->owner ? "region" : "function");
   if (node->n_regions != node->op->n_regions)
-    breach(v, "'%s' has %u regions, expected %u", node->op->name, node->n_regions, node->op->n_regions);
+    tn_verify_breach(&v->at, "'%s' has %u regions, expected %u", node->op->name, node->n_regions, node->op->n_regions);
   for (uint32_t i = 0; i < node->n_regions; i++) {
-    if (node->regions[i]->owner != node) breach(v, "region %u of '%s' has another owner", i, node->op->name);
+    if (node->regions[i]->owner != node)
+      tn_verify_breach(&v->at, "region %u of '%s' has another owner", i, node->op->name);
     check_block(v, node->regions[i]);
-    v->loc = node->loc;
+    v->at.loc = node->loc;
   }
   tn_block *around = tn_func_enter((tn_func *)v->func, node->block);
-  if (v->ok) check_types(v, node);
+  if (v->at.ok) check_types(v, node);
   tn_func_leave((tn_func *)v->func, around);
   check_node_symbols(v, node);
   for (uint32_t i = 0; i < node->n_results; i++) {
     tn_value *result = node->results[i];
     if (result->def != node || result->def_index != i)
-      breach(v, "result %u of '%s' has another definition", i, node->op->name);
+      tn_verify_breach(&v->at, "result %u of '%s' has another definition", i, node->op->name);
     check_value(v, result, "a result");
     tn_map_set(defined, result, result);
   }
@@ -206,7 +202,7 @@ static void check_node(verifier *v, const tn_node *node, tn_map *defined) {
 
 static void check_guards(verifier *v, const tn_guard_list *guards) {
   for (size_t i = 0; i < guards->n; i++) {
-    v->loc = guards->data[i].loc;
+    v->at.loc = guards->data[i].loc;
     check_dims(v, &guards->data[i].p, 1);
     check_dims(v, &guards->data[i].q, 1);
   }
@@ -216,7 +212,8 @@ static void check_block(verifier *v, const tn_block *block) {
   tn_map defined = tn_map_create(v->scratch);
   for (size_t i = 0; i < block->params.n; i++) {
     tn_value *param = block->params.data[i];
-    if (param->block != block || param->def || param->def_index != i) breach(v, "parameter %zu is not its block's", i);
+    if (param->block != block || param->def || param->def_index != i)
+      tn_verify_breach(&v->at, "parameter %zu is not its block's", i);
     check_dims(v, param->type->dims, param->type->ndim);
     check_value(v, param, "a parameter");
     tn_map_set(&defined, param, param);
@@ -224,16 +221,17 @@ static void check_block(verifier *v, const tn_block *block) {
   const tn_node *previous = NULL;
   for (const tn_node *node = block->first; node; previous = node, node = node->next) {
     if (node->previous != previous || node->block != block) {
-      breach(v, "the nodes of a block are not linked both ways");
+      tn_verify_breach(&v->at, "the nodes of a block are not linked both ways");
       return;
     }
     check_node(v, node, &defined);
   }
   check_guards(v, &block->guards);
   if (block->guards.n > 0 && (!block->owner || block->owner->op != &tn_op_if))
-    breach(v, "a block that is no branch of 'if' has guards");
-  if (block->last != previous) breach(v, "a block's last node is not its last");
-  if (!previous || previous->op->kind != TN_OP_TERMINATOR) breach(v, "a block ends without 'return' or 'yield'");
+    tn_verify_breach(&v->at, "a block that is no branch of 'if' has guards");
+  if (block->last != previous) tn_verify_breach(&v->at, "a block's last node is not its last");
+  if (!previous || previous->op->kind != TN_OP_TERMINATOR)
+    tn_verify_breach(&v->at, "a block ends without 'return' or 'yield'");
 }
 
 /* Functions. */
@@ -255,23 +253,23 @@ static void check_listed(void *user, const tn_symbol *symbol) {
   verifier *v = user;
   for (size_t i = 0; i < v->module->symbols.n; i++)
     if (v->module->symbols.data[i] == symbol) return;
-  breach(v, "symbol '%s' is none of the module's", symbol->name);
+  tn_verify_breach(&v->at, "symbol '%s' is none of the module's", symbol->name);
 }
 
 bool tn_verify_func(const tn_func *func) {
-  verifier v = {.ctx = func->module->ctx, .module = func->module, .func = func, .ok = true,
-                .scratch = tn_arena_create_scratch(func->module->arena)};
+  verifier v = {.at = {func->module->ctx, "function", func->name, TN_LOC_NONE, true}, .module = func->module,
+                .func = func, .scratch = tn_arena_create_scratch(func->module->arena)};
   v.symbols = tn_map_create(v.scratch);
-  v.loc = func->body->first ? func->body->first->loc : TN_LOC_NONE;
+  v.at.loc = func->body->first ? func->body->first->loc : TN_LOC_NONE;
   bring_inputs_in_scope(&v);
   check_block(&v, func->body);
   for (size_t i = 0; i < v.symbols.n; i++) check_listed(&v, v.symbols.entries[i].value);
   check_guards(&v, &func->guards);
   const tn_node *last = func->body->last;
   if (func->is_entry && last && last->op == &tn_op_return && func->result_names.n != last->n_operands)
-    breach(&v, "%zu names for %u results", func->result_names.n, last->n_operands);
+    tn_verify_breach(&v.at, "%zu names for %u results", func->result_names.n, last->n_operands);
   tn_arena_destroy(v.scratch);
-  return v.ok;
+  return v.at.ok;
 }
 
 bool tn_verify(const tn_module *module) {

@@ -3,21 +3,11 @@
 #include "ir/verify_internal.h"
 
 typedef struct donor_check {
-  tn_ctx *ctx;
+  tn_verify_state at;
   const tn_program *program;
   const tn_buffer *out, *in;
-  tn_loc loc;
-  bool is_written, ok;
+  bool is_written;
 } donor_check;
-
-static void breach(donor_check *v, const char *format, ...) TN_PRINTF(2, 3);
-static void breach(donor_check *v, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  tn_verify_breach(v->ctx, v->loc, "program", v->program->name, format, args);
-  va_end(args);
-  v->ok = false;
-}
 
 static const tn_buffer *memory_of(const tn_buffer *buffer) {
   return buffer->kind == TN_BUFFER_VIEW ? buffer->owner : buffer;
@@ -50,7 +40,8 @@ static bool is_same_element(const tn_kernel *kernel, const tn_knode *read, const
 static void check_writer(donor_check *v, const tn_step *step) {
   const tn_kernel *kernel = step->kernel;
   if (v->is_written || step->kind != TN_STEP_KERNEL) {
-    breach(v, "'%s' lies in place of '%s' and is written by other than one kernel", v->out->name, v->in->name);
+    tn_verify_breach(&v->at, "'%s' lies in place of '%s' and is written by other than one kernel", v->out->name,
+                     v->in->name);
     return;
   }
   v->is_written = true;
@@ -61,7 +52,8 @@ static void check_writer(donor_check *v, const tn_step *step) {
       const tn_knode *read = kernel->nodes.data[r];
       if (read->kind == TN_K_READ && memory_of(step->args.data[read->arg]) == v->in &&
           (write->kind != TN_K_WRITE || !is_same_element(kernel, read, write)))
-        breach(v, "'%s' lies in place of '%s', of which its kernel reads other elements", v->out->name, v->in->name);
+        tn_verify_breach(&v->at, "'%s' lies in place of '%s', of which its kernel reads other elements", v->out->name,
+                         v->in->name);
     }
   }
 }
@@ -69,19 +61,20 @@ static void check_writer(donor_check *v, const tn_step *step) {
 static void check_donor(donor_check *v) {
   const tn_program *program = v->program;
   if (v->in->kind != TN_BUFFER_INPUT || v->out->kind != TN_BUFFER_OUTPUT || v->in->type != v->out->type)
-    breach(v, "'%s' cannot lie in place of '%s'", v->out->name, v->in->name);
+    tn_verify_breach(&v->at, "'%s' cannot lie in place of '%s'", v->out->name, v->in->name);
   for (uint32_t i = 0; i < v->out->id; i++)
-    if (program->buffers.data[i]->donor == v->in) breach(v, "'%s' gives its place twice", v->in->name);
-  for (size_t i = 0; i < program->steps.n && v->ok; i++) {
+    if (program->buffers.data[i]->donor == v->in) tn_verify_breach(&v->at, "'%s' gives its place twice", v->in->name);
+  for (size_t i = 0; i < program->steps.n && v->at.ok; i++) {
     const tn_step *step = program->steps.data[i];
-    v->loc = step->loc;
+    v->at.loc = step->loc;
     if (has_inside(&step->body, v->out) || has_inside(&step->otherwise, v->out))
-      breach(v, "'%s' lies in place of '%s' and is written inside other steps", v->out->name, v->in->name);
+      tn_verify_breach(&v->at, "'%s' lies in place of '%s' and is written inside other steps", v->out->name,
+                       v->in->name);
     else if (has(step, v->out))
       check_writer(v, step);
     else if (v->is_written && (has(step, v->in) || has_inside(&step->body, v->in) ||
                                has_inside(&step->otherwise, v->in)))
-      breach(v, "'%s' is read after '%s' took its place", v->in->name, v->out->name);
+      tn_verify_breach(&v->at, "'%s' is read after '%s' took its place", v->in->name, v->out->name);
   }
 }
 
@@ -89,9 +82,10 @@ bool tn_verify_donors(tn_ctx *ctx, const tn_program *program, tn_loc loc) {
   bool ok = true;
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
-    donor_check v = {.ctx = ctx, .program = program, .out = buffer, .in = buffer->donor, .loc = loc, .ok = true};
+    donor_check v = {.at = {ctx, "program", program->name, loc, true}, .program = program, .out = buffer,
+                     .in = buffer->donor};
     if (v.in) check_donor(&v);
-    ok &= v.ok;
+    ok &= v.at.ok;
   }
   return ok;
 }

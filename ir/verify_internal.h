@@ -2,8 +2,6 @@
 #ifndef TN_IR_VERIFY_INTERNAL_H
 #define TN_IR_VERIFY_INTERNAL_H
 
-#include <stdarg.h>
-
 #include "ir/kernel.h"
 #include "ir/program.h"
 
@@ -17,8 +15,16 @@ typedef struct tn_guards {
 tn_guards tn_verify_guards_of(const tn_module *module, const tn_kernel *kernel);
 bool tn_verify_kernel_given(tn_ctx *ctx, const tn_kernel *kernel, tn_guards guards);
 
-/* The error "WHAT 'NAME': TEXT" at loc. */
-void tn_verify_breach(tn_ctx *ctx, tn_loc loc, const char *what, const char *name, const char *format, va_list args);
+/* What is verified, and how far: a part of each verifier. */
+typedef struct tn_verify_state {
+  tn_ctx *ctx;
+  const char *what, *name; /* "kernel", and which */
+  tn_loc loc;              /* of what is looked at */
+  bool ok;                 /* nothing was reported */
+} tn_verify_state;
+
+/* The error "WHAT 'NAME': TEXT" at loc; false. */
+bool tn_verify_breach(tn_verify_state *at, const char *format, ...) TN_PRINTF(2, 3);
 
 /* Proofs under guards, for all values of the symbols. */
 bool tn_verify_le(tn_ctx *ctx, tn_guards guards, const tn_dim *p, const tn_dim *q);

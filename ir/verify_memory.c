@@ -4,25 +4,14 @@
 #include "ir/verify_internal.h"
 
 typedef struct memory {
-  tn_ctx *ctx;
+  tn_verify_state at;
   const tn_program *program;
   tn_guards guards;
   const tn_life *lives; /* one a buffer */
-  tn_loc loc;
-  bool ok;
 } memory;
 
-static void breach(memory *v, const char *format, ...) TN_PRINTF(2, 3);
-static void breach(memory *v, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  tn_verify_breach(v->ctx, v->loc, "program", v->program->name, format, args);
-  va_end(args);
-  v->ok = false;
-}
-
 static const tn_dim *end_of(memory *v, const tn_buffer *buffer) {
-  return tn_dim_add(v->ctx, buffer->offset, buffer->bytes);
+  return tn_dim_add(v->at.ctx, buffer->offset, buffer->bytes);
 }
 
 /* Whether some operand of a max, however deep, makes scale * operand + needed nonnegative: by their ranges, or (which
@@ -86,28 +75,30 @@ static bool is_part(const tn_dim *dim, const tn_dim *whole) {
 static const tn_dim *without_sizes(memory *v, const tn_dim *room) {
   for (size_t i = 0; i < v->program->buffers.n; i++) {
     const tn_dim *bytes = v->program->buffers.data[i]->bytes;
-    if (bytes && !tn_dim_is_const(bytes) && is_part(bytes, room)) room = tn_dim_sub(v->ctx, room, bytes);
+    if (bytes && !tn_dim_is_const(bytes) && is_part(bytes, room)) room = tn_dim_sub(v->at.ctx, room, bytes);
   }
   return room;
 }
 
 static bool ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
-  const tn_dim *whole = tn_dim_sub(v->ctx, start, end), *room = without_sizes(v, whole);
+  const tn_dim *whole = tn_dim_sub(v->at.ctx, start, end), *room = without_sizes(v, whole);
   if (tn_dim_is_const(whole) || whole->lo >= 0 || room->lo >= 0) return whole->lo >= 0 || room->lo >= 0;
-  return slots_leave_room(v->ctx, room, false) || tn_verify_le(v->ctx, v->guards, tn_dim_const(v->ctx, 0), room) ||
-         tn_verify_le(v->ctx, v->guards, end, start);
+  return slots_leave_room(v->at.ctx, room, false) ||
+         tn_verify_le(v->at.ctx, v->guards, tn_dim_const(v->at.ctx, 0), room) ||
+         tn_verify_le(v->at.ctx, v->guards, end, start);
 }
 
 /* The same with all that can be proved: for what would be a fault otherwise. */
 static bool surely_ends_before(memory *v, const tn_dim *end, const tn_dim *start) {
-  const tn_dim *room = tn_dim_sub(v->ctx, start, end);
-  return slots_leave_room(v->ctx, without_sizes(v, room), true) || slots_leave_room(v->ctx, room, true);
+  const tn_dim *room = tn_dim_sub(v->at.ctx, start, end);
+  return slots_leave_room(v->at.ctx, without_sizes(v, room), true) || slots_leave_room(v->at.ctx, room, true);
 }
 
 static bool lie_apart(memory *v, const tn_buffer *a, const tn_buffer *b) {
   const tn_dim *a_end = end_of(v, a), *b_end = end_of(v, b);
   if (a->offset == b->offset) return tn_dim_is(a->bytes, 0) || tn_dim_is(b->bytes, 0);
-  return slots_leave_room(v->ctx, tn_dim_sub(v->ctx, a->offset, b_end), false) || ends_before(v, a_end, b->offset) ||
+  return slots_leave_room(v->at.ctx, tn_dim_sub(v->at.ctx, a->offset, b_end), false) ||
+         ends_before(v, a_end, b->offset) ||
          ends_before(v, b_end, a->offset) || surely_ends_before(v, b_end, a->offset) ||
          surely_ends_before(v, a_end, b->offset);
 }
@@ -123,16 +114,16 @@ bool tn_verify_is_rounded_up(tn_ctx *ctx, const tn_dim *bytes, const tn_dim *who
 }
 
 static void check_size(memory *v, const tn_buffer *buffer) {
-  const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->ctx, 0);
-  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
-  const tn_dim *bytes = tn_dim_mul_i(v->ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
-  const tn_dim *bound = buffer->slot == TN_NO_SLOT ? tn_dim_bound(v->ctx, bytes) : NULL;
+  const tn_dim *strides[TN_MAX_NDIM], *total, *zero = tn_dim_const(v->at.ctx, 0);
+  tn_storage_strides(v->at.ctx, buffer->type, buffer->storage, strides, &total);
+  const tn_dim *bytes = tn_dim_mul_i(v->at.ctx, total, (int64_t)tn_dtype_bytes(buffer->type->dtype));
+  const tn_dim *bound = buffer->slot == TN_NO_SLOT ? tn_dim_bound(v->at.ctx, bytes) : NULL;
   if (bound) bytes = bound; /* what is found while running is never more */
-  if (!buffer->format && !tn_verify_is_rounded_up(v->ctx, bytes, buffer->bytes) &&
-      !tn_verify_le(v->ctx, v->guards, bytes, buffer->bytes))
-    breach(v, "'%s' is smaller than its type needs", buffer->name);
-  if (buffer->offset && !tn_verify_le(v->ctx, v->guards, zero, buffer->offset))
-    breach(v, "'%s' begins before its memory", buffer->name);
+  if (!buffer->format && !tn_verify_is_rounded_up(v->at.ctx, bytes, buffer->bytes) &&
+      !tn_verify_le(v->at.ctx, v->guards, bytes, buffer->bytes))
+    tn_verify_breach(&v->at, "'%s' is smaller than its type needs", buffer->name);
+  if (buffer->offset && !tn_verify_le(v->at.ctx, v->guards, zero, buffer->offset))
+    tn_verify_breach(&v->at, "'%s' begins before its memory", buffer->name);
 }
 
 /* Of two buffers that live together: in one slot they would share bytes, in the arena they must not. */
@@ -144,45 +135,47 @@ static bool are_apart(memory *v, const tn_buffer *a, const tn_buffer *b) {
 static void check_placed_buffer(memory *v, const tn_buffer *buffer) {
   const tn_life *l = &v->lives[buffer->id];
   if (l->first != TN_NEVER && (buffer->live_first > l->first || buffer->live_last < l->last))
-    breach(v, "'%s' says it lives in steps %u to %u, the steps say %u to %u", buffer->name, buffer->live_first,
-           buffer->live_last, l->first, l->last);
+    tn_verify_breach(&v->at, "'%s' says it lives in steps %u to %u, the steps say %u to %u", buffer->name,
+                     buffer->live_first, buffer->live_last, l->first, l->last);
   check_size(v, buffer);
   bool in_arena = buffer->slot == TN_NO_SLOT && v->program->arena_bytes;
   const tn_dim *end = in_arena ? end_of(v, buffer) : NULL, *arena = v->program->arena_bytes;
   if (in_arena && !ends_before(v, end, arena) && !surely_ends_before(v, end, arena))
-    breach(v, "'%s' ends behind the arena", buffer->name);
+    tn_verify_breach(&v->at, "'%s' ends behind the arena", buffer->name);
   for (uint32_t i = 0; i < buffer->id; i++) {
     const tn_buffer *other = v->program->buffers.data[i];
     if (!tn_buffer_is_planned(other) || !other->bytes || !alive_together(l, &v->lives[i])) continue;
     if (!are_apart(v, buffer, other))
-      breach(v, "'%s' and '%s' are alive together and not proved to lie apart", other->name, buffer->name);
+      tn_verify_breach(&v->at, "'%s' and '%s' are alive together and not proved to lie apart", other->name,
+                       buffer->name);
   }
 }
 
 static void check_const_buffer(memory *v, const tn_buffer *buffer) {
   check_size(v, buffer);
-  if (!tn_verify_le(v->ctx, v->guards, end_of(v, buffer), tn_dim_const(v->ctx, (int64_t)v->program->weights_bytes)))
-    breach(v, "'%s' ends behind the weights", buffer->name);
+  const tn_dim *all = tn_dim_const(v->at.ctx, (int64_t)v->program->weights_bytes);
+  if (!tn_verify_le(v->at.ctx, v->guards, end_of(v, buffer), all))
+    tn_verify_breach(&v->at, "'%s' ends behind the weights", buffer->name);
   for (uint32_t i = 0; i < buffer->id; i++) {
     const tn_buffer *other = v->program->buffers.data[i];
     bool same = other->constant == buffer->constant && other->format == buffer->format;
     if (other->kind == TN_BUFFER_CONST && other->offset && !same && !lie_apart(v, buffer, other))
-      breach(v, "constants '%s' and '%s' share bytes", other->name, buffer->name);
+      tn_verify_breach(&v->at, "constants '%s' and '%s' share bytes", other->name, buffer->name);
   }
 }
 
 bool tn_verify_memory(tn_ctx *ctx, const tn_program *program, tn_guards guards, const tn_life *lives, tn_loc loc) {
-  memory v = {ctx, program, guards, lives, loc, true};
+  memory v = {{ctx, "program", program->name, loc, true}, program, guards, lives};
   for (size_t i = 0; i < program->buffers.n; i++) {
     const tn_buffer *buffer = program->buffers.data[i];
     bool is_planned = tn_buffer_is_planned(buffer);
     if (!buffer->bytes || (!buffer->offset && buffer->slot == TN_NO_SLOT)) {
       bool missing = program->arena_bytes && is_planned && lives[i].first != TN_NEVER;
-      if (missing) breach(&v, "'%s' has no place", buffer->name);
+      if (missing) tn_verify_breach(&v.at, "'%s' has no place", buffer->name);
       continue;
     }
     if (is_planned) check_placed_buffer(&v, buffer);
     if (buffer->kind == TN_BUFFER_CONST) check_const_buffer(&v, buffer);
   }
-  return v.ok;
+  return v.at.ok;
 }

@@ -18,7 +18,7 @@ typedef struct life {
 } life;
 
 typedef struct verifier {
-  tn_ctx *ctx;
+  tn_verify_state at;
   const tn_program *program;
   tn_guards guards;
   tn_arena *scratch;
@@ -27,18 +27,7 @@ typedef struct verifier {
   TN_VEC(const tn_symbol *) open;    /* of the loops around the present step, and those read so far */
   TN_VEC(loop_range) loops;          /* inner ones before those around them */
   tn_guard_list known;               /* what `guards` are: those that hold at the present step */
-  tn_loc loc;
-  bool ok;
 } verifier;
-
-static bool breach(verifier *v, const char *format, ...) TN_PRINTF(2, 3);
-static bool breach(verifier *v, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  tn_verify_breach(v->ctx, v->loc, "program", v->program->name, format, args);
-  va_end(args);
-  return v->ok = false;
-}
 
 /* Symbols and bindings. */
 
@@ -52,7 +41,7 @@ static void check_symbol(void *user, const tn_symbol *symbol) {
   verifier *v = user;
   for (size_t i = 0; i < v->open.n; i++)
     if (v->open.data[i] == symbol) return;
-  if (!is_bound(v->program, symbol)) breach(v, "symbol '%s' is bound by no argument", symbol->name);
+  if (!is_bound(v->program, symbol)) tn_verify_breach(&v->at, "symbol '%s' is bound by no argument", symbol->name);
 }
 
 static void check_dim(verifier *v, const tn_dim *dim) {
@@ -95,7 +84,8 @@ static void check_guards(verifier *v) {
     check_dim_anywhere(v, guard->p);
     check_dim_anywhere(v, guard->q);
     bool late = tn_dim_is_late(guard->p) || tn_dim_is_late(guard->q);
-    if ((late || guard->is_inner) && !checked[i]) breach(v, "the guard of %s is never decided", guard->text);
+    if ((late || guard->is_inner) && !checked[i])
+      tn_verify_breach(&v->at, "the guard of %s is never decided", guard->text);
   }
 }
 
@@ -105,16 +95,17 @@ static void check_bindings(verifier *v) {
     const tn_buffer *input = input_buffer(v->program, binding->input);
     bool fits = input && binding->axis < input->type->ndim &&
                 tn_dim_lone_symbol(input->type->dims[binding->axis]) == binding->symbol;
-    if (!fits) breach(v, "symbol '%s' is not the extent of argument %u on axis %u", binding->symbol->name,
-                      binding->input, binding->axis);
+    if (!fits)
+      tn_verify_breach(&v->at, "symbol '%s' is not the extent of argument %u on axis %u", binding->symbol->name,
+                       binding->input, binding->axis);
     for (size_t k = 0; k < i; k++)
       if (v->program->bindings.data[k].symbol == binding->symbol)
-        breach(v, "symbol '%s' is bound twice", binding->symbol->name);
+        tn_verify_breach(&v->at, "symbol '%s' is bound twice", binding->symbol->name);
   }
   for (size_t i = 0; i < v->program->late.n; i++)
     for (size_t k = 0; k < i; k++)
       if (v->program->late.data[k] == v->program->late.data[i])
-        breach(v, "symbol '%s' is read twice", v->program->late.data[i]->name);
+        tn_verify_breach(&v->at, "symbol '%s' is read twice", v->program->late.data[i]->name);
 }
 
 /* Buffers by themselves. */
@@ -130,19 +121,20 @@ static void check_view(verifier *v, const tn_buffer *view) {
     fits = owner->type->dims[k + 1] == view->type->dims[k] &&
            owner->storage->order[k + 1] == view->storage->order[k] + 1;
   if (!fits) {
-    breach(v, "'%s' is no view along the first axis of another buffer", view->name);
+    tn_verify_breach(&v->at, "'%s' is no view along the first axis of another buffer", view->name);
     return;
   }
-  const tn_dim *zero = tn_dim_const(v->ctx, 0), *end = tn_dim_add_i(v->ctx, view->at, 1);
-  if (!tn_verify_le(v->ctx, v->guards, zero, view->at) || !tn_verify_le(v->ctx, v->guards, end, owner->type->dims[0]))
-    breach(v, "'%s' is not proved to lie inside '%s'", view->name, owner->name);
+  const tn_dim *zero = tn_dim_const(v->at.ctx, 0), *end = tn_dim_add_i(v->at.ctx, view->at, 1);
+  if (!tn_verify_le(v->at.ctx, v->guards, zero, view->at) ||
+      !tn_verify_le(v->at.ctx, v->guards, end, owner->type->dims[0]))
+    tn_verify_breach(&v->at, "'%s' is not proved to lie inside '%s'", view->name, owner->name);
 }
 
 
 static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
-  if (buffer->id != id) breach(v, "buffer '%s' has the number %u", buffer->name, buffer->id);
+  if (buffer->id != id) tn_verify_breach(&v->at, "buffer '%s' has the number %u", buffer->name, buffer->id);
   if (!buffer->storage || buffer->storage->ndim != buffer->type->ndim) {
-    breach(v, "the storage of '%s' has another rank", buffer->name);
+    tn_verify_breach(&v->at, "the storage of '%s' has another rank", buffer->name);
     return;
   }
   for (uint32_t k = 0; k < buffer->type->ndim; k++) check_dim_anywhere(v, buffer->type->dims[k]);
@@ -150,14 +142,14 @@ static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
   else check_dim_anywhere(v, buffer->bytes);
   check_dim(v, buffer->offset);
   if (buffer->slot != TN_NO_SLOT && (buffer->slot >= v->program->n_slots || buffer->offset))
-    breach(v, "'%s' lies in no slot, or not only there", buffer->name);
+    tn_verify_breach(&v->at, "'%s' lies in no slot, or not only there", buffer->name);
   if (buffer->kind != TN_BUFFER_CONST && !tn_buffer_is_planned(buffer) && (buffer->bytes || buffer->slot != TN_NO_SLOT))
-    breach(v, "'%s' has a place that is not its own", buffer->name);
+    tn_verify_breach(&v->at, "'%s' has a place that is not its own", buffer->name);
   if (buffer->kind == TN_BUFFER_CONST && (!buffer->constant || buffer->constant->type->dtype != buffer->type->dtype))
-    breach(v, "'%s' is a constant of another element type", buffer->name);
+    tn_verify_breach(&v->at, "'%s' is a constant of another element type", buffer->name);
   bool caller_memory = buffer->kind == TN_BUFFER_INPUT || buffer->kind == TN_BUFFER_OUTPUT;
   if (caller_memory && buffer->storage != tn_storage_row_major(v->program->module, buffer->type->ndim))
-    breach(v, "'%s' is the caller's memory, which is row-major", buffer->name);
+    tn_verify_breach(&v->at, "'%s' is the caller's memory, which is row-major", buffer->name);
   if (buffer->kind == TN_BUFFER_VIEW) check_view(v, buffer);
 }
 
@@ -166,7 +158,7 @@ static void check_buffer(verifier *v, const tn_buffer *buffer, size_t id) {
 static bool extents_fit(verifier *v, const tn_type *a, const tn_type *b) {
   if (a->ndim != b->ndim) return false;
   for (uint32_t i = 0; i < a->ndim; i++)
-    if (!tn_verify_equal(v->ctx, v->guards, a->dims[i], b->dims[i])) return false;
+    if (!tn_verify_equal(v->at.ctx, v->guards, a->dims[i], b->dims[i])) return false;
   return true;
 }
 
@@ -184,7 +176,7 @@ static tn_box box_in_owner(verifier *v, const tn_buffer *buffer, const tn_box *b
   if (buffer->kind != TN_BUFFER_VIEW) return *box;
   tn_box out;
   out.lo[0] = buffer->at;
-  out.hi[0] = tn_dim_add_i(v->ctx, buffer->at, 1);
+  out.hi[0] = tn_dim_add_i(v->at.ctx, buffer->at, 1);
   for (uint32_t i = 0; i < buffer->type->ndim; i++) {
     out.lo[i + 1] = box->lo[i];
     out.hi[i + 1] = box->hi[i];
@@ -201,13 +193,13 @@ static void touch(verifier *v, const tn_buffer *buffer, uint32_t step) {
 /* What box and region share; false when that is nothing, or nobody can say. */
 static bool shared(verifier *v, const tn_box *box, const tn_box *region, uint32_t ndim, tn_box *out) {
   for (uint32_t i = 0; i < ndim; i++) {
-    if (tn_verify_le(v->ctx, v->guards, region->lo[i], box->lo[i])) out->lo[i] = box->lo[i];
-    else if (tn_verify_le(v->ctx, v->guards, box->lo[i], region->lo[i])) out->lo[i] = region->lo[i];
+    if (tn_verify_le(v->at.ctx, v->guards, region->lo[i], box->lo[i])) out->lo[i] = box->lo[i];
+    else if (tn_verify_le(v->at.ctx, v->guards, box->lo[i], region->lo[i])) out->lo[i] = region->lo[i];
     else return false;
-    if (tn_verify_le(v->ctx, v->guards, box->hi[i], region->hi[i])) out->hi[i] = box->hi[i];
-    else if (tn_verify_le(v->ctx, v->guards, region->hi[i], box->hi[i])) out->hi[i] = region->hi[i];
+    if (tn_verify_le(v->at.ctx, v->guards, box->hi[i], region->hi[i])) out->hi[i] = box->hi[i];
+    else if (tn_verify_le(v->at.ctx, v->guards, region->hi[i], box->hi[i])) out->hi[i] = region->hi[i];
     else return false;
-    if (tn_verify_le(v->ctx, v->guards, out->hi[i], out->lo[i])) return false;
+    if (tn_verify_le(v->at.ctx, v->guards, out->hi[i], out->lo[i])) return false;
   }
   return true;
 }
@@ -222,11 +214,11 @@ static bool region_is_filled(verifier *v, const tn_buffer *buffer, const tn_box 
   for (uint32_t i = 0; i < ndim; i++)
     if (region->lo[i] == region->hi[i]) return true; /* of nothing */
   for (size_t i = 0; i < l->boxes.n; i++) {
-    if (tn_verify_box_inside(v->ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
+    if (tn_verify_box_inside(v->at.ctx, v->guards, region, &l->boxes.data[i], ndim)) return true;
     tn_box part;
     if (shared(v, &l->boxes.data[i], region, ndim, &part)) TN_VEC_PUSH(v->scratch, &inside, part);
   }
-  return inside.n > 0 && tn_verify_boxes_fill(v->ctx, v->guards, inside.data, inside.n, region, ndim);
+  return inside.n > 0 && tn_verify_boxes_fill(v->at.ctx, v->guards, inside.data, inside.n, region, ndim);
 }
 
 static bool comes_filled(const tn_buffer *buffer) {
@@ -235,25 +227,26 @@ static bool comes_filled(const tn_buffer *buffer) {
 }
 
 static void read_whole(verifier *v, const tn_buffer *buffer, uint32_t step) {
-  tn_box whole = tn_verify_whole(v->ctx, buffer->type);
+  tn_box whole = tn_verify_whole(v->at.ctx, buffer->type);
   if (!comes_filled(buffer) && !region_is_filled(v, buffer, &whole))
-    breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", step, buffer->name);
+    tn_verify_breach(&v->at, "step %u reads '%s', which is not proved to be filled by the steps before", step,
+                     buffer->name);
 }
 
 /* Whether a read stays inside a box by what its index says itself, which its ends need not show. */
 static bool index_is_inside(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_box *box) {
   for (uint32_t i = 0; i < read->n_index; i++)
-    if (!tn_verify_le_in(v->ctx, v->guards, kernel, box->lo[i], read->index[i]) ||
-        !tn_verify_le_in(v->ctx, v->guards, kernel, tn_dim_add_i(v->ctx, read->index[i], 1), box->hi[i]))
+    if (!tn_verify_le_in(v->at.ctx, v->guards, kernel, box->lo[i], read->index[i]) ||
+        !tn_verify_le_in(v->at.ctx, v->guards, kernel, tn_dim_add_i(v->at.ctx, read->index[i], 1), box->hi[i]))
       return false;
   return true;
 }
 
 static bool read_is_filled(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_buffer *buffer) {
   tn_box region;
-  tn_verify_read_box(v->ctx, kernel, read, &region);
+  tn_verify_read_box(v->at.ctx, kernel, read, &region);
   if (region_is_filled(v, buffer, &region)) return true;
-  if (read->n_in && tn_verify_read_ends(v->ctx, kernel, read, &region) && region_is_filled(v, buffer, &region))
+  if (read->n_in && tn_verify_read_ends(v->at.ctx, kernel, read, &region) && region_is_filled(v, buffer, &region))
     return true;
   const life *l = &v->lives[buffer->id];
   bool plain = buffer->kind != TN_BUFFER_VIEW && read->n_in == 0;
@@ -266,7 +259,7 @@ static bool read_is_filled(verifier *v, const tn_kernel *kernel, const tn_knode 
 static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32_t number) {
   const tn_kernel *kernel = step->kernel;
   const tn_buffer *buffer = step->args.data[arg];
-  tn_box whole = tn_verify_whole(v->ctx, buffer->type);
+  tn_box whole = tn_verify_whole(v->at.ctx, buffer->type);
   touch(v, buffer, number);
   if (comes_filled(buffer) || region_is_filled(v, buffer, &whole)) return;
   bool same_type = extents_fit(v, kernel->args.data[arg].type, buffer->type);
@@ -274,14 +267,15 @@ static void read_argument(verifier *v, const tn_step *step, uint32_t arg, uint32
     const tn_knode *node = kernel->nodes.data[i];
     if (node->kind != TN_K_READ || node->arg != arg) continue;
     if (!same_type || !read_is_filled(v, kernel, node, buffer))
-      breach(v, "step %u reads '%s', which is not proved to be filled by the steps before", number, buffer->name);
+      tn_verify_breach(&v->at, "step %u reads '%s', which is not proved to be filled by the steps before", number,
+                       buffer->name);
   }
 }
 
 static void write_box(verifier *v, const tn_buffer *buffer, const tn_box *box, uint32_t step) {
   life *l = &v->lives[owner_of(buffer)->id];
   touch(v, buffer, step);
-  if (comes_filled(buffer)) breach(v, "step %u writes '%s', which is only read", step, buffer->name);
+  if (comes_filled(buffer)) tn_verify_breach(&v->at, "step %u writes '%s', which is only read", step, buffer->name);
   TN_VEC_PUSH(v->scratch, &l->boxes, box_in_owner(v, buffer, box));
 }
 
@@ -291,16 +285,16 @@ static bool view_fits(verifier *v, const tn_karg *arg, const tn_buffer *buffer) 
   const tn_dim *strides[TN_MAX_NDIM], *view_total, *total;
   if (tn_dtype_bits(arg->type->dtype) != tn_dtype_bits(buffer->type->dtype)) return false;
   if (extents_fit(v, arg->type, buffer->type) && arg->storage == buffer->storage) return true;
-  tn_storage_strides(v->ctx, arg->type, arg->storage, strides, &view_total);
-  tn_storage_strides(v->ctx, buffer->type, buffer->storage, strides, &total);
-  return tn_verify_le(v->ctx, v->guards, view_total, total);
+  tn_storage_strides(v->at.ctx, arg->type, arg->storage, strides, &view_total);
+  tn_storage_strides(v->at.ctx, buffer->type, buffer->storage, strides, &total);
+  return tn_verify_le(v->at.ctx, v->guards, view_total, total);
 }
 
 static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint32_t number) {
   const tn_kernel *kernel = step->kernel;
   const tn_buffer *buffer = step->args.data[arg];
   if (!types_fit(v, kernel->args.data[arg].type, buffer->type) || kernel->args.data[arg].storage != buffer->storage) {
-    breach(v, "step %u: '%s' is written under another type or storage", number, buffer->name);
+    tn_verify_breach(&v->at, "step %u: '%s' is written under another type or storage", number, buffer->name);
     return;
   }
   for (size_t i = 0; i < kernel->nodes.n; i++) {
@@ -311,16 +305,16 @@ static void write_argument(verifier *v, const tn_step *step, uint32_t arg, uint3
       read_whole(v, buffer, number);
     }
     if (node->kind != TN_K_WRITE || node->arg != arg) continue;
-    if (tn_verify_write_box(v->ctx, v->guards, kernel, node, &box)) write_box(v, buffer, &box, number);
-    else breach(v, "step %u: what it writes to '%s' is not proved", number, buffer->name);
+    if (tn_verify_write_box(v->at.ctx, v->guards, kernel, node, &box)) write_box(v, buffer, &box, number);
+    else tn_verify_breach(&v->at, "step %u: what it writes to '%s' is not proved", number, buffer->name);
   }
 }
 
 /* Whether a read stays on one side of a box by what its index says itself. */
 static bool index_is_beside(verifier *v, const tn_kernel *kernel, const tn_knode *read, const tn_box *box) {
   for (uint32_t i = 0; i < read->n_index; i++)
-    if (tn_verify_le_in(v->ctx, v->guards, kernel, box->hi[i], read->index[i]) ||
-        tn_verify_le_in(v->ctx, v->guards, kernel, tn_dim_add_i(v->ctx, read->index[i], 1), box->lo[i]))
+    if (tn_verify_le_in(v->at.ctx, v->guards, kernel, box->hi[i], read->index[i]) ||
+        tn_verify_le_in(v->at.ctx, v->guards, kernel, tn_dim_add_i(v->at.ctx, read->index[i], 1), box->lo[i]))
       return true;
   return false;
 }
@@ -336,17 +330,17 @@ static bool reads_apart(verifier *v, const tn_step *step, size_t in, size_t out)
     if (from->kind == TN_K_UPDATE && from->arg == out) return false;
     if (from->kind != TN_K_READ || from->arg != in) continue;
     tn_box source, target, ends;
-    tn_verify_read_box(v->ctx, kernel, from, &source);
+    tn_verify_read_box(v->at.ctx, kernel, from, &source);
     source = box_in_owner(v, read, &source);
-    if (from->n_in && tn_verify_read_ends(v->ctx, kernel, from, &ends)) ends = box_in_owner(v, read, &ends);
+    if (from->n_in && tn_verify_read_ends(v->at.ctx, kernel, from, &ends)) ends = box_in_owner(v, read, &ends);
     else ends = source;
     for (size_t k = 0; k < kernel->nodes.n; k++) {
       const tn_knode *to = kernel->nodes.data[k];
       if (to->kind != TN_K_WRITE || to->arg != out) continue;
-      if (!tn_verify_write_box(v->ctx, v->guards, kernel, to, &target)) return false;
+      if (!tn_verify_write_box(v->at.ctx, v->guards, kernel, to, &target)) return false;
       target = box_in_owner(v, written, &target);
-      if (!tn_verify_boxes_apart(v->ctx, v->guards, &source, &target, owner_of(read)->type->ndim) &&
-          !tn_verify_boxes_apart(v->ctx, v->guards, &ends, &target, owner_of(read)->type->ndim) &&
+      if (!tn_verify_boxes_apart(v->at.ctx, v->guards, &source, &target, owner_of(read)->type->ndim) &&
+          !tn_verify_boxes_apart(v->at.ctx, v->guards, &ends, &target, owner_of(read)->type->ndim) &&
           (owner_of(read) != read || !index_is_beside(v, kernel, from, &target)))
         return false;
     }
@@ -363,14 +357,15 @@ static void check_aliases(verifier *v, const tn_step *step, uint32_t number) {
       if (owner_of(step->args.data[i]) == owner_of(step->args.data[k]) &&
           step->kernel->args.data[i].is_output != step->kernel->args.data[k].is_output &&
           !reads_apart(v, step, in, out))
-        breach(v, "step %u reads and writes '%s'", number, step->args.data[i]->name);
+        tn_verify_breach(&v->at, "step %u reads and writes '%s'", number, step->args.data[i]->name);
     }
 }
 
 static void check_kernel_step(verifier *v, const tn_step *step, uint32_t number) {
   const tn_kernel *kernel = step->kernel;
   if (!kernel || step->args.n != kernel->args.n) {
-    breach(v, "step %u has %zu arguments, its kernel %zu", number, step->args.n, kernel ? kernel->args.n : 0);
+    tn_verify_breach(&v->at, "step %u has %zu arguments, its kernel %zu", number, step->args.n,
+                     kernel ? kernel->args.n : 0);
     return;
   }
   for (size_t i = 0; i < kernel->symbols.n; i++) check_symbol(v, kernel->symbols.data[i]);
@@ -378,7 +373,8 @@ static void check_kernel_step(verifier *v, const tn_step *step, uint32_t number)
   for (uint32_t i = 0; i < step->args.n; i++) {
     const tn_buffer *buffer = step->args.data[i];
     if (!view_fits(v, &kernel->args.data[i], buffer))
-      breach(v, "step %u: argument '%s' reaches beyond '%s'", number, kernel->args.data[i].name, buffer->name);
+      tn_verify_breach(&v->at, "step %u: argument '%s' reaches beyond '%s'", number, kernel->args.data[i].name,
+                       buffer->name);
     if (!kernel->args.data[i].is_output) read_argument(v, step, i, number);
   }
   for (uint32_t i = 0; i < step->args.n; i++)
@@ -389,10 +385,10 @@ static void check_copy_step(verifier *v, const tn_step *step, uint32_t number) {
   bool fits = step->args.n == 2 && types_fit(v, step->args.data[0]->type, step->args.data[1]->type) &&
               step->args.data[0]->storage == step->args.data[1]->storage;
   if (!fits) {
-    breach(v, "step %u copies between different types or storages", number);
+    tn_verify_breach(&v->at, "step %u copies between different types or storages", number);
     return;
   }
-  tn_box whole = tn_verify_whole(v->ctx, step->args.data[1]->type);
+  tn_box whole = tn_verify_whole(v->at.ctx, step->args.data[1]->type);
   touch(v, step->args.data[0], number);
   read_whole(v, step->args.data[0], number);
   write_box(v, step->args.data[1], &whole, number);
@@ -411,14 +407,14 @@ static bool box_of_all(verifier *v, const tn_symbol *symbol, uint32_t ndim, tn_b
   }
   if (axis < 0) return symbol->extent->lo >= 1;
   const tn_dim *coefficient, *rest;
-  if (tn_dim_add_i(v->ctx, box->lo[axis], 1) != box->hi[axis]) return false;
-  if (!tn_dim_linear(v->ctx, box->lo[axis], symbol, &coefficient, &rest)) return false;
+  if (tn_dim_add_i(v->at.ctx, box->lo[axis], 1) != box->hi[axis]) return false;
+  if (!tn_dim_linear(v->at.ctx, box->lo[axis], symbol, &coefficient, &rest)) return false;
   if (tn_dim_is(coefficient, 1)) {
     box->lo[axis] = rest;
-    box->hi[axis] = tn_dim_add(v->ctx, rest, symbol->extent);
+    box->hi[axis] = tn_dim_add(v->at.ctx, rest, symbol->extent);
   } else if (tn_dim_is(coefficient, -1)) {
-    box->hi[axis] = tn_dim_add_i(v->ctx, rest, 1);
-    box->lo[axis] = tn_dim_sub(v->ctx, box->hi[axis], symbol->extent);
+    box->hi[axis] = tn_dim_add_i(v->at.ctx, rest, 1);
+    box->lo[axis] = tn_dim_sub(v->at.ctx, box->hi[axis], symbol->extent);
   } else {
     return false;
   }
@@ -437,7 +433,7 @@ static size_t *count_boxes(verifier *v) {
 static void check_condition(verifier *v, const tn_step *step, uint32_t number) {
   const tn_buffer *condition = step->args.n == 1 ? step->args.data[0] : NULL;
   if (!condition || condition->type->dtype != TN_BOOL || condition->type->ndim != 0) {
-    breach(v, "step %u has no condition", number);
+    tn_verify_breach(&v->at, "step %u has no condition", number);
     return;
   }
   touch(v, condition, number);
@@ -448,7 +444,7 @@ static void check_condition(verifier *v, const tn_step *step, uint32_t number) {
 static void check_while_step(verifier *v, const tn_step *step, uint32_t number) {
   check_condition(v, step, number);
   size_t *before = count_boxes(v);
-  if (v->ok) check_steps(v, &step->body);
+  if (v->at.ok) check_steps(v, &step->body);
   TN_VEC_PUSH(v->scratch, &v->loops, ((loop_range){number, v->n_steps - 1}));
   for (size_t i = 0; i < v->program->buffers.n; i++) v->lives[i].boxes.n = before[i];
 }
@@ -458,7 +454,7 @@ static void check_if_step(verifier *v, const tn_step *step, uint32_t number) {
   check_condition(v, step, number);
   size_t n = v->program->buffers.n, *before = count_boxes(v);
   tn_box **boxes = TN_NEW_N(v->scratch, tn_box *, n);
-  if (v->ok) check_steps(v, &step->body);
+  if (v->at.ok) check_steps(v, &step->body);
   size_t *after = count_boxes(v);
   for (size_t i = 0; i < n; i++) {
     life *l = &v->lives[i];
@@ -466,8 +462,8 @@ static void check_if_step(verifier *v, const tn_step *step, uint32_t number) {
       boxes[i] = tn_arena_copy(v->scratch, l->boxes.data + before[i], (after[i] - before[i]) * sizeof(tn_box));
     l->boxes.n = before[i];
   }
-  if (v->ok) check_steps(v, &step->otherwise);
-  for (size_t i = 0; i < n && v->ok; i++) {
+  if (v->at.ok) check_steps(v, &step->otherwise);
+  for (size_t i = 0; i < n && v->at.ok; i++) {
     life *l = &v->lives[i];
     const tn_buffer *buffer = v->program->buffers.data[i];
     size_t n_both = 0;
@@ -484,13 +480,13 @@ static void check_read_step(verifier *v, const tn_step *step, uint32_t number) {
   bool fits = from && tn_dtype_is_integer(from->type->dtype) && from->type->ndim <= 1 &&
               tn_type_static_count(from->type) == (int64_t)step->reads.n;
   if (!fits) {
-    breach(v, "step %u reads other symbols than a list of integers has elements", number);
+    tn_verify_breach(&v->at, "step %u reads other symbols than a list of integers has elements", number);
     return;
   }
   touch(v, from, number);
   read_whole(v, from, number);
   for (size_t i = 0; i < step->reads.n; i++) {
-    if (step->reads.data[i]->kind != TN_SYM_READ) breach(v, "step %u reads no symbol for it", number);
+    if (step->reads.data[i]->kind != TN_SYM_READ) tn_verify_breach(&v->at, "step %u reads no symbol for it", number);
     TN_VEC_PUSH(v->scratch, &v->open, step->reads.data[i]);
   }
 }
@@ -503,7 +499,7 @@ static void know_guards(verifier *v, size_t n) {
 static void check_check_step(verifier *v, const tn_step *step) {
   for (size_t i = 0; i < step->guards.n; i++) {
     const tn_guard *guard = &v->program->guards.data[step->guards.data[i]];
-    if (!guard->is_inner) breach(v, "the guard of %s is checked twice", guard->text);
+    if (!guard->is_inner) tn_verify_breach(&v->at, "the guard of %s is checked twice", guard->text);
     TN_VEC_PUSH(v->scratch, &v->known, *guard);
   }
   know_guards(v, v->known.n);
@@ -512,12 +508,13 @@ static void check_check_step(verifier *v, const tn_step *step) {
 static void check_loop_step(verifier *v, const tn_step *step, uint32_t number) {
   size_t n = v->program->buffers.n;
   if (!step->symbol || step->symbol->kind != TN_SYM_LOOP || !step->symbol->extent) {
-    breach(v, "step %u loops over no symbol of a loop", number);
+    tn_verify_breach(&v->at, "step %u loops over no symbol of a loop", number);
     return;
   }
   check_dim(v, step->symbol->extent);
   for (size_t i = 0; i < v->open.n; i++)
-    if (v->open.data[i] == step->symbol) breach(v, "step %u loops over the symbol of a loop around it", number);
+    if (v->open.data[i] == step->symbol)
+      tn_verify_breach(&v->at, "step %u loops over the symbol of a loop around it", number);
   size_t *before = count_boxes(v);
   size_t n_open = v->open.n;
   TN_VEC_PUSH(v->scratch, &v->open, step->symbol);
@@ -550,18 +547,18 @@ static void extend_lives(verifier *v) {
 
 static void check_step(verifier *v, const tn_step *step) {
   uint32_t number = v->n_steps++;
-  v->loc = step->loc;
+  v->at.loc = step->loc;
   for (size_t i = 0; i < step->args.n; i++) {
     uint32_t id = step->args.data[i]->id;
     if (id >= v->program->buffers.n || v->program->buffers.data[id] != step->args.data[i]) {
-      breach(v, "step %u has a buffer of another program", number);
+      tn_verify_breach(&v->at, "step %u has a buffer of another program", number);
       return;
     }
     check_dim(v, step->args.data[i]->at);
     const tn_type *type = step->args.data[i]->type;
     for (uint32_t k = 0; k < type->ndim; k++) check_dim(v, type->dims[k]);
   }
-  if (step->parts == 0) breach(v, "step %u has no parts", number);
+  if (step->parts == 0) tn_verify_breach(&v->at, "step %u has no parts", number);
   switch (step->kind) {
     case TN_STEP_KERNEL: check_kernel_step(v, step, number); break;
     case TN_STEP_COPY: check_copy_step(v, step, number); break;
@@ -571,22 +568,23 @@ static void check_step(verifier *v, const tn_step *step) {
     case TN_STEP_READ: check_read_step(v, step, number); break;
     case TN_STEP_CHECK: check_check_step(v, step); break;
   }
-  v->loc = step->loc;
+  v->at.loc = step->loc;
   check_dim(v, step->scratch_bytes);
   if (!step->scratch) return;
   touch(v, step->scratch, number);
-  if (step->scratch->kind != TN_BUFFER_ARENA) breach(v, "step %u: its scratch is not in the arena", number);
+  if (step->scratch->kind != TN_BUFFER_ARENA)
+    tn_verify_breach(&v->at, "step %u: its scratch is not in the arena", number);
   const tn_dim *needed = step->scratch_bytes, *bound = NULL;
-  if (needed && step->scratch->slot == TN_NO_SLOT) bound = tn_dim_bound(v->ctx, needed);
+  if (needed && step->scratch->slot == TN_NO_SLOT) bound = tn_dim_bound(v->at.ctx, needed);
   if (bound) needed = bound; /* what is found while running is never more */
-  if (needed && step->scratch->bytes && !tn_verify_is_rounded_up(v->ctx, needed, step->scratch->bytes) &&
-      !tn_verify_le(v->ctx, v->guards, needed, step->scratch->bytes))
-    breach(v, "step %u: its scratch is smaller than it needs", number);
+  if (needed && step->scratch->bytes && !tn_verify_is_rounded_up(v->at.ctx, needed, step->scratch->bytes) &&
+      !tn_verify_le(v->at.ctx, v->guards, needed, step->scratch->bytes))
+    tn_verify_breach(&v->at, "step %u: its scratch is smaller than it needs", number);
 }
 
 static void check_steps(verifier *v, const tn_steps *steps) {
   size_t n_open = v->open.n, n_known = v->known.n;
-  for (size_t i = 0; i < steps->n && v->ok; i++) check_step(v, steps->data[i]);
+  for (size_t i = 0; i < steps->n && v->at.ok; i++) check_step(v, steps->data[i]);
   if (steps == &v->program->steps) return;
   v->open.n = n_open;
   know_guards(v, n_known);
@@ -597,9 +595,9 @@ static void check_outputs(verifier *v) {
     const tn_buffer *buffer = v->program->buffers.data[i];
     if (buffer->kind != TN_BUFFER_OUTPUT) continue;
     const life *l = &v->lives[i];
-    tn_box whole = tn_verify_whole(v->ctx, buffer->type);
-    if (!tn_verify_boxes_fill(v->ctx, v->guards, l->boxes.data, l->boxes.n, &whole, buffer->type->ndim))
-      breach(v, "it is not proved that each element of result '%s' is written once", buffer->name);
+    tn_box whole = tn_verify_whole(v->at.ctx, buffer->type);
+    if (!tn_verify_boxes_fill(v->at.ctx, v->guards, l->boxes.data, l->boxes.n, &whole, buffer->type->ndim))
+      tn_verify_breach(&v->at, "it is not proved that each element of result '%s' is written once", buffer->name);
   }
 }
 
@@ -617,25 +615,26 @@ static const tn_life *lives_of(verifier *v) {
 }
 
 bool tn_verify_program(tn_ctx *ctx, const tn_program *program) {
-  verifier v = {.ctx = ctx, .program = program, .ok = true, .scratch = tn_arena_create_scratch(ctx->arena)};
+  verifier v = {.at = {ctx, "program", program->name, TN_LOC_NONE, true}, .program = program,
+                .scratch = tn_arena_create_scratch(ctx->arena)};
   for (size_t i = 0; i < program->guards.n; i++)
     if (!program->guards.data[i].is_inner) TN_VEC_PUSH(v.scratch, &v.known, program->guards.data[i]);
   know_guards(&v, v.known.n);
-  v.loc = program->func && program->func->body->last ? program->func->body->last->loc
+  v.at.loc = program->func && program->func->body->last ? program->func->body->last->loc
           : program->steps.n > 0                     ? program->steps.data[0]->loc
                                                      : TN_LOC_NONE;
-  tn_loc loc = v.loc;
+  tn_loc loc = v.at.loc;
   v.lives = TN_NEW_N(v.scratch, life, program->buffers.n);
   for (size_t i = 0; i < program->buffers.n; i++) v.lives[i].first = TN_NEVER;
   check_bindings(&v);
-  if (v.ok) check_guards(&v);
+  if (v.at.ok) check_guards(&v);
   for (size_t i = 0; i < program->buffers.n; i++) check_buffer(&v, program->buffers.data[i], i);
-  if (v.ok) check_steps(&v, &program->steps);
+  if (v.at.ok) check_steps(&v, &program->steps);
   extend_lives(&v);
-  v.loc = loc;
-  if (v.ok) check_outputs(&v);
-  if (v.ok) v.ok = tn_verify_donors(ctx, program, loc);
-  if (v.ok) v.ok = tn_verify_memory(ctx, program, v.guards, lives_of(&v), loc);
+  v.at.loc = loc;
+  if (v.at.ok) check_outputs(&v);
+  if (v.at.ok) v.at.ok = tn_verify_donors(ctx, program, loc);
+  if (v.at.ok) v.at.ok = tn_verify_memory(ctx, program, v.guards, lives_of(&v), loc);
   tn_arena_destroy(v.scratch);
-  return v.ok;
+  return v.at.ok;
 }
