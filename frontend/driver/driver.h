@@ -147,6 +147,7 @@ typedef struct tn_driver {
   tn_input *input;
   tn_onnx_files files; /* everything that was read */
   tn_lang_weights weights; /* of a model in the language */
+  tn_lang_serving serving; /* the same: how it reads records, in executables */
   tn_module *module;
   tn_func *entry;
   const tn_backend *backend;

@@ -29,6 +29,23 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
 
 /* --- The object --- */
 
+/* Whether it is an executable that reads records (runtime/serving.h). */
+static bool serves(const tn_driver *driver, const tn_emit_options *options) {
+  return options->with_main && driver->serving.plan && !driver->options.freestanding &&
+         tn_driver_runtime(driver->machine.triple, "train").bytes > 0;
+}
+
+/* The plan and tnrt_main_serving. */
+static bool add_serving(tn_driver *driver, tn_arena *arena, tn_object_part **parts, uint32_t *n) {
+  tn_object_address addresses[] = {{.kind = TN_ADDRESS_BYTES}, {.kind = TN_ADDRESS_SYMBOL, .symbol = "tnrt_serve_run"}};
+  tn_object_record record = {"tnrt_main_serving", driver->serving.plan, driver->serving.plan_bytes, addresses,
+                             TN_ARRAY_LEN(addresses)};
+  tn_object_part *all = TN_NEW_N(arena, tn_object_part, *n + 1);
+  memcpy(all, *parts, *n * sizeof(*all));
+  *parts = all;
+  return tn_object_make_record(driver->ctx, driver->machine.triple, &record, arena, &all[(*n)++]);
+}
+
 /* One archive, of a training program two. */
 static bool find_runtime(tn_driver *driver, tn_object_part *out, uint32_t *n) {
   *n = 0;
@@ -63,6 +80,10 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   if (!find_runtime(driver, runtime, &request->n_archives)) return NULL;
   if (!options.with_main && !options.checked_create) return NULL;
   if (!tn_driver_emit_parts(driver, &options, arena, &parts, &request->n_parts)) return NULL;
+  if (serves(driver, &options)) {
+    runtime[request->n_archives++] = tn_driver_runtime(driver->machine.triple, "train");
+    if (!add_serving(driver, arena, &parts, &request->n_parts)) return NULL;
+  }
   request->parts = parts;
   request->archives = runtime;
   request->data = tn_driver_object_data(driver, arena);
@@ -72,7 +93,9 @@ static tn_object *make_object(tn_driver *driver, tn_arena *arena) {
   if (options.with_main) {
     globals[0] = "main";
     request->n_globals = 1;
-    if (driver->training && tn_driver_training_has_pictures(driver)) globals[request->n_globals++] = "tnrt_jpeg_read";
+    bool has_pictures = driver->training ? tn_driver_training_has_pictures(driver)
+                                         : serves(driver, &options) && driver->serving.has_pictures;
+    if (has_pictures) globals[request->n_globals++] = "tnrt_jpeg_read";
   }
   request->globals = globals;
   return tn_object_merge(driver->ctx, request, arena);

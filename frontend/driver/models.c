@@ -25,8 +25,9 @@ bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out) {
 tn_module *tn_driver_load_tn(tn_driver *driver, tn_input *input) {
   tn_lang_options options;
   driver->weights = (tn_lang_weights){0};
+  driver->serving = (tn_lang_serving){0};
   if (!tn_driver_lang_options(driver, &options)) return NULL;
-  return tn_lang_load(driver->ctx, input->path, &options, &driver->weights);
+  return tn_lang_load(driver->ctx, input->path, &options, &driver->weights, &driver->serving);
 }
 
 bool tn_driver_check(tn_driver *driver, tn_input *input) {

@@ -125,9 +125,11 @@ static void check_rest(tn_sema *s, const char *path) {
   if (has_blocks(s->main)) tn_lang_check_again(s->ctx, path, s->options);
 }
 
-tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights) {
+tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights,
+                        tn_lang_serving *out_serving) {
   size_t before = ctx->n_errors;
   tn_sema *s = tn_sema_create(ctx, options);
+  s->serving = out_serving;
   if (tn_sema_load(s, path) && ctx->n_errors == before) build_entry(s);
   if (ctx->n_errors == before) check_rest(s, path);
   if (ctx->n_errors == before && s->has_entry) tn_weights_check(s);

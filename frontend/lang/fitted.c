@@ -9,8 +9,16 @@
 
 #include "frontend/lang/store.h"
 
-static const char *text_of(tn_sema *s, const char *key) {
+const char *tn_fitted_text(tn_sema *s, const char *key) {
   return tn_map_get(&s->store->texts, tn_name(s->ctx, key));
+}
+
+const char *tn_fitted_numbers_text(tn_sema *s, const tn_fitted_numbers *numbers) {
+  tn_buf text = tn_buf_create(s->arena);
+  tn_buf_putc(&text, '[');
+  for (size_t i = 0; i < numbers->n; i++) tn_buf_printf(&text, "%s%.17g", i ? "," : "", numbers->data[i]);
+  tn_buf_puts(&text, "]");
+  return tn_name(s->ctx, text.data);
 }
 
 static bool wrong(tn_sema *s, const char *key) {
@@ -37,7 +45,7 @@ static bool parse_numbers(tn_sema *s, const char *key, const char *text, tn_fitt
 bool tn_fitted_numbers_of(tn_sema *s, const char *field, uint32_t link, tn_fitted_numbers *out) {
   const char *tensor = tn_namef(s->ctx, "optimizer.fitted.%s.%u", field, link);
   const tn_stored *stored = tn_map_get(&s->store->fitted, tensor);
-  const char *key = tn_namef(s->ctx, "fitted.%s.%u", field, link), *text = text_of(s, key);
+  const char *key = tn_namef(s->ctx, "fitted.%s.%u", field, link), *text = tn_fitted_text(s, key);
   *out = (tn_fitted_numbers){NULL, 0};
   if (!stored) return !text || parse_numbers(s, key, text, out);
   if (stored->dtype != TN_F64 || stored->ndim != 1) return wrong(s, tensor);
@@ -47,7 +55,7 @@ bool tn_fitted_numbers_of(tn_sema *s, const char *field, uint32_t link, tn_fitte
 }
 
 static bool read_words(tn_sema *s, const char *key, tn_fitted_words *out) {
-  const char *text = text_of(s, key);
+  const char *text = tn_fitted_text(s, key);
   *out = (tn_fitted_words){NULL, 0};
   if (!text) return true;
   json_t *json = json_loads(text, JSON_ALLOW_NUL, NULL);

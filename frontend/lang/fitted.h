@@ -18,6 +18,9 @@ typedef struct tn_fitted_words {
 /* Of function number `link` of the field's chain (runtime/training.h). */
 bool tn_fitted_numbers_of(tn_sema *s, const char *field, uint32_t link, tn_fitted_numbers *out);
 bool tn_fitted_words_of(tn_sema *s, const char *field, uint32_t link, tn_fitted_words *out);
+/* The text of a key as the file has it; NULL: it has none. Numbers of a tensor become one: "[1,2.5]". */
+const char *tn_fitted_text(tn_sema *s, const char *key);
+const char *tn_fitted_numbers_text(tn_sema *s, const tn_fitted_numbers *numbers);
 /* The classes of a label. */
 bool tn_fitted_labels_of(tn_sema *s, const char *field, tn_fitted_words *out);
 

@@ -58,9 +58,17 @@ typedef struct tn_lang_options {
   void *user;
 } tn_lang_options;
 
-/* A model of the file as the entry of a module. out_weights: its weights and buffers in order of creation, or NULL.
- * NULL when an error was reported. */
-tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights);
+/* How records become the inputs of a model with the weights of a training: a plan for runtime/serving.h. */
+typedef struct tn_lang_serving {
+  const void *plan; /* NULL: there is none */
+  size_t plan_bytes;
+  bool has_pictures;
+} tn_lang_serving;
+
+/* A model of the file as the entry of a module. out_weights: its weights and buffers in order of creation, or NULL;
+ * out_serving: or NULL. NULL when an error was reported. */
+tn_module *tn_lang_load(tn_ctx *ctx, const char *path, const tn_lang_options *options, tn_lang_weights *out_weights,
+                        tn_lang_serving *out_serving);
 /* The models of a training program, in the order of runtime/training.h. */
 typedef enum tn_lang_part {
   TN_LANG_STEP, TN_LANG_GRAD, TN_LANG_UPDATE, TN_LANG_EVAL, TN_LANG_PREDICT,

@@ -220,6 +220,7 @@ struct tn_sema {
   const tn_dim *batch; /* the label B */
   TN_VEC(tn_weight *) weights; /* of the model, in order of creation */
   struct tn_store *store;      /* --weights, or NULL */
+  tn_lang_serving *serving;    /* what is asked for of it, or NULL */
   tn_map stores;               /* interned path -> tn_store*: files of from() */
   uint32_t n_labels;
   uint32_t loop_depth, scan_depth, expr_depth;

@@ -39,12 +39,15 @@ static bool find_words(tn_sema *s, tn_serve_field *f) {
 static bool look_at(const tn_job *job, tn_tables *plan, const tn_job_field *field, tn_serve_field *out) {
   tnrt_field row = {0};
   *out = (tn_serve_field){.field = field};
-  if (!field->stmt || !tn_job_plan_chain(job, plan, field, &row)) return !field->stmt;
+  if (!tn_job_plan_chain(job, plan, field, &row)) return false;
+  out->columns = row.columns;
+  out->n_columns = row.n_columns;
   out->n_links = row.n_links;
   out->links = tn_arena_copy(job->s->arena, plan->bytes.data + row.links, row.n_links * sizeof(tnrt_link));
   while (out->first < out->n_links && out->links[out->first].kind <= TNRT_LINK_WINDOW) out->first++;
   const uint32_t *columns = (const uint32_t *)(const void *)(plan->bytes.data + row.columns);
-  out->is_image = is_of_pictures(job) && row.n_columns == 1 && strcmp(plan->bytes.data + columns[0], "image") == 0;
+  bool is_one = row.n_columns == 1 && is_of_pictures(job);
+  out->is_image = is_one && strcmp(plan->bytes.data + columns[0], "image") == 0;
   return find_words(job->s, out);
 }
 
@@ -127,24 +130,30 @@ static bool serve_input(tn_sema *s, const tn_serve_field *f, uint32_t index) {
   return true;
 }
 
+/* One that computes nothing stays what it is. */
+static bool serve_field(tn_sema *s, const tn_serve_field *f, uint32_t index) {
+  if (f->field->shape.classes || !computes(f)) return true;
+  if (tn_store_is_trained(s->store)) return serve_input(s, f, index);
+  tn_warning(s->ctx, f->field->stmt->value->loc, TN_W_LANG_RAW, "'%s' does not say what the data's functions learned: "
+             "input '%s' takes what they give", tn_store_path(s->store), f->field->name);
+  return true;
+}
+
 bool tn_serve_inputs(tn_sema *s, tn_decl *model) {
   tn_job job;
-  tn_tables plan = tn_tables_create(s->arena);
+  tn_serve_plan plan;
   if (!s->store || !tn_training_of(s->main, model->name).data) return true;
   if (!tn_job_look(&job, s, model)) return false;
+  tn_serve_plan_start(&plan, &job);
   for (size_t i = 0; i < job.fields.n; i++) {
-    tn_serve_field f;
+    const tn_job_field *field = &job.fields.data[i];
+    const tn_block *body = s->func->body;
     uint32_t index = 0;
-    if (!job.fields.data[i].is_input) continue;
-    while (strcmp(s->func->body->params.data[index]->name, job.fields.data[i].name) != 0) index++;
-    if (!look_at(&job, &plan, &job.fields.data[i], &f)) return false;
-    if (f.field->shape.classes || !computes(&f)) continue;
-    if (!tn_store_is_trained(s->store)) {
-      tn_warning(s->ctx, f.field->stmt->value->loc, TN_W_LANG_RAW, "'%s' does not say what the data's functions "
-                 "learned: input '%s' takes what they give", tn_store_path(s->store), f.field->name);
-      continue;
-    }
-    if (!serve_input(s, &f, index)) return false;
+    tn_serve_field f;
+    while (index < body->params.n && strcmp(body->params.data[index]->name, field->name) != 0) index++;
+    bool is_input = index < body->params.n;
+    if (!look_at(&job, &plan.tables, field, &f) || (is_input && !serve_field(s, &f, index))) return false;
+    if (!tn_serve_plan_add(&plan, &f, is_input ? body->params.data[index]->type : NULL)) return false;
   }
-  return true;
+  return tn_serve_plan_end(&plan, s->serving);
 }

@@ -7,6 +7,7 @@
 #include "runtime/core/command.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/program.h"
+#include "runtime/serving.h"
 
 extern const tnrt_model tnrt_main_model;
 
@@ -50,11 +51,19 @@ static void print_help(const char *program) {
       "bfloat16 travels as uint16 bits, float8 as uint8 bits, int4 and uint4 as one element a byte.\n");
 }
 
-static tnrt_status run_verb(const tnrt_options *options, tnrt_message *out_message) {
+static tnrt_status run_records(tnrt_program *program) {
+  if (tnrt_main_serving.plan) return tnrt_main_serving.run(&tnrt_main_serving, program);
+  return tnrt_fail(&program->message, TNRT_BAD_INPUT, "--data: this program reads no records: it is not of a model with "
+                   "the weights of a training, or of one whose inputs are no fields; --input gives them");
+}
+
+static tnrt_status run_verb(const char *name, const tnrt_options *options, tnrt_message *out_message) {
   tnrt_program program;
   tnrt_status status = tnrt_program_open(&program, &tnrt_main_model, &tnrt_alloc_libc, options);
-  for (int i = 0; i < N_VERBS && status == TNRT_OK; i++)
+  for (int i = 0; i < N_VERBS && status == TNRT_OK && !options->data; i++)
     if (strcmp(verbs[i].name, options->verb) == 0) status = verbs[i].run(&program);
+  if (status == TNRT_OK && options->data) status = run_records(&program);
+  if (status == TNRT_OK && program.warning[0]) fprintf(stderr, "%s: %s\n", name, program.warning);
   *out_message = program.message;
   tnrt_program_close(&program);
   return status;
@@ -68,7 +77,7 @@ int main(int argc, char **argv) {
   if (status == TNRT_OK && options.help)
     print_help(name);
   else if (status == TNRT_OK)
-    status = run_verb(&options, &message);
+    status = run_verb(name, &options, &message);
   tnrt_options_free(&tnrt_alloc_libc, &options);
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");

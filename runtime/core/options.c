@@ -5,7 +5,7 @@
 #include "runtime/core/command.h"
 #include "runtime/core/program.h"
 
-enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, HELP, N_OPTIONS };
+enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, DATA, OUTPUT, HELP, N_OPTIONS };
 
 static const tnrt_option rows[N_OPTIONS] = {
     [INPUT] = {"--input", "NAME=FILE", " run bench profile ",
@@ -23,6 +23,9 @@ static const tnrt_option rows[N_OPTIONS] = {
                "also write the steps as a Chrome trace; '-': nothing but that, to standard output"},
     [WEIGHTS] = {"--weights", "FILE", " run bench info profile ",
                  "the weights of a model that has them in a file (its own name, beside the program)"},
+    [DATA] = {"--data", "FILE", " run ", "records as the training's data have them (of models with its weights)"},
+    [OUTPUT] = {"--output", "FILE", " run ",
+                "where predictions for --data go: .csv (standard output), .npy, or a folder with one .npy an output"},
     [HELP] = {"--help", NULL, " run bench info profile ", "print this text"},
 };
 
@@ -63,6 +66,12 @@ static tnrt_status take(tnrt_message *message, int which, const char *value, tnr
       return TNRT_OK;
     case WEIGHTS:
       out->weights = value;
+      return TNRT_OK;
+    case DATA:
+      out->data = value;
+      return TNRT_OK;
+    case OUTPUT:
+      out->output = value;
       return TNRT_OK;
     case RTOL:
       return take_tolerance(message, name, value, &out->rtol);

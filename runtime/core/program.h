@@ -18,6 +18,7 @@ typedef struct tnrt_options {
   tnrt_pair *inputs, *dims;
   uint32_t n_inputs, n_dims;
   const char *output_dir, *expect, *trace, *weights;
+  const char *data, *output; /* files of records, and of what is predicted for them */
   double rtol, atol;
   int64_t iterations; /* 0: about a second's worth */
   int64_t threads;
@@ -52,6 +53,7 @@ typedef struct tnrt_program {
   tnrt_given *given;    /* n_inputs */
   tnrt_tensor *inputs;  /* n_inputs; shape points into given's arrays */
   tnrt_tensor *outputs; /* n_outputs, views */
+  char warning[640];    /* what is done all the same; "": nothing */
 } tnrt_program;
 
 /* Memory for the tables, the context and its threads, symbols from --dim. After a failure the message stands in the

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/core/dtype.h"
@@ -55,7 +56,8 @@ static const char *link_name(uint32_t kind) {
       [TNRT_LINK_LOG] = "log", [TNRT_LINK_LOG1P] = "log1p", [TNRT_LINK_SQRT] = "sqrt", [TNRT_LINK_ABS] = "abs",
       [TNRT_LINK_PAD] = "pad", [TNRT_LINK_RANDOM_CROP] = "random_crop", [TNRT_LINK_FLIP] = "flip",
       [TNRT_LINK_NOISE] = "noise", [TNRT_LINK_ADD] = "+", [TNRT_LINK_SUB] = "-", [TNRT_LINK_RSUB] = "-",
-      [TNRT_LINK_MUL] = "*", [TNRT_LINK_DIV] = "/", [TNRT_LINK_RDIV] = "/"};
+      [TNRT_LINK_MUL] = "*", [TNRT_LINK_DIV] = "/", [TNRT_LINK_RDIV] = "/",
+      [TNRT_LINK_CODE] = "one_hot"};
   return kind < sizeof names / sizeof names[0] ? names[kind] : "?";
 }
 
@@ -66,7 +68,8 @@ static bool is_augmentation(const tnrt_link *link) {
 
 static bool takes_texts(const tnrt_chain *chain) {
   if (chain->field->n_links == 0) return chain->field->n_classes != 0;
-  return chain->links[0].kind <= TNRT_LINK_WORDPIECE || chain->links[0].kind == TNRT_LINK_ONE_HOT;
+  return chain->links[0].kind <= TNRT_LINK_WORDPIECE || chain->links[0].kind == TNRT_LINK_ONE_HOT ||
+         chain->links[0].kind == TNRT_LINK_CODE;
 }
 
 static tnrt_status open_tokenizer(tnrt_chain *chain, tnrt_message *message, uint32_t k) {
@@ -97,6 +100,7 @@ tnrt_status tnrt_chain_open(tnrt_chain *chain, tnrt_message *message, const tnrt
   chain->fitted = alloc->get(alloc->user, (chain->n_links + 1) * sizeof *chain->fitted, 8);
   if (!chain->fitted) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for the chains of fields");
   memset(chain->fitted, 0, (chain->n_links + 1) * sizeof *chain->fitted);
+  chain->takes_missing = field->takes_missing != 0;
   for (uint32_t i = 0; i < chain->n_links; i++) {
     chain->takes_missing = chain->takes_missing || chain->links[i].kind == TNRT_LINK_IMPUTE;
     chain->fitted[i].words = tnrt_dictionary_start(alloc);
@@ -180,6 +184,19 @@ static tnrt_status one_hot(const tnrt_link *link, const tnrt_fitted *fitted, tnr
   return TNRT_OK;
 }
 
+static tnrt_status code(const tnrt_link *link, const tnrt_fitted *fitted, tnrt_message *message, tnrt_value *value) {
+  char room[32];
+  if (value->count != 1)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "one_hot takes one value, found %lld", (long long)value->count);
+  int64_t place = category(&fitted->words, value);
+  double number = NAN;
+  if (place < 0) snprintf(value->unknown, sizeof value->unknown, "'%.60s'", tnrt_value_text(value, 0, room));
+  if (place >= 0) number = strtod(tnrt_dictionary_text(&fitted->words, (uint32_t)place), NULL);
+  value->numbers[0] = link->integers[0] ? number : (double)place;
+  value->kind = TNRT_VALUE_NUMBERS;
+  return TNRT_OK;
+}
+
 static tnrt_status apply_fitted(const tnrt_link *link, const tnrt_fitted *fitted, tnrt_message *message,
                                 tnrt_value *value) {
   int64_t limits = link->integers[0] - 1;
@@ -216,6 +233,7 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
     case TNRT_LINK_LENGTH: /* and the samples know the lengths */
       return TNRT_OK;
     case TNRT_LINK_ONE_HOT: return one_hot(link, &chain->fitted[k], message, value);
+    case TNRT_LINK_CODE: return code(link, &chain->fitted[k], message, value);
     case TNRT_LINK_MINMAX:
     case TNRT_LINK_IMPUTE:
     case TNRT_LINK_CLIP_OUTLIERS:
@@ -344,7 +362,7 @@ tnrt_status tnrt_chain_store(const tnrt_chain *chain, tnrt_message *message, con
     uint8_t *to = (uint8_t *)out + (size_t)i * bytes;
     if (field->n_classes)
       status = store_label(chain, message, value, i, to);
-    else if (isnan(value->numbers[i]))
+    else if (isnan(value->numbers[i]) && !field->takes_missing)
       status = tnrt_fail(message, TNRT_BAD_INPUT, "there is no value");
     else if (!tnrt_element_store(field->dtype, value->numbers[i], to)) {
       char text[32];

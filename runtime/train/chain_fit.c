@@ -16,7 +16,7 @@ bool tnrt_link_fits(const tnrt_link *link) {
   uint32_t kind = link->kind;
   return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
          kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS ||
-         kind == TNRT_LINK_BPE;
+         kind == TNRT_LINK_BPE || kind == TNRT_LINK_CODE;
 }
 
 bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
@@ -24,7 +24,8 @@ bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
 }
 
 bool tnrt_chain_learns_words(const tnrt_chain *chain, uint32_t k) {
-  return k < chain->n_links && (chain->links[k].kind == TNRT_LINK_ONE_HOT || chain->links[k].kind == TNRT_LINK_WORDS);
+  uint32_t kind = k < chain->n_links ? chain->links[k].kind : TNRT_LINK_BPE;
+  return kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS || kind == TNRT_LINK_CODE;
 }
 
 /* ---- records ---- */

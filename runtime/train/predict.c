@@ -1,4 +1,6 @@
-/* The verb run: predictions for records of a file, or for inputs given as .npy. */
+/* Predictions for records of a file, or for inputs given as .npy; see predict.h. */
+#include "runtime/train/predict.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,13 +10,17 @@
 #include "runtime/core/array.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/file.h"
-#include "runtime/train/verbs.h"
+#include "runtime/train/memory.h"
 
 enum { MAX_PORTS = 64 };
 
 typedef struct prediction {
-  tnrt_trained *t;
+  const tnrt_predicted *of;
+  const tnrt_training *plan;
+  tnrt_samples *samples;
   const tnrt_model *model;
+  const tnrt_alloc *alloc;
+  tnrt_message *message;
   int64_t n;                          /* samples */
   uint32_t n_inputs, n_outputs;
   const uint8_t *inputs[MAX_PORTS];   /* of all samples */
@@ -28,28 +34,34 @@ typedef struct prediction {
 
 /* ---- inputs ---- */
 
+/* The field that an input is; n_fields: none. */
+static uint32_t field_of(const prediction *p, uint32_t input) {
+  uint32_t i = 0;
+  while (i < p->plan->n_fields &&
+         strcmp(tnrt_plan_text(p->plan, p->samples->plan_fields[i].name), p->model->inputs[input].name) != 0)
+    i++;
+  return i;
+}
+
 static tnrt_status load_records(prediction *p) {
-  tnrt_trained *t = p->t;
-  uint8_t *is_needed = t->alloc->get(t->alloc->user, t->plan->n_fields, 1);
-  if (!is_needed) return tnrt_fail(t->message, TNRT_NO_MEMORY, "no memory for the inputs");
-  memset(is_needed, 0, t->plan->n_fields);
+  uint8_t *is_needed = tnrt_take(p->alloc, p->plan->n_fields, 1);
+  if (!is_needed) return tnrt_fail(p->message, TNRT_NO_MEMORY, "no memory for the inputs");
   tnrt_status status = TNRT_OK;
   for (uint32_t i = 0; i < p->n_inputs; i++) {
-    uint32_t field = tnrt_session_input_field(&t->session, i);
-    if (field < t->plan->n_fields) is_needed[field] = 1;
+    uint32_t field = field_of(p, i);
+    if (field < p->plan->n_fields) is_needed[field] = 1;
     else
-      status = tnrt_fail(t->message, TNRT_BAD_INPUT, "input '%.100s' is no field of the data: --input gives it",
+      status = tnrt_fail(p->message, TNRT_BAD_INPUT, "input '%.100s' is no field of the data: --input gives it",
                          p->model->inputs[i].name);
   }
-  if (status == TNRT_OK)
-    status = tnrt_samples_load_new(&t->samples, t->command->data.paths[TNRT_SPLIT_TRAIN], is_needed);
-  t->alloc->give(t->alloc->user, is_needed);
+  if (status == TNRT_OK) status = tnrt_samples_load_new(p->samples, p->of->data, is_needed);
+  p->alloc->give(p->alloc->user, is_needed);
   for (uint32_t i = 0; i < p->n_inputs && status == TNRT_OK; i++) {
-    uint32_t field = tnrt_session_input_field(&t->session, i);
-    p->inputs[i] = t->samples.fields[field];
-    p->input_bytes[i] = t->samples.bytes[field];
+    uint32_t field = field_of(p, i);
+    p->inputs[i] = p->samples->fields[field];
+    p->input_bytes[i] = p->samples->bytes[field];
   }
-  p->n = tnrt_samples_count(&t->samples, TNRT_SPLIT_TRAIN);
+  p->n = tnrt_samples_count(p->samples, TNRT_SPLIT_TRAIN);
   return status;
 }
 
@@ -78,21 +90,21 @@ static tnrt_status check_array(prediction *p, uint32_t i) {
     return TNRT_OK;
   }
   char shape[128];
-  return tnrt_fail(p->t->message, TNRT_BAD_INPUT, "input '%.100s' is %s, the model takes %.100s", port->name,
+  return tnrt_fail(p->message, TNRT_BAD_INPUT, "input '%.100s' is %s, the model takes %.100s", port->name,
                    tnrt_shape_text(shape, sizeof shape, a->ndim, a->extents), port->shape);
 }
 
 static tnrt_status load_array(prediction *p, const tnrt_given_input *given) {
-  tnrt_message *message = p->t->message;
+  tnrt_message *message = p->message;
   uint32_t i = find_input(p, given);
   size_t bytes;
   char who[128];
   if (i == p->n_inputs || p->files[i])
     return tnrt_fail(message, TNRT_BAD_INPUT, "--input %.*s: %s", given->name ? (int)given->name_bytes : 0,
                      given->name ? given->name : "", i == p->n_inputs ? "the model has no such input" : "given twice");
-  tnrt_status status = tnrt_file_read(message, p->t->alloc, given->path, &p->files[i], &bytes);
+  tnrt_status status = tnrt_file_read(message, p->alloc, given->path, &p->files[i], &bytes);
   if (status != TNRT_OK) return status;
-  status = tnrt_npy_read(message, p->t->alloc, p->files[i], bytes, &p->arrays[i]);
+  status = tnrt_npy_read(message, p->alloc, p->files[i], bytes, &p->arrays[i]);
   tnrt_message said = *message;
   if (status != TNRT_OK) return tnrt_fail(message, status, "%.200s: %.250s", given->path, said.text);
   snprintf(who, sizeof who, "input '%.100s'", p->model->inputs[i].name);
@@ -100,12 +112,11 @@ static tnrt_status load_array(prediction *p, const tnrt_given_input *given) {
 }
 
 static tnrt_status load_arrays(prediction *p) {
-  const tnrt_command *command = p->t->command;
   tnrt_status status = TNRT_OK;
-  for (uint32_t i = 0; i < command->n_inputs && status == TNRT_OK; i++) status = load_array(p, &command->inputs[i]);
+  for (uint32_t i = 0; i < p->of->n_given && status == TNRT_OK; i++) status = load_array(p, &p->of->given[i]);
   for (uint32_t i = 0; i < p->n_inputs && status == TNRT_OK; i++) {
     if (!p->files[i])
-      return tnrt_fail(p->t->message, TNRT_BAD_INPUT, "input '%.100s' is not given (--input %.100s=FILE)",
+      return tnrt_fail(p->message, TNRT_BAD_INPUT, "input '%.100s' is not given (--input %.100s=FILE)",
                        p->model->inputs[i].name, p->model->inputs[i].name);
     status = check_array(p, i);
   }
@@ -118,25 +129,25 @@ static tnrt_status make_outputs(prediction *p) {
   int64_t all[MAX_PORTS * TNRT_MAX_NDIM];
   const int64_t *at = all;
   int64_t one = 1;
-  tnrt_ctx_model(p->t->session.predict)->out_extents(&one, all);
+  p->model->out_extents(&one, all);
   for (uint32_t i = 0; i < p->n_outputs; i++) {
     const tnrt_port *port = &p->model->outputs[i];
     int64_t bytes = port->is_late ? -1 : tnrt_bytes_of(port->dtype, port->ndim, at), size;
     if (bytes < 0 || port->ndim == 0 || *at != 1)
-      return tnrt_fail(p->t->message, TNRT_BAD_INPUT, "output '%.100s' has not one entry a sample", port->name);
+      return tnrt_fail(p->message, TNRT_BAD_INPUT, "output '%.100s' has not one entry a sample", port->name);
     memcpy(p->extents[i], at, port->ndim * sizeof *at);
     p->extents[i][0] = p->n;
     at += port->ndim;
     p->output_bytes[i] = (size_t)bytes;
     if (!__builtin_mul_overflow(p->n, bytes, &size))
-      p->outputs[i] = p->t->alloc->get(p->t->alloc->user, size ? (size_t)size : 1, 64);
-    if (!p->outputs[i]) return tnrt_fail(p->t->message, TNRT_NO_MEMORY, "no memory for output '%.100s'", port->name);
+      p->outputs[i] = p->alloc->get(p->alloc->user, size ? (size_t)size : 1, 64);
+    if (!p->outputs[i]) return tnrt_fail(p->message, TNRT_NO_MEMORY, "no memory for output '%.100s'", port->name);
   }
   return TNRT_OK;
 }
 
 static tnrt_status predict(prediction *p) {
-  int64_t batch = p->t->plan->batch;
+  int64_t batch = p->of->batch;
   const void *inputs[MAX_PORTS];
   void *outputs[MAX_PORTS];
   tnrt_status status = TNRT_OK;
@@ -144,7 +155,7 @@ static tnrt_status predict(prediction *p) {
     int64_t n = p->n - at < batch ? p->n - at : batch;
     for (uint32_t i = 0; i < p->n_inputs; i++) inputs[i] = p->inputs[i] + (size_t)at * p->input_bytes[i];
     for (uint32_t i = 0; i < p->n_outputs; i++) outputs[i] = p->outputs[i] + (size_t)at * p->output_bytes[i];
-    status = tnrt_session_predict(&p->t->session, inputs, n, outputs);
+    status = p->of->run(p->of->user, inputs, n, outputs);
   }
   return status;
 }
@@ -154,11 +165,11 @@ static tnrt_status predict(prediction *p) {
 /* The only label that the model does not take, or NULL. */
 static const tnrt_chain *label_of(const prediction *p) {
   const tnrt_chain *found = NULL;
-  for (uint32_t i = 0; i < p->t->plan->n_fields; i++) {
-    const tnrt_field *field = &p->t->samples.plan_fields[i];
+  for (uint32_t i = 0; i < p->plan->n_fields; i++) {
+    const tnrt_field *field = &p->samples->plan_fields[i];
     if (!field->n_classes || field->is_input) continue;
     if (found || field->count != 1) return NULL;
-    found = &p->t->samples.chains[i];
+    found = &p->samples->chains[i];
   }
   return found;
 }
@@ -199,7 +210,7 @@ static void put_cell(FILE *out, const char *text) {
 }
 
 static void put_header(const prediction *p, FILE *out, const tnrt_chain *label, uint32_t scores) {
-  const tnrt_training *plan = p->t->plan;
+  const tnrt_training *plan = p->plan;
   if (label)
     put_cell(out, label->field->n_columns == 1 ? tnrt_plan_item(plan, label->field->columns, 0)
                                                : tnrt_plan_text(plan, label->field->name));
@@ -249,7 +260,7 @@ static bool ends_in(const char *text, const char *end) {
 
 static tnrt_status write_npy(const prediction *p, uint32_t i, const char *path) {
   const tnrt_port *port = &p->model->outputs[i];
-  return tnrt_file_write_npy(p->t->message, path, port->dtype, port->ndim, p->extents[i], p->outputs[i]);
+  return tnrt_file_write_npy(p->message, path, port->dtype, port->ndim, p->extents[i], p->outputs[i]);
 }
 
 static tnrt_status write_folder(const prediction *p, const char *folder) {
@@ -257,7 +268,7 @@ static tnrt_status write_folder(const prediction *p, const char *folder) {
   tnrt_status status = TNRT_OK;
   for (uint32_t i = 0; i < p->n_outputs && status == TNRT_OK; i++) {
     if (!tnrt_file_name(path, sizeof path, folder, p->model->outputs[i].name))
-      return tnrt_fail(p->t->message, TNRT_BAD_INPUT, "--output: the path of '%.100s' is too long",
+      return tnrt_fail(p->message, TNRT_BAD_INPUT, "--output: the path of '%.100s' is too long",
                        p->model->outputs[i].name);
     status = write_npy(p, i, path);
   }
@@ -266,40 +277,38 @@ static tnrt_status write_folder(const prediction *p, const char *folder) {
 
 static tnrt_status write_table(const prediction *p, const char *path) {
   FILE *out = fopen(path, "we");
-  if (!out) return tnrt_fail(p->t->message, TNRT_IO, "cannot write %.300s", path);
+  if (!out) return tnrt_fail(p->message, TNRT_IO, "cannot write %.300s", path);
   put_table(p, out);
   bool failed = ferror(out) != 0;
-  if (fclose(out) != 0 || failed) return tnrt_fail(p->t->message, TNRT_IO, "cannot write %.300s", path);
+  if (fclose(out) != 0 || failed) return tnrt_fail(p->message, TNRT_IO, "cannot write %.300s", path);
   return TNRT_OK;
 }
 
 static tnrt_status write_outputs(const prediction *p) {
-  const char *path = p->t->command->output;
+  const char *path = p->of->output;
   struct stat st;
   if (!path || strcmp(path, "-") == 0) return put_table(p, stdout), TNRT_OK;
   if (ends_in(path, ".csv")) return write_table(p, path);
   if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return write_folder(p, path);
   if (ends_in(path, ".npy") && p->n_outputs == 1) return write_npy(p, 0, path);
-  return tnrt_fail(p->t->message, TNRT_BAD_INPUT, "--output: '%.200s' is none of a .csv, %s", path,
+  return tnrt_fail(p->message, TNRT_BAD_INPUT, "--output: '%.200s' is none of a .csv, %s", path,
                    p->n_outputs == 1 ? "a .npy, a folder" : "a folder (the model has several outputs)");
 }
 
-tnrt_status tnrt_verb_run_training(tnrt_trained *t) {
-  prediction p = {.t = t, .model = t->program->predict.model, .n_inputs = tnrt_session_n_inputs(&t->session)};
-  p.n_outputs = p.model->n_outputs;
+tnrt_status tnrt_predict(const tnrt_predicted *of) {
+  prediction p = {.of = of, .plan = of->plan, .samples = of->samples, .model = of->model, .alloc = of->alloc,
+                  .message = of->message, .n_inputs = of->n_inputs, .n_outputs = of->model->n_outputs};
   tnrt_status status = TNRT_OK;
   if (p.n_inputs > MAX_PORTS || p.n_outputs > MAX_PORTS)
-    return tnrt_fail(t->message, TNRT_BAD_INPUT, "the model has more than %d inputs or outputs", MAX_PORTS);
-  if (!t->command->n_inputs && !t->command->data.paths[TNRT_SPLIT_TRAIN])
-    return tnrt_fail(t->message, TNRT_BAD_INPUT, "run needs --data FILE with records, or --input NAME=FILE");
-  status = t->command->n_inputs ? load_arrays(&p) : load_records(&p);
+    return tnrt_fail(p.message, TNRT_BAD_INPUT, "the model has more than %d inputs or outputs", MAX_PORTS);
+  status = of->n_given ? load_arrays(&p) : load_records(&p);
   if (status == TNRT_OK) status = make_outputs(&p);
   if (status == TNRT_OK) status = predict(&p);
   if (status == TNRT_OK) status = write_outputs(&p);
   for (uint32_t i = 0; i < MAX_PORTS; i++) {
-    tnrt_array_free(t->alloc, &p.arrays[i]);
-    if (p.files[i]) t->alloc->give(t->alloc->user, p.files[i]);
-    if (p.outputs[i]) t->alloc->give(t->alloc->user, p.outputs[i]);
+    tnrt_array_free(p.alloc, &p.arrays[i]);
+    if (p.files[i]) p.alloc->give(p.alloc->user, p.files[i]);
+    if (p.outputs[i]) p.alloc->give(p.alloc->user, p.outputs[i]);
   }
   return status;
 }

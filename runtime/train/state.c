@@ -163,9 +163,18 @@ static tnrt_status missing(tnrt_samples *s, const char *name) {
   return tnrt_fail(s->message, TNRT_BAD_INPUT, "the checkpoint has no '%.200s'", name);
 }
 
+/* reading NULL: of the plan's own. */
+static const char *text_of(const tnrt_samples *s, const tnrt_reading *reading, const char *key) {
+  if (reading) return tnrt_reading_text(reading, key);
+  for (uint32_t i = 0; i < s->plan->n_fitted; i++)
+    if (strcmp(tnrt_plan_item(s->plan, s->plan->fitted, 2 * i), key) == 0)
+      return tnrt_plan_item(s->plan, s->plan->fitted, 2 * i + 1);
+  return NULL;
+}
+
 static tnrt_status restore_words(tnrt_samples *s, const tnrt_reading *reading, const char *key,
                                  tnrt_dictionary *words) {
-  const char *json = tnrt_reading_text(reading, key);
+  const char *json = text_of(s, reading, key);
   return json ? tnrt_dictionary_read(s->message, words, json, key) : missing(s, key);
 }
 
@@ -192,9 +201,9 @@ static tnrt_status restore_link(tnrt_samples *s, const tnrt_reading *reading, ui
     return restore_words(s, reading, name, &fitted->words);
   }
   fitted_name(s->plan, TNRT_FITTED_KEY, f, k, name, sizeof name);
-  const char *json = tnrt_reading_text(reading, name);
+  const char *json = text_of(s, reading, name);
   if (!json) fitted_name(s->plan, "optimizer.fitted.", f, k, name, sizeof name);
-  const tnrt_saved *saved = json ? NULL : tnrt_reading_tensor(reading, name);
+  const tnrt_saved *saved = json || !reading ? NULL : tnrt_reading_tensor(reading, name);
   if (!json && (!saved || saved->dtype != TNRT_F64 || saved->ndim != 1)) return missing(s, name);
   fitted->n_numbers = json ? count_numbers(json) : saved->extents[0];
   fitted->numbers = s->alloc->get(s->alloc->user, (size_t)(fitted->n_numbers + 1) * sizeof(double), 64);
@@ -224,7 +233,7 @@ tnrt_status tnrt_state_restore_samples(tnrt_samples *s, const tnrt_reading *read
     snprintf(name, sizeof name, TNRT_LABELS_KEY "%s", tnrt_plan_text(s->plan, chain->field->name));
     if (status == TNRT_OK && chain->field->n_classes) status = restore_words(s, reading, name, &chain->labels);
     snprintf(name, sizeof name, TNRT_COLUMNS_KEY "%s", tnrt_plan_text(s->plan, chain->field->name));
-    if (status == TNRT_OK && tnrt_reading_text(reading, name))
+    if (status == TNRT_OK && text_of(s, reading, name))
       status = restore_words(s, reading, name, &chain->columns);
     if (status == TNRT_OK && chain->labels.n != chain->field->n_classes)
       status = tnrt_fail(s->message, TNRT_BAD_INPUT, "the checkpoint has %u classes of '%.100s', the program %u",

@@ -27,7 +27,8 @@ void tnrt_state_close(tnrt_state *state);
 /* Points the tensors at the buffers that hold now: before each write and after each read. */
 void tnrt_state_bind(tnrt_state *state);
 
-/* Restores the chains of unfitted samples from a checkpoint. TNRT_BAD_INPUT: it lacks something. */
+/* Restores the chains of unfitted samples from a checkpoint, or (reading NULL) from the plan. TNRT_BAD_INPUT: it lacks
+ * something. */
 tnrt_status tnrt_state_restore_samples(tnrt_samples *samples, const tnrt_reading *reading);
 
 /* Whether loaded samples are parted as those of the checkpoint's training were; else a sentence that warns. */

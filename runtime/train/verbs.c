@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/core/dtype.h"
+#include "runtime/train/predict.h"
 
 tnrt_status tnrt_trained_open(tnrt_trained *t, tnrt_message *message, const tnrt_alloc *alloc,
                               const tnrt_training_program *program, const tnrt_command *command, tnrt_use use) {
@@ -126,6 +127,24 @@ tnrt_status tnrt_verb_eval_training(tnrt_trained *t) {
   if (t->command->json && status == TNRT_OK) printf("\n}\n");
   t->alloc->give(t->alloc->user, values);
   return status;
+}
+
+/* ---- run ---- */
+
+static tnrt_status run_session(void *user, const void *const *inputs, int64_t n, void *const *outputs) {
+  return tnrt_session_predict(user, inputs, n, outputs);
+}
+
+tnrt_status tnrt_verb_run_training(tnrt_trained *t) {
+  const tnrt_command *command = t->command;
+  const tnrt_predicted of = {
+      .plan = t->plan, .samples = &t->samples, .model = tnrt_ctx_model(t->session.predict), .alloc = t->alloc,
+      .message = t->message, .n_inputs = tnrt_session_n_inputs(&t->session), .batch = t->plan->batch,
+      .given = command->inputs, .n_given = command->n_inputs, .data = command->data.paths[TNRT_SPLIT_TRAIN],
+      .output = command->output, .run = run_session, .user = &t->session};
+  if (!of.n_given && !of.data)
+    return tnrt_fail(t->message, TNRT_BAD_INPUT, "run needs --data FILE with records, or --input NAME=FILE");
+  return tnrt_predict(&of);
 }
 
 /* ---- export ---- */

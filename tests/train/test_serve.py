@@ -55,6 +55,20 @@ class Folder:
         return self.outputs(folder)
 
 
+def same_records(folder, name):
+    """./predict reads records as ./m does: the same table, the same arrays, the same words on standard error."""
+    said = []
+    for program in ("./m", "./predict"):
+        out = program[2:] + ".npys"
+        os.makedirs(folder.at(out), exist_ok=True)
+        text = folder.run(program, "run", "--data", name)
+        folder.run(program, "run", "--data", name, "--output", out)
+        said.append((text.replace("predict: ", "m: "), folder.outputs(out)))
+    if said[0][0] != said[1][0]:
+        return "tables: %s\n%s" % (said[1][0][:600], said[0][0][:600])
+    return compare(said[0][1], said[1][1])
+
+
 def program(source, fields, label="y: class[2] = y"):
     """A model that hands on each of its fields beside scores; fields: name -> (type, chain)."""
     lines = ["data d = %s {" % source]
@@ -168,11 +182,12 @@ def test_table():
     os.mkdir(folder.at("wanted"))
     folder.run("./m", "run", "--data", "new.csv", "--output", "wanted")
     wanted = folder.outputs("wanted")
-    problem = compare(wanted, folder.predict("a", weights, raw_inputs(records)))
+    problem = compare(wanted, folder.predict("a", weights, raw_inputs(records))) or same_records(folder, "new.csv")
     if problem:
         return problem
     folder.run("./m", "export", "--safetensors=w.safetensors")
-    return compare(wanted, folder.predict("b", "w.safetensors", raw_inputs(records)))
+    return (compare(wanted, folder.predict("b", "w.safetensors", raw_inputs(records))) or
+            same_records(folder, "new.csv"))
 
 
 # ---- arrays, pictures, lines ----
@@ -181,7 +196,8 @@ def agree(folder, weights, run_words, inputs):
     """What ./m run and the model with its weights make of the same records."""
     os.mkdir(folder.at("wanted"))
     folder.run("./m", "run", *run_words, "--output", "wanted")
-    return compare(folder.outputs("wanted"), folder.predict("found", weights, inputs))
+    return (compare(folder.outputs("wanted"), folder.predict("found", weights, inputs)) or
+            same_records(folder, run_words[1]))
 
 
 ARRAYS = {
@@ -238,7 +254,19 @@ def test_pictures():
     weights = folder.train()
     new = pictures[100:]
     inputs = {name: new[:, None] if kind.count(",") == 2 else new for name, (kind, _) in fields.items()}
-    problem = agree(folder, weights, ["--data", "new.idx"], inputs)
+    del fields["middle"]  # of pictures of any size
+    os.mkdir(folder.at("wanted"))
+    folder.run("./m", "run", "--data", "new.idx", "--output", "wanted")
+    problem = compare(folder.outputs("wanted"), folder.predict("found", weights, inputs))
+    if problem:
+        return problem
+    said = folder.run("./predict", "run", "--data=new.idx", rc=1)
+    if "--data: this program reads no records" not in said:
+        return "pictures of any size: " + said
+    folder.write("m.tn", program('idx("x.idx", "y.idx", split: (train: 1.0))', fields, "y: class[2] = label"))
+    folder.run("rm", "-r", "m.checkpoints")
+    folder.run(TENON, "m.tn", "--weights=" + folder.train(), "-o", "predict")
+    problem = same_records(folder, "new.idx")
     if problem:
         return problem
     text = program('idx("x.idx", "y.idx", split: (train: 1.0))', {"both": PICTURES["both"]}, "y: class[2] = label")
@@ -274,6 +302,99 @@ def test_lines():
     return agree(folder, weights, ["--data", "new.jsonl"], inputs)
 
 
+# ---- records whose texts a program reads itself ----
+
+PLAIN = """
+data d = csv("d.csv", target: "kind", split: (train: 1.0))
+model M(x: f32[B, 3]) -> f32[B, 3] = x |> standardize |> linear(3)
+train M on d { loss = cross_entropy(out, y); optimizer = sgd(lr: 0.1); batch = 4; epochs = 2 }
+"""
+NEWS = """dim T = 9, E = 4
+data d = jsonl("d.jsonl", split: (train: 1.0)) {
+  a: token[T] = join(title, body) |> lower |> words(20) |> pad_or_cut(T)
+  b: token[T] = body |> bpe(270) |> pad_or_cut(T, 3)
+  c: token[T] = body |> wordpiece("vocab.txt") |> pad_or_cut(T)
+  n: i32      = length(a)
+  s: f32      = length(b) / 9
+  y: class[2] = topic
+}
+model M(a: token[B, T], b: token[B, T], c: token[B, T], n: i32[B], s: f32[B]) -> (f32[B, 2], i32[B, T], i32[B, T],
+    i32[B, T], i32[B], f32[B]) {
+  let h = embed(a, 20, E) + embed(b, 270, E) + embed(c, 9, E)
+  return (h |> mean(over: T) |> linear(2), cast(a, i32), cast(b, i32), cast(c, i32), n, s)
+}
+train M on d {
+  let (out1, o1, o2, o3, o4, o5) = out
+  loss = cross_entropy(out1, y); optimizer = sgd(lr: 0.1); batch = 4; epochs = 2
+}
+"""
+PHOTOS = """
+data d = images("photos", split: (train: 1.0)) {
+  x: f32[3, 6, 5] = image / 255 |> flip(on: train)
+  y: class[2]     = label
+}
+model M(x: f32[B, 3, 6, 5]) -> f32[B, 2] = x |> flatten |> linear(2)
+train M on d { loss = cross_entropy(out, y); optimizer = sgd(lr: 0.1); batch = 4; epochs = 2 }
+"""
+
+
+def serve(folder, source, name, *options):
+    folder.write("m.tn", source)
+    folder.run("rm", "-rf", "m.checkpoints", "m.npys", "predict.npys")
+    folder.run(TENON, "m.tn", "--weights=" + folder.train(), "-o", "predict", *options)
+    return same_records(folder, name)
+
+
+def test_records():
+    """Tables without a body, texts of all kinds, their lengths, pictures in folders, files of windows; columns are found
+    by their names; wrong rows are told alike."""
+    from PIL import Image
+    rng, folder = np.random.default_rng(6), Folder()
+    lines = ["%r,%r,%r,%s" % (*rng.normal(size=3).tolist(), rng.choice(["ash", "elm", "fir"])) for _ in range(40)]
+    folder.write("d.csv", "p,q,r,kind\n" + "\n".join(lines) + "\n")
+    turned = [",".join(("x y", *line.split(",")[2::-1])) for line in lines]
+    folder.write("new.csv", "more,r,q,p\n" + "\n".join(turned) + "\n")
+    problem = serve(folder, PLAIN, "new.csv")
+    if problem:
+        return "a table: " + problem
+    folder.write("bad.csv", "p,q,r\n1,2,3\n1,x,3\n")
+    said = [folder.run(program, "run", "--data=bad.csv", rc=1) for program in ("./m", "./predict")]
+    if "bad.csv:3: column 'q': expected a number, found 'x'" not in said[0] or said[1] != said[0].replace("m:", "predict:"):
+        return "a wrong cell: %s" % said
+    folder.write("vocab.txt", "[PAD]\n[UNK]\nthe\ncat\n##s\nsat\n.\n!\na\n")
+    texts = ["the cats sat.", "a cat!", "The naïve cat sat on the mat and sat and sat", "", "the the cat"]
+    rows = [{"title": texts[i % 3], "body": texts[i % 5], "topic": "ab"[i % 2]} for i in range(30)]
+    folder.write("d.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    folder.write("new.jsonl", "".join(json.dumps({"title": t, "body": t[::-1]}) + "\n" for t in texts + ["cats"]))
+    problem = serve(folder, NEWS, "new.jsonl", "-D", "T=9")
+    if problem:
+        return "texts: " + problem
+    for i in range(12):
+        for top in ("photos", "more"):
+            os.makedirs(folder.at(top, "ab"[i % 2]), exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (6, 5, 3), np.uint8)).save(folder.at(top, "ab"[i % 2], "%d.png" % i))
+    problem = serve(folder, PHOTOS, "more")
+    if problem:
+        return "pictures: " + problem
+    folder.write("book.txt", "abcdefgh" * 50)
+    folder.write("more.txt", "hgfedcba" * 30)
+    problem = serve(folder, BOOK, "more.txt", "-D", "T=6")
+    if problem:
+        return "a stream: " + problem
+    said = folder.run("./predict", "run", "--data=more.txt", "--input", "x=x.npy", rc=1)
+    return None if "--data and --input cannot both be given" in said else said
+
+
+BOOK = """dim T = 6
+data book = text("book.txt", split: (train: 0.9, valid: 0.1)) {
+  x: token[T] = window(0)
+  y: token[T] = window(1)
+}
+model M(x: token[B, T]) -> f32[B, T, 256] = embed(x, 256, 4) |> linear(256)
+train M on book { loss = cross_entropy(out, y); optimizer = adam(lr: 0.05); batch = 8; steps = 9 }
+"""
+
+
 # ---- categories that training did not see ----
 
 UNSEEN = """
@@ -294,10 +415,14 @@ TOLD = "m: warning: %s:4: column 'colour': 'pink' is no category of the training
 def test_unknown():
     """They are told once, with the place of the first, by run, eval and train; `bad: fatal` makes them an error."""
     folder = Folder(m_tn=UNSEEN % "", d_csv=SEEN, new_csv=NEW, one_csv="colour,kind,y\nred,4,0\n")
-    folder.train()
+    newest = folder.train()
     out = folder.run("./m", "run", "--data=new.csv")
     if not out.endswith(TOLD % "new.csv"):
         return "run: " + out
+    folder.run(TENON, "m.tn", "--weights=" + newest, "-o", "predict")
+    problem = same_records(folder, "new.csv")
+    if problem:
+        return problem
     said = folder.run("./m", "eval", "--data=new.csv")
     if not said.endswith(TOLD % "new.csv"):
         return "eval: " + said
