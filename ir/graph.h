@@ -118,6 +118,13 @@ typedef struct tn_donation {
   uint32_t param, result;
 } tn_donation;
 
+/* What numbers stand for, as a table of the C header: categories of an input, classes of a result. */
+typedef struct tn_name_list {
+  const char *name, *doc; /* "x_categories" */
+  const char *const *texts;
+  size_t n;
+} tn_name_list;
+
 struct tn_func {
   tn_module *module;
   const char *name;
@@ -126,6 +133,7 @@ struct tn_func {
   TN_VEC(const char *) result_names; /* of the entry's results */
   const char *doc;                   /* what its source says of it, for the C header; NULL: nothing. Not in text */
   TN_VEC(const char *) param_docs;   /* the same of the parameters, NULL entries too; empty: nothing */
+  TN_VEC(tn_name_list) name_lists;   /* for the C header. Not in text */
   TN_VEC(tn_donation) donations;     /* what may lie in place of an argument; not in text */
   tn_guard_list guards; /* checked when the function is entered */
   tn_block *branch;     /* where guards belong at present (tn_func_enter); NULL: to the function */

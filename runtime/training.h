@@ -85,8 +85,8 @@ typedef enum tnrt_link_kind {
   TNRT_LINK_CLIP_OUTLIERS, TNRT_LINK_LOG, TNRT_LINK_LOG1P, TNRT_LINK_SQRT, TNRT_LINK_ABS, TNRT_LINK_PAD,
   TNRT_LINK_RANDOM_CROP, TNRT_LINK_FLIP, TNRT_LINK_NOISE,
   TNRT_LINK_ADD, TNRT_LINK_SUB, TNRT_LINK_RSUB, TNRT_LINK_MUL, TNRT_LINK_DIV, TNRT_LINK_RDIV, /* with numbers[0] */
-  /* Of models with their weights (runtime/serving.h): a category's number in its table, -1: none; integers[0] 1: its
-   * text as a number, NaN: none. */
+  /* Of models with their weights (runtime/core/serving.h): a category's number in its table, -1: none; integers[0] 1:
+   * its text as a number, NaN: none. */
   TNRT_LINK_CODE
 } tnrt_link_kind;
 
@@ -272,7 +272,7 @@ typedef struct tnrt_training {
   /* The model `predict` as an ONNX file (ModelProto) whose graph lacks the weights' initializers, onnx_bytes of it; 0:
    * there is none. */
   uint64_t onnx, onnx_bytes;
-  /* What functions learned, of a model with its weights (runtime/serving.h): a key and a text in turn, named as in
+  /* What functions learned, of a model with its weights (runtime/core/serving.h): a key and a text in turn, named as in
    * checkpoints. */
   uint32_t n_fitted, fitted;
   uint64_t step_least; /* bytes that step and grad hold at once at most: what their memory cannot be less than */

@@ -313,6 +313,36 @@ static void print_functions(header *h) {
                 p, p, p, p, p);
 }
 
+/* A string of C; octal digits say what would not stand in one as it is ("?" might begin a trigraph). */
+static void print_string(tn_buf *out, const char *text) {
+  tn_buf_putc(out, '"');
+  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+    bool is_plain = *c >= ' ' && *c < 127 && *c != '"' && *c != '\\' && *c != '?';
+    tn_buf_printf(out, is_plain ? "%c" : "\\%03o", *c);
+  }
+  tn_buf_putc(out, '"');
+}
+
+/* static, so that a header is all that a program needs: where nothing uses them they are left out. */
+static void print_name_lists(header *h) {
+  const tn_func *func = h->program->func;
+  names taken = {.arena = h->arena};
+  for (size_t i = 0; i < func->name_lists.n; i++) {
+    const tn_name_list *list = &func->name_lists.data[i];
+    tn_buf_putc(h->out, '\n');
+    print_doc(h->out, "/* ", list->doc);
+    h->out->n--; /* the comment ends in the same line */
+    tn_buf_printf(h->out, " */\nstatic const char *const %s_%s[%zu] = {\n", h->prefix,
+                  parameter(&taken, list->name, "names"), list->n ? list->n : 1);
+    for (size_t k = 0; k < list->n; k++) {
+      tn_buf_puts(h->out, "  ");
+      print_string(h->out, list->texts[k]);
+      tn_buf_puts(h->out, k + 1 < list->n ? ",\n" : "\n");
+    }
+    tn_buf_puts(h->out, list->n ? "};\n" : "  \"\"\n};\n");
+  }
+}
+
 /* runtime/tenon.h, whole (common.S). */
 extern const char tn_common_header[], tn_common_header_end[];
 
@@ -338,6 +368,7 @@ bool tn_header_write(tn_ctx *ctx, const tn_program *program, const tn_emit_optio
     print_sizes(&h, options);
     print_create(&h, options);
     print_functions(&h);
+    print_name_lists(&h);
     tn_buf_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
   }
   tn_arena_destroy(arena);

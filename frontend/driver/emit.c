@@ -29,7 +29,7 @@ tn_emit_options tn_driver_emit_options(tn_driver *driver) {
 
 /* --- The object --- */
 
-/* Whether it is an executable that reads records (runtime/serving.h). */
+/* Whether it is an executable that reads records (runtime/core/serving.h). */
 static bool serves(const tn_driver *driver, const tn_emit_options *options) {
   return options->with_main && driver->serving.plan && !driver->options.freestanding &&
          tn_driver_runtime(driver->machine.triple, "train").bytes > 0;

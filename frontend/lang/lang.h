@@ -58,7 +58,7 @@ typedef struct tn_lang_options {
   void *user;
 } tn_lang_options;
 
-/* How records become the inputs of a model with the weights of a training: a plan for runtime/serving.h. */
+/* How records become the inputs of a model with the weights of a training: a plan for runtime/core/serving.h. */
 typedef struct tn_lang_serving {
   const void *plan; /* NULL: there is none */
   size_t plan_bytes;

@@ -130,6 +130,67 @@ static bool serve_input(tn_sema *s, const tn_serve_field *f, uint32_t index) {
   return true;
 }
 
+/* --- What the C header says --- */
+
+static void add_list(tn_sema *s, const char *name, const char *doc, const tn_fitted_words *words) {
+  tn_name_list list = {tn_name(s->ctx, name), tn_name(s->ctx, doc), NULL, words->n};
+  list.texts = tn_arena_copy(s->module->arena, words->data, words->n * sizeof(*words->data));
+  TN_VEC_PUSH(s->module->arena, &s->func->name_lists, list);
+}
+
+static void add_doc(tn_sema *s, uint32_t index, const char *doc) {
+  tn_func *func = s->func;
+  while (func->param_docs.n <= index) TN_VEC_PUSH(s->module->arena, &func->param_docs, NULL);
+  const char **at = &func->param_docs.data[index];
+  *at = *at ? tn_namef(s->ctx, "%s\n%s", *at, doc) : tn_name(s->ctx, doc);
+}
+
+/* Tokens of `words`: those of their own first (runtime/train/words.h). */
+static bool list_words(tn_sema *s, const tn_serve_field *f, uint32_t index) {
+  tn_fitted_words words;
+  const char *name = f->field->name;
+  for (uint32_t k = 0; k < f->first; k++) {
+    if (f->links[k].kind != TNRT_LINK_WORDS) continue;
+    if (!tn_fitted_words_of(s, name, k, &words)) return false;
+    const char **all = TN_NEW_N(s->arena, const char *, words.n + 2);
+    all[0] = all[1] = "";
+    if (words.n) memcpy(all + 2, words.data, words.n * sizeof(*all));
+    tn_fitted_words list = {all, words.n + 2};
+    add_doc(s, index, tn_namef(s->ctx, "Tokens: places in %s_words.", name));
+    add_list(s, tn_namef(s->ctx, "%s_words", name),
+             tn_namef(s->ctx, "The words of the input '%s'; 0: padding, 1: another word.", name), &list);
+  }
+  return true;
+}
+
+static bool tell_input(tn_sema *s, const tn_serve_field *f, uint32_t index) {
+  const char *name = f->field->name;
+  tn_fitted_words classes;
+  if (!tn_fitted_labels_of(s, name, &classes)) return false;
+  if (f->has_codes) {
+    add_doc(s, index, tn_namef(s->ctx, "The place of a category in %s_categories; -1: none of them.", name));
+    add_list(s, tn_namef(s->ctx, "%s_categories", name), tn_namef(s->ctx, "The categories of the input '%s'.", name),
+             &f->words);
+  } else if (classes.n) {
+    add_list(s, tn_namef(s->ctx, "%s_classes", name), tn_namef(s->ctx, "The classes of the input '%s'.", name),
+             &classes);
+  } else if (computes(f) && tn_store_is_trained(s->store)) {
+    add_doc(s, index, tn_namef(s->ctx, "As it stands in the data; done here: %s.",
+                               tn_expr_text(s, f->field->stmt->value)));
+  }
+  return list_words(s, f, index);
+}
+
+static bool tell_label(tn_sema *s, const tn_serve_field *f) {
+  const char *name = f->field->name;
+  tn_fitted_words classes;
+  if (!tn_fitted_labels_of(s, name, &classes)) return false;
+  if (classes.n)
+    add_list(s, tn_namef(s->ctx, "%s_classes", name), tn_namef(s->ctx, "The classes of the label '%s'.", name),
+             &classes);
+  return true;
+}
+
 /* One that computes nothing stays what it is. */
 static bool serve_field(tn_sema *s, const tn_serve_field *f, uint32_t index) {
   if (f->field->shape.classes || !computes(f)) return true;
@@ -152,7 +213,9 @@ bool tn_serve_inputs(tn_sema *s, tn_decl *model) {
     tn_serve_field f;
     while (index < body->params.n && strcmp(body->params.data[index]->name, field->name) != 0) index++;
     bool is_input = index < body->params.n;
-    if (!look_at(&job, &plan.tables, field, &f) || (is_input && !serve_field(s, &f, index))) return false;
+    if (!look_at(&job, &plan.tables, field, &f)) return false;
+    if (is_input && !serve_field(s, &f, index)) return false;
+    if (!(is_input ? tell_input(s, &f, index) : tell_label(s, &f))) return false;
     if (!tn_serve_plan_add(&plan, &f, is_input ? body->params.data[index]->type : NULL)) return false;
   }
   return tn_serve_plan_end(&plan, s->serving);

@@ -1,5 +1,5 @@
-/* The plan of an executable that reads records for a model with the weights of a training (runtime/serving.h): of each
- * input what makes texts numbers, and what that learned; of labels their classes. */
+/* The plan of an executable that reads records for a model with the weights of a training (runtime/core/serving.h): of
+ * each input what makes texts numbers, and what that learned; of labels their classes. */
 #include <string.h>
 
 #include "frontend/lang/serve.h"

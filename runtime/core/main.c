@@ -6,8 +6,7 @@
 
 #include "runtime/core/command.h"
 #include "runtime/core/dtype.h"
-#include "runtime/core/program.h"
-#include "runtime/serving.h"
+#include "runtime/core/serving.h"
 
 extern const tnrt_model tnrt_main_model;
 
@@ -53,8 +52,8 @@ static void print_help(const char *program) {
 
 static tnrt_status run_records(tnrt_program *program) {
   if (tnrt_main_serving.plan) return tnrt_main_serving.run(&tnrt_main_serving, program);
-  return tnrt_fail(&program->message, TNRT_BAD_INPUT, "--data: this program reads no records: it is not of a model with "
-                   "the weights of a training, or of one whose inputs are no fields; --input gives them");
+  return tnrt_fail(&program->message, TNRT_BAD_INPUT, "--data: this program reads no records: it is not of a model "
+                   "with the weights of a training, or of one whose inputs are no fields; --input gives them");
 }
 
 static tnrt_status run_verb(const char *name, const tnrt_options *options, tnrt_message *out_message) {

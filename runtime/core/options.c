@@ -5,7 +5,9 @@
 #include "runtime/core/command.h"
 #include "runtime/core/program.h"
 
-enum { INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, DATA, OUTPUT, HELP, N_OPTIONS };
+enum {
+  INPUT, OUTPUT_DIR, EXPECT, RTOL, ATOL, DIM, THREADS, ITERATIONS, JSON, TRACE, WEIGHTS, DATA, OUTPUT, HELP, N_OPTIONS
+};
 
 static const tnrt_option rows[N_OPTIONS] = {
     [INPUT] = {"--input", "NAME=FILE", " run bench profile ",

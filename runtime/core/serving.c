@@ -1,4 +1,4 @@
-/* Of executables that read no files of data (runtime/serving.h). */
-#include "runtime/serving.h"
+/* Of executables that read no files of data (runtime/core/serving.h). */
+#include "runtime/core/serving.h"
 
 const tnrt_serving tnrt_main_serving = {NULL, NULL};

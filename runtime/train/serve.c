@@ -1,12 +1,12 @@
-/* run --data of an executable with the weights of a training (runtime/serving.h): the records become the model's inputs
- * by the chains of the plan, and what the model computes of them a table or arrays, as the training program's run has
- * them. */
+/* run --data of an executable with the weights of a training (runtime/core/serving.h): the records become the model's
+ * inputs by the chains of the plan, and what the model computes of them a table or arrays, as the training program's
+ * run has them. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "runtime/core/program.h"
-#include "runtime/serving.h"
+#include "runtime/core/serving.h"
+#include "runtime/train/plan.h"
 #include "runtime/train/predict.h"
 #include "runtime/train/state.h"
 
@@ -26,8 +26,8 @@ static tnrt_status check(tnrt_program *p) {
   if (p->options->n_inputs) return tnrt_fail(&p->message, TNRT_BAD_INPUT, "--data and --input cannot both be given");
   if (p->options->expect) return tnrt_fail(&p->message, TNRT_BAD_INPUT, "--expect goes with --input");
   if (m->n_symbols == 1) return TNRT_OK;
-  return tnrt_fail(&p->message, TNRT_BAD_INPUT, "--data: the model has %u sizes that its inputs bring, the data know the "
-                   "number of records; tenon -D NAME=N fixes the others", m->n_symbols);
+  return tnrt_fail(&p->message, TNRT_BAD_INPUT, "--data: the model has %u sizes that its inputs bring, the data know "
+                   "the number of records; tenon -D NAME=N fixes the others", m->n_symbols);
 }
 
 static tnrt_status find_output(tnrt_program *p, const char **out) {

@@ -302,6 +302,72 @@ def test_lines():
     return agree(folder, weights, ["--data", "new.jsonl"], inputs)
 
 
+# ---- libraries ----
+
+CALLER = r"""
+#include <stdio.h>
+#include "model.h"
+
+int main(void) {
+  model_ctx *ctx;
+  double x[] = {X};
+  int32_t shade[] = {2, 0, -1};
+  float seen[3], shades[3 * 4], out[3 * 2];
+  if (model_create(&ctx, NULL, 0, 1)) return 1;
+  if (model_run(ctx, 3, x, shade, out, seen, shades)) return 2;
+  for (int i = 0; i < 3; i++) {
+    printf("%.9g %s", seen[i], shade[i] < 0 ? "none" : model_shade_categories[shade[i]]);
+    for (int k = 0; k < 4; k++) printf(" %g", shades[4 * i + k]);
+    printf(" %s\n", model_y_classes[i % 2]);
+  }
+  model_destroy(ctx);
+  return 0;
+}
+"""
+
+
+def test_library():
+    """A library's header says what categories, words and classes the numbers of its inputs and results stand for."""
+    rng = np.random.default_rng(7)
+    folder = Folder(m_tn=program('csv("d.csv", split: (train: 1.0))', {"x": ("f32", "a |> minmax"),
+                                                                      "shade": ("f32[4]", "colour |> one_hot(4)")}))
+    folder.write("d.csv", table(rows(rng, 60), ["no", "yes"] * 30))
+    weights = folder.train()
+    folder.run(TENON, "m.tn", "--weights=" + weights, "-c", "-o", "model.o")
+    records = rows(rng, 3)
+    for record, colour in zip(records, ("red", "blue, dark", "pink")):
+        record[6] = colour
+    folder.write("new.csv", table(records))
+    folder.write("main.c", CALLER.replace("X", ", ".join(repr(r[0]) for r in records)))
+    folder.run("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "main.c", "model.o", "-lm", "-lpthread", "-o", "main")
+    folder.run("c++", "-Wall", "-Wextra", "-Werror", "-x", "c++", "-fsyntax-only", "model.h")
+    lines = folder.run("./main").splitlines()
+    os.mkdir(folder.at("wanted"))
+    folder.run("./m", "run", "--data=new.csv", "--output=wanted")
+    found = folder.outputs("wanted")
+    seen, shades = (found[name] for name in sorted(found)[1:])
+    names = ("red", "blue, dark", "none")
+    wanted = ["%.9g %s %s %s" % (seen[i], names[i], " ".join("%g" % v for v in shades[i]), ("no", "yes")[i % 2])
+              for i in range(3)]
+    if lines != wanted:
+        return "%s\n%s" % (lines, wanted)
+    with open(folder.at("model.h"), encoding="ascii") as f:
+        text = f.read()
+    for said in ("The place of a category in shade_categories; -1: none of them.", "done here: a |> minmax.",
+                 r'"the \042other\042"'):
+        if said not in text:
+            return "the header lacks: " + said
+    folder.write("m.tn", NEWS)
+    folder.write("vocab.txt", "[PAD]\n[UNK]\nthe\n")
+    folder.write("d.jsonl", '{"title": "b a", "body": "a", "topic": "x"}\n{"title": "a", "body": "c", "topic": "y"}\n')
+    folder.run("rm", "-r", "m.checkpoints")
+    folder.run(TENON, "m.tn", "--weights=" + folder.train(), "-c", "-o", "model.o")
+    with open(folder.at("model.h"), encoding="ascii") as f:
+        text = f.read()
+    words = text.split("model_a_words[5] = {")[-1].split("}")[0].split()
+    return None if words == ['"",', '"",', '"a",', '"b",', '"c"'] else "words: %s" % words
+
+
 # ---- records whose texts a program reads itself ----
 
 PLAIN = """
@@ -346,8 +412,8 @@ def serve(folder, source, name, *options):
 
 
 def test_records():
-    """Tables without a body, texts of all kinds, their lengths, pictures in folders, files of windows; columns are found
-    by their names; wrong rows are told alike."""
+    """Tables without a body, texts of all kinds, their lengths, pictures in folders, files of windows; columns are
+    found by their names; wrong rows are told alike."""
     from PIL import Image
     rng, folder = np.random.default_rng(6), Folder()
     lines = ["%r,%r,%r,%s" % (*rng.normal(size=3).tolist(), rng.choice(["ash", "elm", "fir"])) for _ in range(40)]
@@ -359,7 +425,8 @@ def test_records():
         return "a table: " + problem
     folder.write("bad.csv", "p,q,r\n1,2,3\n1,x,3\n")
     said = [folder.run(program, "run", "--data=bad.csv", rc=1) for program in ("./m", "./predict")]
-    if "bad.csv:3: column 'q': expected a number, found 'x'" not in said[0] or said[1] != said[0].replace("m:", "predict:"):
+    wanted = "m: error: bad.csv:3: column 'q': expected a number, found 'x'\n"
+    if said != [wanted, wanted.replace("m:", "predict:")]:
         return "a wrong cell: %s" % said
     folder.write("vocab.txt", "[PAD]\n[UNK]\nthe\ncat\n##s\nsat\n.\n!\na\n")
     texts = ["the cats sat.", "a cat!", "The naïve cat sat on the mat and sat and sat", "", "the the cat"]
