@@ -93,7 +93,9 @@ typedef enum tnrt_link_kind {
 typedef struct tnrt_link {
   uint32_t kind;       /* tnrt_link_kind */
   uint32_t splits;     /* one bit a split in which it is done: 7, all */
-  int64_t integers[4]; /* vocab, k, n; T and pad of PAD_OR_CUT; height and width of RANDOM_CROP */
+  /* vocab, k, n; T and pad of PAD_OR_CUT; height and width of RANDOM_CROP; of WORDPIECE where the plan has the file's
+   * bytes, and how many they are, 0: it is read where it stands. */
+  int64_t integers[4];
   double numbers[4];   /* std, sigma, the other operand */
   uint32_t text;       /* file, or the word of `with` */
   uint32_t field;      /* of LENGTH: the field that is measured */

@@ -26,13 +26,27 @@ static bool computes(const tn_serve_field *f) {
   return false;
 }
 
+static int by_value(const void *p, const void *q) {
+  double a = *(const double *)p, b = *(const double *)q;
+  return (a > b) - (a < b);
+}
+
+/* Texts of which each is another number: not "1" and "1.0". */
+static bool are_numbers(tn_sema *s, const tn_fitted_words *words) {
+  double *numbers = TN_NEW_N(s->arena, double, words->n + 1);
+  for (size_t i = 0; i < words->n; i++)
+    if (!tn_serve_number(words->data[i], &numbers[i])) return false;
+  if (words->n) qsort(numbers, words->n, sizeof(*numbers), by_value);
+  for (size_t i = 1; i < words->n; i++)
+    if (!(numbers[i - 1] < numbers[i])) return false;
+  return true;
+}
+
 /* Texts of a category are numbers where they stand in the data and all of them look so. */
 static bool find_words(tn_sema *s, tn_serve_field *f) {
-  double ignored;
   if (f->first == f->n_links || f->links[f->first].kind != TNRT_LINK_ONE_HOT) return true;
   if (!tn_fitted_words_of(s, f->field->name, f->first, &f->words)) return false;
-  f->has_codes = f->first > 0;
-  for (size_t i = 0; i < f->words.n; i++) f->has_codes |= !tn_serve_number(f->words.data[i], &ignored);
+  f->has_codes = f->first > 0 || !are_numbers(s, &f->words);
   return true;
 }
 

@@ -1,8 +1,10 @@
 /* The plan of an executable that reads records for a model with the weights of a training (runtime/core/serving.h): of
  * each input what makes texts numbers, and what that learned; of labels their classes. */
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend/lang/serve.h"
+#include "frontend/onnx/source.h"
 
 void tn_serve_plan_start(tn_serve_plan *plan, const tn_job *job) {
   *plan = (tn_serve_plan){.job = job, .tables = tn_tables_create(job->s->arena), .is_whole = true};
@@ -28,6 +30,19 @@ static bool keep_learned(tn_serve_plan *plan, const tn_serve_field *f, uint32_t 
   return true;
 }
 
+/* The bytes of a tokenizer's file, where it is at hand now: else the program looks for it. */
+static bool keep_file(tn_serve_plan *plan, tnrt_link *link) {
+  tn_sema *s = plan->job->s;
+  tn_source source;
+  const char *path = tn_name(s->ctx, plan->tables.bytes.data + link->text);
+  if (access(path, R_OK) != 0) return true;
+  if (s->options->add_file) s->options->add_file(s->options->user, path);
+  if (!tn_source_open(s->ctx, path, &source)) return false;
+  link->integers[0] = (int64_t)tn_tables_add(&plan->tables, source.data, source.bytes, 1);
+  link->integers[1] = (int64_t)source.bytes;
+  return true;
+}
+
 /* Links that make texts numbers, then, where categories are read, their numbers. */
 static bool put_links(tn_serve_plan *plan, const tn_serve_field *f, tnrt_field *row) {
   bool has_categories = f->first < f->n_links && f->links[f->first].kind == TNRT_LINK_ONE_HOT;
@@ -36,6 +51,7 @@ static bool put_links(tn_serve_plan *plan, const tn_serve_field *f, tnrt_field *
   for (uint32_t k = 0; k < n; k++) {
     links[k] = f->links[k];
     if (!keep_learned(plan, f, k)) return false;
+    if (links[k].kind == TNRT_LINK_WORDPIECE && !keep_file(plan, &links[k])) return false;
   }
   if (has_categories)
     links[f->first] = (tnrt_link){.kind = TNRT_LINK_CODE, .splits = links[f->first].splits,

@@ -76,7 +76,12 @@ static tnrt_status open_tokenizer(tnrt_chain *chain, tnrt_message *message, uint
   tnrt_tokenizer *tokenizer = chain->alloc->get(chain->alloc->user, sizeof *tokenizer, 64);
   chain->fitted[k].tokenizer = tokenizer;
   if (!tokenizer) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for a tokenizer");
-  return tnrt_tokenizer_open(tokenizer, message, chain->alloc, tnrt_plan_text(chain->plan, chain->links[k].text));
+  const tnrt_link *link = &chain->links[k];
+  const char *path = tnrt_plan_text(chain->plan, link->text);
+  if (!link->integers[0]) return tnrt_tokenizer_open(tokenizer, message, chain->alloc, path);
+  return tnrt_tokenizer_open_text(tokenizer, message, chain->alloc, path,
+                                  tnrt_plan_table(chain->plan, (uint64_t)link->integers[0]),
+                                  (size_t)link->integers[1]);
 }
 
 static void close_models(const tnrt_chain *chain, tnrt_fitted *fitted) {

@@ -354,22 +354,30 @@ static tnrt_status read_json(reader *r, const char *text, size_t bytes) {
   return status == TNRT_OK && r->has_added ? read_added(r) : status;
 }
 
-tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *t, tnrt_message *message, const tnrt_alloc *alloc, const char *path) {
-  uint8_t *data;
-  size_t bytes, length = strlen(path);
+tnrt_status tnrt_tokenizer_open_text(tnrt_tokenizer *t, tnrt_message *message, const tnrt_alloc *alloc,
+                                     const char *path, const char *text, size_t bytes) {
+  size_t length = strlen(path);
   *t = (tnrt_tokenizer){.alloc = alloc, .words = tnrt_dictionary_start(alloc), .unknown = -1, .cleans = true,
                         .parts_ideographs = true, .decodes_clean = true};
-  tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
-  if (status != TNRT_OK) return status;
   reader r = {.out = t, .message = message, .path = path};
   bool is_json = length > 5 && strcmp(path + length - 5, ".json") == 0;
-  status = (is_json ? read_json : read_lines)(&r, (const char *)data, bytes);
+  tnrt_status status = (is_json ? read_json : read_lines)(&r, text, bytes);
   if (r.merges) alloc->give(alloc->user, r.merges);
-  alloc->give(alloc->user, data);
   if (status != TNRT_OK) return status;
   if (t->words.n == 0) return bad(&r, "there are no tokens");
   if (r.unknown[0]) t->unknown = id_of(t, r.unknown, strlen(r.unknown));
   return TNRT_OK;
+}
+
+tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *t, tnrt_message *message, const tnrt_alloc *alloc, const char *path) {
+  uint8_t *data;
+  size_t bytes;
+  *t = (tnrt_tokenizer){0};
+  tnrt_status status = tnrt_file_read(message, alloc, path, &data, &bytes);
+  if (status != TNRT_OK) return status;
+  status = tnrt_tokenizer_open_text(t, message, alloc, path, (const char *)data, bytes);
+  alloc->give(alloc->user, data);
+  return status;
 }
 
 void tnrt_tokenizer_close(tnrt_tokenizer *t) {

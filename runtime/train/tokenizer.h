@@ -26,6 +26,9 @@ typedef struct tnrt_tokenizer {
 /* After a failure the tokenizer is closed all the same. */
 tnrt_status tnrt_tokenizer_open(tnrt_tokenizer *tokenizer, tnrt_message *message, const tnrt_alloc *alloc,
                                 const char *path);
+/* The same of bytes that path once held. */
+tnrt_status tnrt_tokenizer_open_text(tnrt_tokenizer *tokenizer, tnrt_message *message, const tnrt_alloc *alloc,
+                                     const char *path, const char *text, size_t bytes);
 void tnrt_tokenizer_close(tnrt_tokenizer *tokenizer);
 
 tnrt_status tnrt_tokenizer_tokens(const tnrt_tokenizer *tokenizer, tnrt_message *message, tnrt_value *value);
