@@ -41,7 +41,7 @@ if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 read = open("/proc/%d/io" % pid).read().split()[1]
 _, status, usage = os.wait4(pid, 0)
-print("counted", read, usage.ru_utime)
+os.write(1, b"counted %s %f\\n" % (read.encode(), usage.ru_utime))  # at once: four processes share the output
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
