@@ -92,9 +92,9 @@ def differing(a, b):
     return "no checkpoint" if not a or not b else [name for name in a | b if a.get(name) != b.get(name)]
 
 
-def check_same(folder, family, name, n, most):
+def check_same(folder, family, name, n, most, words=()):
     """most: how far from one another the weights may be; None: not at all."""
-    plain, shared = train(folder, name, (), family, n), train(folder, name + "1", (), family, n)
+    plain, shared = train(folder, name, words, family, n), train(folder, name + "1", words, family, n)
     if most is None:
         count.judge(f"{family}: {name} on {n} processes, the same bits with zero", differing(plain, shared))
     else:
@@ -179,7 +179,8 @@ def main():
             check_same(folder, family, "norm", 2, 1e-4)
             for name in ("sgd", "adam", "norm"): # the library adds in another order for slices than for all
                 check_same(folder, family, name, 3, 1e-4)
-            for n in (3, 4):
+            check_same(folder, family, "wide", 2, None, ["--steps=3"]) # pieces that are updated by several runs
+            for n in (3, 4, 8):
                 count.judge(f"{family}: world on {n}, as alone",
                             differing(alone, train(folder, "world1", (), family, n)))
             check_chain(folder, family, alone)
