@@ -219,7 +219,7 @@ typedef struct tnrt_action {
   uint32_t text;             /* CHECKPOINT: folder or 0; LOG: json; SAMPLE: prompt */
   uint32_t csv, tensorboard; /* LOG */
   uint32_t port;             /* LOG: prometheus; 0: none */
-  uint32_t has_best, is_async, is_max; /* CHECKPOINT */
+  uint32_t has_best, is_async, is_max; /* CHECKPOINT; has_best also RESUME: from the best one */
   tnrt_watch best;
   uint32_t reserved;
   double factor;             /* SCALE_LR */

@@ -67,6 +67,13 @@ static void check_log(const tn_block_check *c, const tn_ast_expr *call) {
   tn_help(c->s->ctx, "log(json: \"run.jsonl\"), or csv, tensorboard, prometheus");
 }
 
+/* What some processes cannot do without the others. */
+static void check_alone(const tn_block_check *c, const tn_ast_stmt *on, const tn_ast_expr *call, const char *name) {
+  if (strcmp(on->name.text, "lost_rank") != 0 || !tn_words_have("eval sample", name)) return;
+  tn_error(c->s->ctx, call->loc, TN_E_LANG_VALUE, "%s() does not answer 'on lost_rank'", name);
+  tn_help(c->s->ctx, "it is answered by resume, checkpoint and log: a process is missing, and the others end");
+}
+
 /* Reactions belong to the event that they answer; actions to any. */
 static void check_reactions(const tn_block_check *c, const tn_ast_stmt *on) {
   static const struct {
@@ -75,6 +82,7 @@ static void check_reactions(const tn_block_check *c, const tn_ast_stmt *on) {
   for (size_t i = 0; i < on->body->stmts.n; i++) {
     const tn_ast_stmt *stmt = on->body->stmts.data[i];
     const char *name = stmt->kind == TN_AST_DO ? tn_head_name(stmt->value) : NULL;
+    if (name) check_alone(c, on, stmt->value, name);
     if (!name || !tn_block_function_find("reaction", name)) continue;
     for (size_t k = 0; k < TN_ARRAY_LEN(rows); k++)
       if (strcmp(rows[k].event, on->name.text) == 0 && !tn_words_have(rows[k].reactions, name)) {

@@ -50,6 +50,7 @@ static bool put_action(const tn_job *job, tn_tables *plan, const tn_ast_expr *e,
       out->text = tn_tables_text(plan, tn_block_call_text(&call, "prompt"));
       out->n = (int64_t)tn_block_call_number(&call, "n");
       return true;
+    case TNRT_ACTION_RESUME: out->has_best = strcmp(tn_block_call_word(&call, "from"), "best") == 0; return true;
     case TNRT_ACTION_SCALE_LR: out->factor = tn_block_call_number(&call, "factor"); return true;
     default: return true;
   }

@@ -227,9 +227,11 @@ static tnrt_status roll_back(tnrt_loop *l) {
   tnrt_loop_pack(l);
   tnrt_status status = !tnrt_loop_writes(l) ? TNRT_OK : tnrt_store_restore(l->store, &message, &l->state.contents);
   if (status != TNRT_OK) return tnrt_fail(l->message, TNRT_BAD_INPUT, "no way back: %.400s", message.text);
+  l->is_torn = true;
   status = tnrt_loop_broadcast(l, false);
   if (status != TNRT_OK) return status;
   tnrt_slices_take(&l->session);
+  l->is_torn = false;
   tnrt_loop_unpack(l);
   l->own->lr_factor = factor; /* what was scaled stays scaled */
   return TNRT_OK;

@@ -62,7 +62,7 @@ static tnrt_status follow(tnrt_loop *l, bool *out_stop) {
   tnrt_status status = tnrt_loop_events(l, TNRT_EVERY_STEPS);
   if (status == TNRT_OK && l->cursor == 0 && !l->is_cut) status = tnrt_loop_events(l, TNRT_EVERY_EPOCHS);
   l->n_acted_before = 0;
-  if (l->is_cut) l->own->n_begun = (double)l->n_acted;
+  if (l->is_cut || status != TNRT_OK) l->own->n_begun = (double)l->n_acted;
   return status == TNRT_OK && !l->is_cut ? tnrt_loop_stops(l, out_stop) : status;
 }
 
@@ -114,7 +114,7 @@ static tnrt_status train(tnrt_loop *l) {
   bool stop = false;
   int64_t first = l->step;
   tnrt_status status = TNRT_OK;
-  if (l->command->resume && is_over(l))
+  if (l->resumes && is_over(l))
     tnrt_logs_note(l->logs, "nothing is left to do: --epochs or --steps asks for more than the file");
   if (l->own->n_begun > 0) { /* what a request to end cut off behind the last step */
     l->n_acted_before = (int64_t)l->own->n_begun - 1;
@@ -147,6 +147,8 @@ tnrt_status tnrt_loop_train(tnrt_message *message, const tnrt_alloc *alloc, cons
   world->user = signals;
   tnrt_status status = tnrt_loop_open(&l);
   if (status == TNRT_OK) status = train(&l);
+  if (status != TNRT_OK && world->is_lost) tnrt_lost_react(&l);
+  tnrt_lost_unmark(&l);
   *out_stopped = l.is_stopped;
   tnrt_message unwritten;
   tnrt_status traced = tnrt_timeline_close(l.session.timeline, &unwritten);

@@ -57,6 +57,9 @@ typedef struct tnrt_loop {
   uint32_t n_skipped;
   int64_t nan_step, n_nans;              /* the last step that gave none, and how often in a row */
   double rate_factor;                    /* of the rollbacks' scale_lr */
+  bool resumes, resumes_best;            /* asked for, or since the last training did not end; from the best */
+  bool is_marked;                        /* as one that has not ended (lost.c) */
+  bool is_torn;                          /* the state is of no step while it is being replaced */
   bool is_stopped, is_interrupted;       /* by a signal, or --stop-at; by a signal */
   int64_t n_acted, n_acted_before;       /* actions behind this step; those that were done before a resumption */
   bool is_cut;                           /* the last of them ended before it was done, on request */

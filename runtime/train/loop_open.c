@@ -96,11 +96,12 @@ static tnrt_status find_end(tnrt_loop *l) {
 static tnrt_status open_resumed(tnrt_loop *l, tnrt_reading **out) {
   char path[2048];
   *out = NULL;
-  if (!l->command->resume) return TNRT_OK;
+  if (!l->resumes) return TNRT_OK;
   tnrt_message notes = {{0}};
   memset(path, 0, sizeof path);
   tnrt_status status =
-      tnrt_checkpoint_find(l->message, l->alloc, l->folder, TNRT_WHICH_LAST, path, sizeof path, &notes);
+      tnrt_checkpoint_find(l->message, l->alloc, l->folder, l->resumes_best ? TNRT_WHICH_BEST : TNRT_WHICH_LAST, path,
+                           sizeof path, &notes);
   if (status == TNRT_OK) status = tnrt_world_broadcast(l->world, path, sizeof path, 0, "the checkpoint's path");
   if (notes.text[0]) tnrt_logs_note(l->logs, "%s", notes.text);
   return status == TNRT_OK ? tnrt_reading_open(out, l->message, l->alloc, path) : status;
@@ -202,11 +203,12 @@ static tnrt_status open_store(tnrt_loop *l) {
   if (!tnrt_loop_writes(l)) return TNRT_OK;
   tnrt_status status = tnrt_store_open(&l->store, l->message, l->alloc, l->folder, &l->state.contents);
   int64_t earlier = status == TNRT_OK ? tnrt_store_newest(l->store) : -1;
-  if (earlier >= 0 && !l->command->resume)
+  if (earlier >= 0 && !l->resumes)
     tnrt_logs_note(l->logs, "'%s' has an earlier training, at step %lld, which this one replaces (--resume goes on "
                    "with it, --checkpoint-dir keeps it)", l->folder, (long long)earlier);
   if (status == TNRT_OK && action && action->is_async)
     status = tnrt_store_set_async(l->store, l->message, &l->state.contents);
+  if (status == TNRT_OK) tnrt_lost_mark(l);
   /* What a rollback goes back to before the first checkpoint. */
   if (status == TNRT_OK && l->step == 0 && rolls_back(l->plan)) status = tnrt_loop_save(l, &l->keep);
   return status;
@@ -223,14 +225,16 @@ static tnrt_status check_mesh(const tnrt_loop *l) {
 tnrt_status tnrt_loop_open(tnrt_loop *l) {
   tnrt_reading *reading = NULL;
   tnrt_log_options logs = l->command->logs;
-  logs.appends = l->command->resume;
   if (!tnrt_loop_writes(l)) logs = (tnrt_log_options){.is_quiet = true, .is_silent = true};
   for (int i = 0; i < TNRT_N_SPLITS; i++) l->measured_at[i] = -1;
   l->saved_at = l->order_epoch = l->nan_step = -1;
   l->rate_factor = 1;
   tnrt_checkpoint_folder(l->plan, l->command, l->folder, sizeof l->folder);
   tnrt_status status = check_mesh(l);
+  if (status == TNRT_OK) status = tnrt_lost_find(l);
+  logs.appends = l->resumes;
   if (status == TNRT_OK) status = tnrt_logs_open(&l->logs, l->message, l->alloc, l->plan, &logs);
+  if (status == TNRT_OK) tnrt_lost_tell(l);
   if (status == TNRT_OK) status = open_resumed(l, &reading);
   tnrt_world_work(l->world, true);
   if (status == TNRT_OK) status = open_samples(l, reading);

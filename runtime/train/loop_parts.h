@@ -32,4 +32,13 @@ tnrt_status tnrt_loop_require(tnrt_loop *loop);
 /* What `on interrupt` says. */
 tnrt_status tnrt_loop_interrupt(tnrt_loop *loop);
 
+/* lost.c: what `on lost_rank` says. */
+bool tnrt_lost_resumes(const tnrt_training *plan);
+tnrt_status tnrt_lost_find(tnrt_loop *loop); /* loop->resumes: asked for, or the last training did not end */
+void tnrt_lost_tell(const tnrt_loop *loop);
+void tnrt_lost_mark(tnrt_loop *loop);        /* a training is under way */
+void tnrt_lost_unmark(tnrt_loop *loop);      /* it has ended, unless processes are missing */
+/* Processes are missing: saves what can be, and adds to the message how it goes on. */
+void tnrt_lost_react(tnrt_loop *loop);
+
 #endif

@@ -1,6 +1,6 @@
 /* The program around a compiled training: `EXE train`, `eval`, `run`, `export`, `plot`, `info`. It knows that only by
  * its record, so one archive serves every executable. Exit status: 0 done; 1 an option, the data or a requirement is
- * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved. */
+ * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved, or to be started again (lost.c). */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -40,7 +40,7 @@ static void print_help(const char *program, const char *one) {
   }
   printf(
       "\nExit status: 0 done, 1 an option, the data or a requirement is wrong, 71 a resource gave out, 75 stopped on\n"
-      "request with a checkpoint saved.\n");
+      "request with a checkpoint saved, or (on lost_rank) to be started again.\n");
 }
 
 static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *message) {
@@ -106,7 +106,8 @@ int main(int argc, char **argv) {
   else if (status == TNRT_OK) status = run_verb(&command, &message, &world, &stopped);
   if (status == TNRT_OK && fflush(stdout) != 0)
     status = tnrt_fail(&message, TNRT_BAD_INPUT, "cannot write to standard output");
-  if (status != TNRT_OK) return fail(&command, &message, &world, tnrt_exit_status(status));
+  if (status != TNRT_OK)
+    return fail(&command, &message, &world, world.restarts ? EXIT_STOPPED : tnrt_exit_status(status));
   tnrt_world_close(&world);
   return stopped ? EXIT_STOPPED : 0;
 }

@@ -312,7 +312,7 @@ tnrt_status tnrt_session_step(tnrt_session *s, tnrt_samples *samples, const int6
   tnrt_status status = is_whole ? step_whole(s, samples, positions, n, &loss, &norm)
                                 : tnrt_parts_step(s, samples, positions, n, &loss, &norm);
   if (is_whole) tnrt_timeline_span(s->timeline, "step", 0, s->world->step, begin);
-  if (status != TNRT_OK) return status;
+  if (status != TNRT_OK) return keep_running(s, true), status;
   if (s->parts.is_void) return keep_running(s, true), *out = TNRT_STEP_STOPPED, TNRT_OK;
   s->loss = (double)loss;
   s->norm = (double)norm;

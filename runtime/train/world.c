@@ -12,7 +12,8 @@
 enum {
   TAG_MISSING = 1,   /* where the sender waits, once some process has waited too long */
   TAG_ASKED,         /* the signal that asks the sender to end */
-  GATHER_SECONDS = 3 /* for which the others' places are waited for then */
+  GATHER_SECONDS = 3, /* for which the others' places are waited for then */
+  SAVING_SECONDS = 60 /* that the one which speaks may take for a checkpoint */
 };
 
 /* Rounds of waiting, of tenths of a microsecond: so many at once, then others may run in between, then it sleeps. The
@@ -139,7 +140,7 @@ void tnrt_world_close(tnrt_world *w) {
 }
 
 void tnrt_world_abort(tnrt_world *w, int status) {
-  if (w->is_silent) sleep(2 * GATHER_SECONDS); /* the one that speaks ends all */
+  if (w->is_silent) sleep(2 * GATHER_SECONDS + (w->restarts ? SAVING_SECONDS : 0)); /* the one that speaks ends all */
   if (w->comm && w->size > 1) w->comm->abort(status);
 }
 

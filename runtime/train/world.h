@@ -22,6 +22,7 @@ typedef struct tnrt_world {
   bool is_silent;                /* and another process says so */
   bool is_told;                  /* all processes failed by what told_by has told them (shards.h) */
   int told_by;
+  bool restarts;                 /* set by the caller: it saves first, and the job is to be started again */
   /* Set by the caller: the signal that asks this process to end, or 0; NULL: none ever does. */
   int (*pending)(const void *user);
   const void *user;

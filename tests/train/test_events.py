@@ -113,8 +113,9 @@ def check_refused(folder):
     for event, reaction, told in (
             ("nan", "resume(from: best)", "it is answered by rollback scale_lr skip_batch, and by actions"),
             ("lost_rank", "skip_batch()", "it is answered by resume, and by actions"),
+            ("lost_rank", "eval(test)", "it is answered by resume, checkpoint and log"),
             ("interrupt", "rollback()", "it is answered by actions: the training ends behind them")):
-        _, text = build(folder, event + "r", LINE, "steps = 1; on %s { %s }" % (event, reaction))
+        _, text = build(folder, "%s%d" % (event, len(reaction)), LINE, "steps = 1; on %s { %s }" % (event, reaction))
         name = reaction.split("(")[0]
         if not text or "m.tn:3:" not in text or "%s() does not answer 'on %s' [TN0735]" % (name, event) not in text or \
                 told not in text:

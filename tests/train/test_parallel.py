@@ -46,15 +46,15 @@ def build(folder, name, settings, model=MODEL):
     subprocess.run([TENON, name + ".tn", "-o", name], cwd=folder, check=True)
 
 
-def weights(folder, name):
+def weights(folder, name, *words):
     """{name: numbers} of the newest checkpoint, f32 alone."""
-    run(folder, [f"./{name}", "export", "--safetensors=w.st", "--checkpoint=last"])
+    run(folder, [f"./{name}", "export", "--safetensors=w.st", "--checkpoint=last", *words])
     tensors = read_tensors(os.path.join(folder, "w.st"))
     return {key: struct.unpack(f"<{len(data) // 4}f", data) for key, (_, data) in tensors.items()}
 
 
-def digest(folder, name):
-    numbers = weights(folder, name)
+def digest(folder, name, *words):
+    numbers = weights(folder, name, *words)
     return hashlib.sha256(repr(sorted(numbers.items())).encode()).hexdigest()
 
 
@@ -162,6 +162,40 @@ def check_stuck(folder, family):
         os.kill(pid, signal.SIGKILL)
 
 
+def end_all(name):
+    for pid in children(name):
+        os.kill(pid, signal.SIGKILL)
+
+
+def check_lost(folder, family):
+    """on lost_rank: resume() after a process that is stopped, and one that is killed: the same command goes on."""
+    checkpoints = os.path.join(folder, "lost.checkpoints")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    process = start(folder, ["./lost", "train", "--quiet", "--comm-timeout", "2"], family, 3)
+    os.kill(wait_for(folder, "lost", 3)[-1], signal.SIGSTOP)
+    _, err = process.communicate(timeout=60)
+    end_all("lost")
+    count.judge(f"{family}: a lost process asks for a restart", process.returncode != 75 and (process.returncode, err))
+    saved = re.search(r"goes on, with any number of processes, from (step (\d+)|the last checkpoint) in 'lost\.ch", err)
+    count.judge(f"{family}: and says from where", not saved and err)
+    process = start(folder, ["./lost", "train", "--quiet"], family, 2)
+    os.kill(wait_for(folder, "lost", 2)[-1], signal.SIGKILL)  # a moment after it went on
+    process.communicate(timeout=60)
+    end_all("lost")
+    newest = max(int(name[5:13]) for name in os.listdir(checkpoints) if name.startswith("step-"))
+    count.judge(f"{family}: what was done is there", saved and newest < int(saved[2] or 0) and newest)
+    steps = str(newest + 20)
+    status, _, err = run(folder, ["./lost", "train", "--steps", steps], family, 2)
+    count.judge(f"{family}: a training goes on by itself", (status != 0 or "did not end: this one goes on" not in err)
+                and err)
+    shutil.rmtree(os.path.join(folder, "once"), ignore_errors=True)
+    run(folder, ["./lost", "train", "--quiet", "--steps", steps, "--checkpoint-dir", "once"])
+    same = digest(folder, "lost") == digest(folder, "lost", "--checkpoint-dir=once")
+    count.judge(f"{family}: with the bits of one that was never lost", not same)
+    status, _, err = run(folder, ["./lost", "train", "--steps", "5"], family, 2)
+    count.judge(f"{family}: one that has ended does not go on", (status != 0 or "goes on with it (on" in err) and err)
+
+
 def check_errors(folder, family):
     status, _, err = run(folder, ["./net", "train", "--quiet", "--data", "none.csv"], family, 3)
     count.judge(f"{family}: a missing file is told once", (status == 0 or err.count("none.csv") != 1) and err)
@@ -179,6 +213,8 @@ def main():
         mesh = "mesh M = (data: 2, tensor: 1)\n"
         build(folder, "meshed", "epochs = 1; mesh = M", mesh + MODEL.replace("f32[B, 6]", "f32[B@data, 6]"))
         build(folder, "long", "epochs = 1000000; every 5 steps { checkpoint() }")
+        build(folder, "lost", "epochs = 1000000; reproducible = world; every 5 steps { checkpoint() }; "
+              "on lost_rank { resume() }")
         plain = MODEL.replace("|> batchnorm |>", "|>")
         build(folder, "plain", "epochs = 3; parallel = (bucket: 256B)", plain)
         build(folder, "behind", "epochs = 3; parallel = (bucket: 256B, overlap: false)", plain)
@@ -197,6 +233,7 @@ def main():
             check_world(folder, family, alone)
             check_signal(folder, family)
             check_stuck(folder, family)
+            check_lost(folder, family)
             check_errors(folder, family)
     count.finish()
 
