@@ -209,6 +209,8 @@ bool tn_driver_lang_options(tn_driver *driver, tn_lang_options *out);
 bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok);
 /* Its models: the step as driver->module, the others as variants. */
 bool tn_driver_load_training(tn_driver *driver, tn_input *input);
+/* Options of one of its models' code: no main, no C functions, names of its own. */
+tn_emit_options tn_driver_part_options(const tn_driver *part, const tn_emit_options *options, const char *prefix);
 bool tn_driver_training_has_pictures(const tn_driver *driver); /* whose readers are linked in only then */
 /* training_facts.c: completes the plan by what the compiled models make known; TN_E_CONTRACT for each requirement of
  * such numbers alone that does not hold. made: of tn_lang_train; programs: by tn_lang_part, NULL: there is none. */
@@ -239,6 +241,10 @@ bool tn_driver_renew_part(tn_driver *driver);
 bool tn_driver_order_variants(tn_driver *driver);
 /* Compiles the model again for each processor but the first. */
 bool tn_driver_compile_variants(tn_driver *driver);
+/* What a variant's session recorded is said in the first one's. Returns false. */
+bool tn_driver_take_errors(tn_driver *driver, const tn_driver *variant);
+/* "net" for "x86-64-v4": "net_x86_64_v4". */
+const char *tn_driver_variant_prefix(tn_driver *driver, const char *prefix, const char *cpu);
 /* Ends their sessions. */
 void tn_driver_end_variants(tn_driver *driver);
 /* Gives each constant its place among the weights, those of equal bytes one place. */

@@ -164,8 +164,10 @@ static bool write_header(tn_driver *driver) {
 static bool save_level(tn_driver *driver, unsigned levels, const tn_emit_level *code) {
   tn_driver_options saved = driver->options;
   const char *output = tn_driver_output_path(driver);
-  driver->options.output = tn_driver_with_suffix(driver, output, code ? code->suffix : ".tnir");
+  const char *suffix = code ? code->suffix : ".tnir";
   driver->options.prefix = tn_driver_prefix(driver);
+  if (driver->part_name) suffix = tn_namef(driver->ctx, ".%s%s", driver->part_name, suffix);
+  driver->options.output = tn_driver_with_suffix(driver, output, suffix);
   driver->options.levels = levels;
   driver->options.code_levels = (tn_words){0};
   if (code) TN_VEC_PUSH(driver->ctx->arena, &driver->options.code_levels, code->name);
@@ -174,8 +176,11 @@ static bool save_level(tn_driver *driver, unsigned levels, const tn_emit_level *
   return ok;
 }
 
+/* Of a training program those of all its models: mlp.step.tnir and so on. */
 static bool save_temps(tn_driver *driver) {
   if (!driver->options.save_temps) return true;
+  for (size_t i = 0; driver->training && i < driver->variants.n; i++)
+    if (!save_temps(driver->variants.data[i])) return false;
   bool ok = save_level(driver, LEVEL_IR | LEVEL_KERNELS | LEVEL_PROGRAM, NULL);
   for (uint32_t i = 0; i < driver->backend->n_levels && ok; i++)
     ok = save_level(driver, 0, &driver->backend->levels[i]);

@@ -63,6 +63,7 @@ bool tn_driver_check_levels(tn_driver *driver) {
 static bool put_code(tn_driver *driver, uint32_t level, tn_buf *out) {
   tn_emit_options options = tn_driver_emit_options(driver);
   tn_buf remarks = tn_buf_create(driver->ctx->arena);
+  if (driver->is_part) options = tn_driver_part_options(driver, &options, options.prefix);
   if (driver->options.verbose) options.remarks = &remarks;
   bool ok = need_program(driver) &&
             driver->backend->emit_text(driver->ctx, &driver->machine, driver->program, &options, level, out);

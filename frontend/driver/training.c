@@ -26,11 +26,11 @@ static bool refuse(tn_driver *driver, const char *what) {
 
 static bool check_options(tn_driver *driver) {
   const tn_driver_options *o = &driver->options;
-  bool has_main = o->make == TN_MAKE_EXECUTABLE || (o->make == TN_MAKE_OBJECT && o->with_main);
-  if (!has_main && o->make != TN_MAKE_TEXT) return refuse(driver, "it is an executable, no library or object");
-  if (o->march.n > 1) return refuse(driver, "one -march only");
+  if (o->make == TN_MAKE_SHARED || o->make == TN_MAKE_ARCHIVE)
+    return refuse(driver, "a program has no functions for others to call, so it is an executable, or with -c an object "
+                          "with a main of its own");
+  if (o->header) return refuse(driver, "a program has no functions that a header could declare");
   if (o->freestanding) return refuse(driver, "-ffreestanding has no files to read samples from");
-  if (o->save_temps) return refuse(driver, "--save-temps keeps the text of one model's code");
   if (o->stop_after || o->only.n || o->skip.n) return refuse(driver, "all passes run");
   const tn_backend *backend = tn_backend_find(o->target);
   if (backend && !backend->emit_all) return refuse(driver, "--target=cpu only");
@@ -47,6 +47,7 @@ bool tn_driver_is_training(tn_driver *driver, const tn_input *input, bool *ok) {
   *ok = tn_driver_lang_options(driver, &options);
   bool is_training = *ok && tn_lang_is_trained(driver->ctx, input->path, &options);
   *ok = driver->ctx->n_errors == before && (!is_training || check_options(driver));
+  if (is_training && *ok && o->make == TN_MAKE_OBJECT) driver->options.with_main = true;
   return is_training && *ok;
 }
 
@@ -125,16 +126,22 @@ bool tn_driver_finish_training(tn_driver *driver) {
 
 /* --- Code --- */
 
-/* Of one of several programs: no main and no C functions of its own. */
-static tn_emit_options options_of(const tn_driver *driver, const tn_emit_options *options, uint32_t part) {
+tn_emit_options tn_driver_part_options(const tn_driver *part, const tn_emit_options *options, const char *prefix) {
   tn_emit_options each = *options;
-  each.prefix = tn_namef(driver->ctx, "%s_%s", options->prefix, part_names[part]);
-  each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
+  each.prefix = tn_namef(part->ctx, "%s_%s", prefix, part->part_name);
+  each.weights = tn_namef(part->ctx, "%s_weights", options->prefix);
   each.with_main = false;
   each.is_variant = true;
-  each.traces = part == TN_LANG_TRACE;
-  each.debug = tn_driver_debug_source(driver->training->parts[part]);
+  each.traces = part->traces;
   return each;
+}
+
+/* The driver's own session, or of several -march the one of the k-th; NULL: there are no more. */
+static tn_driver *session_of(tn_driver *driver, uint32_t k) {
+  if (k == 0) return driver;
+  for (size_t i = 0; i < driver->variants.n; i++)
+    if (driver->variants.data[i]->training && --k == 0) return driver->variants.data[i];
+  return NULL;
 }
 
 /* A mask behind the plan; all ones need none. */
@@ -147,13 +154,18 @@ static tn_object_address put_mask(tn_buf *bytes, const uint8_t *mask, uint32_t n
   return address;
 }
 
-/* Which results of a model may lie in place of what they are the next value of. */
-static tn_object_address put_in_place(const tn_driver *part, tn_buf *bytes) {
-  const tn_program *program = part->program;
-  uint32_t n = part->entry->body->last->n_operands;
-  uint8_t *mask = TN_NEW_N(part->ctx->arena, uint8_t, n);
-  for (size_t i = 0; i < program->buffers.n; i++)
-    if (program->buffers.data[i]->donor) mask[program->buffers.data[i]->index] = 1;
+/* Which results of a model may lie in place of what they are the next value of, in the code for every processor. */
+static tn_object_address put_in_place(tn_driver *driver, uint32_t number, tn_buf *bytes) {
+  uint32_t n = driver->training->parts[number]->entry->body->last->n_operands;
+  uint8_t *mask = TN_NEW_N(driver->ctx->arena, uint8_t, n);
+  memset(mask, 1, n);
+  for (uint32_t k = 0; session_of(driver, k); k++) {
+    const tn_program *program = session_of(driver, k)->training->parts[number]->program;
+    uint8_t *own = TN_NEW_N(driver->ctx->arena, uint8_t, n);
+    for (size_t i = 0; i < program->buffers.n; i++)
+      if (program->buffers.data[i]->donor) own[program->buffers.data[i]->index] = 1;
+    for (uint32_t i = 0; i < n; i++) mask[i] &= own[i];
+  }
   tn_object_address address = {.kind = TN_ADDRESS_BYTES, .offset = bytes->n};
   tn_buf_append(bytes, (const char *)mask, n);
   return address;
@@ -173,30 +185,71 @@ static bool make_record(tn_driver *driver, const char *prefix, tn_arena *arena, 
     at[0].symbol = tn_namef(driver->ctx, "%s_%s_descriptor", prefix, part_names[i]);
     at[1] = put_mask(&bytes, t->made.fields[i], t->made.n_fields);
     at[2] = put_mask(&bytes, t->made.weights[i], t->made.n_weights);
-    if (i == TN_LANG_STEP || i == TN_LANG_UPDATE) at[3] = put_in_place(t->parts[i], &bytes);
+    if (i == TN_LANG_STEP || i == TN_LANG_UPDATE) at[3] = put_in_place(driver, i, &bytes);
   }
   tn_object_record record = {"tnrt_main_training", bytes.data, bytes.n, addresses, N_ADDRESSES};
   return tn_object_make_record(driver->ctx, driver->machine.triple, &record, arena, out);
 }
 
-bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
-                             tn_object_part **out_parts, uint32_t *out_n_parts) {
+typedef TN_VEC(tn_object_part) object_parts;
+
+/* The code of all models of a session, whose names begin with prefix. */
+static bool emit_session(tn_driver *session, const tn_emit_options *options, const char *prefix, tn_arena *arena,
+                         object_parts *all) {
   const tn_program *programs[TN_LANG_N_PARTS];
   tn_emit_options each[TN_LANG_N_PARTS];
-  tn_object_part *parts, record;
+  tn_object_part *parts;
   uint32_t n = 0, n_parts;
   for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
-    if (!driver->training->parts[i]) continue;
-    programs[n] = driver->training->parts[i]->program;
-    each[n++] = options_of(driver, options, i);
+    tn_driver *part = session->training->parts[i];
+    if (!part) continue;
+    programs[n] = part->program;
+    each[n] = tn_driver_part_options(part, options, prefix);
+    each[n++].debug = tn_driver_debug_source(part);
   }
-  if (!driver->backend->emit_all(driver->ctx, &driver->machine, programs, each, n, options->prefix, arena, &parts,
-                                 &n_parts) ||
+  if (!session->backend->emit_all(session->ctx, &session->machine, programs, each, n, prefix, arena, &parts, &n_parts))
+    return false;
+  for (uint32_t i = 0; i < n_parts; i++) TN_VEC_PUSH(arena, all, parts[i]);
+  return true;
+}
+
+/* Of several -march: each model is the one for the processor that it runs on. */
+static bool emit_choices(tn_driver *driver, const tn_emit_options *options, const char *const *prefixes,
+                         const char *const *names, uint32_t n, tn_arena *arena, object_parts *all) {
+  const char **each = TN_NEW_N(arena, const char *, n);
+  for (uint32_t i = 0; i < TN_LANG_N_PARTS; i++) {
+    const tn_driver *part = driver->training->parts[i];
+    if (!part) continue;
+    tn_object_part choice;
+    tn_emit_options own = tn_driver_part_options(part, options, options->prefix);
+    for (uint32_t k = 0; k < n; k++) each[k] = tn_namef(driver->ctx, "%s_%s", prefixes[k], part_names[i]);
+    if (!driver->backend->emit_choice(driver->ctx, &driver->machine, part->program, &own, each, names, n, arena,
+                                      &choice))
+      return false;
+    TN_VEC_PUSH(arena, all, choice);
+  }
+  return true;
+}
+
+bool tn_driver_emit_training(tn_driver *driver, const tn_emit_options *options, tn_arena *arena,
+                             tn_object_part **out_parts, uint32_t *out_n_parts) {
+  object_parts all = {0};
+  tn_object_part record;
+  uint32_t n = 0;
+  while (session_of(driver, n)) n++;
+  const char **prefixes = TN_NEW_N(arena, const char *, n), **names = TN_NEW_N(arena, const char *, n);
+  for (uint32_t k = 0; k < n; k++) {
+    tn_driver *session = session_of(driver, k);
+    names[k] = session->march;
+    prefixes[k] = n == 1 ? options->prefix : tn_driver_variant_prefix(driver, options->prefix, session->march);
+    if (!emit_session(session, options, prefixes[k], arena, &all))
+      return k == 0 ? false : tn_driver_take_errors(driver, session);
+  }
+  if ((n > 1 && !emit_choices(driver, options, prefixes, names, n, arena, &all)) ||
       !make_record(driver, options->prefix, arena, &record))
     return false;
-  *out_n_parts = n_parts + 1;
-  *out_parts = TN_NEW_N(arena, tn_object_part, *out_n_parts);
-  memcpy(*out_parts, parts, n_parts * sizeof(*parts));
-  (*out_parts)[n_parts] = record;
+  TN_VEC_PUSH(arena, &all, record);
+  *out_parts = all.data;
+  *out_n_parts = (uint32_t)all.n;
   return true;
 }

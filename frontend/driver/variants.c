@@ -59,7 +59,7 @@ bool tn_driver_order_variants(tn_driver *driver) {
 /* --- Compiling --- */
 
 /* What a variant's session recorded is said in the first one's. */
-static bool take_errors(tn_driver *driver, const tn_driver *variant) {
+bool tn_driver_take_errors(tn_driver *driver, const tn_driver *variant) {
   for (size_t i = 0; i < variant->ctx->diags.n; i++) {
     const tn_diag *diag = &variant->ctx->diags.data[i];
     if (diag->severity == TN_ERROR)
@@ -75,11 +75,13 @@ bool tn_driver_compile_variants(tn_driver *driver) {
   const tn_words *march = &driver->options.march;
   for (size_t i = 0; i < driver->variants.n && driver->training; i++) {
     tn_driver *part = driver->variants.data[i];
+    part->march = driver->march;
     bool ok = tn_driver_compile(part);
     driver->fault |= part->fault;
     if (!ok) return false;
   }
-  for (size_t i = 1; i < march->n && driver->march == march->data[0]; i++) {
+  bool is_whole = driver->training || !driver->is_part;
+  for (size_t i = 1; i < march->n && is_whole && driver->march == march->data[0]; i++) {
     tn_driver *variant = TN_NEW(driver->ctx->arena, tn_driver);
     tn_driver_start(variant, driver->argc, driver->argv);
     variant->options = driver->options;
@@ -88,7 +90,7 @@ bool tn_driver_compile_variants(tn_driver *driver) {
     TN_VEC_PUSH(driver->ctx->arena, &driver->variants, variant);
     tn_input *input = TN_NEW(driver->ctx->arena, tn_input);
     *input = *driver->input;
-    if (!tn_driver_load(variant, input) || !tn_driver_compile(variant)) return take_errors(driver, variant);
+    if (!tn_driver_load(variant, input) || !tn_driver_compile(variant)) return tn_driver_take_errors(driver, variant);
   }
   return true;
 }
@@ -96,6 +98,7 @@ bool tn_driver_compile_variants(tn_driver *driver) {
 void tn_driver_end_variants(tn_driver *driver) {
   for (size_t i = 0; i < driver->variants.n; i++) {
     tn_driver *variant = driver->variants.data[i];
+    tn_driver_end_variants(variant); /* the models of a training */
     if (variant->module) tn_module_destroy(variant->module);
     if (variant->ctx != driver->ctx) tn_ctx_destroy(variant->ctx);
   }
@@ -144,20 +147,27 @@ static bool share_those_of(tn_driver *driver, tn_driver *of, tn_map *known) {
   return true;
 }
 
+static bool share_all(tn_driver *driver, tn_driver *of, tn_map *known) {
+  bool ok = share_those_of(driver, of, known);
+  for (size_t i = 0; i < of->variants.n && ok; i++) ok = share_all(driver, of->variants.data[i], known);
+  return ok;
+}
+
+static void set_bytes(tn_driver *of, uint64_t bytes) {
+  of->program->weights_bytes = bytes;
+  for (size_t i = 0; i < of->variants.n; i++) set_bytes(of->variants.data[i], bytes);
+}
+
 bool tn_driver_share_constants(tn_driver *driver) {
   tn_map known = tn_map_create(driver->ctx->arena);
-  bool ok = share_those_of(driver, driver, &known);
-  for (size_t i = 0; i < driver->variants.n && ok; i++) ok = share_those_of(driver, driver->variants.data[i], &known);
-  driver->program->weights_bytes = driver->constants_bytes;
-  for (size_t i = 0; i < driver->variants.n; i++)
-    driver->variants.data[i]->program->weights_bytes = driver->constants_bytes;
+  bool ok = share_all(driver, driver, &known);
+  set_bytes(driver, driver->constants_bytes);
   return ok;
 }
 
 /* --- Code --- */
 
-/* "net" for "x86-64-v4": "net_x86_64_v4". */
-static const char *prefix_of(tn_driver *driver, const char *prefix, const char *cpu) {
+const char *tn_driver_variant_prefix(tn_driver *driver, const char *prefix, const char *cpu) {
   char *name = tn_arena_printf(driver->ctx->arena, "%s_%s", prefix, cpu);
   for (char *c = name; *c; c++)
     if (*c == '-' || *c == '.') *c = '_';
@@ -175,12 +185,12 @@ bool tn_driver_emit_variants(tn_driver *driver, const tn_emit_options *options, 
     tn_object_part *parts;
     uint32_t n_parts;
     names[i] = one->march;
-    each.prefix = prefixes[i] = prefix_of(driver, options->prefix, one->march);
+    each.prefix = prefixes[i] = tn_driver_variant_prefix(driver, options->prefix, one->march);
     each.with_main = false;
     each.is_variant = true;
     each.weights = tn_namef(driver->ctx, "%s_weights", options->prefix);
     if (!one->backend->emit(one->ctx, &one->machine, one->program, &each, arena, &parts, &n_parts))
-      return one == driver ? false : take_errors(driver, one);
+      return one == driver ? false : tn_driver_take_errors(driver, one);
     uint64_t stack_bytes = tn_emit_stack_bytes(parts, n_parts);
     if (stack_bytes > driver->stack_bytes) driver->stack_bytes = stack_bytes;
     for (uint32_t k = 0; k < n_parts; k++) TN_VEC_PUSH(arena, &all, parts[k]);

@@ -43,10 +43,25 @@ static void print_help(const char *program, const char *one) {
       "request with a checkpoint saved, or (on lost_rank) to be started again.\n");
 }
 
-static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *message) {
+/* Of models with code for several processors those for this one. */
+static tnrt_status choose(tnrt_message *message, tnrt_training_program *out) {
+  *out = tnrt_main_training;
+  tnrt_training_model *const models[] = {&out->step,    &out->grad,  &out->update, &out->eval,
+                                         &out->predict, &out->trace, &out->fit};
+  for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+    const tnrt_variants *variants = models[i]->model ? models[i]->model->variants : NULL;
+    int32_t chosen = variants ? variants->choose(variants, message->text, sizeof message->text) : 0;
+    if (chosen < 0) return (tnrt_status)-chosen;
+    if (variants) models[i]->model = variants->models[chosen];
+  }
+  return TNRT_OK;
+}
+
+static tnrt_status use_checkpoint(const tnrt_training_program *program, const tnrt_command *command,
+                                  tnrt_message *message) {
   tnrt_trained trained;
   bool is_run = strcmp(command->verb, "run") == 0, is_eval = strcmp(command->verb, "eval") == 0;
-  tnrt_status status = tnrt_trained_open(&trained, message, &tnrt_alloc_libc, &tnrt_main_training, command,
+  tnrt_status status = tnrt_trained_open(&trained, message, &tnrt_alloc_libc, program, command,
                                          is_eval ? TNRT_USE_EVAL : TNRT_USE_PREDICT);
   if (status == TNRT_OK)
     status = is_eval  ? tnrt_verb_eval_training(&trained)
@@ -61,24 +76,28 @@ static tnrt_status use_checkpoint(const tnrt_command *command, tnrt_message *mes
 }
 
 /* Signals first: libraries for messages make threads. */
-static tnrt_status train(const tnrt_command *command, tnrt_message *message, tnrt_world *world, bool *out_stopped) {
+static tnrt_status train(const tnrt_training_program *program, const tnrt_command *command, tnrt_message *message,
+                         tnrt_world *world, bool *out_stopped) {
   tnrt_world_options options = {.library = command->mpi, .timeout = command->comm_timeout};
   tnrt_signals *signals;
   tnrt_status status = tnrt_signals_open(&signals, message);
   if (status == TNRT_OK) status = tnrt_world_open(world, message, &options);
   if (status == TNRT_OK)
-    status = tnrt_loop_train(message, &tnrt_alloc_libc, &tnrt_main_training, command, world, signals, out_stopped);
+    status = tnrt_loop_train(message, &tnrt_alloc_libc, program, command, world, signals, out_stopped);
   tnrt_signals_close(signals);
   return status;
 }
 
 static tnrt_status run_verb(const tnrt_command *command, tnrt_message *message, tnrt_world *world,
                             bool *out_stopped) {
-  if (strcmp(command->verb, "train") == 0) return train(command, message, world, out_stopped);
+  tnrt_training_program program;
+  tnrt_status status = choose(message, &program);
+  if (status != TNRT_OK) return status;
+  if (strcmp(command->verb, "train") == 0) return train(&program, command, message, world, out_stopped);
   if (strcmp(command->verb, "plot") == 0)
     return tnrt_plot_log(message, &tnrt_alloc_libc, command->log, STDOUT_FILENO, command->logs.plot_png);
-  if (strcmp(command->verb, "info") != 0) return use_checkpoint(command, message);
-  return tnrt_verb_info_training(message, &tnrt_alloc_libc, &tnrt_main_training, command);
+  if (strcmp(command->verb, "info") != 0) return use_checkpoint(&program, command, message);
+  return tnrt_verb_info_training(message, &tnrt_alloc_libc, &program, command);
 }
 
 /* Several processes that fail for one reason say it once: the first one does, and ends the others, unless they are

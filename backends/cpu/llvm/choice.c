@@ -46,5 +46,5 @@ void tn_entry_emit_choice(tn_lower *l, const tn_program *program, const tn_emit_
   tn_entry_find_checks(&c.e);
   emit_variants(&c);
   tn_entry_emit_model(&c.e);
-  tn_entry_emit_c_level(&c.e);
+  if (!options->is_variant) tn_entry_emit_c_level(&c.e);
 }
