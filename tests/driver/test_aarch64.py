@@ -1,5 +1,5 @@
 """Programs and libraries for aarch64, run under qemu against the reference. Usage: test_aarch64.py BUILD_DIR"""
-import os, shutil, struct, unittest
+import json, os, shutil, struct, unittest
 
 from common import BUILD, TENON, FolderTest, contents, model, run
 
@@ -35,6 +35,13 @@ func @run entry (%%x: f32[B,3,20,22] "x") -> (f32[B,16,5,5] "y") {
   %%4 = conv %%3, @e {stride=[1,1], dilate=[1,1], lo=[0,0], hi=[0,0]} : f32[B,16,10,11]
   %%5 = window %%4 {op=max, axes=[2,3], size=[2,2], stride=[2,2], dilate=[1,1], lo=[0,0], hi=[0,0]} : f32[B,16,5,5] "y"
   return %%5
+}
+"""
+TRAINING = """data d = csv("d.csv", target: "y", split: (train: 0.8, test: 0.2))
+model M(x: f32[B, 4]) -> f32[B, 2] = x |> standardize |> linear(16) |> relu |> linear(2)
+train M on d {
+  loss = cross_entropy(out, y); metrics = (acc: accuracy(out, y))
+  optimizer = adam(lr: 0.01); batch = 32; epochs = 10; clip = global_norm(1.0)
 }
 """
 USE = r"""
@@ -124,6 +131,19 @@ class Aarch64(FolderTest):
         out = run(QEMU, "-L", SYSROOT, "./use", cwd=self.folder).stdout
         self.assertEqual(out, "0 1 8103.08\n1 input 'x' axis 0 (B): expected at most 64, found 1000000\n"
                          "0 1 8103.08 1000 1\n2 input 'x': expected f32, found float64\n")
+
+
+    @unittest.skipUnless(QEMU, "no qemu-aarch64 (qemu-user)")
+    def test_a_training_equals_that_of_this_machine(self):
+        rows = [[(i * k * 7919 + 31 * k) % 1000 / 500 - 1 for k in (1, 3, 7, 11)] for i in range(200)]
+        self.path("d.csv", "a,b,c,d,y\n" + "".join("%g,%g,%g,%g,%d\n" % (*r, r[0] * r[1] > r[2]) for r in rows))
+        self.path("m.tn", TRAINING)
+        told = []
+        for emulator, options in (((QEMU, "-L", SYSROOT), (TRIPLE, "-march=generic")), ((), ("-march=native",))):
+            self.tenon("m.tn", *options, "-o", "m")
+            run(*emulator, "./m", "train", "--quiet", cwd=self.folder)
+            told.append(json.loads(run(*emulator, "./m", "eval", "--json", cwd=self.folder).stdout)["test"]["loss"])
+        self.assertAlmostEqual(told[0], told[1], delta=1e-4 * told[1])
 
 
 @unittest.skipIf(RUNTIME, "there is a compiler for aarch64")
