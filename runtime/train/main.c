@@ -46,9 +46,11 @@ static void print_help(const char *program, const char *one) {
 /* Of models with code for several processors those for this one. */
 static tnrt_status choose(tnrt_message *message, tnrt_training_program *out) {
   *out = tnrt_main_training;
-  tnrt_training_model *const models[] = {&out->step,    &out->grad,  &out->update, &out->eval,
-                                         &out->predict, &out->trace, &out->fit};
-  for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+  tnrt_training_model *const models[] = {&out->step,  &out->grad,  &out->update, &out->eval, &out->predict,
+                                         &out->trace, &out->shard, &out->norm,   &out->fit};
+  enum { N_MODELS = sizeof models / sizeof models[0] };
+  _Static_assert(sizeof *out == sizeof out->plan + N_MODELS * sizeof out->step, "all of them");
+  for (int i = 0; i < N_MODELS; i++) {
     const tnrt_variants *variants = models[i]->model ? models[i]->model->variants : NULL;
     int32_t chosen = variants ? variants->choose(variants, message->text, sizeof message->text) : 0;
     if (chosen < 0) return (tnrt_status)-chosen;
