@@ -85,6 +85,7 @@ typedef enum tnrt_link_kind {
   TNRT_LINK_CLIP_OUTLIERS, TNRT_LINK_LOG, TNRT_LINK_LOG1P, TNRT_LINK_SQRT, TNRT_LINK_ABS, TNRT_LINK_PAD,
   TNRT_LINK_RANDOM_CROP, TNRT_LINK_FLIP, TNRT_LINK_NOISE,
   TNRT_LINK_ADD, TNRT_LINK_SUB, TNRT_LINK_RSUB, TNRT_LINK_MUL, TNRT_LINK_DIV, TNRT_LINK_RDIV, /* with numbers[0] */
+  TNRT_LINK_CLAMP, TNRT_LINK_STANDARDIZE,
   /* Of models with their weights (runtime/core/serving.h): a category's number in its table, -1: none; integers[0] 1:
    * its text as a number, NaN: none. */
   TNRT_LINK_CODE
@@ -96,9 +97,11 @@ typedef struct tnrt_link {
   /* vocab, k, n; T and pad of PAD_OR_CUT; height and width of RANDOM_CROP; of WORDPIECE where the plan has the file's
    * bytes, and how many they are, 0: it is read where it stands. */
   int64_t integers[4];
-  double numbers[4];   /* std, sigma, the other operand */
+  double numbers[4];   /* std, sigma, the other operand; lo and hi of CLAMP */
   uint32_t text;       /* file, or the word of `with` */
   uint32_t field;      /* of LENGTH: the field that is measured */
+  /* n > 0: done to n columns from number `first` on, of a chain whose columns have one number each. */
+  uint32_t first, n;
 } tnrt_link;
 
 /* A field of a sample. */

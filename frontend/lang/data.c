@@ -238,6 +238,20 @@ static sample operator_sample(const chain *h, const tn_ast_expr *e) {
   return out;
 }
 
+/* Numbers one after the other: a column is one, a field before this one or a tuple may be several. */
+static sample tuple_sample(const chain *h, const tn_ast_expr *e) {
+  int64_t n = 0;
+  for (size_t i = 0; i < e->tuple.n; i++) {
+    const tn_ast_expr *part = e->tuple.data[i].value;
+    sample x = walk(h, part);
+    if (x.kind == WRONG) return x;
+    const tn_data_field *field = part->kind == TN_AST_NAME ? find_field(h->fields, part->name) : NULL;
+    bool is_row = field && field->is_typed && field->shape.n == 1;
+    n += is_row ? tn_dim_value(field->shape.axes[0].extent) : x.kind == VECTOR && x.is_cut ? x.length[0] : 1;
+  }
+  return (sample){.kind = VECTOR, .is_cut = true, .length = {n}, .loc = e->loc};
+}
+
 static sample walk(const chain *h, const tn_ast_expr *e) {
   switch (e->kind) {
     case TN_AST_NAME: return name_sample(h, e);
@@ -250,11 +264,7 @@ static sample walk(const chain *h, const tn_ast_expr *e) {
       sample left = walk(h, e->pipe.left);
       return left.kind == WRONG ? left : call_sample(h, e->pipe.right, &left);
     }
-    case TN_AST_TUPLE: {
-      for (size_t i = 0; i < e->tuple.n; i++)
-        if (walk(h, e->tuple.data[i].value).kind == WRONG) return wrong();
-      return (sample){.kind = VECTOR, .is_cut = true, .length = {(int64_t)e->tuple.n}, .loc = e->loc};
-    }
+    case TN_AST_TUPLE: return tuple_sample(h, e);
     case TN_AST_MEMBER:
       if (strcmp(tn_head_name(h->item->value), "jsonl") == 0) return of_kind(ANYTHING, e->loc);
       break;

@@ -31,31 +31,33 @@ static void add_column(chain *h, const char *name) {
 typedef struct link_row {
   const char *name;
   tnrt_link_kind kind;
-  const char *integers[2], *number, *text; /* the parameters that go there */
+  const char *integers[2], *numbers[2], *text; /* the parameters that go there */
 } link_row;
 
 static const link_row rows[] = {
-    {"lower", TNRT_LINK_LOWER, {NULL, NULL}, NULL, NULL},
-    {"join", TNRT_LINK_JOIN, {NULL, NULL}, NULL, NULL},
-    {"words", TNRT_LINK_WORDS, {"vocab", NULL}, NULL, NULL},
-    {"bpe", TNRT_LINK_BPE, {"vocab", NULL}, NULL, NULL},
-    {"wordpiece", TNRT_LINK_WORDPIECE, {NULL, NULL}, NULL, "file"},
-    {"pad_or_cut", TNRT_LINK_PAD_OR_CUT, {"T", "pad"}, NULL, NULL},
-    {"length", TNRT_LINK_LENGTH, {NULL, NULL}, NULL, NULL},
-    {"window", TNRT_LINK_WINDOW, {"k", NULL}, NULL, NULL},
-    {"one_hot", TNRT_LINK_ONE_HOT, {"n", NULL}, NULL, NULL},
-    {"bins", TNRT_LINK_BINS, {"n", NULL}, NULL, NULL},
-    {"minmax", TNRT_LINK_MINMAX, {NULL, NULL}, NULL, NULL},
-    {"impute", TNRT_LINK_IMPUTE, {NULL, NULL}, NULL, "with"},
-    {"clip_outliers", TNRT_LINK_CLIP_OUTLIERS, {NULL, NULL}, "sigma", NULL},
-    {"log", TNRT_LINK_LOG, {NULL, NULL}, NULL, NULL},
-    {"log1p", TNRT_LINK_LOG1P, {NULL, NULL}, NULL, NULL},
-    {"sqrt", TNRT_LINK_SQRT, {NULL, NULL}, NULL, NULL},
-    {"abs", TNRT_LINK_ABS, {NULL, NULL}, NULL, NULL},
-    {"pad", TNRT_LINK_PAD, {"n", NULL}, NULL, NULL},
-    {"random_crop", TNRT_LINK_RANDOM_CROP, {"size", NULL}, NULL, NULL},
-    {"flip", TNRT_LINK_FLIP, {NULL, NULL}, NULL, NULL},
-    {"noise", TNRT_LINK_NOISE, {NULL, NULL}, "std", NULL},
+    {"lower", TNRT_LINK_LOWER, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"join", TNRT_LINK_JOIN, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"words", TNRT_LINK_WORDS, {"vocab", NULL}, {NULL, NULL}, NULL},
+    {"bpe", TNRT_LINK_BPE, {"vocab", NULL}, {NULL, NULL}, NULL},
+    {"wordpiece", TNRT_LINK_WORDPIECE, {NULL, NULL}, {NULL, NULL}, "file"},
+    {"pad_or_cut", TNRT_LINK_PAD_OR_CUT, {"T", "pad"}, {NULL, NULL}, NULL},
+    {"length", TNRT_LINK_LENGTH, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"window", TNRT_LINK_WINDOW, {"k", NULL}, {NULL, NULL}, NULL},
+    {"one_hot", TNRT_LINK_ONE_HOT, {"n", NULL}, {NULL, NULL}, NULL},
+    {"bins", TNRT_LINK_BINS, {"n", NULL}, {NULL, NULL}, NULL},
+    {"minmax", TNRT_LINK_MINMAX, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"impute", TNRT_LINK_IMPUTE, {NULL, NULL}, {NULL, NULL}, "with"},
+    {"clip_outliers", TNRT_LINK_CLIP_OUTLIERS, {NULL, NULL}, {"sigma", NULL}, NULL},
+    {"standardize", TNRT_LINK_STANDARDIZE, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"clamp", TNRT_LINK_CLAMP, {NULL, NULL}, {"lo", "hi"}, NULL},
+    {"log", TNRT_LINK_LOG, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"log1p", TNRT_LINK_LOG1P, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"sqrt", TNRT_LINK_SQRT, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"abs", TNRT_LINK_ABS, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"pad", TNRT_LINK_PAD, {"n", NULL}, {NULL, NULL}, NULL},
+    {"random_crop", TNRT_LINK_RANDOM_CROP, {"size", NULL}, {NULL, NULL}, NULL},
+    {"flip", TNRT_LINK_FLIP, {NULL, NULL}, {NULL, NULL}, NULL},
+    {"noise", TNRT_LINK_NOISE, {NULL, NULL}, {"std", NULL}, NULL},
 };
 
 static const link_row *find_row(const char *name) {
@@ -110,7 +112,10 @@ static bool walk_call(chain *h, const tn_ast_expr *e, uint32_t n_piped) {
   if (!take_arguments(h, &call, e, &link)) return false;
   for (int i = 0; i < 2; i++)
     if (row->integers[i] && !put_integers(h, &call, row->integers[i], &link.integers[i])) return false;
-  if (row->number) link.numbers[0] = tn_block_call_number(&call, row->number);
+  for (int i = 0; i < 2; i++)
+    if (row->numbers[i]) link.numbers[i] = tn_block_call_number(&call, row->numbers[i]);
+  if (link.kind == TNRT_LINK_CLAMP && link.numbers[0] > link.numbers[1])
+    return tn_error(h->job->s->ctx, e->loc, TN_E_LANG_VALUE, "clamp: lo is greater than hi");
   bool is_word = row->kind == TNRT_LINK_IMPUTE;
   if (row->text)
     link.text = tn_tables_text(h->plan, (is_word ? tn_block_call_word : tn_block_call_text)(&call, row->text));
@@ -176,6 +181,31 @@ static bool walk_member(chain *h, const tn_ast_expr *e) {
   return true;
 }
 
+/* What gives a number for a number, each by itself. */
+static bool is_elementwise(uint32_t kind) {
+  return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
+         kind == TNRT_LINK_BINS || (kind >= TNRT_LINK_LOG && kind <= TNRT_LINK_ABS) ||
+         (kind >= TNRT_LINK_ADD && kind <= TNRT_LINK_STANDARDIZE);
+}
+
+/* The columns of its parts, one after the other; a part's functions are done to its own. */
+static bool walk_tuple(chain *h, const tn_ast_expr *e) {
+  for (size_t i = 0; i < e->tuple.n; i++) {
+    const tn_ast_expr *part = e->tuple.data[i].value;
+    size_t column = h->columns.n, link = h->links.n;
+    if (!walk(h, part)) return false;
+    if (h->columns.n == column) return not_yet(h, part);
+    for (; link < h->links.n; link++) {
+      tnrt_link *own = &h->links.data[link];
+      if (!is_elementwise(own->kind)) return not_yet(h, part);
+      if (own->n) continue; /* of a tuple in this one */
+      own->first = (uint32_t)column;
+      own->n = (uint32_t)(h->columns.n - column);
+    }
+  }
+  return true;
+}
+
 static bool walk(chain *h, const tn_ast_expr *e) {
   switch (e->kind) {
     case TN_AST_NAME: return walk_name(h, e);
@@ -184,10 +214,7 @@ static bool walk(chain *h, const tn_ast_expr *e) {
     case TN_AST_UNARY:
     case TN_AST_BINARY: return walk_operator(h, e);
     case TN_AST_PIPE: return walk(h, e->pipe.left) && walk_call(h, e->pipe.right, 1);
-    case TN_AST_TUPLE:
-      for (size_t i = 0; i < e->tuple.n; i++)
-        if (e->tuple.data[i].value->kind != TN_AST_NAME || !walk(h, e->tuple.data[i].value)) return not_yet(h, e);
-      return h->links.n ? not_yet(h, e) : true;
+    case TN_AST_TUPLE: return walk_tuple(h, e);
     default: return not_yet(h, e);
   }
 }

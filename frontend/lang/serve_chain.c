@@ -94,6 +94,24 @@ static tn_value *clip(const chain *h, uint32_t k, tn_value *x) {
   return tn_build_select(h->b, tn_build_binary(h->b, TN_LT, x, low), low, y);
 }
 
+static tn_value *standardize(const chain *h, uint32_t k, tn_value *x) {
+  tn_fitted_numbers pairs;
+  if (!take_numbers(h, k, x, 2, &pairs)) return NULL;
+  double *deviations = tn_arena_copy(h->s->arena, pairs.data, pairs.n * sizeof(double));
+  for (size_t i = 1; i < pairs.n; i += 2)
+    if (!(deviations[i] > 0)) deviations[i] = 1;
+  tn_fitted_numbers safe = {deviations, pairs.n};
+  tn_value *shifted = tn_build_binary(h->b, TN_SUB, x, column(h, x, &pairs, 0, 2, "mean"));
+  return tn_build_binary(h->b, TN_DIV, shifted, column(h, x, &safe, 1, 2, "deviation"));
+}
+
+/* Within lo and hi; NaN stays it. */
+static tn_value *clamp(const chain *h, const tnrt_link *link, tn_value *x) {
+  tn_value *low = tn_build_fill_like(h->b, x, link->numbers[0]), *high = tn_build_fill_like(h->b, x, link->numbers[1]);
+  tn_value *y = tn_build_select(h->b, tn_build_binary(h->b, TN_GT, x, high), high, x);
+  return tn_build_select(h->b, tn_build_binary(h->b, TN_LT, x, low), low, y);
+}
+
 static tn_value *impute(const chain *h, uint32_t k, tn_value *x) {
   tn_fitted_numbers values;
   if (!take_numbers(h, k, x, 1, &values)) return NULL;
@@ -198,6 +216,8 @@ static tn_value *apply(const chain *h, uint32_t k, tn_value *x) {
   switch (link->kind) {
     case TNRT_LINK_MINMAX: return minmax(h, k, x);
     case TNRT_LINK_CLIP_OUTLIERS: return clip(h, k, x);
+    case TNRT_LINK_STANDARDIZE: return standardize(h, k, x);
+    case TNRT_LINK_CLAMP: return clamp(h, link, x);
     case TNRT_LINK_IMPUTE: return impute(h, k, x);
     case TNRT_LINK_BINS: return bins(h, k, x);
     case TNRT_LINK_ONE_HOT: return one_hot(h, k, x);
@@ -208,10 +228,30 @@ static tn_value *apply(const chain *h, uint32_t k, tn_value *x) {
   }
 }
 
+/* Of some columns what link k makes, the others as they are. */
+static tn_value *apply_part(const chain *h, uint32_t k, tn_value *x) {
+  tn_ctx *ctx = h->s->ctx;
+  const tnrt_link *link = &h->field->links[k];
+  int64_t ends[] = {0, link->first, link->first + link->n, 0};
+  tn_value *parts[3];
+  uint32_t n = 0;
+  if (x->type->ndim != 2 || !tn_dim_is_const(x->type->dims[1]) || tn_dim_value(x->type->dims[1]) < ends[2])
+    return refuse(h, "functions of parts that have not one number each"), NULL;
+  ends[3] = tn_dim_value(x->type->dims[1]);
+  for (int i = 0; i < 3; i++) {
+    if (ends[i] == ends[i + 1]) continue;
+    tn_value *part = tn_build_slice_axis(h->b, x, 1, tn_dim_const(ctx, ends[i]),
+                                         tn_dim_const(ctx, ends[i + 1] - ends[i]), 1);
+    parts[n] = i == 1 && part ? apply(h, k, part) : part;
+    if (!parts[n++]) return NULL;
+  }
+  return n == 1 ? parts[0] : tn_build_concat(h->b, parts, n, 1);
+}
+
 tn_value *tn_serve_chain(tn_sema *s, tn_build *b, const tn_serve_field *field, tn_value *raw, tn_dtype dtype) {
   chain h = {s, b, field};
   tn_value *x = tn_build_cast(b, raw, TN_F64);
   for (uint32_t k = field->first; k < field->n_links && x; k++)
-    if (tn_serve_acts(&field->links[k])) x = apply(&h, k, x);
+    if (tn_serve_acts(&field->links[k])) x = (field->links[k].n ? apply_part : apply)(&h, k, x);
   return x ? tn_build_cast(b, x, dtype) : NULL;
 }

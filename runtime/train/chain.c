@@ -57,7 +57,7 @@ static const char *link_name(uint32_t kind) {
       [TNRT_LINK_PAD] = "pad", [TNRT_LINK_RANDOM_CROP] = "random_crop", [TNRT_LINK_FLIP] = "flip",
       [TNRT_LINK_NOISE] = "noise", [TNRT_LINK_ADD] = "+", [TNRT_LINK_SUB] = "-", [TNRT_LINK_RSUB] = "-",
       [TNRT_LINK_MUL] = "*", [TNRT_LINK_DIV] = "/", [TNRT_LINK_RDIV] = "/",
-      [TNRT_LINK_CODE] = "one_hot"};
+      [TNRT_LINK_CLAMP] = "clamp", [TNRT_LINK_STANDARDIZE] = "standardize", [TNRT_LINK_CODE] = "one_hot"};
   return kind < sizeof names / sizeof names[0] ? names[kind] : "?";
 }
 
@@ -146,6 +146,7 @@ static double arithmetic(const tnrt_link *link, double x) {
     case TNRT_LINK_LOG: return log(x);
     case TNRT_LINK_LOG1P: return log1p(x);
     case TNRT_LINK_SQRT: return sqrt(x);
+    case TNRT_LINK_CLAMP: return x < y ? y : x > link->numbers[1] ? link->numbers[1] : x;
     default: return fabs(x);
   }
 }
@@ -213,6 +214,7 @@ static tnrt_status apply_fitted(const tnrt_link *link, const tnrt_fitted *fitted
     double x = value->numbers[i];
     const double *pair = fitted->numbers + 2 * i;
     if (link->kind == TNRT_LINK_MINMAX) value->numbers[i] = pair[1] > 0 ? (x - pair[0]) / pair[1] : 0 * x;
+    if (link->kind == TNRT_LINK_STANDARDIZE) value->numbers[i] = (x - pair[0]) / (pair[1] > 0 ? pair[1] : 1);
     if (link->kind == TNRT_LINK_IMPUTE && isnan(x)) value->numbers[i] = fitted->numbers[i];
     if (link->kind == TNRT_LINK_CLIP_OUTLIERS) value->numbers[i] = x < pair[0] ? pair[0] : x > pair[1] ? pair[1] : x;
     if (link->kind == TNRT_LINK_BINS && !isnan(x)) {
@@ -224,7 +226,18 @@ static tnrt_status apply_fitted(const tnrt_link *link, const tnrt_fitted *fitted
   return TNRT_OK;
 }
 
-tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
+tnrt_status tnrt_chain_part(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
+  const tnrt_link *link = &chain->links[k];
+  if (link->n == 0) return TNRT_OK;
+  if (value->kind != TNRT_VALUE_NUMBERS || value->count != chain->field->n_columns)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' is done to some columns of field '%.100s', which then have one "
+                     "number each", link_name(link->kind), tnrt_plan_text(chain->plan, chain->field->name));
+  value->numbers += link->first;
+  value->count = link->n;
+  return TNRT_OK;
+}
+
+static tnrt_status apply_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
   const tnrt_link *link = &chain->links[k];
   switch (link->kind) {
     case TNRT_LINK_PAD: return tnrt_augment_pad(message, link->integers[0], value);
@@ -242,11 +255,13 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
     case TNRT_LINK_MINMAX:
     case TNRT_LINK_IMPUTE:
     case TNRT_LINK_CLIP_OUTLIERS:
+    case TNRT_LINK_STANDARDIZE:
     case TNRT_LINK_BINS: return apply_fitted(link, &chain->fitted[k], message, value);
     case TNRT_LINK_LOG:
     case TNRT_LINK_LOG1P:
     case TNRT_LINK_SQRT:
     case TNRT_LINK_ABS:
+    case TNRT_LINK_CLAMP:
     case TNRT_LINK_ADD:
     case TNRT_LINK_SUB:
     case TNRT_LINK_RSUB:
@@ -257,6 +272,13 @@ tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint
       return tnrt_fail(message, TNRT_BAD_INPUT, "'%s' is drawn anew for each sample, which has no meaning here",
                        link_name(link->kind));
   }
+}
+
+tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value) {
+  tnrt_value part = *value;
+  if (chain->links[k].n == 0) return apply_link(chain, message, k, value);
+  tnrt_status status = tnrt_chain_part(chain, message, k, &part);
+  return status == TNRT_OK ? apply_link(chain, message, k, &part) : status;
 }
 
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value) {

@@ -34,8 +34,8 @@ const char *tnrt_value_text(const tnrt_value *value, int64_t i, char room[static
 
 /* What a function learned from the training split. */
 typedef struct tnrt_fitted {
-  double *numbers; /* of each element: minmax (low, range), impute (value), clip_outliers (low, high), bins (n - 1
-                      limits) */
+  double *numbers; /* of each element: minmax (low, range), impute (value), clip_outliers (low, high), standardize
+                      (mean, deviation), bins (n - 1 limits) */
   int64_t n_numbers;
   tnrt_dictionary words; /* one_hot, words; while fitting also bpe */
   struct tnrt_bpe *bpe;  /* of bpe, whose numbers are pairs */
@@ -81,6 +81,8 @@ tnrt_status tnrt_chain_restored(tnrt_chain *chain, tnrt_message *message, uint32
 
 /* Links 0 .. n-1 in turn. TNRT_BAD_INPUT: a value that a function does not take ("log of -1"). */
 tnrt_status tnrt_chain_apply(const tnrt_chain *chain, tnrt_message *message, uint32_t n, tnrt_value *value);
+/* What link k is done to becomes the value's numbers, which may be changed in place. */
+tnrt_status tnrt_chain_part(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value);
 /* Link k alone. */
 tnrt_status tnrt_chain_link(const tnrt_chain *chain, tnrt_message *message, uint32_t k, tnrt_value *value);
 /* The value as the field's elements. TNRT_BAD_INPUT: another count, no class, a number that the type does not hold. */

@@ -15,8 +15,8 @@ static tnrt_status no_memory(tnrt_message *message) {
 bool tnrt_link_fits(const tnrt_link *link) {
   uint32_t kind = link->kind;
   return kind == TNRT_LINK_MINMAX || kind == TNRT_LINK_IMPUTE || kind == TNRT_LINK_CLIP_OUTLIERS ||
-         kind == TNRT_LINK_BINS || kind == TNRT_LINK_ONE_HOT || kind == TNRT_LINK_WORDS ||
-         kind == TNRT_LINK_BPE || kind == TNRT_LINK_CODE;
+         kind == TNRT_LINK_BINS || kind == TNRT_LINK_STANDARDIZE || kind == TNRT_LINK_ONE_HOT ||
+         kind == TNRT_LINK_WORDS || kind == TNRT_LINK_BPE || kind == TNRT_LINK_CODE;
 }
 
 bool tnrt_chain_fits(const tnrt_chain *chain, uint32_t k) {
@@ -78,8 +78,12 @@ static tnrt_status count_pieces(tnrt_message *message, tnrt_dictionary *words, c
 }
 
 tnrt_status tnrt_chain_fit(tnrt_chain *chain, tnrt_message *message, uint32_t k, int64_t number,
-                           const tnrt_value *value) {
-  if (k == chain->n_links) return add_texts(&chain->labels, message, value);
+                           const tnrt_value *whole) {
+  if (k == chain->n_links) return add_texts(&chain->labels, message, whole);
+  tnrt_value part = *whole;
+  const tnrt_value *value = &part;
+  tnrt_status status = tnrt_chain_part(chain, message, k, &part);
+  if (status != TNRT_OK) return status;
   tnrt_fitted *fitted = &chain->fitted[k];
   if (chain->links[k].kind == TNRT_LINK_BPE) return count_pieces(message, &fitted->words, value);
   if (chain->links[k].kind == TNRT_LINK_WORDS) return tnrt_words_count(message, &fitted->words, value);
@@ -136,12 +140,13 @@ static void learn_sums(const tnrt_chain *chain, uint32_t k, int64_t i) {
   tnrt_fitted *fitted = &chain->fitted[k];
   const double *sums = fitted->sums.nodes[0].sums + TNRT_N_SUMS * i;
   double *pair = fitted->numbers + 2 * i;
-  double away = chain->links[k].numbers[0] *
-                sqrt(sums[TNRT_SUM_COUNT] > 0 ? sums[TNRT_SUM_SQUARES] / sums[TNRT_SUM_COUNT] : 0);
+  double deviation = sqrt(sums[TNRT_SUM_COUNT] > 0 ? sums[TNRT_SUM_SQUARES] / sums[TNRT_SUM_COUNT] : 0);
+  double away = chain->links[k].numbers[0] * deviation;
   switch (chain->links[k].kind) {
     case TNRT_LINK_MINMAX:
       pair[0] = sums[TNRT_SUM_LEAST], pair[1] = sums[TNRT_SUM_GREATEST] - sums[TNRT_SUM_LEAST];
       break;
+    case TNRT_LINK_STANDARDIZE: pair[0] = sums[TNRT_SUM_MEAN], pair[1] = deviation; break;
     case TNRT_LINK_CLIP_OUTLIERS: pair[0] = sums[TNRT_SUM_MEAN] - away, pair[1] = sums[TNRT_SUM_MEAN] + away; break;
     default: fitted->numbers[i] = is_zero(chain, k) ? 0 : sums[TNRT_SUM_MEAN];
   }

@@ -1,9 +1,9 @@
 /* Reads data as a training program does, by a plan that stands on standard input, and writes the fields of all samples
  * to FOLDER/NAME.bin. A line each: kind N, separator TAB|C, header 0|1, drops 0|1, missing TEXT, target TEXT, shuffle
  * N, fractions A B C, columns NAME.., dtype N (of tokens), tokenizer FILE, path SPLIT FILE, memory N, and for each
- * field: field NAME DTYPE CLASSES EXTENT.., takes COLUMN.., link KIND SPLITS I0 I1 N0 TEXT|- FIELD. It prints the
- * samples of each split and how many records were dropped, or "error: ...". epoch N: augmented fields are those of this
- * epoch.   usage: train_fields FOLDER */
+ * field: field NAME DTYPE CLASSES EXTENT.., takes COLUMN.., link KIND SPLITS I0 I1 N0 TEXT|- FIELD N1 FIRST N. It
+ * prints the samples of each split and how many records were dropped, or "error: ...". epoch N: augmented fields are
+ * those of this epoch.   usage: train_fields FOLDER */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,9 +62,11 @@ static void put_link(builder *b) {
   uint32_t field = head(b)->n_fields - 1;
   b->links[field][b->fields[field].n_links++] =
       (tnrt_link){.kind = (uint32_t)atoi(b->words[1]), .splits = (uint32_t)atoi(b->words[2]),
-                  .integers = {atoll(b->words[3]), atoll(b->words[4])}, .numbers = {atof(b->words[5])},
+                  .integers = {atoll(b->words[3]), atoll(b->words[4])},
+                  .numbers = {atof(b->words[5]), atof(b->words[8])},
                   .text = strcmp(b->words[6], "-") == 0 ? 0 : text(b, b->words[6]),
-                  .field = (uint32_t)atoi(b->words[7])};
+                  .field = (uint32_t)atoi(b->words[7]), .first = (uint32_t)atoi(b->words[9]),
+                  .n = (uint32_t)atoi(b->words[10])};
 }
 
 static void put_source(builder *b) {

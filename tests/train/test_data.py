@@ -19,12 +19,15 @@ TYPES = {0: np.float64, 1: np.float32, 2: np.float16, 10: np.int64, 11: np.int32
 F64, F32, F16, I64, I32, U8 = TYPES
 TABLE, NPY, NPZ, IDX, IMAGES, JSONL, TEXT, TOKENS = range(8)
 LINKS = ("lower join words bpe wordpiece pad_or_cut length window one_hot bins minmax impute clip_outliers log log1p "
-         "sqrt abs pad random_crop flip noise add sub rsub mul div rdiv").split()
+         "sqrt abs pad random_crop flip noise add sub rsub mul div rdiv clamp "
+         "standardize").split()
 ALL, TRAIN = 7, 1
 
 
-def link(name, i0=0, i1=0, number=0.0, text="-", field=0, splits=ALL):
-    return "link %d %d %d %d %.17g %s %d" % (LINKS.index(name), splits, i0, i1, number, text, field)
+def link(name, i0=0, i1=0, number=0.0, text="-", field=0, splits=ALL, second=0.0, part=(0, 0)):
+    """part: the number of the first column that it is done to, and how many those are; 0: all."""
+    return "link %d %d %d %d %.17g %s %d %.17g %d %d" % (LINKS.index(name), splits, i0, i1, number, text, field, second,
+                                                         *part)
 
 
 class Reader:
@@ -103,10 +106,10 @@ def test_numeric_links(r):
     x = numbers(r)
     own = x[:140]
 
-    def expect(links, want, takes=("a", "b", "c"), dtype=F32, extents=(3,)):
+    def expect(links, want, takes=("a", "b", "c"), dtype=F32, extents=(3,), tolerance=1e-12):
         got = r.read(table(), [("x", dtype, 0, extents, takes, links)])
         assert not isinstance(got, str), got
-        same(got["x"], want.reshape(got["x"].shape).astype(TYPES[dtype]), links, 1e-12 if dtype == F64 else 0)
+        same(got["x"], want.reshape(got["x"].shape).astype(TYPES[dtype]), links, tolerance if dtype == F64 else 0)
 
     mean, median = np.nanmean(own, axis=0), np.nanmedian(own, axis=0)
     filled = np.where(np.isnan(x), mean, x)
@@ -119,6 +122,14 @@ def test_numeric_links(r):
     away = 1.5 * own.std(axis=0)
     expect([link("impute", text="mean"), link("clip_outliers", number=1.5)],
            np.clip(filled, own.mean(axis=0) - away, own.mean(axis=0) + away), dtype=F64)
+    own = np.clip(own, -2, 5.25)
+    even = (np.clip(filled, -2, 5.25) - own.mean(axis=0)) / own.std(axis=0)
+    chain = [link("impute", text="mean"), link("clamp", number=-2, second=5.25), link("standardize")]
+    expect(chain, even, dtype=F64, tolerance=1e-9)
+    chain[1:] = [link("clamp", number=-2, second=5.25, part=(1, 2)), link("standardize", part=(1, 2)),
+                 link("add", number=2.5, part=(0, 1))]
+    expect(chain, np.concatenate([filled[:, :1] + 2.5, even[:, 1:]], axis=1), dtype=F64, tolerance=1e-9)
+    own = filled[:140]
     ranks = np.sort(own, axis=0)
     limits = np.stack([ranks[140 * k // 4] for k in (1, 2, 3)])
     expect([link("impute", text="mean"), link("bins", 4)], (filled[:, None, :] >= limits).sum(axis=1), dtype=I32)

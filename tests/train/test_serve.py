@@ -115,6 +115,9 @@ TABLE = {
     "five": ("f32", "b |> bins(5)"),
     "two": ("i32", "a |> bins(2)"),
     "ranges": ("f32[6]", "a |> bins(6) |> one_hot(6)"),
+    "even": ("f32[4]", ALL + " |> standardize"),
+    "bounded": ("f32[3]", "(a, b, gaps) |> impute(with: zero) |> clamp(-1.5, 0.25) |> minmax"),
+    "mixed": ("f32[5]", "(log(c), (a, gaps) |> impute |> standardize |> clamp(-2, 2), b, -(flat / 3) + 1)"),
     "natural": ("f32[2]", "(c, flat) |> log"),
     "one": ("f32", "c |> log1p"),
     "root": ("f32", "c |> sqrt"),
@@ -158,7 +161,8 @@ def raw_inputs(records):
     numbers = {n: np.array(v, np.float64) for n, v in columns.items() if n != "colour"}
     names = sorted(COLOURS)
     found = {"mean": "gaps a", "median": "gaps", "zero": "gaps", "all": "a gaps flat", "two": "a", "ranges": "a",
-             "natural": "c flat", "one": "c", "root": "c", "inverse": "c", "less": "b", "five": "b", "kinds": "kind",
+             "natural": "c flat", "even": "a b c flat", "bounded": "a b gaps", "mixed": "c a gaps b flat",
+              "one": "c", "root": "c", "inverse": "c", "less": "b", "five": "b", "kinds": "kind",
              **dict.fromkeys(("minmax", "clip"), "a b c flat"),
              **dict.fromkeys(("size", "sums", "half", "short"), "a b")}
     inputs = {}

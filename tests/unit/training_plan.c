@@ -249,6 +249,28 @@ static void test_chains(void **state) {
   end(&f);
 }
 
+/* Functions of parts of a tuple, also of a field before it, are done to these columns alone. */
+static void test_parts_of_fields(void **state) {
+  fixture f;
+  (void)state;
+  train(&f, "data d = csv(\"d.csv\") {\n"
+            "  v: f32[2] = (b, log1p(c))\n"
+            "  x: f32[5] = (clamp(a, -1, 2), v, (d, e) |> standardize) * 2\n"
+            "  y: class[2] = label\n}\n"
+            "model M(x: f32[B, 5], v: f32[B, 2]) -> f32[B, 2] = concat(x, v) |> linear(2)\n"
+            "train M on d { loss = cross_entropy(out, y); steps = 1 }\n");
+  assert_string_equal(said(&f), "");
+  const tnrt_field *fields = at(&f, f.plan->fields);
+  assert_true(fields[0].n_columns == 5 && fields[0].n_links == 4);
+  const tnrt_link *x = at(&f, fields[0].links);
+  assert_true(x[0].kind == TNRT_LINK_CLAMP && x[0].first == 0 && x[0].n == 1 && x[0].numbers[0] == -1 &&
+              x[0].numbers[1] == 2);
+  assert_true(x[1].kind == TNRT_LINK_LOG1P && x[1].first == 2 && x[1].n == 1);
+  assert_true(x[2].kind == TNRT_LINK_STANDARDIZE && x[2].first == 3 && x[2].n == 2);
+  assert_true(x[3].kind == TNRT_LINK_MUL && x[3].n == 0);
+  end(&f);
+}
+
 /* --- Precision --- */
 
 static void test_precision(void **state) {
@@ -294,7 +316,7 @@ int main(void) {
       cmocka_unit_test(test_fields),     cmocka_unit_test(test_weights), cmocka_unit_test(test_settings),
       cmocka_unit_test(test_events),     cmocka_unit_test(test_conditions), cmocka_unit_test(test_models),
       cmocka_unit_test(test_chains),     cmocka_unit_test(test_refused), cmocka_unit_test(test_precision),
-      cmocka_unit_test(test_processes),
+      cmocka_unit_test(test_processes),  cmocka_unit_test(test_parts_of_fields),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
