@@ -87,6 +87,10 @@ static tnrt_status find_end(tnrt_loop *l) {
   l->n_steps = by_epochs && (!l->end_steps || by_epochs < l->end_steps) ? by_epochs : l->end_steps;
   for (uint32_t i = 0; i < p->n_groups && status == TNRT_OK; i++)
     status = tnrt_schedule_check(l->message, &schedules[i], l->n_steps);
+  for (uint32_t i = 0; i < p->n_groups && status == TNRT_OK && l->n_steps; i++)
+    if (schedules[i].warmup >= l->n_steps)
+      tnrt_logs_note(l->logs, "a warm-up of %lld steps is not over when the training ends, at step %lld: its learning "
+                     "rate is never reached", (long long)schedules[i].warmup, (long long)l->n_steps);
   return status;
 }
 

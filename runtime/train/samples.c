@@ -204,9 +204,13 @@ static tnrt_status check_splits(const tnrt_samples *s, const tnrt_data_paths *pa
   for (int i = 0; i < TNRT_N_SPLITS; i++) {
     bool is_wanted = i == TNRT_SPLIT_TRAIN || s->plan->source.fractions[i] > 0 || has_files(s, paths, i);
     if (!is_wanted || tnrt_samples_count(s, (uint32_t)i) > 0) continue;
-    tnrt_fail(s->message, TNRT_BAD_INPUT, "data '%.100s': of %lld samples, split '%s' gets none",
+    char why[320] = "";
+    if (s->n_dropped)
+      tnrt_text(why, sizeof why, "; %lld wrong records were left out, the first: %.250s", (long long)s->n_dropped,
+                s->first_dropped.text);
+    tnrt_fail(s->message, TNRT_BAD_INPUT, "data '%.100s': of %lld samples, split '%s' gets none%s",
               tnrt_plan_text(s->plan, s->plan->source.name), (long long)s->first[TNRT_N_SPLITS],
-              tnrt_split_name((uint32_t)i));
+              tnrt_split_name((uint32_t)i), why);
     return tnrt_place_add(s->message, TNRT_BAD_INPUT, s->plan, s->plan->source.place);
   }
   return TNRT_OK;

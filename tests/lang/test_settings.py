@@ -72,7 +72,7 @@ def sample(kind):
     one = kind.split("|")[0]
     word = one.split(" ")[0]
     if word in ("int", "ints", "float", "pair"):
-        lo, open_lo, _, hi = bounds(kind)
+        lo, open_lo, _, hi = bounds(kind) or ("0.5", "", "", None)
         value = lo if not open_lo else str(float(hi) / 2) if hi else "0.5"
         return f"({value}, {value})" if word == "pair" else value
     if word.startswith("@"):
