@@ -1,6 +1,19 @@
 /* Pictures in JPEG, by libjpeg-turbo: baseline and progressive, grey, three colours, and the four of print, which
  * become three as by convert("RGB") of Pillow. The orientation that EXIF may tell is not applied, as Pillow does not
- * by itself. Only programs whose data are pictures have this file and the library in them (image.c). */
+ * by itself. Only programs whose data are pictures have this file and the library in them (image.c). Built with
+ * TNRT_NO_JPEG, for machines whose libjpeg cannot be counted on, it takes none. */
+#ifdef TNRT_NO_JPEG
+
+#include "runtime/train/arrays.h"
+
+tnrt_status tnrt_jpeg_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, const uint8_t *data,
+                           size_t bytes, tnrt_array *out) {
+  (void)alloc, (void)data, (void)bytes, (void)out;
+  return tnrt_fail(message, TNRT_BAD_INPUT, "%.200s: JPEG, which programs for this machine do not read", path);
+}
+
+#else
+
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,3 +107,5 @@ tnrt_status tnrt_jpeg_read(tnrt_message *message, const tnrt_alloc *alloc, const
   jpeg_destroy_decompress(&r.info); /* also of one that was never created: all zeros */
   return r.status;
 }
+
+#endif

@@ -44,6 +44,13 @@ train M on d {
   optimizer = adam(lr: 0.01); batch = 32; epochs = 10; clip = global_norm(1.0)
 }
 """
+PICTURES = """data d = images("pictures") {
+  x: f32[1, 2, 2] = image / 255
+  y: class[2] = label
+}
+model M(x: f32[B, 1, 2, 2]) -> f32[B, 2] = x |> flatten |> linear(2)
+train M on d { loss = cross_entropy(out, y); epochs = 2; batch = 4 }
+"""
 USE = r"""
 #include <stdio.h>
 #include "net.h"
@@ -144,6 +151,19 @@ class Aarch64(FolderTest):
             run(*emulator, "./m", "train", "--quiet", cwd=self.folder)
             told.append(json.loads(run(*emulator, "./m", "eval", "--json", cwd=self.folder).stdout)["test"]["loss"])
         self.assertAlmostEqual(told[0], told[1], delta=1e-4 * told[1])
+
+    @unittest.skipUnless(QEMU, "no qemu-aarch64 (qemu-user)")
+    def test_a_training_on_pictures(self):
+        for i in range(8):
+            label = "ab"[i % 2]
+            os.makedirs(os.path.join(self.folder, "pictures", label), exist_ok=True)
+            self.path("pictures/%s/%d.pgm" % (label, i), "P5\n2 2\n255\n" + "aAbB"[i % 2::2] * 2)
+        self.path("m.tn", PICTURES)
+        self.tenon("m.tn", TRIPLE, "-o", "m")
+        run(QEMU, "-L", SYSROOT, "./m", "train", "--quiet", cwd=self.folder)
+        self.path("pictures/a/9.jpg", b"\xff\xd8\xff\xe0")
+        r = run(QEMU, "-L", SYSROOT, "./m", "train", cwd=self.folder, check=False)
+        self.assertIn("9.jpg: JPEG, which programs for this machine do not read", r.stderr)
 
 
 @unittest.skipIf(RUNTIME, "there is a compiler for aarch64")
