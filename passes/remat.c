@@ -198,7 +198,8 @@ static bool serve_demands(remat *r) {
     entry *e = entry_of(d.value->def);
     kept *k = kept_of(d.value);
     if (e->node->op == &tn_op_const) continue;
-    bool stays = k && !k->is_dropped && (k->backward_first != NEVER || position(r, e) > r->boundary);
+    bool is_body = k && k->is_body && r->context->remat_keeps; /* kept for copies alone, too */
+    bool stays = k && !k->is_dropped && (is_body || k->backward_first != NEVER || position(r, e) > r->boundary);
     if (stays) {
       if (d.time > k->held_to) k->held_to = d.time;
       continue;

@@ -43,6 +43,12 @@ NETS["tower"] = ("", (3, 12, 12), "x" + " |> conv(8, 3, pad: 1, bias: false) |> 
                  + "  |> flatten |> linear(4)")
 NETS["looped"] = (ATTEND, NETS["encoder"][1], "{\n  let h = x |> linear(16)\n"
                   "  for i in 0..4 { h = Layer(h) |> dropout(0.1) }\n  return h |> mean(1) |> linear(4)\n}")
+NETS["normed first"] = ("""module First(x: f32[B, T, D]) -> f32[B, T, D] {
+  let h = x + (x |> layernorm |> linear(2 * D) |> gelu |> linear(D))
+  return h + (h |> layernorm |> linear(4 * D) |> gelu |> linear(D))
+}
+""", NETS["encoder"][1], "{\n  let h = x |> linear(16)\n  for i in 0..6 { h = First(h) }\n"
+                        "  return h |> mean(1) |> linear(4)\n}")
 NETS["scanned"] = ("dim S = 24\nmodule Cell(x: f32[B, I], h: f32[B, H], c: f32[B, H]) -> (f32[B, H], f32[B, H]) {\n"
                    "  let (i, f, g, o) = linear(x, 4 * H) + linear(h, 4 * H) |> split(4)\n"
                    "  let next = sigmoid(f + 1) * c + sigmoid(i) * tanh(g)\n"
@@ -218,6 +224,7 @@ def main():
     for name, settings in (("dropped", "  precision = bf16; micro = 8\n"), ("tower", "")):
         count.judge("remat of " + name + settings.rstrip(), check_remat(name, settings))
     count.judge("states of a for", check_keep("looped", (2, 1)))
+    count.judge("states of a for that norms first", check_keep("normed first", (3, 1)))
     count.judge("states of a scan", check_keep("scanned", (7, 3)))
     count.judge("remat of looped", check_remat("looped"))
     count.finish()
