@@ -122,7 +122,7 @@ def children(name):
 def check_kill(folder, family, expected):
     """A killed process ends the others; what they saved goes on to the same end."""
     where = f"killed-{family}"
-    process = start(folder, ["./long1", "train", "--quiet", f"--checkpoint-dir={where}"], family, 3)
+    process = start(folder, ["./long1", "train", "--quiet", "--epochs=1000000", f"--checkpoint-dir={where}"], family, 3)
     for _ in range(600):
         if os.path.exists(os.path.join(folder, where, "LATEST")) and len(children("long1")) == 3:
             break
