@@ -56,11 +56,11 @@ size_t tnrt_npy_header(char *text, size_t text_bytes, uint32_t dtype, uint32_t n
 /* ---- .npz: a zip archive, members stored or deflated ---- */
 
 typedef struct tnrt_npz {
-  uint8_t *data;
-  size_t bytes;
-  size_t at;          /* next entry of the central directory */
-  size_t end;         /* where the directory ends */
-  uint64_t remaining; /* entries */
+  uint8_t *data;       /* the file's bytes from `first` on */
+  uint64_t first, bytes;
+  uint64_t at;         /* next entry of the central directory */
+  uint64_t end;        /* where the directory ends */
+  uint64_t remaining;  /* entries */
 } tnrt_npz;
 
 typedef struct tnrt_npz_member {
@@ -71,9 +71,23 @@ typedef struct tnrt_npz_member {
   uint64_t packed_bytes, bytes, header_at;
 } tnrt_npz_member;
 
+enum { TNRT_NPZ_STORED = 0, TNRT_NPZ_DEFLATED = 8, TNRT_NPZ_LOCAL = 30 /* bytes of a member's own header */ };
+
 tnrt_status tnrt_npz_open(tnrt_message *message, uint8_t *data, size_t bytes, tnrt_npz *out);
+/* Of a file of so many bytes only those from `first` on are at hand, the last TNRT_NPZ_END at least: where out->at lies
+ * before them, it is to be opened again with those from there on. Its members are not read by tnrt_npz_read. */
+enum { TNRT_NPZ_END = 1 << 17 };
+tnrt_status tnrt_npz_open_end(tnrt_message *message, uint8_t *data, uint64_t first, uint64_t bytes, tnrt_npz *out);
 /* *out_found false: no more members. */
 tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member *out, bool *out_found);
+/* Whether a member can be read: its own header lies within the file, its method is known. */
+tnrt_status tnrt_npz_check(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *member);
+/* Where the packed bytes of a member that was checked begin; local: its own header. */
+tnrt_status tnrt_npz_place(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *member,
+                           const uint8_t *local, uint64_t *out_at);
+/* The array's header in the first `have` bytes of an unpacked member; header and elements make up the member. */
+tnrt_status tnrt_npz_member_open(tnrt_message *message, const tnrt_npz_member *member, const uint8_t *head,
+                                 size_t have, tnrt_npy *out);
 /* Refuses what unpacks to more than 48 MiB + 3 times the packed size. */
 tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz,
                           const tnrt_npz_member *member, tnrt_array *out);

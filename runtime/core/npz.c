@@ -9,7 +9,7 @@
 
 #include "runtime/core/array.h"
 
-enum { MEBIBYTE = 1 << 20, END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, ENTRY_BYTES = 46, LOCAL_BYTES = 30 };
+enum { MEBIBYTE = 1 << 20, END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, ENTRY_BYTES = 46 };
 
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 
@@ -23,29 +23,37 @@ static tnrt_status damaged(tnrt_message *message, const char *what) {
 
 /* ---- directory ---- */
 
-tnrt_status tnrt_npz_open(tnrt_message *message, uint8_t *data, size_t bytes, tnrt_npz *out) {
-  *out = (tnrt_npz){.data = data, .bytes = bytes};
-  if (bytes < END_BYTES) return damaged(message, "too short");
-  size_t lowest = bytes > END_BYTES + 65535 ? bytes - END_BYTES - 65535 : 0, end = bytes - END_BYTES;
-  while (get32(data + end) != 0x06054b50 || end + END_BYTES + get16(data + end + 20) != bytes) {
-    if (end == lowest) return damaged(message, "no end of directory");
-    end--;
+static const uint8_t *bytes_at(const tnrt_npz *npz, uint64_t at) { return npz->data + (at - npz->first); }
+
+tnrt_status tnrt_npz_open_end(tnrt_message *message, uint8_t *data, uint64_t first, uint64_t bytes, tnrt_npz *out) {
+  *out = (tnrt_npz){.data = data, .first = first, .bytes = bytes};
+  if (bytes - first < END_BYTES) return damaged(message, "too short");
+  uint64_t lowest = bytes - first > END_BYTES + 65535 ? bytes - END_BYTES - 65535 : first, at = bytes - END_BYTES;
+  while (get32(bytes_at(out, at)) != 0x06054b50 || at + END_BYTES + get16(bytes_at(out, at) + 20) != bytes) {
+    if (at == lowest) return damaged(message, "no end of directory");
+    at--;
   }
-  uint64_t entries = get16(data + end + 10), size = get32(data + end + 12), at = get32(data + end + 16);
-  if (end >= LOCATOR_BYTES && get32(data + end - LOCATOR_BYTES) == 0x07064b50) {
-    uint64_t end64 = get64(data + end - LOCATOR_BYTES + 8);
-    if (end64 > bytes || bytes - end64 < END64_BYTES || get32(data + end64) != 0x06064b50)
+  const uint8_t *end = bytes_at(out, at);
+  uint64_t entries = get16(end + 10), size = get32(end + 12), begin = get32(end + 16);
+  if (at - first >= LOCATOR_BYTES && get32(end - LOCATOR_BYTES) == 0x07064b50) {
+    uint64_t at64 = get64(end - LOCATOR_BYTES + 8);
+    if (at64 < first || at64 > bytes || bytes - at64 < END64_BYTES || get32(bytes_at(out, at64)) != 0x06064b50)
       return damaged(message, "no zip64 end of directory");
-    entries = get64(data + end64 + 32);
-    size = get64(data + end64 + 40);
-    at = get64(data + end64 + 48);
+    const uint8_t *end64 = bytes_at(out, at64);
+    entries = get64(end64 + 32);
+    size = get64(end64 + 40);
+    begin = get64(end64 + 48);
   }
-  if (at > bytes || size > bytes - at || entries > size / ENTRY_BYTES)
+  if (begin > bytes || size > bytes - begin || entries > size / ENTRY_BYTES)
     return damaged(message, "the directory lies outside of the file");
-  out->at = (size_t)at;
-  out->end = (size_t)(at + size);
+  out->at = begin;
+  out->end = begin + size;
   out->remaining = entries;
   return TNRT_OK;
+}
+
+tnrt_status tnrt_npz_open(tnrt_message *message, uint8_t *data, size_t bytes, tnrt_npz *out) {
+  return tnrt_npz_open_end(message, data, 0, bytes, out);
 }
 
 /* Replaces fields of 0xffffffff by the 64-bit values of the zip64 extra field, in the order they are listed. */
@@ -73,7 +81,7 @@ static bool read_zip64(const uint8_t *extra, size_t bytes, tnrt_npz_member *m) {
 tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member *out, bool *out_found) {
   *out_found = npz->remaining > 0;
   if (!*out_found) return TNRT_OK;
-  const uint8_t *p = npz->data + npz->at;
+  const uint8_t *p = bytes_at(npz, npz->at);
   if (npz->end - npz->at < ENTRY_BYTES || get32(p) != 0x02014b50) return damaged(message, "bad directory entry");
   size_t name = get16(p + 28), extra = get16(p + 30), comment = get16(p + 32);
   if (npz->end - npz->at - ENTRY_BYTES < name + extra + comment) return damaged(message, "directory entry cut short");
@@ -94,15 +102,23 @@ tnrt_status tnrt_npz_next(tnrt_message *message, tnrt_npz *npz, tnrt_npz_member 
 
 /* ---- members ---- */
 
-/* Where the packed bytes of a member lie. */
-static tnrt_status locate(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *m, uint8_t **out) {
+tnrt_status tnrt_npz_check(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *m) {
   if (m->flags & 1) return tnrt_fail(message, TNRT_BAD_INPUT, "npz: encrypted members are not read");
-  if (m->header_at > npz->bytes || npz->bytes - m->header_at < LOCAL_BYTES) return damaged(message, "member outside");
-  uint8_t *local = npz->data + m->header_at;
+  if (m->header_at > npz->bytes || npz->bytes - m->header_at < TNRT_NPZ_LOCAL)
+    return damaged(message, "member outside");
+  if (m->method != TNRT_NPZ_STORED && m->method != TNRT_NPZ_DEFLATED)
+    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: compression method %u is not known, only stored and deflate",
+                     m->method);
+  return m->method == TNRT_NPZ_STORED && m->packed_bytes != m->bytes
+             ? damaged(message, "a stored member has two sizes") : TNRT_OK;
+}
+
+tnrt_status tnrt_npz_place(tnrt_message *message, const tnrt_npz *npz, const tnrt_npz_member *m, const uint8_t *local,
+                           uint64_t *out_at) {
   if (get32(local) != 0x04034b50) return damaged(message, "no member where the directory says");
-  uint64_t at = m->header_at + LOCAL_BYTES + get16(local + 26) + get16(local + 28);
+  uint64_t at = m->header_at + TNRT_NPZ_LOCAL + get16(local + 26) + get16(local + 28);
   if (at > npz->bytes || npz->bytes - at < m->packed_bytes) return damaged(message, "member longer than the file");
-  *out = npz->data + at;
+  *out_at = at;
   return TNRT_OK;
 }
 
@@ -128,9 +144,8 @@ uint32_t tnrt_crc32(uint32_t crc, const uint8_t *data, uint64_t bytes) {
 }
 #endif
 
-/* The member's header in head, which holds `have` bytes; checks that header and elements make up the member. */
-static tnrt_status open_member(tnrt_message *message, const tnrt_npz_member *m, const uint8_t *head, size_t have,
-                               tnrt_npy *npy) {
+tnrt_status tnrt_npz_member_open(tnrt_message *message, const tnrt_npz_member *m, const uint8_t *head, size_t have,
+                                 tnrt_npy *npy) {
   tnrt_status status = tnrt_npy_open(message, head, have, npy);
   if (status != TNRT_OK) return status;
   if (m->bytes - npy->data_at != (uint64_t)npy->bytes)
@@ -142,9 +157,8 @@ static tnrt_status open_member(tnrt_message *message, const tnrt_npz_member *m, 
 static tnrt_status read_stored(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz_member *m,
                                uint8_t *packed, tnrt_array *out) {
   tnrt_npy npy;
-  if (m->packed_bytes != m->bytes) return damaged(message, "a stored member has two sizes");
   if (tnrt_crc32(0, packed, m->bytes) != m->crc) return damaged(message, "wrong checksum");
-  tnrt_status status = open_member(message, m, packed, (size_t)m->bytes, &npy);
+  tnrt_status status = tnrt_npz_member_open(message, m, packed, (size_t)m->bytes, &npy);
   return status == TNRT_OK ? tnrt_npy_take(message, alloc, &npy, packed + npy.data_at, NULL, out) : status;
 }
 
@@ -193,7 +207,7 @@ static tnrt_status inflate_member(tnrt_message *message, const tnrt_alloc *alloc
   size_t first = m->bytes < TNRT_NPY_HEADER_MAX ? (size_t)m->bytes : TNRT_NPY_HEADER_MAX;
   tnrt_npy npy;
   if (!inflate_some(z, &packed_left, head, first)) return damaged(message, "a member cannot be unpacked");
-  tnrt_status status = open_member(message, m, head, first, &npy);
+  tnrt_status status = tnrt_npz_member_open(message, m, head, first, &npy);
   if (status != TNRT_OK) return status;
   uint8_t *data = alloc->get(alloc->user, (size_t)npy.bytes, 64);
   if (!data) return tnrt_fail(message, TNRT_NO_MEMORY, "no memory for %lld bytes", (long long)npy.bytes);
@@ -226,14 +240,13 @@ static tnrt_status read_deflated(tnrt_message *message, const tnrt_alloc *alloc,
 
 tnrt_status tnrt_npz_read(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npz *npz, const tnrt_npz_member *m,
                           tnrt_array *out) {
-  uint8_t *packed = NULL;
+  uint64_t at = 0;
   *out = (tnrt_array){0};
-  tnrt_status status = locate(message, npz, m, &packed);
+  tnrt_status status = tnrt_npz_check(message, npz, m);
+  if (status == TNRT_OK) status = tnrt_npz_place(message, npz, m, npz->data + m->header_at, &at);
   if (status != TNRT_OK) return status;
-  if (m->method == 0) return read_stored(message, alloc, m, packed, out);
-  if (m->method != 8)
-    return tnrt_fail(message, TNRT_BAD_INPUT, "npz: compression method %u is not known, only stored and deflate",
-                     m->method);
+  uint8_t *packed = npz->data + at;
+  if (m->method == TNRT_NPZ_STORED) return read_stored(message, alloc, m, packed, out);
   uint64_t limit = 48ull * MEBIBYTE + 3 * m->packed_bytes;
   if (m->bytes > limit)
     return tnrt_fail(

@@ -30,9 +30,9 @@ typedef struct tnrt_columns {
 } tnrt_columns;
 
 /* The columns of one split's files. paths: n of them (npy: x [and y]; idx: images [and labels]; npz, images: one).
- * *room: what may be held in memory (bytes.h); what is more stays in its files, but for what is packed (npz, gzip). Of
- * several processes (world) each unpacks a part of the pictures, and all other files that can do so stay where they
- * are. After a failure the columns are freed all the same. */
+ * *room: what may be held in memory (bytes.h); what is more stays in its files, or in files that it is unpacked into
+ * (unpack.h). Of several processes (world) each unpacks a part of the pictures, and all other files that can do so stay
+ * where they are. After a failure the columns are freed all the same. */
 tnrt_status tnrt_columns_read(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, uint32_t source_kind,
                               const char *const *paths, uint32_t n, uint64_t *room, tnrt_columns *out);
 void tnrt_columns_free(const tnrt_alloc *alloc, tnrt_columns *columns);
@@ -52,11 +52,16 @@ void tnrt_piece_free(tnrt_piece *piece);
 tnrt_status tnrt_column_record(tnrt_message *message, const tnrt_column *column, const char *const *labels,
                                int64_t record, tnrt_piece *piece, tnrt_array *out);
 
-/* A file that may be packed by gzip. */
-tnrt_status tnrt_gzip_read(tnrt_message *message, const tnrt_alloc *alloc, const char *path, uint8_t **out,
-                           size_t *out_bytes);
-/* Whether it is, by its first bytes. */
-bool tnrt_gzip_is(const uint8_t *data, uint64_t bytes);
+/* An array whose elements are in column->bytes, behind its head, which begins at `at`: they stay there where that is a
+ * file, else become the column's. TNRT_BAD_INPUT: the file is too short, or the array is stored by columns, whose
+ * records would have to be gathered, and larger than what is held. */
+tnrt_status tnrt_column_take(tnrt_message *message, const tnrt_alloc *alloc, const tnrt_npy *head, uint64_t at,
+                             tnrt_column *column);
+/* The array's first axis counts records: column->n. */
+tnrt_status tnrt_column_count(tnrt_message *message, const char *path, tnrt_column *column);
+/* Members of a .npz: stored ones stay where they are if there is no room for them, deflated ones are unpacked. */
+tnrt_status tnrt_archive_read(tnrt_message *message, const tnrt_alloc *alloc, tnrt_world *world, const char *path,
+                              uint64_t *room, tnrt_columns *out);
 /* IDX: big-endian numbers behind a head of types and extents. `bytes` of a whole file, of which the first
  * TNRT_IDX_HEAD, or all, are at hand. */
 enum { TNRT_IDX_HEAD = 4 + 4 * TNRT_MAX_NDIM };

@@ -1,9 +1,11 @@
 """Files several times as large as the memory that a training may have give the same weights, bit by bit, as files that
 are held: of every source that can be read in parts.   usage: test_large.py BUILD [SOURCE..]"""
+import gzip
 import hashlib
 import json
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -84,6 +86,24 @@ def write_idx():
             "x |> conv(4, 5) |> relu |> maxpool(4) |> flatten |> linear(2)\n" % SPLIT)
 
 
+def write_npz(save=np.savez):
+    x, y = numbers(SIZE // X // 8)
+    save("d.npz", x=x, y=y)
+    return 'data d = npz("d.npz", %s) ' % SPLIT + BODY + NET
+
+
+def write_npz_deflated():
+    return write_npz(np.savez_compressed)
+
+
+def write_idx_packed():
+    text = write_idx()
+    for name in ("x.idx", "y.idx"):
+        with open(name, "rb") as plain, gzip.open(name + ".gz", "wb", 1) as packed:
+            shutil.copyfileobj(plain, packed)
+    return text.replace('.idx"', '.idx.gz"')
+
+
 def write_images():
     """Small files of large pictures."""
     g = np.random.default_rng(0)
@@ -115,7 +135,8 @@ def write_tokens():
     return 'data d = tokens("d.bin", dtype: u16, %s) ' % SPLIT + STREAM
 
 
-SOURCES = {f.__name__[6:]: f for f in (write_csv, write_jsonl, write_npy, write_idx, write_images, write_text,
+SOURCES = {f.__name__[6:]: f for f in (write_csv, write_jsonl, write_npy, write_npz,
+                                       write_npz_deflated, write_idx, write_idx_packed, write_images, write_text,
                                        write_tokens)}
 
 
@@ -123,8 +144,14 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
 
 
-def run(*words, limits=False, rc=0):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300,
+def left_behind():
+    return [name for name in os.listdir("tmp") if name.startswith("tenon")]
+
+
+def run(*words, limits=False, rc=0, **env):
+    os.makedirs("tmp", exist_ok=True)
+    env = {**os.environ, "TMPDIR": "tmp", **env}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=env,
                           preexec_fn=limit_memory if limits else None)
     if done.returncode != rc:
         raise RuntimeError("%s: %d\n%s" % (" ".join(words), done.returncode, (done.stdout + done.stderr)[-1500:]))
@@ -149,8 +176,14 @@ def problem_of(name):
     parts = run("./m", "train", "--quiet", "--checkpoint-dir=parts", limits=True)
     bytes_read = sum(os.path.getsize(os.path.join(r, n)) for r, _, names in os.walk(".") for n in names
                      if n.startswith(("d.", "x.")))
-    if name != "images" and bytes_read < SIZE - 1000:
+    if name not in ("images", "npz_deflated") and bytes_read < SIZE - 1000:
         return "the data are %d bytes only" % bytes_read
+    if name in ("npz_deflated", "idx_packed"):  # nothing stays behind, and a folder that is none is told
+        if left_behind():
+            return "files are left: %s" % left_behind()
+        said = run("./m", "train", "--quiet", "--checkpoint-dir=none", "--data-memory=0", rc=71, TMPDIR="/no/folder")
+        if "no file can be made in '/no/folder'" not in said:
+            return said
     if name == "csv":  # stopped and resumed, too, with a file that is not held
         run("./m", "train", "--quiet", "--checkpoint-dir=again", "--stop-at=17", limits=True, rc=75)
         run("./m", "train", "--quiet", "--checkpoint-dir=again", "--resume", limits=True)
