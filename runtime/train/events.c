@@ -280,7 +280,10 @@ static tnrt_status read_best(tnrt_loop *l) {
   tnrt_state_bind(&l->state);
   if (status == TNRT_OK)
     status = tnrt_reading_fill(l->message, reading, l->state.contents.tensors, l->plan->n_weights);
+  int64_t step = status == TNRT_OK ? tnrt_reading_integer(reading, "step", l->step) : l->step;
   tnrt_reading_close(reading);
+  if (step != l->step)
+    tnrt_logs_note(l->logs, "what is required is measured with the best weights, those of step %lld", (long long)step);
   return status;
 }
 
