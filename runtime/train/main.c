@@ -3,7 +3,6 @@
  * wrong; 71 a resource gave out; 75 stopped on request, a checkpoint saved, or to be started again (lost.c). */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/core/command.h"
@@ -111,8 +110,6 @@ static int fail(const tnrt_command *command, const tnrt_message *message, tnrt_w
     fprintf(stderr, "%s: process %d: error: %s\n", command->program, world->is_told ? world->told_by : world->rank,
             message->text);
   fflush(stderr);
-  /* The launcher may cut off what it has not read when it ends all. */
-  if (world->size > 1) nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
   tnrt_world_abort(world, status);
   return status;
 }

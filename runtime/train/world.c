@@ -141,7 +141,10 @@ void tnrt_world_close(tnrt_world *w) {
 
 void tnrt_world_abort(tnrt_world *w, int status) {
   if (w->is_silent) sleep(2 * GATHER_SECONDS + (w->restarts ? SAVING_SECONDS : 0)); /* the one that speaks ends all */
-  if (w->comm && w->size > 1) w->comm->abort(status);
+  if (!w->comm || w->size == 1) return;
+  /* The launcher may cut off what it has not read when it ends all. */
+  nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+  w->comm->abort(status);
 }
 
 /* ---- waiting ---- */
