@@ -1,8 +1,9 @@
 /* Threads for one context. A job is cut into chunks that the threads claim from one 64-bit word (generation and the
  * range of chunks that are left), the caller and each second thread from its front, the others from its back: in jobs
- * that follow each other a thread has about the same parts, whose data are in its cache. A thread that wakes late finds nothing instead of holding the others up, and the caller alone can
- * finish a job. Idle threads spin for about 50 us, then sleep on a futex; between jobs that follow each other closely
- * nobody enters the kernel. Which thread runs a part never changes the part's result. */
+ * that follow each other a thread has about the same parts, whose data are in its cache. A thread that wakes late finds
+ * nothing instead of holding the others up, and the caller alone can finish a job. Idle threads spin for about 50 us,
+ * then sleep on a futex; between jobs that follow each other closely nobody enters the kernel. Which thread runs a part
+ * never changes the part's result. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
