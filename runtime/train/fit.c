@@ -5,11 +5,8 @@
 #include "runtime/core/dtype.h"
 #include "runtime/train/bind.h"
 #include "runtime/train/memory.h"
+#include "runtime/train/plan.h"
 #include "runtime/train/shards.h"
-
-static bool is_statistic(const tnrt_weight *w) {
-  return w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE;
-}
 
 static tnrt_status no_memory(tnrt_session *s) {
   return tnrt_fail(s->message, TNRT_NO_MEMORY, "no memory to fit the statistics of the training split");
@@ -20,7 +17,7 @@ static tnrt_status store(tnrt_session *s, uint32_t source, const double *mean, c
   for (uint32_t i = 0; i < s->plan->n_weights; i++) {
     const tnrt_weight *w = &s->weights[i];
     const double *from = w->role == TNRT_WEIGHT_MEAN ? mean : variance;
-    if (!is_statistic(w) || w->field != source) continue;
+    if (!tnrt_weight_is_statistic(w) || w->field != source) continue;
     if (count != tnrt_count_of(w->ndim, w->extents))
       return tnrt_fail(s->message, TNRT_BAD_INPUT, "'%.200s' has not the elements of what it is fitted on",
                        tnrt_plan_text(s->plan, w->name));
@@ -45,7 +42,7 @@ typedef struct fit {
 /* Of a sample of result k: as many as its statistics have. */
 static int64_t elements_of(const tnrt_session *s, uint32_t k) {
   for (uint32_t i = 0; i < s->plan->n_weights; i++)
-    if (is_statistic(&s->weights[i]) && s->weights[i].field == s->plan->n_fields + k)
+    if (tnrt_weight_is_statistic(&s->weights[i]) && s->weights[i].field == s->plan->n_fields + k)
       return tnrt_count_of(s->weights[i].ndim, s->weights[i].extents);
   return 0;
 }
@@ -169,7 +166,7 @@ tnrt_status tnrt_session_fit(tnrt_session *s, tnrt_samples *samples) {
   for (uint32_t field = 0; field < s->plan->n_fields && status == TNRT_OK; field++) {
     bool any = false;
     for (uint32_t i = 0; i < s->plan->n_weights; i++)
-      any |= is_statistic(&s->weights[i]) && s->weights[i].field == field;
+      any |= tnrt_weight_is_statistic(&s->weights[i]) && s->weights[i].field == field;
     if (any) status = fit_field(s, samples, field);
   }
   return status == TNRT_OK && s->program->fit.model ? fit_results(s, samples) : status;

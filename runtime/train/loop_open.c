@@ -148,10 +148,8 @@ static tnrt_status fill_weights(tnrt_loop *l, const tnrt_reading *reading) {
   tnrt_saved *wanted = tnrt_take(l->alloc, l->plan->n_weights, sizeof *wanted);
   if (!wanted) return tnrt_fail(l->message, TNRT_NO_MEMORY, "no memory for the weights to begin with");
   tnrt_state_bind(&l->state);
-  for (uint32_t i = 0; i < l->plan->n_weights; i++) {
-    uint32_t role = l->session.weights[i].role;
-    if (role != TNRT_WEIGHT_MEAN && role != TNRT_WEIGHT_VARIANCE) wanted[n++] = l->state.contents.tensors[i];
-  }
+  for (uint32_t i = 0; i < l->plan->n_weights; i++)
+    if (!tnrt_weight_is_statistic(&l->session.weights[i])) wanted[n++] = l->state.contents.tensors[i];
   tnrt_status status = tnrt_reading_fill(l->message, reading, wanted, n);
   l->alloc->give(l->alloc->user, wanted);
   return status;

@@ -18,6 +18,11 @@ static inline const tnrt_metric *tnrt_plan_metrics(const tnrt_training *plan) {
   return (const tnrt_metric *)tnrt_plan_table(plan, plan->metrics);
 }
 
+/* Statistics of fields, or of what the model computes from them: fitted (fit.c), not made by an initialiser. */
+static inline bool tnrt_weight_is_statistic(const tnrt_weight *w) {
+  return w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE;
+}
+
 /* Of the optimiser's states of a weight. */
 static inline uint32_t tnrt_state_dtype(const tnrt_weight *w) {
   return w->dtype == TNRT_BF16 || w->dtype == TNRT_F16 ? TNRT_F32 : w->dtype;

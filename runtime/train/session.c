@@ -111,7 +111,7 @@ static tnrt_status initialise(tnrt_session *s, uint32_t i) {
     memcpy(s->values[i], tnrt_plan_table(s->plan, w->data), w->bytes);
     return TNRT_OK;
   }
-  if (w->role == TNRT_WEIGHT_MEAN || w->role == TNRT_WEIGHT_VARIANCE) return TNRT_OK; /* fit.c */
+  if (tnrt_weight_is_statistic(w)) return TNRT_OK;
   tnrt_initial numbers =
       tnrt_initial_start(w->init, w->init_a, w->init_b, s->seed, tnrt_plan_text(s->plan, w->name));
   double *all = tnrt_take(s->alloc, (size_t)count, sizeof *all);

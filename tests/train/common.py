@@ -17,6 +17,15 @@ def tool(name, text, *words):
     return done.stdout
 
 
+def run_in(folder, *words, rc=0):
+    """What a command says that is run there and ends with this status; else RuntimeError."""
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+    if done.returncode != rc:
+        raise RuntimeError("%s: %d, not %d\n%s%s" % (" ".join(words), done.returncode, rc, done.stdout[-2000:],
+                                                    done.stderr[-2000:]))
+    return done.stdout + done.stderr
+
+
 def save_tensors(path, tensors):
     """f32 arrays by their names, as safetensors."""
     head, at = {}, 0

@@ -17,7 +17,7 @@ from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
 
 import datasets
-from common import BUILD, HERE, Count
+from common import BUILD, HERE, Count, run_in
 
 TENON = os.path.join(BUILD, "bin", "tenon")
 TABLES = os.path.join(BUILD, "..", "datasets")
@@ -61,11 +61,7 @@ class Folder:
             f.write(source)
 
     def run(self, *words, rc=0):
-        done = subprocess.run(words, cwd=self.path, capture_output=True, text=True, timeout=300)
-        if done.returncode != rc:
-            raise RuntimeError("%s: %d, not %d\n%s%s" % (" ".join(words), done.returncode, rc, done.stdout[-2000:],
-                                                        done.stderr[-2000:]))
-        return done.stdout + done.stderr
+        return run_in(self.path, *words, rc=rc)
 
     def make(self, *words):
         return self.run(TENON, "m.tn", "-o", "m", *words)

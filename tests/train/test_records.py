@@ -2,6 +2,7 @@
 failing calls, on a full disk, resumed, under a pseudo terminal, with hostile clients.
 usage: test_records.py BUILD_DIR
 TENON_KILLS: how many times a writer is killed (20)."""
+import contextlib
 import csv
 import errno
 import fcntl
@@ -132,12 +133,19 @@ class Checkpoints(FolderTest):
                 self.assertEqual(step, 2, f"{n}: {r.stderr}")
         self.assertGreater(n, 8)
 
-    def test_disk_full(self):
+    @contextlib.contextmanager
+    def small_disk(self, size):
         disk = self.path("disk")
         os.mkdir(disk)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + size, "none", disk], capture_output=True).returncode:
             self.skipTest("a small file system cannot be mounted here")
         try:
+            yield disk
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def test_disk_full(self):
+        with self.small_disk("2m") as disk:
             folder = os.path.join(disk, "ck")
             run("checkpoints", folder, 0, 1, 60000)  # 480 KB each, two are kept
             with open(os.path.join(disk, "ballast"), "wb") as f:
@@ -150,16 +158,10 @@ class Checkpoints(FolderTest):
             os.unlink(os.path.join(disk, "ballast"))
             run("checkpoints", folder, 4, 1, 60000)
             self.assertEqual(self.found(folder)[0], 5)
-        finally:
-            subprocess.run(["umount", disk], check=True)
 
     def test_disk_full_names(self):
         """No room is left for the new LATEST: older files make it, and the training goes on saving."""
-        disk = self.path("disk")
-        os.mkdir(disk)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk], capture_output=True).returncode:
-            self.skipTest("a small file system cannot be mounted here")
-        try:
+        with self.small_disk("8m") as disk:
             folder = os.path.join(disk, "ck")
             used = []
             for step in range(2):
@@ -170,8 +172,6 @@ class Checkpoints(FolderTest):
             subprocess.run(["mount", "-o", "remount,size=%d" % size, disk], check=True)
             r = run("checkpoints", folder, 2, 4, 60000)
             self.assertEqual((r.stderr, self.found(folder)[0]), ("", 6))
-        finally:
-            subprocess.run(["umount", disk], check=True)
 
     def test_two_at_once(self):
         folder = self.path("ck")

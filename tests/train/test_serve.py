@@ -9,7 +9,7 @@ import tempfile
 
 import numpy as np
 
-from common import BUILD, Count
+from common import BUILD, Count, run_in
 
 TENON = os.path.abspath(os.path.join(BUILD, "bin", "tenon"))
 
@@ -29,11 +29,7 @@ class Folder:
             f.write(content if isinstance(content, bytes) else content.encode())
 
     def run(self, *words, rc=0):
-        done = subprocess.run(words, cwd=self.path, capture_output=True, text=True, timeout=300)
-        if done.returncode != rc:
-            raise RuntimeError("%s: %d, not %d\n%s%s" % (" ".join(words), done.returncode, rc, done.stdout[-2000:],
-                                                        done.stderr[-2000:]))
-        return done.stdout + done.stderr
+        return run_in(self.path, *words, rc=rc)
 
     def train(self):
         self.run(TENON, "m.tn", "-o", "m")
